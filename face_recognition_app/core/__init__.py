@@ -1,0 +1,1 @@
+"""The compute engine: pixels in, observations out. Imports no Django, no Channels and no asyncio."""

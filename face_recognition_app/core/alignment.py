@@ -1,0 +1,34 @@
+"""Crops that the networks were trained on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from core.geometry import similarity_transform
+from core.types import MeshFace, RgbImage
+
+ALIGNED_SIZE = 112
+_MESH_POINTS = [468, 473, 1, 61, 291]
+"""Irises, tip of the nose and mouth corners; first the ones on the left of the picture."""
+
+_ARCFACE_POINTS = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+)
+"""Where ArcFace (Deng et al., CVPR 2019) puts the same five points in its 112x112 crop."""
+
+
+def aligned_crop(rgb: RgbImage, face: MeshFace) -> RgbImage:
+    """The (112, 112, 3) RGB crop in which eyes, nose and mouth stand where the embedder expects them."""
+    transform = similarity_transform(face.points[_MESH_POINTS, :2], _ARCFACE_POINTS)
+    return cv2.warpAffine(rgb, transform, (ALIGNED_SIZE, ALIGNED_SIZE)).astype(np.uint8, copy=False)
+
+
+def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbImage:
+    """A (size, size, 3) RGB crop around the face, `scale` times the larger side of its box; black outside."""
+    low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
+    side = float((high - low).max()) * scale
+    corner = (low + high) / 2 - side / 2
+    zoom = size / side
+    transform = np.array([[zoom, 0, -corner[0] * zoom], [0, zoom, -corner[1] * zoom]])
+    return cv2.warpAffine(rgb, transform, (size, size)).astype(np.uint8, copy=False)

@@ -1,0 +1,28 @@
+"""Faces to vectors that can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from core.alignment import aligned_crop
+from core.networks import Network, OpenVinoNetwork
+from core.types import Embedding, MeshFace, RgbImage
+
+
+class Embedder:
+    """ArcFace-style network: aligned 112x112 crop, BGR, scaled to -1..1."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    @classmethod
+    def load(cls, path: Path, streams: int) -> Embedder:
+        return cls(OpenVinoNetwork(path, streams))
+
+    def embed(self, rgb: RgbImage, face: MeshFace) -> Embedding:
+        bgr = aligned_crop(rgb, face)[:, :, ::-1]
+        batch = (bgr.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - 127.5) / 127.5
+        vector = self._network.run(batch)[0]
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)

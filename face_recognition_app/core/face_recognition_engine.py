@@ -1,0 +1,143 @@
+"""The facade of the compute engine: everything a worker computes goes through here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.embedding import Embedder
+from core.errors import EngineError, MeshFailed
+from core.face_mesh import BACKENDS, FaceMesh
+from core.frames import ImageLimits, decode_image
+from core.permits import Permit, PermitQueue
+from core.pool import Pool, PoolStatistics
+from core.quality import Quality, assess, face_box
+from core.spoof import SpoofDetector
+from core.types import Box, Embedding, MeshFace, Pose, RgbImage
+
+_BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
+_WARM_UP_FACE = MeshFace(
+    points=np.random.default_rng(0).uniform(100, 300, (478, 3)).astype(np.float32),
+    pose=Pose(0.0, 0.0, 0.0),
+    blink_left=0.0,
+    blink_right=0.0,
+    smile=0.0,
+    jaw_open=0.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    backend: str
+    pool_size: int
+    mesh_max_uses: int | None
+    borrow_timeout_s: float
+    landmarker_path: Path
+    embedder_path: Path
+    spoof_path: Path
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One decoded frame and what the mesh and the quality gate say of it; `faces` largest first."""
+
+    rgb: RgbImage
+    faces: list[MeshFace]
+    quality: Quality
+
+    @property
+    def face(self) -> MeshFace | None:
+        return self.faces[0] if self.faces else None
+
+    @property
+    def box(self) -> Box | None:
+        return face_box(self.faces[0], self.rgb) if self.faces else None
+
+    def each_face(self) -> list[tuple[Box, Quality]]:
+        """Every face by itself: its box, and its quality as if it were alone."""
+        return [(face_box(face, self.rgb), assess(self.rgb, [face])) for face in self.faces]
+
+
+class LivenessDetector:
+    """Owns the bounded pool of FaceMesh instances."""
+
+    def __init__(self, pool: Pool[FaceMesh], borrow_timeout_s: float) -> None:
+        self.__pool = pool
+        self._borrow_timeout_s = borrow_timeout_s
+
+    def safe_process(self, rgb_frame: RgbImage, permit: Permit | None = None) -> list[MeshFace]:
+        """The faces of one frame, largest first: the only way to a mesh.
+
+        The instance goes back to the pool whatever happens; one that raised is replaced.
+        Raises PoolTimeout, PoolClosed or MeshFailed.
+        """
+        try:
+            with self.__pool.borrow(self._borrow_timeout_s, permit) as mesh:
+                return mesh.process(rgb_frame)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise MeshFailed(f"the mesh raised {type(error).__name__}") from error
+
+    @property
+    def permits(self) -> PermitQueue:
+        return self.__pool.permits
+
+    def pool_status(self) -> PoolStatistics:
+        return self.__pool.statistics()
+
+    def warm_up(self) -> None:
+        self.__pool.fill()
+        self.safe_process(_BLANK_FRAME)
+
+    def close(self) -> None:
+        self.__pool.close()
+
+
+class FaceRecognitionEngine:
+    """Decoding, mesh, quality, anti-spoof and embedding of one worker. Every method blocks."""
+
+    def __init__(self, detector: LivenessDetector, embedder: Embedder, spoof: SpoofDetector, backend: str) -> None:
+        self.detector = detector
+        self.backend = backend
+        self._embedder = embedder
+        self._spoof = spoof
+
+    @classmethod
+    def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
+        """Load every model, make the pool's instances in parallel and run each network once."""
+        make_mesh = BACKENDS[config.backend]
+        pool = Pool(lambda: make_mesh(config.landmarker_path), config.pool_size, max_uses=config.mesh_max_uses)
+        engine = cls(
+            LivenessDetector(pool, config.borrow_timeout_s),
+            Embedder.load(config.embedder_path, config.threads),
+            SpoofDetector.load(config.spoof_path, config.threads),
+            config.backend,
+        )
+        engine.detector.warm_up()
+        engine._embedder.embed(_BLANK_FRAME, _WARM_UP_FACE)
+        engine._spoof.live_score(_BLANK_FRAME, _WARM_UP_FACE)
+        return engine
+
+    def look(self, data: bytes, limits: ImageLimits, permit: Permit | None = None) -> Look:
+        """Decode an encoded picture and find its faces. Raises ImageError, PoolTimeout, MeshFailed."""
+        rgb = decode_image(data, limits)
+        faces = self.detector.safe_process(rgb, permit)
+        return Look(rgb, faces, assess(rgb, faces))
+
+    def embed(self, look: Look) -> Embedding:
+        """The embedding of the largest face. The look must have one."""
+        return self._embedder.embed(look.rgb, look.faces[0])
+
+    def live_score(self, look: Look) -> float:
+        """How live the largest face looks, 0..1. The look must have one."""
+        return self._spoof.live_score(look.rgb, look.faces[0])
+
+    def pool_status(self) -> PoolStatistics:
+        return self.detector.pool_status()
+
+    def close(self) -> None:
+        self.detector.close()

@@ -1,0 +1,80 @@
+"""Encoded pictures to pixels, with every limit checked before a pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from core.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
+from core.types import RgbImage
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+Image.MAX_IMAGE_PIXELS = None  # Only headers are opened here, and measured against our own limit.
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    max_bytes: int
+    max_pixels: int
+
+
+def decode_image(data: bytes, limits: ImageLimits) -> RgbImage:
+    """Decode one still JPEG, PNG or WebP, turned upright as its EXIF orientation says.
+
+    Every colour mode and depth comes out as 8-bit RGB. The kind is told by the content; what
+    stands behind the end of the picture is ignored.
+    Raises InvalidImage, ImageTooLarge or UnsupportedFormat.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"the picture has {len(data)} bytes; {limits.max_bytes} are allowed")
+    _check_header(data, limits)
+    try:
+        rgb = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise InvalidImage("the picture does not decode") from error
+    if rgb is None or rgb.ndim != 3:
+        raise InvalidImage("the picture does not decode")
+    return np.asarray(rgb, np.uint8)
+
+
+def _check_header(data: bytes, limits: ImageLimits) -> None:
+    if not data:
+        raise InvalidImage("the picture is empty")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            # A phone's JPEG with a second picture behind the first is told as MPO.
+            kind, (width, height) = "JPEG" if image.format == "MPO" else image.format, image.size
+            frames = getattr(image, "n_frames", 1) if kind in ("PNG", "WEBP") else 1
+    except UnidentifiedImageError as error:
+        raise InvalidImage("this is not a picture") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InvalidImage("the picture's header is damaged") from error
+    if kind not in FORMATS:
+        raise UnsupportedFormat(f"{kind} is not supported; send JPEG, PNG or WebP")
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(f"{width}x{height} is more than the allowed {limits.max_pixels} pixels")
+    if frames > 1:
+        raise UnsupportedFormat("animated pictures are not supported; send a still one")
+    if kind == "JPEG" and not _jpeg_is_complete(data):
+        raise InvalidImage("the picture is broken off")
+
+
+def _jpeg_is_complete(data: bytes) -> bool:
+    """Whether an end-of-image marker follows the first scan; libjpeg would paint the rest grey.
+
+    Walks the segments, since a thumbnail in the EXIF data carries an end marker of its own.
+    """
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] == 0xFF:
+            at += 1
+            continue
+        if data[at + 1] == 0xDA:
+            return data.find(b"\xff\xd9", at) != -1
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False

@@ -1,0 +1,143 @@
+"""The right to use one of a bounded number of things, granted first come, first served."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+WAIT_BOUNDS_MS = (0.1, *(round(0.5 * 1.35**step, 2) for step in range(31)))
+"""Upper edges of the wait-time histogram; the last one (about 4 s) also takes longer waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermitStatistics:
+    size: int
+    in_use: int
+    waiting: int
+    exhausted_total: int
+    timeouts_total: int
+    wait_counts: tuple[int, ...]
+    """Grants per bin of WAIT_BOUNDS_MS."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class Permit:
+    """One place in the queue: waiting, granted, or ended. Made by `PermitQueue.request()`."""
+
+    __slots__ = ("_ended", "_granted", "_on_grant", "_queue", "_requested_at")
+
+    def __init__(self, queue: PermitQueue, on_grant: Callable[[], None]) -> None:
+        self._queue = queue
+        self._on_grant = on_grant
+        self._requested_at = time.monotonic()
+        self._granted = False
+        self._ended = False
+
+    @property
+    def granted(self) -> bool:
+        return self._granted
+
+    def release(self, *, timed_out: bool = False) -> None:
+        """Give the place back, or stop waiting for it. Idempotent."""
+        self._queue._release(self, timed_out)
+
+
+class PermitQueue:
+    """`size` permits and a first-in, first-out queue of those who wait for one.
+
+    It blocks nobody: a request that cannot be granted at once is granted later by a call of its
+    `on_grant` on the thread that released, so threads and event loops can both wait here.
+    `on_change` is called after every change, on the thread that made it.
+    """
+
+    def __init__(self, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
+        self._size = size
+        self._lock = threading.Lock()
+        self._waiting: deque[Permit] = deque()
+        self._in_use = 0
+        self._exhausted_total = 0
+        self._timeouts_total = 0
+        self._wait_counts = [0] * len(WAIT_BOUNDS_MS)
+        self.on_change: Callable[[], None] = _nothing
+
+    def request(self, on_grant: Callable[[], None]) -> Permit:
+        """A permit that is granted already, or will be: then `on_grant` is called, exactly once."""
+        permit = Permit(self, on_grant)
+        with self._lock:
+            if self._in_use < self._size:
+                self._grant(permit)
+            else:
+                self._exhausted_total += 1
+                self._waiting.append(permit)
+        self.on_change()
+        return permit
+
+    def acquire(self, timeout: float) -> Permit | None:
+        """Block the calling thread up to `timeout` seconds; None when no permit came free."""
+        ready = threading.Event()
+        permit = self.request(ready.set)
+        try:
+            if not permit.granted:
+                ready.wait(timeout)
+        except BaseException:
+            permit.release()
+            raise
+        if not permit.granted:
+            permit.release(timed_out=True)
+            return None
+        return permit
+
+    def statistics(self) -> PermitStatistics:
+        with self._lock:
+            return PermitStatistics(
+                size=self._size,
+                in_use=self._in_use,
+                waiting=len(self._waiting),
+                exhausted_total=self._exhausted_total,
+                timeouts_total=self._timeouts_total,
+                wait_counts=tuple(self._wait_counts),
+            )
+
+    def _grant(self, permit: Permit) -> None:
+        self._in_use += 1
+        permit._granted = True
+        waited_ms = (time.monotonic() - permit._requested_at) * 1000
+        self._wait_counts[min(bisect_left(WAIT_BOUNDS_MS, waited_ms), len(WAIT_BOUNDS_MS) - 1)] += 1
+
+    def _release(self, permit: Permit, timed_out: bool) -> None:
+        successor: Permit | None = None
+        with self._lock:
+            if permit._ended:
+                return
+            permit._ended = True
+            if permit._granted:
+                self._in_use -= 1
+                if self._waiting:
+                    successor = self._waiting.popleft()
+                    self._grant(successor)
+            else:
+                self._waiting.remove(permit)
+                self._timeouts_total += timed_out
+        self.on_change()
+        if successor is not None:
+            successor._on_grant()
+
+
+def wait_percentile_ms(wait_counts: tuple[int, ...], fraction: float) -> float:
+    """The wait below which `fraction` of the grants stayed: the upper edge of that bin, 0 if none."""
+    total = sum(wait_counts)
+    seen = 0
+    for upper_edge, count in zip(WAIT_BOUNDS_MS, wait_counts, strict=True):
+        seen += count
+        if count and seen >= fraction * total:
+            return upper_edge if upper_edge > WAIT_BOUNDS_MS[0] else 0.0
+    return 0.0

@@ -1,0 +1,194 @@
+"""A bounded pool of instances that are costly to make, lent one at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from core.errors import PoolClosed, PoolTimeout
+from core.permits import Permit, PermitQueue
+
+logger = logging.getLogger(__name__)
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+T = TypeVar("T", bound=Closable)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatistics:
+    """What one pool is doing now, and has done since it was made.
+
+    `pool_size` counts the instances alive, `in_use` the permits given out, `wait_counts` the
+    waits per bin of `core.permits.WAIT_BOUNDS_MS`.
+    """
+
+    pool_size: int
+    max_size: int
+    in_use: int
+    waiting: int
+    exhausted_total: int
+    timeouts_total: int
+    recycled_total: int
+    wait_counts: tuple[int, ...]
+
+    @property
+    def available(self) -> int:
+        return max(0, self.pool_size - self.in_use)
+
+
+@dataclass(slots=True)
+class _Slot(Generic[T]):
+    """A place for one instance; empty while it waits for a replacement."""
+
+    instance: T | None = None
+    uses: int = 0
+
+
+class Pool(Generic[T]):
+    """Lends up to `size` instances made by `factory`; never makes one more.
+
+    An instance that raised while it was lent, or that was lent `max_uses` times, is closed and
+    replaced, outside every lock. When its replacement cannot be made, the slot stays empty and
+    the next borrower tries again.
+    """
+
+    def __init__(self, factory: Callable[[], T], size: int, *, max_uses: int | None = None) -> None:
+        self.permits = PermitQueue(size)
+        self._factory = factory
+        self._size = size
+        self._max_uses = max_uses
+        self._lock = threading.Lock()
+        self._idle: list[_Slot[T]] = [_Slot() for _ in range(size)]
+        self._alive = 0
+        self._recycled_total = 0
+        self._closed = False
+
+    def fill(self) -> None:
+        """Make every missing instance now, in parallel. Raises what the factory raised."""
+        with ThreadPoolExecutor(self._size, thread_name_prefix="pool-fill") as executor:
+            list(executor.map(self._make, [slot for slot in self._idle if slot.instance is None]))
+
+    @contextmanager
+    def borrow(self, timeout: float, permit: Permit | None = None) -> Iterator[T]:
+        """Lend an instance; it comes back however the block ends, even with its thread.
+
+        With a granted `permit` of this pool's queue nothing is waited for, and the permit stays
+        with its owner; else the calling thread waits up to `timeout` seconds.
+        Raises PoolTimeout, PoolClosed, or what the factory raised.
+        """
+        own = self._acquire(timeout) if permit is None else None
+        try:
+            slot = self._take()
+            healthy = False
+            try:
+                yield self._make(slot)
+                healthy = True
+            finally:
+                self._give_back(slot, healthy)
+        finally:
+            if own is not None:
+                own.release()
+
+    def statistics(self) -> PoolStatistics:
+        queue = self.permits.statistics()
+        return PoolStatistics(
+            pool_size=self._alive,
+            max_size=self._size,
+            in_use=queue.in_use,
+            waiting=queue.waiting,
+            exhausted_total=queue.exhausted_total,
+            timeouts_total=queue.timeouts_total,
+            recycled_total=self._recycled_total,
+            wait_counts=queue.wait_counts,
+        )
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Lend nothing more, wait for what is lent, close every instance. Idempotent.
+
+        False when instances were still lent after `timeout` seconds; each of those is closed
+        when it comes back.
+        """
+        with self._lock:
+            self._closed = True
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._lock:
+                idle, self._idle = self._idle, []
+            for slot in idle:
+                self._dispose(slot)
+            if self._alive == 0 or time.monotonic() >= deadline:
+                return self._alive == 0
+            time.sleep(0.01)
+
+    def __del__(self) -> None:
+        if getattr(self, "_alive", 0) and not self._closed:
+            warnings.warn(f"pool of {self._alive} was never closed", ResourceWarning, stacklevel=2)
+
+    def _acquire(self, timeout: float) -> Permit:
+        if self._closed:
+            raise PoolClosed("the pool is closed")
+        permit = self.permits.acquire(timeout)
+        if permit is None:
+            raise PoolTimeout(f"no instance became free within {timeout:g} s")
+        return permit
+
+    def _take(self) -> _Slot[T]:
+        with self._lock:
+            if self._closed:
+                raise PoolClosed("the pool is closed")
+            return self._idle.pop()
+
+    def _make(self, slot: _Slot[T]) -> T:
+        if slot.instance is None:
+            slot.instance = self._factory()
+            slot.uses = 0
+            with self._lock:
+                self._alive += 1
+            self.permits.on_change()
+        return slot.instance
+
+    def _give_back(self, slot: _Slot[T], healthy: bool) -> None:
+        slot.uses += 1
+        worn = self._max_uses is not None and slot.uses >= self._max_uses
+        if slot.instance is not None and (worn or not healthy):
+            self._recycle(slot)
+        with self._lock:
+            if not self._closed:
+                # A slot with an instance is lent before an empty one.
+                self._idle.insert(0 if slot.instance is None else len(self._idle), slot)
+                return
+        self._dispose(slot)
+
+    def _recycle(self, slot: _Slot[T]) -> None:
+        self._dispose(slot)
+        with self._lock:
+            self._recycled_total += 1
+            if self._closed:
+                return
+        try:
+            self._make(slot)
+        except Exception:
+            logger.exception("an instance could not be replaced; the next borrower tries again")
+
+    def _dispose(self, slot: _Slot[T]) -> None:
+        instance, slot.instance = slot.instance, None
+        if instance is None:
+            return
+        with self._lock:
+            self._alive -= 1
+        self.permits.on_change()
+        try:
+            instance.close()
+        except Exception:
+            logger.exception("an instance raised while it was closed")

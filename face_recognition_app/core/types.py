@@ -1,0 +1,61 @@
+"""The vocabulary of the engine, with shapes and units, named once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+RgbImage: TypeAlias = npt.NDArray[np.uint8]
+"""(height, width, 3), RGB, 0..255."""
+
+Points: TypeAlias = npt.NDArray[np.float32]
+"""(n, 2) or (n, 3), pixels of the frame; z in the same scale, smaller is nearer to the camera."""
+
+Embedding: TypeAlias = npt.NDArray[np.float32]
+"""(512,), L2-normalised; the similarity of two is their dot product, the raw cosine -1..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A face's place as fractions (0..1) of the frame's width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Head pose in degrees against the camera's axis.
+
+    yaw > 0: turned to the person's own left; pitch > 0: looking up; roll > 0: the head leans
+    to the person's own left.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeshFace:
+    """One face as a FaceMesh sees it.
+
+    `points` is (478, 3); `blink_left` and `blink_right` (the person's own sides), `smile` and
+    `jaw_open` are blendshape coefficients 0..1.
+    """
+
+    points: Points
+    pose: Pose
+    blink_left: float
+    blink_right: float
+    smile: float
+    jaw_open: float

@@ -1,0 +1,79 @@
+"""Django's settings, derived from the service's own."""
+
+from __future__ import annotations
+
+import dj_database_url
+
+from ops import secret, settings
+
+FACE = settings.load()
+
+SECRET_KEY = secret.secret_key(FACE)
+DEBUG = False
+ALLOWED_HOSTS = list(FACE.allowed_hosts) or (["*"] if FACE.development else ["localhost", "127.0.0.1", "[::1]"])
+ROOT_URLCONF = "face_app.urls"
+ASGI_APPLICATION = "face_app.asgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.staticfiles",
+    "ninja",
+    "tenants",
+    "gallery",
+    "recognition",
+    "ops",
+    "console",
+]
+
+MIDDLEWARE = [
+    "ops.middleware.SecurityHeaders",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "recognition.http_errors.ErrorEnvelope",
+    "django.middleware.common.CommonMiddleware",
+]
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "/static/"
+SERVESTATIC_USE_FINDERS = True
+
+if FACE.database_url:
+    DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(FACE.data_dir / "face.sqlite3"),
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+            },
+        }
+    }
+
+if FACE.redis_url:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": FACE.redis_url}}
+    # redis-py's default socket timeout equals the layer's blocking pop and would drop idle sockets.
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [{"address": FACE.redis_url, "socket_timeout": None}]},
+        }
+    }
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * FACE.max_image_bytes
+FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request": {"()": "ops.logs.RequestIdFilter"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
+    "root": {"handlers": ["stderr"], "level": FACE.log_level.upper()},
+}

@@ -1,0 +1,28 @@
+"""Every HTTP path that Django answers."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path
+
+from recognition import runtime as runtimes
+from recognition.api import make_api
+from recognition.demo import create_demo_session
+from wire.asyncapi import document
+
+
+def jwks(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(runtimes.current().signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+
+def asyncapi(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(document())
+
+
+urlpatterns = [
+    path("api/asyncapi.json", asyncapi),
+    path("api/", make_api().urls),
+    path(".well-known/jwks.json", jwks),
+    path("demo/sessions/", create_demo_session),
+    path("", include("console.urls")),
+]

@@ -1,0 +1,1 @@
+"""The people a tenant knows, their templates, and the search among them."""

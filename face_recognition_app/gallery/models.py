@@ -1,0 +1,40 @@
+"""The people a tenant knows and what is kept of their faces."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from tenants.models import Tenant
+
+
+class Subject(models.Model):
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="subjects")
+    subject_id = models.CharField(max_length=128, help_text="The tenant's own id of the person.")
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "subject_id"], name="subject_once_per_tenant")]
+
+    def __str__(self) -> str:
+        return self.subject_id
+
+
+class Template(models.Model):
+    """One sample of a face: its embedding, protected, bound to the model that made it."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="templates")
+    subject = models.ForeignKey(Subject, models.CASCADE, related_name="templates")
+    model_id = models.CharField(max_length=64)
+    vector = models.BinaryField()
+    quality = models.FloatField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "model_id", "id"], name="template_by_tenant_and_model")]
+
+    def __str__(self) -> str:
+        return str(self.public_id)

@@ -1,0 +1,153 @@
+"""Changing what a tenant knows: subjects and templates, each change in one transaction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from core.types import Embedding
+from gallery.models import Subject, Template
+from gallery.protection import protection
+from gallery.search import Gallery
+from gallery.thresholds import threshold_for
+from tenants.models import Tenant
+
+_SUBJECT_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+
+
+class GalleryError(Exception):
+    """
+    GalleryError
+    ├── InvalidSubjectId
+    ├── SubjectNotFound
+    ├── SubjectExists
+    ├── TemplateNotFound
+    ├── DuplicateFace     the face is enrolled under another subject
+    └── DifferentFace     the subject is enrolled with another face
+    """
+
+
+class InvalidSubjectId(GalleryError):
+    pass
+
+
+class SubjectNotFound(GalleryError):
+    pass
+
+
+class SubjectExists(GalleryError):
+    pass
+
+
+class TemplateNotFound(GalleryError):
+    pass
+
+
+class DuplicateFace(GalleryError):
+    pass
+
+
+class DifferentFace(GalleryError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One accepted picture of a face; `quality` 0..1."""
+
+    embedding: Embedding
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentRules:
+    duplicate_check: bool
+    target_fpir: float
+    target_fmr: float
+
+
+def check_subject_id(subject_id: str) -> str:
+    if not _SUBJECT_ID.fullmatch(subject_id):
+        raise InvalidSubjectId("a subject_id is 1 to 128 of letters, digits and . _ : @ -")
+    return subject_id
+
+
+def find_subject(tenant: Tenant, subject_id: str) -> Subject:
+    try:
+        return Subject.objects.get(tenant=tenant, subject_id=subject_id)
+    except Subject.DoesNotExist as error:
+        raise SubjectNotFound(f"there is no subject {subject_id!r}") from error
+
+
+def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object]) -> Subject:
+    subject, created = Subject.objects.get_or_create(
+        tenant=tenant, subject_id=check_subject_id(subject_id), defaults={"metadata": metadata}
+    )
+    if not created:
+        raise SubjectExists(f"there is a subject {subject_id!r} already")
+    return subject
+
+
+def enroll(
+    tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
+) -> list[Template]:
+    """Keep every sample as a template of the subject, who is made if new.
+
+    Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
+    the duplicate check side by side. Raises DuplicateFace or DifferentFace, then nothing is kept.
+    """
+    with transaction.atomic():
+        Tenant.objects.select_for_update().get(pk=tenant.pk)
+        _check_face(tenant, check_subject_id(subject_id), samples, gallery, rules)
+        subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
+        templates = Template.objects.bulk_create(
+            Template(
+                tenant=tenant,
+                subject=subject,
+                model_id=gallery.model_id,
+                vector=protection.protect(sample.embedding, tenant),
+                quality=sample.quality,
+            )
+            for sample in samples
+        )
+        _raise_version(tenant)
+    return templates
+
+
+def delete_subject(tenant: Tenant, subject_id: str) -> None:
+    """Erase a subject and every template, from this commit on everywhere."""
+    with transaction.atomic():
+        find_subject(tenant, subject_id).delete()
+        _raise_version(tenant)
+
+
+def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
+    with transaction.atomic():
+        deleted, _ = Template.objects.filter(subject=find_subject(tenant, subject_id), public_id=public_id).delete()
+        if not deleted:
+            raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
+        _raise_version(tenant)
+
+
+def _raise_version(tenant: Tenant) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(gallery_version=F("gallery_version") + 1)
+
+
+def _check_face(
+    tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
+) -> None:
+    probes = [sample.embedding for sample in samples]
+    known = [gallery.compare(tenant, subject_id, probe) for probe in probes]
+    for found in known:
+        if found is not None and found[0] < threshold_for(rules.target_fmr, found[1]):
+            raise DifferentFace(f"subject {subject_id!r} is enrolled with another face")
+    if not rules.duplicate_check:
+        return
+    threshold = threshold_for(rules.target_fpir, gallery.size(tenant) * len(probes))
+    for candidate in gallery.search_any(tenant, probes, 2):
+        if candidate.subject_id != subject_id and candidate.similarity >= threshold:
+            raise DuplicateFace("the face is enrolled under another subject already")

@@ -1,0 +1,1 @@
+"""Running the service: settings, health, metrics, set-up."""

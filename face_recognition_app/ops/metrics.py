@@ -1,0 +1,64 @@
+"""Prometheus metrics: what this worker counts, and the text for all workers together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from ops.boards import living_workers
+from ops.pool_status import sum_statistics
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+frames = Counter("face_frames", "Frames answered, by outcome.", ["outcome"])
+frame_seconds = Histogram(
+    "face_frame_seconds",
+    "From a frame's arrival to its answer.",
+    buckets=(0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0),
+)
+dropped = Counter("face_frames_dropped", "Frames that a newer one replaced before they were looked at.")
+decisions = Counter("face_decisions", "Sessions decided.", ["kind", "outcome", "reason"])
+connections = Gauge("face_connections", "Open sockets.", multiprocess_mode="livesum")
+
+
+class PoolCollector:
+    """The FaceMesh pools, from the same boards as /api/pool/status/."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+
+    def collect(self) -> Iterator[Metric]:
+        workers = living_workers(self._run_dir)
+        pool = sum_statistics([worker.statistics for worker in workers])
+        yield GaugeMetricFamily("face_workers", "Workers that live.", len(workers))
+        yield GaugeMetricFamily("face_pool_instances", "FaceMesh instances alive.", pool.pool_size)
+        yield GaugeMetricFamily("face_pool_max", "FaceMesh instances at most.", pool.max_size)
+        yield GaugeMetricFamily("face_pool_in_use", "Instances lent or promised to a frame.", pool.in_use)
+        yield GaugeMetricFamily("face_pool_waiting", "Frames that wait for an instance.", pool.waiting)
+        yield CounterMetricFamily("face_pool_exhausted", "Borrows that found none free.", pool.exhausted_total)
+        yield CounterMetricFamily("face_pool_timeouts", "Borrows that gave up waiting.", pool.timeouts_total)
+        yield CounterMetricFamily("face_pool_recycled", "Instances replaced.", pool.recycled_total)
+
+
+def exposition(run_dir: Path) -> bytes:
+    """The metrics of all workers as Prometheus text."""
+    registry = CollectorRegistry()
+    registry.register(PoolCollector(run_dir))
+    if MULTIPROCESS_VARIABLE in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(REGISTRY)

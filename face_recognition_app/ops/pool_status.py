@@ -1,0 +1,57 @@
+"""The answer of /api/pool/status/: the pools of all workers and their sum."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.permits import wait_percentile_ms
+from core.pool import PoolStatistics
+from ops.boards import living_workers
+
+
+def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
+    workers = living_workers(run_dir)
+    total = sum_statistics([worker.statistics for worker in workers])
+    return {
+        "status": _status(total),
+        "backend": backend,
+        **_fields(total),
+        "workers": [{"pid": worker.pid, **_fields(worker.statistics)} for worker in workers],
+    }
+
+
+def sum_statistics(pools: list[PoolStatistics]) -> PoolStatistics:
+    return PoolStatistics(
+        pool_size=sum(pool.pool_size for pool in pools),
+        max_size=sum(pool.max_size for pool in pools),
+        in_use=sum(pool.in_use for pool in pools),
+        waiting=sum(pool.waiting for pool in pools),
+        exhausted_total=sum(pool.exhausted_total for pool in pools),
+        timeouts_total=sum(pool.timeouts_total for pool in pools),
+        recycled_total=sum(pool.recycled_total for pool in pools),
+        wait_counts=tuple(sum(counts) for counts in zip(*(pool.wait_counts for pool in pools), strict=True)),
+    )
+
+
+def _status(total: PoolStatistics) -> str:
+    if total.pool_size == 0:
+        return "not_initialized"
+    return "exhausted" if total.available == 0 else "ok"
+
+
+def _fields(pool: PoolStatistics) -> dict[str, Any]:
+    return {
+        "pool_size": pool.pool_size,
+        "max_size": pool.max_size,
+        "available": pool.available,
+        "in_use": pool.in_use,
+        "waiting": pool.waiting,
+        "exhausted_total": pool.exhausted_total,
+        "timeouts_total": pool.timeouts_total,
+        "recycled_total": pool.recycled_total,
+        "wait_ms": {
+            name: wait_percentile_ms(pool.wait_counts, fraction)
+            for name, fraction in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        },
+    }

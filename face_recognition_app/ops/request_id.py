@@ -1,0 +1,18 @@
+"""One id for each request, in the answer's header and in every log line."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from contextvars import ContextVar
+
+current: ContextVar[str] = ContextVar("request_id", default="-")
+_VALID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def choose(headers: list[tuple[bytes, bytes]]) -> str:
+    """The inbound x-request-id when it is valid, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and _VALID.fullmatch(value):
+            return value.decode()
+    return uuid.uuid4().hex

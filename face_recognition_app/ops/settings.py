@@ -1,0 +1,180 @@
+"""Every setting of the service, read once from the environment. The only list of options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MIN_SECRET_LENGTH = 32
+
+
+class SettingsError(Exception):
+    """The environment asks for something that cannot be; the message says what, one problem a line."""
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+
+
+class Settings(BaseModel):
+    """Read from the environment with `load()`; each field's alias is its variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app_env: Literal["development", "staging", "production"] = Field(
+        "development", alias="APP_ENV", description="Development makes a demo tenant and its own secrets."
+    )
+    workers: int = Field(
+        min(4, os.cpu_count() or 1), alias="GUNICORN_WORKERS", ge=1, le=256, description="Worker processes."
+    )
+    bind: str = Field("0.0.0.0:8003", alias="GUNICORN_BIND", description="HOST:PORT to serve on.")
+    timeout_s: int = Field(
+        120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
+    )
+    mesh_pool_size: int = Field(
+        8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker, and frames in work."
+    )
+    mesh_backend: Literal["mediapipe"] = Field(
+        "mediapipe", alias="FACE_MESH_BACKEND", description="Which FaceMesh runs."
+    )
+    mesh_max_uses: int | None = Field(
+        None, alias="FACE_MESH_MAX_USES", ge=1, description="Replace an instance after so many frames; unset: never."
+    )
+    database_url: str = Field(
+        "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
+    )
+    redis_url: str = Field(
+        "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
+    )
+    data_dir: Path = Field(
+        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database, keys and run files; made if missing."
+    )
+    model_dir: Path = Field(
+        REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
+    )
+    secret_key: str = Field(
+        "",
+        alias="FACE_SECRET_KEY",
+        description=f"At least {MIN_SECRET_LENGTH} random characters. Development makes its own; else it is required.",
+    )
+    sandbox: bool | None = Field(
+        None, alias="FACE_SANDBOX_SESSIONS", description="Accept test_... tokens; default: only in development."
+    )
+    demo: bool | None = Field(
+        None, alias="FACE_DEMO", description="The page's own sessions for tenant demo; default: only in development."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        alias="FACE_ALLOWED_HOSTS",
+        description="Host names served, with commas; default: any in development, else local.",
+    )
+    allowed_origins: Names = Field(
+        (),
+        alias="FACE_ALLOWED_ORIGINS",
+        description="Origins besides our own whose pages may open the socket; * is any.",
+    )
+    max_image_bytes: int = Field(
+        10 * 1024 * 1024, alias="FACE_MAX_IMAGE_BYTES", ge=10_000, description="Bytes of one encoded image."
+    )
+    max_image_pixels: int = Field(
+        25_000_000, alias="FACE_MAX_IMAGE_PIXELS", ge=10_000, description="Width times height of one image."
+    )
+    target_fps: int = Field(10, alias="FACE_TARGET_FPS", ge=1, le=60, description="Frames a second asked of a client.")
+    max_messages_per_s: int = Field(
+        60, alias="FACE_MAX_MESSAGES_PER_SECOND", ge=5, description="Above it for 5 s the socket closes with 4429."
+    )
+    max_connections: int = Field(
+        5_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
+    )
+    idle_timeout_s: float = Field(
+        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
+    )
+    admission_timeout_ms: int = Field(
+        1_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="A frame waits so long for an instance, then busy."
+    )
+    enrollment_samples: int = Field(
+        3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
+    )
+    enrollment_time_limit_s: float = Field(
+        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="From the first connection."
+    )
+    recognition_time_limit_s: float = Field(
+        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Authentication and identification, likewise."
+    )
+    token_ttl_s: float = Field(
+        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="A session must be connected to within so long."
+    )
+    no_match_frames: int = Field(
+        8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
+    )
+    target_fmr: float = Field(
+        1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
+    )
+    target_fpir: float = Field(
+        1e-3, alias="FACE_TARGET_FPIR", gt=0, lt=1, description="False identifications per search of a stranger, 1:N."
+    )
+    duplicate_check: bool = Field(
+        True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."
+    )
+    access_token_ttl_s: int = Field(900, alias="FACE_ACCESS_TOKEN_TTL_S", ge=1, description="Life of an access token.")
+    decision_token_ttl_s: int = Field(
+        300, alias="FACE_DECISION_TOKEN_TTL_S", ge=1, description="Life of a decision token."
+    )
+
+    @property
+    def development(self) -> bool:
+        return self.app_env == "development"
+
+    @property
+    def sandbox_enabled(self) -> bool:
+        return self.development if self.sandbox is None else self.sandbox
+
+    @property
+    def demo_enabled(self) -> bool:
+        return self.development if self.demo is None else self.demo
+
+    @property
+    def run_dir(self) -> Path:
+        """Files that live as long as the server: worker boards, metrics, locks."""
+        return self.data_dir / "run"
+
+    @model_validator(mode="after")
+    def _secret_is_strong(self) -> Settings:
+        weak = len(self.secret_key) < MIN_SECRET_LENGTH or len(set(self.secret_key)) < 8
+        if weak and (self.secret_key or not self.development):
+            raise ValueError(
+                f"FACE_SECRET_KEY must be at least {MIN_SECRET_LENGTH} random characters, "
+                "for example from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of `environ`; an empty variable counts as unset. Raises SettingsError."""
+    known = {field.alias for field in Settings.model_fields.values()}
+    unknown = sorted(name for name in environ if name.startswith("FACE_") and name not in known)
+    if unknown:
+        raise SettingsError(f"unknown variable {', '.join(unknown)}: see docs/configuration.md for what there is")
+    given = {name: environ[name] for name in known if name is not None and environ.get(name)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: object) -> str:
+    assert isinstance(problem, dict)
+    variable = ".".join(str(part) for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{variable}={problem['input']!r}: {message}" if variable else message

@@ -1,0 +1,1 @@
+"""Sessions: the socket, the REST API, the decisions."""

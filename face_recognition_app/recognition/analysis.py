@@ -1,0 +1,47 @@
+"""One frame of a session, on a worker thread: from bytes to an observation."""
+
+from __future__ import annotations
+
+from core.liveness.observation import read_face
+from core.permits import Permit
+from core.types import Embedding
+from gallery.thresholds import SAME_PERSON, threshold_for
+from recognition.flow import Flow, Match, Observation, Plan, Purpose
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+
+
+def analyse(
+    runtime: Runtime, tenant: Tenant | None, flow: Flow, data: bytes, plan: Plan, at_ms: int, permit: Permit
+) -> Observation:
+    """Look at one encoded frame. A sandbox has no tenant and matches nobody.
+
+    Raises ImageError, PoolTimeout, MeshFailed.
+    """
+    look = runtime.engine.look(data, runtime.limits, permit)
+    if look.face is None:
+        return Observation(at_ms, None, look.quality)
+    live_score = runtime.engine.live_score(look) if plan.live_score else None
+    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms)
+    if tenant is None or not plan.embedding or look.quality.issues:
+        return Observation(at_ms, look.box, look.quality, reading)
+    embedding = runtime.engine.embed(look)
+    same_person = flow.anchor_embedding is None or float(flow.anchor_embedding @ embedding) >= SAME_PERSON
+    match = _match(runtime, tenant, flow, embedding) if same_person else None
+    return Observation(at_ms, look.box, look.quality, reading, embedding, same_person, match)
+
+
+def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
+    """The best candidate, against the threshold for all comparisons that the session may make."""
+    gallery, settings = runtime.gallery, runtime.settings
+    if flow.purpose is Purpose.AUTHENTICATION and flow.subject_id is not None:
+        found = gallery.compare(tenant, flow.subject_id, probe)
+        if found is None:
+            return None
+        similarity, templates = found
+        threshold = threshold_for(settings.target_fmr, templates * flow.no_match_frames)
+        return Match(flow.subject_id, similarity, threshold)
+    if flow.purpose is Purpose.IDENTIFICATION:
+        threshold = threshold_for(settings.target_fpir, gallery.size(tenant) * flow.no_match_frames)
+        return next((Match(c.subject_id, c.similarity, threshold) for c in gallery.search(tenant, probe, 1)), None)
+    return None

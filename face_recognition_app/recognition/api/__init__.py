@@ -1,0 +1,56 @@
+"""The REST API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from recognition.api import auth, faces, sessions, subjects
+from recognition.http_errors import ApiError, as_api_error, envelope
+
+
+def make_api() -> NinjaAPI:
+    api = NinjaAPI(
+        title="Face recognition service",
+        version="1",
+        description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",
+        docs_url="/docs",
+        urls_namespace="api",
+    )
+    api.add_router("/v1/auth/", auth.router)
+    api.add_router("/v1/sessions/", sessions.router)
+    api.add_router("/v1/subjects/", subjects.router)
+    api.add_router("/v1/faces/", faces.router)
+    api.exception_handler(ValidationError)(_invalid)
+    api.exception_handler(AuthenticationError)(_unauthorized)
+    api.exception_handler(HttpError)(_http_error)
+    api.exception_handler(Exception)(_failed)
+    return api
+
+
+def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
+    return envelope(as_api_error(error))
+
+
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    details = [{"field": _field(problem), "message": problem["msg"]} for problem in error.errors]
+    first = details[0] if details else {"field": "", "message": "invalid"}
+    return envelope(ApiError(422, "validation_error", f"{first['field']}: {first['message']}", details))
+
+
+def _field(problem: dict[str, Any]) -> str:
+    """The place as a client wrote it: the first two parts are the framework's."""
+    return ".".join(str(part) for part in problem["loc"][2:]) or str(problem["loc"][-1])
+
+
+def _unauthorized(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    response = envelope(ApiError(401, "unauthorized", "send Authorization: Bearer with an API key or access token"))
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return envelope(ApiError(error.status_code, "bad_request", str(error)))

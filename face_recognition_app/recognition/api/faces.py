@@ -1,0 +1,104 @@
+"""Questions about single pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Form, Router
+
+from core.liveness.cues import LIVE_SCORE
+from core.quality import Issue
+from core.types import Embedding
+from gallery import people
+from gallery.thresholds import threshold_for
+from recognition import runtime as runtimes
+from recognition.answers import face_box, frame_quality
+from recognition.api.auth import backend, caller
+from recognition.api.schemas import (
+    CompareResult,
+    DetectedFace,
+    DetectResult,
+    LivenessResult,
+    SearchMatch,
+    SearchResult,
+)
+from recognition.api.uploads import images, one_image
+from recognition.http_errors import ApiError
+from recognition.pictures import FacePicture, read_face_picture
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+
+router = Router(tags=["faces"], auth=backend)
+
+_UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
+
+
+@router.post("detect/", response=DetectResult, summary="Where is a face, and how good is it")
+async def detect(request: HttpRequest) -> DetectResult:
+    runtime, data = runtimes.current(), one_image(request)
+    looks = await runtime.admission.run(lambda permit: runtime.engine.look(data, runtime.limits, permit))
+    found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in looks.each_face()]
+    return DetectResult(faces=found)
+
+
+@router.post("liveness/", response=LivenessResult, summary="Anti-spoof on one picture; weaker than a session")
+async def liveness(request: HttpRequest) -> LivenessResult:
+    runtime, data = runtimes.current(), one_image(request)
+    picture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit, live_score=True))
+    score = picture.live_score if picture.live_score is not None else 0.0
+    reasons = [str(issue) for issue in picture.quality.issues if issue in _UNUSABLE]
+    if not reasons and score < LIVE_SCORE:
+        reasons = ["spoof_suspected"]
+    return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
+
+
+@router.post("compare/", response=CompareResult, summary="Do two pictures show one person")
+async def compare(request: HttpRequest) -> CompareResult:
+    runtime = runtimes.current()
+    uploads = images(request, "images")
+    if len(uploads) != 2:
+        raise ApiError(422, "validation_error", f"images: send exactly two, not {len(uploads)}")
+    first, second = [await _probe(runtime, upload.data) for upload in uploads]
+    similarity = float(first @ second)
+    threshold = threshold_for(runtime.settings.target_fmr, 1)
+    return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
+
+
+@router.post("verify/", response=CompareResult, summary="Is this the subject")
+async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
+    runtime, tenant = runtimes.current(), caller(request).tenant
+    await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
+    probe = await _probe(runtime, one_image(request))
+    found = await runtime.database.run(runtime.gallery.compare, tenant, subject_id, probe)
+    if found is None:
+        raise ApiError(409, "no_template", f"subject {subject_id!r} has no template yet")
+    similarity, templates = found
+    threshold = threshold_for(runtime.settings.target_fmr, templates)
+    return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
+
+
+@router.post("search/", response=SearchResult, summary="Who is this; nobody is an empty list")
+async def search(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
+    runtime, tenant = runtimes.current(), caller(request).tenant
+    probe = await _probe(runtime, one_image(request))
+    return await runtime.database.run(_search, runtime, tenant, probe, limit)
+
+
+def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> SearchResult:
+    threshold = threshold_for(runtime.settings.target_fpir, runtime.gallery.size(tenant))
+    matches = [
+        SearchMatch(subject_id=found.subject_id, similarity=round(found.similarity, 4))
+        for found in runtime.gallery.search(tenant, probe, limit)
+        if found.similarity >= threshold
+    ]
+    return SearchResult(matches=matches, threshold=threshold)
+
+
+async def _probe(runtime: Runtime, data: bytes) -> Embedding:
+    """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
+    picture: FacePicture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit))
+    unusable = [issue for issue in picture.quality.issues if issue in _UNUSABLE]
+    if picture.embedding is None or unusable:
+        raise ApiError(422, str(unusable[0]), "the picture has no single usable face")
+    return picture.embedding

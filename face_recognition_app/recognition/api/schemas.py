@@ -1,0 +1,144 @@
+"""What the REST API takes and gives, as types."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import ConfigDict, Field, model_validator
+
+from wire.messages import ChallengeInfo, FaceBox, FrameQuality
+
+
+class Request(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewSession(Request):
+    kind: Literal["enrollment", "authentication", "identification"]
+    subject_id: str | None = Field(None, description="Required but for an identification.")
+    liveness: Literal["none", "passive", "active"] = "passive"
+    target_samples: int | None = Field(None, ge=1, le=10, description="Good samples of an enrolment.")
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _subject_fits_kind(self) -> NewSession:
+        if (self.subject_id is None) != (self.kind == "identification"):
+            raise ValueError("subject_id is required, except for an identification, which takes none")
+        return self
+
+
+class CreatedSession(Schema):
+    id: UUID
+    token: str
+    websocket_url: str
+    expires_at: datetime
+    status: str
+    challenge: ChallengeInfo | None
+
+
+class DecisionDetail(Schema):
+    """`similarity` is the raw cosine of the best comparison, null when none was made."""
+
+    subject_id: str | None
+    matched: bool | None
+    similarity: float | None
+    threshold: float | None
+    liveness: str
+    reasons: list[str]
+
+
+class SessionDetail(Schema):
+    id: UUID
+    kind: str
+    subject_id: str | None
+    liveness: str
+    target_samples: int
+    metadata: dict[str, Any]
+    status: str
+    created_at: datetime
+    expires_at: datetime
+    decision: DecisionDetail | None
+    decision_token: str | None
+
+
+class NewSubject(Request):
+    subject_id: str
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class SubjectPatch(Request):
+    metadata: dict[str, Any]
+
+
+class SubjectDetail(Schema):
+    subject_id: str
+    metadata: dict[str, Any]
+    templates: int
+    created_at: datetime
+
+
+class SubjectPage(Schema):
+    items: list[SubjectDetail]
+    next_cursor: str | None
+
+
+class TemplateDetail(Schema):
+    id: UUID
+    quality: float
+    created_at: datetime
+
+
+class TemplatePage(Schema):
+    items: list[TemplateDetail]
+    next_cursor: str | None
+
+
+class AcceptedImage(Schema):
+    index: int
+    filename: str
+    id: UUID
+
+
+class RejectedImage(Schema):
+    index: int
+    filename: str
+    reason: str
+
+
+class UploadResult(Schema):
+    accepted: list[AcceptedImage]
+    rejected: list[RejectedImage]
+
+
+class DetectedFace(Schema):
+    box: FaceBox
+    quality: FrameQuality
+
+
+class DetectResult(Schema):
+    faces: list[DetectedFace]
+
+
+class LivenessResult(Schema):
+    live: bool
+    score: float
+    reasons: list[str]
+
+
+class CompareResult(Schema):
+    similarity: float
+    threshold: float
+    match: bool
+
+
+class SearchMatch(Schema):
+    subject_id: str
+    similarity: float
+
+
+class SearchResult(Schema):
+    matches: list[SearchMatch]
+    threshold: float

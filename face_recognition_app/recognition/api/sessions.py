@@ -1,0 +1,139 @@
+"""Sessions over REST: create, read, cancel, and frames for clients without a WebSocket."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Annotated
+
+from django.http import HttpRequest
+from ninja import Header, Router, Status
+
+from core.liveness.decision import Policy
+from recognition import flow as flows
+from recognition import runtime as runtimes
+from recognition import sessions
+from recognition.answers import challenge_info
+from recognition.api.auth import backend, backend_or_session, caller
+from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
+from recognition.api.uploads import one_image
+from recognition.models import Decision, Session, SessionKind
+from recognition.runtime import Runtime
+from recognition.stream import SessionStream
+from tenants.models import Tenant
+from wire.messages import FrameProcessed, SessionComplete
+from wire.session import Frame
+
+router = Router(tags=["sessions"])
+MAX_IDEMPOTENCY_KEY = 255
+
+
+@router.post("", response={201: CreatedSession}, auth=backend, summary="Begin a session")
+async def create_session(
+    request: HttpRequest,
+    new: NewSession,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=MAX_IDEMPOTENCY_KEY)] = None,
+) -> Status[CreatedSession]:
+    return Status(201, await begin(request, caller(request).tenant, new, idempotency_key))
+
+
+@router.get("{uuid:session_id}/", response=SessionDetail, auth=backend, summary="State and result")
+async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
+    runtime = runtimes.current()
+    return await runtime.database.run(_read, runtime, caller(request).tenant, session_id)
+
+
+@router.delete("{uuid:session_id}/", response=SessionDetail, auth=backend, summary="Cancel")
+async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
+    runtime = runtimes.current()
+    return await runtime.database.run(_cancel, runtime, caller(request).tenant, session_id)
+
+
+@router.post(
+    "{uuid:session_id}/frames/",
+    response=FrameProcessed | SessionComplete,
+    auth=backend_or_session,
+    summary="One frame, for clients without a WebSocket; also with the session's token",
+)
+async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
+    who = caller(request)
+    if who.session_id not in (None, session_id):
+        raise sessions.SessionNotFound(f"there is no session {session_id}")
+    data = one_image(request)
+    runtime = runtimes.current()
+    connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
+    stream = SessionStream(runtime, connection)
+    frame = Frame(connection.flow.frames + 1, data, time.monotonic())
+    step = await stream.process(frame, dropped=0, keep_everything=True)
+    answer = step.complete or step.processed
+    assert answer is not None
+    return answer
+
+
+async def begin(
+    request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
+) -> CreatedSession:
+    """A new session of `tenant`, told as the API tells it."""
+    runtime = runtimes.current()
+    asked = sessions.SessionRequest(
+        kind=SessionKind(new.kind),
+        subject_id=new.subject_id or "",
+        liveness=Policy(new.liveness),
+        target_samples=new.target_samples or runtime.settings.enrollment_samples,
+        metadata=new.metadata,
+    )
+    session = await runtime.database.run(sessions.create, runtime, tenant, asked, idempotency_key)
+    token = sessions.token_of(runtime, session)
+    scheme = "wss" if request.is_secure() else "ws"
+    return CreatedSession(
+        id=session.id,
+        token=token,
+        websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
+        expires_at=session.expires_at,
+        status=session.status,
+        challenge=challenge_info(flows.load(session.checkpoint)) if session.checkpoint else None,
+    )
+
+
+def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> sessions.Connection:
+    return sessions.connect(runtime, sessions.find(tenant, session_id))
+
+
+def _read(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(sessions.settle(runtime, sessions.find(tenant, session_id)))
+
+
+def _cancel(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(sessions.cancel(runtime, sessions.find(tenant, session_id)))
+
+
+def _detail(session: Session) -> SessionDetail:
+    decision = Decision.objects.filter(session=session).first()
+    return SessionDetail(
+        id=session.id,
+        kind=session.kind,
+        subject_id=session.subject_id or None,
+        liveness=session.liveness,
+        target_samples=session.target_samples,
+        metadata=session.metadata,
+        status=session.status,
+        created_at=session.created_at,
+        expires_at=session.expires_at,
+        decision=_decision(session, decision) if decision else None,
+        decision_token=decision.token if decision else None,
+    )
+
+
+def _decision(session: Session, decision: Decision) -> DecisionDetail:
+    compares = session.kind != SessionKind.ENROLLMENT
+    reached = (
+        decision.similarity is not None and decision.threshold is not None and decision.similarity >= decision.threshold
+    )
+    return DecisionDetail(
+        subject_id=decision.subject_id or None,
+        matched=reached if compares else None,
+        similarity=decision.similarity,
+        threshold=decision.threshold,
+        liveness=decision.liveness,
+        reasons=[decision.reason] if decision.reason else [],
+    )

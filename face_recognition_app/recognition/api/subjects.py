@@ -1,0 +1,167 @@
+"""Subjects and their templates."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db.models import Count
+from django.http import HttpRequest
+from ninja import Router, Status
+
+from core.errors import ImageError
+from core.types import Embedding
+from gallery import people
+from gallery.models import Subject, Template
+from gallery.thresholds import SAME_PERSON
+from recognition import runtime as runtimes
+from recognition.api.auth import backend, caller
+from recognition.api.pages import DEFAULT_LIMIT, Limit, page
+from recognition.api.schemas import (
+    AcceptedImage,
+    NewSubject,
+    RejectedImage,
+    SubjectDetail,
+    SubjectPage,
+    SubjectPatch,
+    TemplateDetail,
+    TemplatePage,
+    UploadResult,
+)
+from recognition.api.uploads import Upload, images
+from recognition.http_errors import ApiError
+from recognition.pictures import read_face_picture
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+
+router = Router(tags=["subjects"], auth=backend)
+MAX_IMAGES = 10
+
+
+@router.get("", response=SubjectPage, summary="List")
+async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
+    return await runtimes.current().database.run(_list, caller(request).tenant, cursor, limit)
+
+
+@router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
+async def create_subject(request: HttpRequest, new: NewSubject) -> Status[SubjectDetail]:
+    tenant = caller(request).tenant
+    subject = await runtimes.current().database.run(people.create_subject, tenant, new.subject_id, new.metadata)
+    return Status(201, _detail(subject, 0))
+
+
+@router.get("{subject_id}/", response=SubjectDetail)
+async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
+    return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
+
+
+@router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the metadata")
+async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
+    return await runtimes.current().database.run(_update, caller(request).tenant, subject_id, patch)
+
+
+@router.delete("{subject_id}/", response={204: None}, summary="Erase a person and every template")
+async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
+    await runtimes.current().database.run(people.delete_subject, caller(request).tenant, subject_id)
+    return Status(204, None)
+
+
+@router.get("{subject_id}/templates/", response=TemplatePage)
+async def list_templates(
+    request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
+) -> TemplatePage:
+    return await runtimes.current().database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
+
+
+@router.post("{subject_id}/templates/", response={201: UploadResult}, summary="Enrol from images")
+async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
+    tenant, runtime = caller(request).tenant, runtimes.current()
+    people.check_subject_id(subject_id)
+    uploads = images(request, "images")
+    if len(uploads) > MAX_IMAGES:
+        raise ApiError(422, "validation_error", f"images: {MAX_IMAGES} at a time are allowed")
+    good, rejected = await _sort_out(runtime, uploads)
+    if not good:
+        details = {"rejected": [image.model_dump() for image in rejected]}
+        raise ApiError(422, "no_usable_face", "no image has a usable face", details)
+    templates = await runtime.database.run(
+        people.enroll, tenant, subject_id, [image.sample for image in good], runtime.gallery, runtime.rules
+    )
+    accepted = [
+        AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
+        for image, template in zip(good, templates, strict=True)
+    ]
+    return Status(201, UploadResult(accepted=accepted, rejected=rejected))
+
+
+@router.delete("{subject_id}/templates/{uuid:template_id}/", response={204: None})
+async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
+    tenant = caller(request).tenant
+    await runtimes.current().database.run(people.delete_template, tenant, subject_id, template_id)
+    return Status(204, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _GoodImage:
+    upload: Upload
+    sample: people.Sample
+
+
+async def _sort_out(runtime: Runtime, uploads: list[Upload]) -> tuple[list[_GoodImage], list[RejectedImage]]:
+    good: list[_GoodImage] = []
+    rejected: list[RejectedImage] = []
+    for upload in uploads:
+        known = good[0].sample.embedding if good else None
+        sample, reason = await _sample(runtime, upload.data, known)
+        if sample is None:
+            rejected.append(RejectedImage(index=upload.index, filename=upload.filename, reason=reason))
+        else:
+            good.append(_GoodImage(upload, sample))
+    return good, rejected
+
+
+async def _sample(runtime: Runtime, data: bytes, known: Embedding | None) -> tuple[people.Sample | None, str]:
+    """The sample in one picture, or why it has none."""
+    try:
+        picture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit))
+    except ImageError as error:
+        return None, error.code
+    if picture.embedding is None or picture.quality.issues:
+        return None, str(picture.quality.issues[0])
+    if known is not None and float(known @ picture.embedding) < SAME_PERSON:
+        return None, "face_changed"
+    return people.Sample(picture.embedding, picture.quality.score), ""
+
+
+def _list(tenant: Tenant, cursor: str | None, limit: int) -> SubjectPage:
+    found, following = page(Subject.objects.filter(tenant=tenant), cursor, limit)
+    counts = dict(Template.objects.filter(subject__in=found).values_list("subject_id").annotate(Count("pk")).order_by())
+    return SubjectPage(items=[_detail(row, counts.get(row.pk, 0)) for row in found], next_cursor=following)
+
+
+def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
+    subject = people.find_subject(tenant, subject_id)
+    return _detail(subject, subject.templates.count())
+
+
+def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
+    subject = people.find_subject(tenant, subject_id)
+    subject.metadata = patch.metadata
+    subject.save(update_fields=["metadata"])
+    return _detail(subject, subject.templates.count())
+
+
+def _templates(tenant: Tenant, subject_id: str, cursor: str | None, limit: int) -> TemplatePage:
+    rows = Template.objects.filter(subject=people.find_subject(tenant, subject_id))
+    found, following = page(rows, cursor, limit)
+    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found]
+    return TemplatePage(items=items, next_cursor=following)
+
+
+def _detail(subject: Subject, templates: int) -> SubjectDetail:
+    return SubjectDetail(
+        subject_id=subject.subject_id,
+        metadata=subject.metadata,
+        templates=templates,
+        created_at=subject.created_at,
+    )

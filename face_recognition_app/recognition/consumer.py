@@ -1,0 +1,226 @@
+"""The socket: moves bytes between a client and its session, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from channels.consumer import AsyncConsumer
+from channels.exceptions import StopConsumer
+
+from ops import metrics
+from recognition import runtime as runtimes
+from recognition import sessions
+from recognition.answers import error_message
+from recognition.flow import Outcome
+from recognition.runtime import Runtime
+from recognition.stream import SandboxStream, SessionStream, Stream
+from wire.codes import Reason
+from wire.errors import Busy, Idle, InternalError, Overloaded, Refused, UnknownToken, UnusableFrame, WireError
+from wire.messages import Pong, ServerMessage, SessionComplete
+from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
+
+logger = logging.getLogger(__name__)
+
+SANDBOX_PREFIX = "test_"
+FLOOD_PATIENCE_S = 5.0
+NORMAL_CLOSE = 1000
+LINGER_S = 1.0
+
+
+class FaceConsumer(AsyncConsumer):
+    """One client's connection. Errors of every kind end in `_fail`, the only place that answers them."""
+
+    open_connections = 0
+
+    stream: Stream
+    wire: WireSession
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # Neither a channel layer nor a database check per message: a frame needs none of both.
+        self.scope = scope
+        self._out: Any = send
+        self._slot = FrameSlot()
+        self._worker: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_heard = time.monotonic()
+        self._closed = False
+        self._completed = False
+        FaceConsumer.open_connections += 1
+        metrics.connections.inc()
+        try:
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
+        finally:
+            FaceConsumer.open_connections -= 1
+            metrics.connections.dec()
+            await self._end_tasks()
+
+    async def dispatch(self, message: Any) -> None:
+        try:
+            match message["type"]:
+                case "websocket.connect":
+                    await self._open()
+                case "websocket.receive":
+                    await self._receive(message)
+                case "websocket.disconnect":
+                    raise StopConsumer
+        except (WireError, sessions.SessionError) as error:
+            await self._fail(error)
+        except (StopConsumer, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            await self._fail(error)
+
+    async def _open(self) -> None:
+        await self._out({"type": "websocket.accept"})
+        runtime = await asyncio.to_thread(runtimes.current)
+        settings = runtime.settings
+        if FaceConsumer.open_connections > settings.max_connections:
+            raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
+        _check_origin(self.scope, settings.allowed_origins)
+        self.stream = await self._find_stream(runtime)
+        self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s, FLOOD_PATIENCE_S))
+        await self._send(self.stream.established())
+        self._after(self.stream.seconds_left, self._time_is_up)
+        self._after(settings.idle_timeout_s, self._check_idle)
+
+    async def _find_stream(self, runtime: Runtime) -> Stream:
+        token = self.scope["url_route"]["kwargs"]["token"]
+        if token.startswith(SANDBOX_PREFIX) and runtime.settings.sandbox_enabled:
+            return SandboxStream(runtime)
+        try:
+            return SessionStream(runtime, await runtime.database.run(sessions.connect_by_token, runtime, token))
+        except sessions.TokenInvalid as error:
+            raise UnknownToken(str(error)) from error
+
+    async def _receive(self, message: Any) -> None:
+        if self._completed:
+            await self._close(NORMAL_CLOSE)
+        if self._closed:
+            return
+        now = self._last_heard = time.monotonic()
+        data = message.get("bytes")
+        event = self.wire.receive_text(message["text"], now) if data is None else self.wire.receive_bytes(data, now)
+        await self._handle(event)
+
+    async def _handle(self, event: Event) -> None:
+        match event:
+            case Ping():
+                await self._send(Pong())
+            case Cancel():
+                await self._end_with(Outcome(False, Reason.CANCELLED, None, None))
+            case Frame() | BadFrame():
+                # Inference runs beside this handler, so that messages and the disconnect are seen meanwhile.
+                if self._slot.offer(event):
+                    self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while (frame := self._slot.take()) is not None and not (self._closed or self._completed):
+                await self._answer(frame)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            await self._fail(error)
+
+    async def _answer(self, frame: Frame | BadFrame) -> None:
+        try:
+            if isinstance(frame, BadFrame):
+                raise frame.error
+            step = await self.stream.process(frame, self._slot.dropped)
+        except (UnusableFrame, Busy) as error:
+            await self._send(error_message(error, frame.seq))
+            return
+        if step.processed is not None:
+            await self._send(step.processed)
+        if step.complete is not None:
+            await self._complete(step.complete)
+
+    async def _end_with(self, outcome: Outcome) -> None:
+        if self._completed:
+            return
+        if isinstance(self.stream, SandboxStream):
+            await self._close(NORMAL_CLOSE)
+        else:
+            await self._complete(await self.stream.finish(outcome))
+
+    async def _complete(self, complete: SessionComplete) -> None:
+        """Tell the result and close: a client that is about to send its next frame may do so and then read it."""
+        if not self._completed:
+            self._completed = True
+            await self._send(complete)
+            self._after(LINGER_S, self._linger_is_over)
+
+    async def _linger_is_over(self) -> None:
+        await self._close(NORMAL_CLOSE)
+
+    async def _time_is_up(self) -> None:
+        if self._worker is not None and not self._worker.done():
+            await asyncio.wait({self._worker})
+        if not self._closed:
+            await self._end_with(self.stream.flow.time_is_up())
+
+    async def _check_idle(self) -> None:
+        idle_timeout_s = self.stream.runtime.settings.idle_timeout_s
+        left = self._last_heard + idle_timeout_s - time.monotonic()
+        if left <= 0:
+            raise Idle(f"nothing was heard for {idle_timeout_s:g} s")
+        self._after(left, self._check_idle)
+
+    def _after(self, seconds: float, action: Any) -> None:
+        self._timers.append(asyncio.get_running_loop().call_later(max(0.0, seconds), self._start, action))
+
+    def _start(self, action: Any) -> None:
+        task = asyncio.create_task(self._guarded(action))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, action: Any) -> None:
+        try:
+            await action()
+        except Exception as error:
+            await self._fail(error)
+
+    async def _send(self, message: ServerMessage) -> None:
+        if not self._closed:
+            await self._out({"type": "websocket.send", "text": message.model_dump_json()})
+
+    async def _fail(self, error: Exception) -> None:
+        if not isinstance(error, WireError):
+            logger.exception("a connection failed", exc_info=error)
+            error = InternalError("something went wrong on the server; connect again to go on")
+        with contextlib.suppress(Exception):  # The client may be gone; there is nobody left to tell.
+            await self._send(error_message(error))
+            await self._close(error.close_code or InternalError.close_code or 1011)
+
+    async def _close(self, code: int) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._out({"type": "websocket.close", "code": code})
+
+    async def _end_tasks(self) -> None:
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        tasks = {*self._tasks, *([self._worker] if self._worker else [])}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:
+    """A page of another site may not use a visitor's socket unless it was allowed; programs send no origin."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    if not origin or "*" in allowed or origin in allowed:
+        return
+    if urlsplit(origin).netloc != headers.get(b"host", b"").decode("latin-1"):
+        raise Refused(f"the origin {origin} is not allowed")

@@ -1,0 +1,237 @@
+"""What one session does with its frames: observations in, progress and one outcome out. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from pydantic import Base64UrlBytes, TypeAdapter
+
+from core.liveness.decision import Liveness, Policy, Verdict
+from core.liveness.observation import FaceReading
+from core.quality import Issue, Quality
+from core.types import Box, Embedding
+from wire.codes import Guidance, Reason
+
+SAMPLE_GAP_MS = 300
+SAMPLE_GAP_FRAMES = 5
+"""Samples of an enrolment stand this far apart in time or in frames, so that they differ."""
+PROBE_GAP_MS = 200
+PROBE_GAP_FRAMES = 3
+SPOOF_EVERY_FRAMES = 3
+
+_HARMLESS_TO_LIVENESS = {Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED}
+_NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
+
+
+class Purpose(StrEnum):
+    ENROLLMENT = "enrollment"
+    AUTHENTICATION = "authentication"
+    IDENTIFICATION = "identification"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be computed of the next frame besides the mesh."""
+
+    live_score: bool
+    embedding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The best candidate for one probe, and the similarity it needed (raw cosines)."""
+
+    subject_id: str
+    similarity: float
+    threshold: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame showed. `at_ms` is the server's time since the session began."""
+
+    at_ms: int
+    box: Box | None
+    quality: Quality
+    reading: FaceReading | None = None
+    embedding: Embedding | None = None
+    same_person: bool = True
+    match: Match | None = None
+
+
+@dataclass(slots=True)
+class KeptSample:
+    """A good frame's embedding (float32 bytes) and quality."""
+
+    vector: Base64UrlBytes
+    quality: float
+
+    @property
+    def embedding(self) -> Embedding:
+        return np.frombuffer(self.vector, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    success: bool
+    reason: Reason | None
+    subject_id: str | None
+    match: Match | None
+
+
+@dataclass(slots=True)
+class Flow:
+    """The whole state of one session; everything in it survives a worker."""
+
+    purpose: Purpose
+    subject_id: str | None
+    target_samples: int
+    no_match_frames: int
+    liveness: Liveness
+    frames: int = 0
+    last_at_ms: int = 0
+    embedded_frame: int = -1_000
+    embedded_at_ms: int = -1_000_000
+    samples: list[KeptSample] = field(default_factory=list)
+    anchor: Base64UrlBytes = b""
+    unmatched: int = 0
+    match: Match | None = None
+    nearest: Match | None = None
+    failure: Reason | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        purpose: Purpose,
+        subject_id: str | None,
+        policy: Policy,
+        challenge_id: str,
+        target_samples: int,
+        no_match_frames: int,
+    ) -> Flow:
+        liveness = Liveness.begin(policy, challenge_id, random.SystemRandom())
+        return cls(purpose, subject_id, target_samples, no_match_frames, liveness)
+
+    @property
+    def progress(self) -> tuple[object, ...]:
+        """Changes when something happened that a client was or will be told, and must not be lost."""
+        return (
+            len(self.samples),
+            len(self.anchor),
+            self.unmatched,
+            self.match,
+            self.liveness.steps_done,
+            self.liveness.verdict,
+        )
+
+    @property
+    def anchor_embedding(self) -> Embedding | None:
+        """The first good embedding of the session: everyone later must be the same person."""
+        return np.frombuffer(self.anchor, np.float32) if self.anchor else None
+
+    def plan(self, at_ms: int) -> Plan:
+        """What to compute of the frame that comes next."""
+        liveness_open = self.liveness.verdict is Verdict.PENDING
+        embedding = self.purpose is not Purpose.SANDBOX and self._gap_is_over(at_ms)
+        sandbox = self.purpose is Purpose.SANDBOX
+        due = self.frames % SPOOF_EVERY_FRAMES == 0
+        return Plan(live_score=(liveness_open or sandbox) and (due or embedding), embedding=embedding)
+
+    def observe(self, seen: Observation) -> Outcome | None:
+        """Take one frame; the outcome when it decides the session."""
+        self.frames += 1
+        self.last_at_ms = max(self.last_at_ms, seen.at_ms)
+        issues = set(seen.quality.issues)
+        if issues & _NO_SINGLE_FACE:
+            self.liveness.interrupt()
+        elif seen.reading is not None and issues <= _HARMLESS_TO_LIVENESS:
+            self.liveness.observe(seen.reading)
+        if seen.embedding is not None:
+            self._take_embedding(seen)
+        return self.outcome()
+
+    def outcome(self) -> Outcome | None:
+        """The outcome that the evidence so far commands, None while it is open."""
+        if self.purpose is Purpose.SANDBOX:
+            return None
+        if self.failure is not None:
+            return self._fail(self.failure)
+        if self.liveness.failure is not None:
+            return self._fail(Reason(self.liveness.failure))
+        if self.unmatched >= self.no_match_frames and self.match is None:
+            return self._fail(Reason.NO_MATCH)
+        if self.liveness.verdict not in (Verdict.PASSED, Verdict.NOT_REQUIRED):
+            return None
+        if self.purpose is Purpose.ENROLLMENT:
+            complete = len(self.samples) >= self.target_samples
+            return Outcome(True, None, self.subject_id, None) if complete else None
+        return Outcome(True, None, self.match.subject_id, self.match) if self.match is not None else None
+
+    def time_is_up(self) -> Outcome:
+        """The outcome at the session's time limit."""
+        decided = self.outcome()
+        if decided is not None:
+            return decided
+        if self.liveness.verdict is Verdict.PENDING and self.frames:
+            return self._fail(Reason.LIVENESS_TIMEOUT)
+        return self._fail(Reason.TIMEOUT)
+
+    def guidance(self, quality: Quality) -> Guidance:
+        blocking = [issue for issue in quality.issues if not self._excused(issue)]
+        if blocking:
+            return Guidance(blocking[0])
+        instruction = self.liveness.instruction
+        if instruction is not None:
+            return Guidance(instruction)
+        return Guidance.READY if self.purpose is Purpose.SANDBOX else Guidance.HOLD_STILL
+
+    def _excused(self, issue: Issue) -> bool:
+        """Closed eyes and a turned head are what a liveness step asks for."""
+        return issue in _HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
+
+    def _gap_is_over(self, at_ms: int) -> bool:
+        enrolling = self.purpose is Purpose.ENROLLMENT
+        gap_frames = SAMPLE_GAP_FRAMES if enrolling else PROBE_GAP_FRAMES
+        gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
+        return self.frames - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
+
+    def _take_embedding(self, seen: Observation) -> None:
+        assert seen.embedding is not None
+        self.embedded_frame, self.embedded_at_ms = self.frames, seen.at_ms
+        if not seen.same_person:
+            self.failure = Reason.FACE_CHANGED
+            return
+        vector = seen.embedding.astype(np.float32).tobytes()
+        self.anchor = self.anchor or vector
+        if self.purpose is Purpose.ENROLLMENT:
+            if len(self.samples) < self.target_samples:
+                self.samples.append(KeptSample(vector, seen.quality.score))
+            return
+        if seen.match is not None and (self.nearest is None or seen.match.similarity > self.nearest.similarity):
+            self.nearest = seen.match
+        if seen.match is not None and seen.match.accepted:
+            self.match = seen.match
+        elif self.match is None:
+            self.unmatched += 1
+
+    def _fail(self, reason: Reason) -> Outcome:
+        return Outcome(False, reason, None, self.nearest)
+
+
+_FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
+
+
+def dump(flow: Flow) -> str:
+    return _FLOW.dump_json(flow).decode()
+
+
+def load(text: str) -> Flow:
+    return _FLOW.validate_json(text)

@@ -1,0 +1,75 @@
+"""Sessions and what was decided in them."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from tenants.models import Tenant
+
+
+class SessionKind(models.TextChoices):
+    ENROLLMENT = "enrollment"
+    AUTHENTICATION = "authentication"
+    IDENTIFICATION = "identification"
+
+
+class SessionStatus(models.TextChoices):
+    CREATED = "created"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATUSES = (SessionStatus.CREATED, SessionStatus.IN_PROGRESS)
+
+
+class Session(models.Model):
+    """One attempt. `fence` numbers its connections: only the newest may write.
+
+    `checkpoint` is the flow as of the last answer that told of progress, so that any worker can go on.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="sessions")
+    kind = models.CharField(max_length=16, choices=SessionKind)
+    subject_id = models.CharField(max_length=128, blank=True, default="")
+    liveness = models.CharField(max_length=16)
+    target_samples = models.PositiveSmallIntegerField()
+    metadata = models.JSONField(default=dict, blank=True)
+    status = models.CharField(max_length=16, choices=SessionStatus, default=SessionStatus.CREATED)
+    token_hash = models.CharField(max_length=64, unique=True)
+    idempotency_key = models.CharField(max_length=64, null=True, blank=True)
+    request_digest = models.CharField(max_length=64)
+    fence = models.PositiveBigIntegerField(default=0)
+    checkpoint = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "idempotency_key"], name="idempotent_per_tenant")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class Decision(models.Model):
+    """Made once, never changed."""
+
+    session = models.OneToOneField(Session, models.CASCADE, related_name="decision")
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="decisions")
+    success = models.BooleanField()
+    subject_id = models.CharField(max_length=128, blank=True, default="")
+    similarity = models.FloatField(null=True)
+    threshold = models.FloatField(null=True)
+    liveness = models.CharField(max_length=16)
+    reason = models.CharField(max_length=32, blank=True, default="")
+    token = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"decision on {self.session_id}"

@@ -1,0 +1,104 @@
+"""What one worker holds for its whole life: engine, gallery, threads, keys."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from core.frames import ImageLimits
+from core.models import MODELS, ensure_models
+from gallery.people import EnrollmentRules
+from gallery.search import Gallery
+from ops.boards import WorkerBoard
+from ops.service import service_settings
+from ops.settings import Settings
+from recognition.admission import Admission
+from recognition.database import DatabaseThreads
+from recognition.signing import Signer
+
+logger = logging.getLogger(__name__)
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    engine: FaceRecognitionEngine
+    admission: Admission
+    database: DatabaseThreads
+    gallery: Gallery
+    signer: Signer
+    model_digests: dict[str, str]
+    board: WorkerBoard
+
+    @property
+    def limits(self) -> ImageLimits:
+        return ImageLimits(self.settings.max_image_bytes, self.settings.max_image_pixels)
+
+    @property
+    def rules(self) -> EnrollmentRules:
+        return EnrollmentRules(self.settings.duplicate_check, self.settings.target_fpir, self.settings.target_fmr)
+
+    def close(self) -> None:
+        """Finish what is in work, then release everything."""
+        self.admission.close()
+        self.database.close()
+        self.board.close()
+        self.engine.close()
+
+
+def build(settings: Settings) -> Runtime:
+    """Load and warm up everything; takes a second or two."""
+    began = time.monotonic()
+    models = ensure_models(settings.model_dir, logger.info)
+    threads = min(settings.mesh_pool_size, os.cpu_count() or 1)
+    engine = FaceRecognitionEngine.load(
+        EngineConfig(
+            backend=settings.mesh_backend,
+            pool_size=settings.mesh_pool_size,
+            mesh_max_uses=settings.mesh_max_uses,
+            borrow_timeout_s=settings.admission_timeout_ms / 1000,
+            landmarker_path=models["face_landmarker"],
+            embedder_path=models["fr_feature"],
+            spoof_path=models["fr_liveness"],
+            threads=threads,
+        )
+    )
+    digests = {model.name: model.sha256 for model in MODELS}
+    board = WorkerBoard(settings.run_dir, engine.pool_status)
+    engine.detector.permits.on_change = board.publish
+    runtime = Runtime(
+        settings=settings,
+        engine=engine,
+        admission=Admission(engine.detector.permits, settings.admission_timeout_ms / 1000),
+        database=DatabaseThreads(),
+        gallery=Gallery(digests["fr_feature"][:16]),
+        signer=Signer.load(settings.data_dir),
+        model_digests=digests,
+        board=board,
+    )
+    logger.info("worker ready in %.1f s: %d instances", time.monotonic() - began, settings.mesh_pool_size)
+    return runtime
+
+
+@functools.cache
+def _loaded() -> Runtime:
+    return build(service_settings())
+
+
+def current() -> Runtime:
+    """This worker's runtime, made by the first caller. Blocks while it is made."""
+    with _lock:
+        return _loaded()
+
+
+def close() -> None:
+    with _lock:
+        if _loaded.cache_info().currsize:
+            _loaded().close()
+            _loaded.cache_clear()

@@ -1,0 +1,321 @@
+"""A session's life in the database: created, owned by one connection, checkpointed, decided once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from core.liveness.decision import Policy, Verdict
+from gallery.models import Template
+from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
+from ops import metrics
+from ops.secret import secret_key
+from recognition import flow as flows
+from recognition.flow import Flow, Outcome, Purpose
+from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
+from recognition.runtime import Runtime
+from recognition.signing import DecisionClaims
+from tenants.keys import token_hash
+from tenants.models import Tenant
+from wire.codes import Reason
+
+LIVENESS_OUTCOMES = {
+    Verdict.NOT_REQUIRED: "not_required",
+    Verdict.PASSED: "passed",
+    Verdict.PENDING: "failed",
+    Verdict.FAILED: "failed",
+}
+
+
+class SessionError(Exception):
+    """
+    SessionError
+    ├── SessionNotFound      no such session of this tenant
+    ├── TokenInvalid         the token is unknown, used or expired
+    ├── Superseded           a newer connection owns the session
+    ├── AlreadyDecided       carries the decision
+    └── IdempotencyConflict  the key was used with another request
+    """
+
+
+class SessionNotFound(SessionError):
+    pass
+
+
+class TokenInvalid(SessionError):
+    pass
+
+
+class Superseded(SessionError):
+    pass
+
+
+class IdempotencyConflict(SessionError):
+    pass
+
+
+class AlreadyDecided(SessionError):
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a backend asks for; `subject_id` is empty for an identification."""
+
+    kind: SessionKind
+    subject_id: str
+    liveness: Policy
+    target_samples: int
+    metadata: dict[str, Any]
+
+    def digest(self) -> str:
+        content = [self.kind.value, self.subject_id, self.liveness.value, self.target_samples, self.metadata]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection's hold on a session: good as long as its `fence` is the newest."""
+
+    session: Session
+    fence: int
+    flow: Flow
+    resumed: bool
+
+    @property
+    def elapsed_ms(self) -> int:
+        assert self.session.started_at is not None
+        return max(0, int((timezone.now() - self.session.started_at).total_seconds() * 1000))
+
+    @property
+    def seconds_left(self) -> float:
+        return (self.session.expires_at - timezone.now()).total_seconds()
+
+
+def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
+    """A new session, or the one that the same key made before.
+
+    Raises InvalidSubjectId, SubjectNotFound or IdempotencyConflict.
+    """
+    if request.subject_id:
+        check_subject_id(request.subject_id)
+    if request.kind is SessionKind.AUTHENTICATION:
+        find_subject(tenant, request.subject_id)
+    key = token_hash(idempotency_key) if idempotency_key else None
+    try:
+        with transaction.atomic():
+            return _insert(runtime, tenant, request, key)
+    except IntegrityError:
+        existing = Session.objects.get(tenant=tenant, idempotency_key=key)
+    if existing.request_digest != request.digest():
+        raise IdempotencyConflict("this Idempotency-Key was used with another request")
+    return existing
+
+
+def token_of(runtime: Runtime, session: Session) -> str:
+    """The session's token: derived from the server's secret, so that only its hash need be stored."""
+    secret = secret_key(runtime.settings).encode()
+    digest = hmac.digest(secret, b"session-token:" + session.id.bytes, "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
+    try:
+        return Session.objects.select_related("tenant").get(tenant=tenant, pk=session_id)
+    except Session.DoesNotExist as error:
+        raise SessionNotFound(f"there is no session {session_id}") from error
+
+
+def connect(runtime: Runtime, session: Session) -> Connection:
+    """Take the session over: earlier connections can decide nothing any more.
+
+    Raises TokenInvalid when it is over.
+    """
+    session = settle(runtime, session)
+    with transaction.atomic():
+        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        if session.status not in OPEN_STATUSES:
+            raise TokenInvalid("the session is over")
+        resumed = session.started_at is not None
+        if not resumed:
+            session.started_at = timezone.now()
+            session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
+        session.fence += 1
+        session.status = SessionStatus.IN_PROGRESS
+        session.save(update_fields=["started_at", "expires_at", "fence", "status"])
+    return Connection(session, session.fence, flows.load(session.checkpoint), resumed)
+
+
+def connect_by_token(runtime: Runtime, token: str) -> Connection:
+    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    if session is None:
+        raise TokenInvalid("the token is unknown")
+    return connect(runtime, session)
+
+
+def ensure_owner(connection: Connection) -> None:
+    """Raises Superseded, or AlreadyDecided, unless the session is still this connection's."""
+    if not _owned(connection).exists():
+        raise _loss(connection)
+
+
+def save_checkpoint(connection: Connection, text: str) -> None:
+    """Keep the flow's state. Raises as `ensure_owner` does, and then keeps nothing."""
+    if not _owned(connection).update(checkpoint=text):
+        raise _loss(connection)
+
+
+def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decision:
+    """Record the one decision of the session, and what follows from it, in one transaction.
+
+    Raises Superseded or AlreadyDecided; then nothing happened.
+    """
+    with transaction.atomic():
+        session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
+        if session.status not in OPEN_STATUSES or session.fence != connection.fence:
+            raise _loss(connection)
+        final = _carry_out(runtime, session, connection.flow, outcome)
+        decision = _record(runtime, session, connection.flow, final)
+    metrics.decisions.labels(session.kind, "success" if final.success else "failure", final.reason or "").inc()
+    return decision
+
+
+def settle(runtime: Runtime, session: Session) -> Session:
+    """The session, with what its time limit has decided meanwhile."""
+    if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
+        return session
+    if session.status == SessionStatus.CREATED:
+        Session.objects.filter(pk=session.pk, status=SessionStatus.CREATED).update(
+            status=SessionStatus.EXPIRED, checkpoint=""
+        )
+    else:
+        abandoned = Connection(session, session.fence, flows.load(session.checkpoint), True)
+        with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
+            decide(runtime, abandoned, abandoned.flow.time_is_up())
+    return find(session.tenant, session.pk)
+
+
+def cancel(runtime: Runtime, session: Session) -> Session:
+    """End an open session; one that is over stays as it is."""
+    session = settle(runtime, session)
+    if session.status in OPEN_STATUSES:
+        Session.objects.filter(pk=session.pk).update(fence=F("fence") + 1)
+        session.refresh_from_db()
+        owner = Connection(session, session.fence, flows.load(session.checkpoint), True)
+        with suppress(SessionError):  # It ended, or was taken over, in the same moment.
+            decide(runtime, owner, Outcome(False, Reason.CANCELLED, None, None))
+    return find(session.tenant, session.pk)
+
+
+def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, key: str | None) -> Session:
+    settings = runtime.settings
+    session = Session(
+        tenant=tenant,
+        kind=request.kind,
+        subject_id=request.subject_id,
+        liveness=request.liveness,
+        target_samples=request.target_samples,
+        metadata=request.metadata,
+        idempotency_key=key,
+        request_digest=request.digest(),
+        expires_at=timezone.now() + timedelta(seconds=settings.token_ttl_s),
+    )
+    flow = Flow.begin(
+        Purpose(request.kind),
+        request.subject_id or None,
+        request.liveness,
+        f"v1.{uuid.uuid4().hex[:16]}",
+        request.target_samples,
+        settings.no_match_frames,
+    )
+    session.token_hash = token_hash(token_of(runtime, session))
+    session.checkpoint = flows.dump(flow)
+    session.save(force_insert=True)
+    return session
+
+
+def _time_limit_s(runtime: Runtime, session: Session) -> float:
+    enrolling = session.kind == SessionKind.ENROLLMENT
+    settings = runtime.settings
+    return settings.enrollment_time_limit_s if enrolling else settings.recognition_time_limit_s
+
+
+def _owned(connection: Connection) -> Any:
+    return Session.objects.filter(pk=connection.session.pk, fence=connection.fence, status=SessionStatus.IN_PROGRESS)
+
+
+def _loss(connection: Connection) -> SessionError:
+    decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
+    return AlreadyDecided(decision) if decision else Superseded("a newer connection owns the session")
+
+
+def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    """Do what a success means; the outcome that results."""
+    if not outcome.success:
+        return outcome
+    if session.kind == SessionKind.ENROLLMENT:
+        return _enroll(runtime, session, flow, outcome)
+    alive = Template.objects.filter(
+        tenant=session.tenant, subject__subject_id=outcome.subject_id, model_id=runtime.gallery.model_id
+    ).exists()
+    return outcome if alive else Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+
+
+def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
+    try:
+        enroll(session.tenant, session.subject_id, samples, runtime.gallery, runtime.rules)
+    except DuplicateFace:
+        return Outcome(False, Reason.DUPLICATE_FACE, None, None)
+    except DifferentFace:
+        return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
+    return outcome
+
+
+def _record(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
+    liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
+    claims = DecisionClaims(
+        session=str(session.pk),
+        tenant=session.tenant.name,
+        kind=session.kind,
+        nonce=uuid.uuid4().hex,
+        outcome="success" if outcome.success else "failure",
+        subject=outcome.subject_id,
+        liveness=liveness,
+        reason=outcome.reason,
+        models=runtime.model_digests,
+    )
+    decision = Decision.objects.create(
+        session=session,
+        tenant=session.tenant,
+        success=outcome.success,
+        subject_id=outcome.subject_id or "",
+        similarity=outcome.match.similarity if outcome.match else None,
+        threshold=outcome.match.threshold if outcome.match else None,
+        liveness=liveness,
+        reason=outcome.reason or "",
+        token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
+    )
+    session.status = _status_after(outcome)
+    session.checkpoint = ""
+    session.save(update_fields=["status", "checkpoint"])
+    return decision
+
+
+def _status_after(outcome: Outcome) -> SessionStatus:
+    if outcome.success:
+        return SessionStatus.SUCCEEDED
+    return SessionStatus.CANCELLED if outcome.reason is Reason.CANCELLED else SessionStatus.FAILED

@@ -1,0 +1,185 @@
+"""One frame through a session, whichever way it came in: admission, analysis, state, answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.errors import EngineError, ImageError
+from core.liveness.decision import Policy
+from core.permits import Permit
+from ops import metrics
+from recognition import flow as flows
+from recognition import sessions
+from recognition.analysis import analyse
+from recognition.answers import connection_established, frame_processed, session_complete
+from recognition.database import with_connection
+from recognition.flow import Flow, Observation, Outcome, Plan, Purpose
+from recognition.models import Decision
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+from wire.errors import Busy, Replaced, UnusableFrame
+from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
+from wire.session import Frame
+
+logger = logging.getLogger(__name__)
+
+SANDBOX_TIME_LIMIT_S = 600.0
+
+
+class SandboxDecided(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The answers to one frame; without `processed` the session had been decided elsewhere."""
+
+    processed: FrameProcessed | None
+    complete: SessionComplete | None
+
+
+class Stream(ABC):
+    """Takes frames to answers; what is kept and decided is for the two kinds below to say."""
+
+    def __init__(self, runtime: Runtime, tenant: Tenant | None, flow: Flow) -> None:
+        self.runtime = runtime
+        self.tenant = tenant
+        self.flow = flow
+
+    @property
+    @abstractmethod
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the session began, by the server's clock."""
+
+    @property
+    @abstractmethod
+    def seconds_left(self) -> float:
+        """Until the time limit."""
+
+    @abstractmethod
+    def established(self) -> ConnectionEstablished: ...
+
+    async def process(self, frame: Frame, dropped: int, *, keep_everything: bool = False) -> Step:
+        """Take one frame to its answers.
+
+        `keep_everything` checkpoints even without progress, for callers that keep no state.
+        Raises UnusableFrame, Busy or Replaced.
+        """
+        at_ms = self.elapsed_ms
+        plan = self.flow.plan(at_ms)
+        try:
+            seen = await self.runtime.admission.run(
+                lambda permit: with_connection(self._look, frame, plan, at_ms, permit)
+            )
+            progress = self.flow.progress
+            outcome = self.flow.observe(seen)
+            complete = None
+            if outcome is not None:
+                complete = session_complete(await self._decide(outcome))
+            elif keep_everything or self.flow.progress != progress:
+                await self._keep()
+        except ImageError as error:
+            metrics.frames.labels(error.code).inc()
+            raise UnusableFrame(str(error), error.code) from error
+        except EngineError as error:
+            metrics.frames.labels("busy").inc()
+            logger.warning("frame %d was not analysed: %s", frame.seq, error)
+            raise Busy("the frame could not be analysed", retry_after_ms=500) from error
+        except sessions.Superseded as error:
+            raise Replaced(str(error)) from error
+        except sessions.AlreadyDecided as error:
+            return Step(None, session_complete(error.decision))
+        took_s = time.monotonic() - frame.received_at
+        metrics.frames.labels("ok").inc()
+        metrics.frame_seconds.observe(took_s)
+        target_fps = self.runtime.settings.target_fps
+        return Step(frame_processed(self.flow, seen, frame.seq, target_fps, dropped, took_s * 1000), complete)
+
+    async def finish(self, outcome: Outcome) -> SessionComplete:
+        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced."""
+        try:
+            return session_complete(await self._decide(outcome))
+        except sessions.Superseded as error:
+            raise Replaced(str(error)) from error
+        except sessions.AlreadyDecided as error:
+            return session_complete(error.decision)
+
+    def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> Observation:
+        self._ensure_owner()
+        return analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
+
+    @abstractmethod
+    def _ensure_owner(self) -> None:
+        """Raises Superseded or AlreadyDecided when this stream may not go on. Blocks."""
+
+    @abstractmethod
+    async def _keep(self) -> None: ...
+
+    @abstractmethod
+    async def _decide(self, outcome: Outcome) -> Decision: ...
+
+
+class SandboxStream(Stream):
+    """Frames are analysed; nothing is stored, matched or decided."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
+        self._began = time.monotonic()
+        self._id = f"sandbox-{uuid.uuid4().hex}"
+
+    @property
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._began) * 1000)
+
+    @property
+    def seconds_left(self) -> float:
+        return SANDBOX_TIME_LIMIT_S - (time.monotonic() - self._began)
+
+    def established(self) -> ConnectionEstablished:
+        end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
+        return connection_established(self.runtime, self.flow, self._id, "in_progress", end, False)
+
+    def _ensure_owner(self) -> None:
+        """Nobody else can have it: a sandbox is its connection's."""
+
+    async def _keep(self) -> None:
+        """Nothing is kept."""
+
+    async def _decide(self, outcome: Outcome) -> Decision:
+        raise SandboxDecided("a sandbox decides nothing")
+
+
+class SessionStream(Stream):
+    """A stored session, held by one connection."""
+
+    def __init__(self, runtime: Runtime, connection: sessions.Connection) -> None:
+        super().__init__(runtime, connection.session.tenant, connection.flow)
+        self.connection = connection
+
+    @property
+    def elapsed_ms(self) -> int:
+        return self.connection.elapsed_ms
+
+    @property
+    def seconds_left(self) -> float:
+        return self.connection.seconds_left
+
+    def established(self) -> ConnectionEstablished:
+        session = self.connection.session
+        return connection_established(
+            self.runtime, self.flow, str(session.id), session.status, session.expires_at, self.connection.resumed
+        )
+
+    def _ensure_owner(self) -> None:
+        sessions.ensure_owner(self.connection)
+
+    async def _keep(self) -> None:
+        await self.runtime.database.run(sessions.save_checkpoint, self.connection, flows.dump(self.flow))
+
+    async def _decide(self, outcome: Outcome) -> Decision:
+        return await self.runtime.database.run(sessions.decide, self.runtime, self.connection, outcome)

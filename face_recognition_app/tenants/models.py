@@ -1,0 +1,28 @@
+"""Who uses the service. Every other row belongs to a tenant."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Tenant(models.Model):
+    name = models.CharField(max_length=64, unique=True)
+    gallery_version = models.PositiveBigIntegerField(
+        default=0, help_text="Raised in the transaction that changes a template, so that every worker notices."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKey(models.Model):
+    """A key is shown once; only its hash is kept. Keys are random, so a fast hash is enough."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="api_keys")
+    key_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"key {self.pk} of {self.tenant_id}"

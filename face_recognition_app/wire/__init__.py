@@ -1,0 +1,1 @@
+"""The WebSocket protocol without a socket: bytes in, messages out."""

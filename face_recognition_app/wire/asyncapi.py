@@ -1,0 +1,65 @@
+"""The AsyncAPI document of the socket, generated from the messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from wire.messages import (
+    CancelMessage,
+    ConnectionEstablished,
+    ErrorMessage,
+    FrameMessage,
+    FrameProcessed,
+    PingMessage,
+    Pong,
+    ServerDraining,
+    SessionComplete,
+)
+
+CLIENT: tuple[type[BaseModel], ...] = (FrameMessage, PingMessage, CancelMessage)
+SERVER: tuple[type[BaseModel], ...] = (
+    ConnectionEstablished,
+    FrameProcessed,
+    SessionComplete,
+    ErrorMessage,
+    Pong,
+    ServerDraining,
+)
+_TEMPLATE = "#/components/schemas/{model}"
+
+
+def document() -> dict[str, Any]:
+    _, schemas = models_json_schema([(model, "serialization") for model in (*CLIENT, *SERVER)], ref_template=_TEMPLATE)
+    messages: dict[str, Any] = {model.__name__: _message(model) for model in (*CLIENT, *SERVER)}
+    messages["BinaryFrame"] = {"contentType": "image/*", "payload": {"type": "string", "format": "binary"}}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Face recognition service, socket", "version": "1"},
+        "channels": {
+            "session": {
+                "address": "/ws/auth/process-image/{token}/",
+                "parameters": {"token": {"description": "The session's token, or test_... for a sandbox."}},
+                "messages": messages,
+            }
+        },
+        "operations": {
+            "client": _operation("receive", ["BinaryFrame", *(model.__name__ for model in CLIENT)]),
+            "server": _operation("send", [model.__name__ for model in SERVER]),
+        },
+        "components": {"schemas": schemas["$defs"]},
+    }
+
+
+def _message(model: type[BaseModel]) -> dict[str, Any]:
+    return {"contentType": "application/json", "payload": {"$ref": _TEMPLATE.format(model=model.__name__)}}
+
+
+def _operation(action: str, names: list[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": "#/channels/session"},
+        "messages": [{"$ref": f"#/channels/session/messages/{name}"} for name in names],
+    }

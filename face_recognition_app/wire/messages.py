@@ -1,0 +1,143 @@
+"""Every message on the socket as a typed model; the AsyncAPI document is generated from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wire.codes import Guidance, Reason
+
+Kind = Literal["enrollment", "authentication", "identification", "sandbox"]
+LivenessOutcome = Literal["passed", "failed", "not_required"]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FrameMessage(Message):
+    type: Literal["frame"] = "frame"
+    image: str = Field(description="The encoded image in base64, or as a data: URL.")
+    seq: int | None = Field(default=None, ge=0, le=2**53, description="The client's number for this frame.")
+
+
+class PingMessage(Message):
+    type: Literal["ping"] = "ping"
+
+
+class CancelMessage(Message):
+    type: Literal["cancel"] = "cancel"
+
+
+ClientMessage = Annotated[FrameMessage | PingMessage | CancelMessage, Field(discriminator="type")]
+
+
+class Limits(Message):
+    max_frame_bytes: int
+    max_pixels: int
+
+
+class Pacing(Message):
+    target_fps: int
+    max_in_flight: int = 2
+
+
+class ChallengeStep(Message):
+    action: str
+
+
+class ChallengeInfo(Message):
+    id: str
+    steps: list[ChallengeStep]
+
+
+class FaceBox(Message):
+    """Fractions 0..1 of the frame's width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class FrameQuality(Message):
+    score: float = Field(ge=0, le=1)
+    issues: list[str]
+
+
+class LivenessProgress(Message):
+    passive: Literal["pending", "passed", "failed"]
+    step: str | None
+    steps_done: int
+    steps_total: int
+    instruction: str | None
+
+
+class SampleProgress(Message):
+    accepted: int
+    target: int
+
+
+class GuidanceInfo(Message):
+    code: Guidance
+    message: str
+
+
+class TargetPacing(Message):
+    target_fps: int
+
+
+class ConnectionEstablished(Message):
+    type: Literal["connection_established"] = "connection_established"
+    session_id: str
+    kind: Kind
+    status: str
+    expires_at: str
+    limits: Limits
+    pacing: Pacing
+    challenge: ChallengeInfo | None
+    resumed: bool
+
+
+class FrameProcessed(Message):
+    type: Literal["frame_processed"] = "frame_processed"
+    seq: int
+    face: FaceBox | None
+    quality: FrameQuality
+    liveness: LivenessProgress | None
+    samples: SampleProgress | None
+    guidance: GuidanceInfo
+    pacing: TargetPacing
+    dropped: int = Field(description="Frames of this connection that a newer one replaced, so far.")
+    processing_ms: float
+
+
+class SessionComplete(Message):
+    type: Literal["enrollment_complete", "authentication_complete", "identification_complete"]
+    success: bool
+    subject_id: str | None
+    liveness: LivenessOutcome
+    reason: Reason | None
+    decision_token: str
+
+
+class ErrorMessage(Message):
+    type: Literal["error"] = "error"
+    code: str
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = None
+    seq: int | None = None
+
+
+class Pong(Message):
+    type: Literal["pong"] = "pong"
+
+
+class ServerDraining(Message):
+    type: Literal["server_draining"] = "server_draining"
+    reconnect_after_ms: int
+
+
+ServerMessage = ConnectionEstablished | FrameProcessed | SessionComplete | ErrorMessage | Pong | ServerDraining

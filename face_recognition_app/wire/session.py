@@ -1,0 +1,141 @@
+"""One connection's side of the protocol: what came in becomes an event, in order and within bounds."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from wire.errors import InvalidMessage, TooFast, UnusableFrame, WireError
+from wire.messages import CancelMessage, ClientMessage, FrameMessage, PingMessage
+
+_CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An encoded picture as it came in; `received_at` in seconds of the caller's monotonic clock."""
+
+    seq: int
+    data: bytes
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BadFrame:
+    """A frame that is refused without being looked at; it gets its answer in its turn."""
+
+    seq: int
+    error: WireError
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    pass
+
+
+Event = Frame | BadFrame | Ping | Cancel
+
+
+class FrameSlot:
+    """Room for one frame in work and one waiting; a newer frame replaces the waiting one."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._waiting: Frame | BadFrame | None = None
+        self._working = False
+
+    def offer(self, frame: Frame | BadFrame) -> bool:
+        """Put a frame in line; True when nothing was in work and the caller must begin to take."""
+        if self._waiting is not None:
+            self.dropped += 1
+        self._waiting = frame
+        idle, self._working = not self._working, True
+        return idle
+
+    def take(self) -> Frame | BadFrame | None:
+        """The next frame to work on, or None: then nothing is in work any more."""
+        frame, self._waiting = self._waiting, None
+        self._working = frame is not None
+        return frame
+
+
+class RateLimit:
+    """A bucket of messages that refills `per_second`; overdrawn for `patience_s`, it breaks."""
+
+    def __init__(self, per_second: float, patience_s: float) -> None:
+        self._per_second = per_second
+        self._capacity = per_second * patience_s
+        self._level = 0.0
+        self._last: float | None = None
+
+    def count(self, now: float) -> None:
+        if self._last is not None:
+            self._level = max(0.0, self._level - (now - self._last) * self._per_second)
+        self._last = now
+        self._level += 1
+        if self._level > self._capacity:
+            raise TooFast(f"more than {self._per_second:g} messages a second for too long")
+
+
+class WireSession:
+    """Turns what a client sends into events.
+
+    Raises InvalidMessage for text outside the protocol and TooFast for a flood; both end the
+    connection. A frame that cannot be used is an event like any other.
+    """
+
+    def __init__(self, max_frame_bytes: int, rate: RateLimit) -> None:
+        self._max_frame_bytes = max_frame_bytes
+        self._rate = rate
+        self._arrived = 0
+
+    def receive_bytes(self, data: bytes, now: float) -> Event:
+        self._rate.count(now)
+        return self._frame(data, None, now)
+
+    def receive_text(self, text: str, now: float) -> Event:
+        self._rate.count(now)
+        try:
+            message = _CLIENT_MESSAGE.validate_json(text)
+        except ValidationError as error:
+            raise InvalidMessage(_first_problem(error)) from error
+        match message:
+            case PingMessage():
+                return Ping()
+            case CancelMessage():
+                return Cancel()
+            case FrameMessage():
+                return self._text_frame(message, now)
+
+    def _text_frame(self, message: FrameMessage, now: float) -> Event:
+        encoded = message.image.partition(",")[2] if message.image.startswith("data:") else message.image
+        try:
+            data = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            problem = UnusableFrame("image is not valid base64", "invalid_image")
+            return BadFrame(self._number(message.seq), problem)
+        return self._frame(data, message.seq, now)
+
+    def _number(self, seq: int | None) -> int:
+        self._arrived += 1
+        return self._arrived if seq is None else seq
+
+    def _frame(self, data: bytes, seq: int | None, now: float) -> Event:
+        number = self._number(seq)
+        if len(data) > self._max_frame_bytes:
+            problem = f"the frame has {len(data)} bytes; {self._max_frame_bytes} are allowed"
+            return BadFrame(number, UnusableFrame(problem, "image_too_large"))
+        return Frame(number, data, now)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

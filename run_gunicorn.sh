@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Serves the application; on a fresh machine it does the set-up first.
+set -euo pipefail
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname "$(readlink -f "$0")")/scripts/setup.sh"
+
+usage="usage: ./run_gunicorn.sh [--workers N] [--pool-size N] [--bind HOST:PORT] [--print-config] [--help]"
+
+show_help() {
+    cat <<END
+$usage
+
+Sets up what is missing (virtual environment, dependencies, models, database), then serves.
+  --workers N        worker processes (GUNICORN_WORKERS)
+  --pool-size N      FaceMesh instances in each worker (FACE_MESH_POOL_SIZE)
+  --bind HOST:PORT   where to listen (GUNICORN_BIND, 0.0.0.0:8003)
+  --print-config     print the configuration that would be used, and end
+A flag beats its variable. Every variable is in docs/configuration.md.
+END
+}
+
+refuse() {
+    printf '%s\n' "run_gunicorn.sh: $*." "$usage" >&2
+    exit 2
+}
+
+check_number() {
+    [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || refuse "$1 takes a whole number from 1 to 9999, not '$2'"
+}
+
+check_address() {
+    if ! [[ $2 =~ ^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$ && ${2##*:} -le 65535 ]]; then
+        refuse "$1 takes HOST:PORT, as in 127.0.0.1:8003, not '$2'"
+    fi
+}
+
+# So that a second server is told before minutes of set-up; gunicorn itself would retry for seconds, or share the port.
+check_port() {
+    "$system_python" - "$bind" <<'END' || exit 1
+import errno, socket, sys
+
+host, _, port = sys.argv[1].rpartition(":")
+if host.startswith("unix") or not port.isdecimal():
+    sys.exit()
+reasons = {
+    errno.EADDRINUSE: "is taken: stop what listens there, or choose another with --bind HOST:PORT",
+    errno.EACCES: "may not be used by this user: choose one above 1023 with --bind HOST:PORT",
+}
+try:
+    family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+        probe.listen()
+except (OSError, OverflowError) as error:
+    reason = reasons.get(getattr(error, "errno", None), f"cannot be used ({error}): choose another with --bind HOST:PORT")
+    sys.exit(f"run_gunicorn.sh: port {port} on {host} {reason}.")
+END
+}
+
+print_config() {
+    {
+        check_system
+        install service
+    } >&2
+    "$python" -c 'from gunicorn_config import _settings as s
+print(f"GUNICORN_WORKERS={s.workers} FACE_MESH_POOL_SIZE={s.mesh_pool_size} GUNICORN_BIND={s.bind}")'
+    gunicorn --print-config
+}
+
+serve() {
+    check_system
+    check_port
+    install service
+    progress "Models and database"
+    "$python" manage.py prepare
+    progress "Gunicorn on $bind"
+    gunicorn
+}
+
+# Through the environment's Python: the script's first line names the path that the environment was made at.
+gunicorn() {
+    exec "$python" "$venv/bin/gunicorn" face_app.asgi:application -c gunicorn_config.py "$@"
+}
+
+action=serve
+while (($#)); do
+    [[ $1 == --*=* ]] && set -- "${1%%=*}" "${1#*=}" "${@:2}"
+    case $1 in
+    --workers) check_number "$1" "${2-}" && export GUNICORN_WORKERS=$2 && shift ;;
+    --pool-size) check_number "$1" "${2-}" && export FACE_MESH_POOL_SIZE=$2 && shift ;;
+    --bind) check_address "$1" "${2-}" && export GUNICORN_BIND=$2 && shift ;;
+    --print-config) action=print_config ;;
+    --help) show_help && exit ;;
+    *) refuse "unknown argument '$1'" ;;
+    esac
+    shift
+done
+
+bind=${GUNICORN_BIND:-0.0.0.0:8003}
+cd "$root/face_recognition_app"
+"$action"

@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# Set-up that run_gunicorn.sh and run_tests.sh share; to be sourced.
+
+root=$(readlink -f "${BASH_SOURCE[0]%/*}/..")
+venv=$root/.venv
+python=$venv/bin/python
+step=0
+steps=5
+
+progress() {
+    step=$((step + 1))
+    echo "[$step/$steps] $*"
+}
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# Installs Debian packages as root; false, with nothing done, where that cannot be.
+apt_install() {
+    local log
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
+    echo "      installing $* (apt-get)"
+    if ! log=$(export DEBIAN_FRONTEND=noninteractive
+        apt-get -qq update && apt-get -qq -y --no-install-recommends install "$@" 2>&1); then
+        echo "$log" >&2
+        return 1
+    fi
+}
+
+usable_python() {
+    "$1" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if usable_python "$candidate"; then
+            system_python=$(command -v "$candidate")
+            return
+        fi
+    done
+    return 1
+}
+
+# MediaPipe loads these two, and nothing of ours brings them.
+has_libraries() {
+    "$system_python" -c 'import ctypes; [ctypes.CDLL(name) for name in ("libEGL.so.1", "libGLESv2.so.2")]' 2>/dev/null
+}
+
+is_system_ready() {
+    find_python && has_libraries
+}
+
+# Sets `system_python`.
+check_system() {
+    local packages=(python3 python3-venv libegl1 libgles2)
+    if ! is_system_ready && ! { apt_install "${packages[@]}" && is_system_ready; }; then
+        fail "Python 3.11, 3.12 or 3.13 with venv, libEGL and libGLESv2 are needed:" \
+            "run 'sudo apt-get install ${packages[*]}' and start again."
+    fi
+    progress "Python $("$system_python" -c 'import platform; print(platform.python_version())') ($system_python)"
+}
+
+# What a finished installation of a lock leaves in the environment: another lock or Python does not match it.
+stamp_of() {
+    sha256sum <"$1"
+    "$python" -c 'import sys; print(sys.version_info[:2])'
+}
+
+is_installed() {
+    [[ -x $python && ! -e $venv/installing ]] &&
+        cmp -s <(stamp_of "$root/requirements/$1.lock" 2>&1) "$venv/$1.stamp"
+}
+
+# An environment that an interrupted start left half made is made anew.
+make_environment() {
+    if usable_python "$python" && [[ ! -e $venv/installing ]] && "$python" -m pip --version >/dev/null 2>&1; then
+        progress "Virtual environment: $venv"
+        return
+    fi
+    local free_kib
+    free_kib=$(df -Pk "$root" | awk 'NR == 2 {print $4}')
+    ((free_kib > 1500000)) ||
+        fail "the virtual environment needs 1.5 GB and $root has $((free_kib / 1000)) MB free: make room and start again."
+    progress "Virtual environment: making $venv"
+    "$system_python" -m venv --clear "$venv" || fail "the virtual environment could not be made; see above."
+}
+
+install_lock() {
+    local lock=requirements/$1.lock
+    if is_installed "$1"; then
+        progress "Dependencies: $lock is installed"
+        return
+    fi
+    progress "Dependencies: installing $lock (a minute or two)"
+    touch "$venv/installing"
+    "$python" -m pip install -qq --no-input --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --requirement "$root/$lock" ||
+        fail "the dependencies could not be installed; see above, and start again when that is mended."
+    stamp_of "$root/$lock" >"$venv/$1.stamp"
+    rm "$venv/installing"
+}
+
+# install LOCK... makes the environment with these locks in it. It takes no network and writes nothing
+# when everything is there. Two at the same time take turns. Needs check_system before.
+install() {
+    local lock
+    exec 9<"$root"
+    flock --nonblock 9 || { echo "      waiting for another set-up to end" && flock 9; }
+    make_environment
+    for lock in "$@"; do
+        install_lock "$lock"
+    done
+    exec 9<&-
+}
