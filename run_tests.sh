@@ -38,7 +38,9 @@ check -m ruff check
 check -m ruff format --check
 check -m mypy
 check "$venv/bin/lint-imports"
+"$python" -m coverage erase
 check -m coverage run -m pytest
+check -m coverage combine --quiet
 check -m coverage report
 if ((${#failed[@]})); then
     printf 'run_tests.sh: failed: %s\n' "${failed[@]}" >&2

@@ -13,7 +13,7 @@ from matplotlib.cbook import get_sample_data
 
 from core.types import RgbImage
 
-SHARED_DATA = Path(os.environ.get("FACE_SHARED_DATA") or Path(__file__).resolve().parents[1].parent / "shared" / "data")
+SHARED_DATA = Path(os.environ.get("SHARED_DATA_DIR") or Path(__file__).resolve().parents[1].parent / "shared" / "data")
 
 
 @dataclass(frozen=True, slots=True)

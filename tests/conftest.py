@@ -1,0 +1,83 @@
+"""What tests share: real faces, a real engine, a real server, and a guard over the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from core.face_recognition_engine import FaceRecognitionEngine
+from core.frames import ImageLimits
+from core.types import RgbImage
+from recognition import runtime as runtimes
+from recognition.runtime import Runtime
+from tests.service import LiveService, running_service
+from tools.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
+
+BLOCKED_AFTER_S = 0.25
+
+needs_shared_data = pytest.mark.skipif(
+    not shared_data_available(), reason=f"real clips are not here: {SHARED_DATA} is missing"
+)
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Iterator[Runtime]:
+    """The real runtime of one worker: models, pool of 2, threads."""
+    yield runtimes.current()
+    runtimes.close()
+
+
+@pytest.fixture(scope="session")
+def engine(runtime: Runtime) -> FaceRecognitionEngine:
+    return runtime.engine
+
+
+@pytest.fixture(scope="session")
+def limits(runtime: Runtime) -> ImageLimits:
+    return runtime.limits
+
+
+@pytest.fixture(scope="session")
+def astronaut_rgb() -> RgbImage:
+    return astronaut()
+
+
+@pytest.fixture(scope="session")
+def hopper_rgb() -> RgbImage:
+    return grace_hopper()
+
+
+@pytest.fixture(scope="session")
+def enrolled_clip() -> list[RgbImage]:
+    """75 frames of a GRID speaker: talking, blinking near frames 35 and 48."""
+    if not shared_data_available():
+        pytest.skip(f"real clips are not here: {SHARED_DATA} is missing")
+    return read_clip(SHARED_DATA / "grid" / "pwij3p.mpg", 0, 75)
+
+
+@pytest.fixture(scope="session")
+def live_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    """The real script, serving with two workers until the tests end."""
+    with running_service(tmp_path_factory.mktemp("service"), workers=2, pool_size=2) as service:
+        yield service
+
+
+@pytest.fixture
+async def unblocked_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Fails the test when a callback held its event loop: asyncio's own slow-callback warning."""
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = BLOCKED_AFTER_S
+    with caplog.at_level(logging.WARNING, logger="asyncio"):
+        yield
+    loop.set_debug(False)
+    blocked = [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"]
+    assert not blocked, f"the event loop was blocked: {blocked}"
+
+
+def data_file(name: str) -> Path:
+    return SHARED_DATA / name
