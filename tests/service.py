@@ -29,7 +29,6 @@ class LiveService:
     pid: int
     log: Path = field(repr=False)
 
-    @property
     def client(self) -> ServiceClient:
         return ServiceClient(self.base_url, self.api_key)
 

@@ -5,53 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 
-import httpx
 import jwt
 import pytest
 
 from tests.conftest import needs_shared_data
+from tests.e2e.streams import clip, erase_everyone, jpegs, run, run_to_the_end
 from tests.service import LiveService
-from tools.clips import GRID_CLIPS, SHARED_DATA, GridClip, encode_jpeg, read_clip
-from tools.stream_client import Message, StreamResult, play
+from tools.clips import GRID_CLIPS, SHARED_DATA, GridClip
+from tools.stream_client import SessionKind
 
 pytestmark = needs_shared_data
 
 SPEAKERS = [clip for clip in GRID_CLIPS if clip.name != "id2_vcd_swwp2s"]
 STRANGERS = [clip for clip in SPEAKERS if clip.name != "pwij3p"]
-
-
-def jpegs(clip: GridClip, start: int = 0, stop: int = 75) -> list[bytes]:
-    return [encode_jpeg(frame) for frame in read_clip(clip.path, start, stop)]
-
-
-def clip(name: str) -> GridClip:
-    return next(clip for clip in GRID_CLIPS if clip.name == name)
-
-
-async def run(
-    service: LiveService, kind: str, frames: list[bytes], subject_id: str | None = None, liveness: str = "passive"
-) -> tuple[Message, StreamResult]:
-    """Play frames into a new session; the session as the backend reads it afterwards, and the stream."""
-    async with service.client as client:
-        created = await client.create_session(kind, subject_id, liveness)  # type: ignore[arg-type]
-        result = await play(created.websocket_url, frames)
-        return await client.session(created.id), result
-
-
-async def run_to_the_end(
-    service: LiveService, kind: str, frames: list[bytes], subject_id: str | None = None, liveness: str = "passive"
-) -> Message:
-    session, result = await run(service, kind, frames, subject_id, liveness)
-    assert result.completed is not None, f"no decision; the last message was {result.messages[-1]}"
-    assert result.close_code == 1000
-    assert result.completed["decision_token"] == session["decision_token"]
-    return result.completed
-
-
-def erase_everyone(service: LiveService) -> None:
-    headers = {"Authorization": f"Bearer {service.api_key}"}
-    for subject in service.get("/api/v1/subjects/").json()["items"]:
-        httpx.delete(f"{service.base_url}/api/v1/subjects/{subject['subject_id']}/", headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +42,8 @@ async def test_the_enrolled_person_is_identified_in_another_clip(enrolled: LiveS
 
 @pytest.mark.parametrize("stranger", STRANGERS, ids=lambda stranger: stranger.name)
 async def test_a_stranger_is_refused(enrolled: LiveService, stranger: GridClip) -> None:
-    for kind, subject_id in (("authentication", "pwij3p"), ("identification", None)):
+    asked: list[tuple[SessionKind, str | None]] = [("authentication", "pwij3p"), ("identification", None)]
+    for kind, subject_id in asked:
         done = await run_to_the_end(enrolled, kind, jpegs(stranger), subject_id)
         assert not done["success"]
         assert done["subject_id"] is None
@@ -118,7 +85,8 @@ async def test_the_second_half_of_a_clip_recognises_the_first(live_service: Live
     erase_everyone(live_service)
     first = await run_to_the_end(live_service, "enrollment", jpegs(speaker, 0, 38), speaker.name, "none")
     assert first["success"]
-    for kind, subject_id in (("authentication", speaker.name), ("identification", None)):
+    asked: list[tuple[SessionKind, str | None]] = [("authentication", speaker.name), ("identification", None)]
+    for kind, subject_id in asked:
         second = await run_to_the_end(live_service, kind, jpegs(speaker, 38, 75), subject_id, "none")
         assert second["success"]
         assert second["subject_id"] == speaker.name

@@ -63,18 +63,13 @@ export function refused(error, name) {
 
 /** What the progress bar counts: [done, of how many, in words], or null when there is nothing to count. */
 export function counted({ samples, liveness }) {
+  const { accepted = 0, target = 0 } = samples ?? {};
+  const { steps_done: seen = 0, steps_total: asked = 0 } = liveness ?? {};
   const words = [];
-  let [done, total] = [0, 0];
-  for (const [part, of, what] of [
-    [samples?.accepted, samples?.target, "pictures"],
-    [liveness?.steps_done, liveness?.steps_total, "movements"],
-  ]) {
-    if (!of) continue;
-    done += Math.min(part, of);
-    total += of;
-    words.push(`${part} of ${of} ${what}`);
-  }
-  return total ? [done, total, words.join(" · ")] : null;
+  if (target) words.push(`${accepted} of ${target} pictures`);
+  if (asked === 1) words.push(`live: ${seen ? "yes" : "not yet"}`);
+  if (asked > 1) words.push(`${seen} of ${asked} movements`);
+  return words.length ? [accepted + seen, target + asked, words.join(" · ")] : null;
 }
 
 function reasonFor(kind, reason) {

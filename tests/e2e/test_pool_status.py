@@ -1,0 +1,54 @@
+"""The pool as an operator sees it while many stream at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.service import LiveService
+from tools.clips import astronaut, encode_jpeg
+from tools.stream_client import play
+
+STREAMS = 12
+
+
+async def test_the_pool_is_seen_at_work_and_is_whole_afterwards(live_service: LiveService) -> None:
+    frame = encode_jpeg(astronaut())
+    address = live_service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_load{}/"
+    streams = [
+        asyncio.create_task(play(address.format(number), [frame] * 15, linger_s=0.1)) for number in range(STREAMS)
+    ]
+    seen = []
+    async with httpx.AsyncClient() as http:
+        while not all(stream.done() for stream in streams):
+            seen.append((await http.get(f"{live_service.base_url}/api/pool/status/")).json())
+            await asyncio.sleep(0.05)
+    results = await asyncio.gather(*streams)
+    answered = [message for result in results for message in result.messages if message["type"] == "frame_processed"]
+    assert len(answered) == STREAMS * 15
+
+    assert max(status["in_use"] for status in seen) > 2, "more than one worker's pool was never in use"
+    assert any(status["status"] == "exhausted" for status in seen)
+    for status in seen:
+        assert status["in_use"] <= status["max_size"] == 4
+        assert status["pool_size"] <= status["max_size"]
+        for field in ("pool_size", "in_use", "available", "waiting", "exhausted_total", "timeouts_total"):
+            assert status[field] == sum(worker[field] for worker in status["workers"])
+
+    after = live_service.get("/api/pool/status/").json()
+    assert (after["status"], after["available"], after["in_use"], after["waiting"]) == ("ok", 4, 0, 0)
+    assert after["exhausted_total"] > 0
+    assert after["wait_ms"]["p99"] >= after["wait_ms"]["p95"] >= after["wait_ms"]["p50"]
+
+
+def test_the_metrics_agree_with_the_status(live_service: LiveService) -> None:
+    status = live_service.get("/api/pool/status/").json()
+    families = text_string_to_metric_families(live_service.get("/metrics").text)
+    samples = {sample.name: sample.value for family in families for sample in family.samples}
+    assert samples["face_pool_instances"] == status["pool_size"]
+    assert samples["face_pool_max"] == status["max_size"]
+    assert samples["face_pool_exhausted_total"] == status["exhausted_total"]
+    assert samples["face_workers"] == len(status["workers"])
+    assert samples["face_frame_seconds_count"] > 0
