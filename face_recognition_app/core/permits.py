@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
 
 WAIT_BOUNDS_MS = (0.1, *(round(0.5 * 1.35**step, 2) for step in range(31)))
 """Upper edges of the wait-time histogram; the last one (about 4 s) also takes longer waits."""
@@ -54,7 +57,7 @@ class PermitQueue:
 
     It blocks nobody: a request that cannot be granted at once is granted later by a call of its
     `on_grant` on the thread that released, so threads and event loops can both wait here.
-    `on_change` is called after every change, on the thread that made it.
+    `on_change` is called after every change, on the thread that made it; what it raises is logged.
     """
 
     def __init__(self, size: int) -> None:
@@ -78,7 +81,7 @@ class PermitQueue:
             else:
                 self._exhausted_total += 1
                 self._waiting.append(permit)
-        self.on_change()
+        self.notify()
         return permit
 
     def acquire(self, timeout: float) -> Permit | None:
@@ -107,6 +110,13 @@ class PermitQueue:
                 wait_counts=tuple(self._wait_counts),
             )
 
+    def notify(self) -> None:
+        """Tell the observer; one that fails must not cost a permit."""
+        try:
+            self.on_change()
+        except Exception:
+            logger.exception("the observer of a permit queue failed")
+
     def _grant(self, permit: Permit) -> None:
         self._in_use += 1
         permit._granted = True
@@ -119,6 +129,7 @@ class PermitQueue:
             if permit._ended:
                 return
             permit._ended = True
+            self._timeouts_total += timed_out
             if permit._granted:
                 self._in_use -= 1
                 if self._waiting:
@@ -126,8 +137,7 @@ class PermitQueue:
                     self._grant(successor)
             else:
                 self._waiting.remove(permit)
-                self._timeouts_total += timed_out
-        self.on_change()
+        self.notify()
         if successor is not None:
             successor._on_grant()
 

@@ -71,11 +71,12 @@ class Pool(Generic[T]):
         self._lock = threading.Lock()
         self._idle: list[_Slot[T]] = [_Slot() for _ in range(size)]
         self._alive = 0
+        self._lent = 0
         self._recycled_total = 0
         self._closed = False
 
     def fill(self) -> None:
-        """Make every missing instance now, in parallel. Raises what the factory raised."""
+        """Make every missing instance now, in parallel, before one is lent. Raises what the factory raised."""
         with ThreadPoolExecutor(self._size, thread_name_prefix="pool-fill") as executor:
             list(executor.map(self._make, [slot for slot in self._idle if slot.instance is None]))
 
@@ -127,8 +128,10 @@ class Pool(Generic[T]):
                 idle, self._idle = self._idle, []
             for slot in idle:
                 self._dispose(slot)
-            if self._alive == 0 or time.monotonic() >= deadline:
-                return self._alive == 0
+            with self._lock:
+                drained = self._alive == 0 and self._lent == 0
+            if drained or time.monotonic() >= deadline:
+                return drained
             time.sleep(0.01)
 
     def __del__(self) -> None:
@@ -147,7 +150,9 @@ class Pool(Generic[T]):
         with self._lock:
             if self._closed:
                 raise PoolClosed("the pool is closed")
-            return self._idle.pop()
+            slot = self._idle.pop()
+            self._lent += 1
+            return slot
 
     def _make(self, slot: _Slot[T]) -> T:
         if slot.instance is None:
@@ -155,15 +160,21 @@ class Pool(Generic[T]):
             slot.uses = 0
             with self._lock:
                 self._alive += 1
-            self.permits.on_change()
+            self.permits.notify()
         return slot.instance
 
     def _give_back(self, slot: _Slot[T], healthy: bool) -> None:
         slot.uses += 1
         worn = self._max_uses is not None and slot.uses >= self._max_uses
-        if slot.instance is not None and (worn or not healthy):
-            self._recycle(slot)
+        try:
+            if slot.instance is not None and (worn or not healthy):
+                self._recycle(slot)
+        finally:
+            self._put_back(slot)
+
+    def _put_back(self, slot: _Slot[T]) -> None:
         with self._lock:
+            self._lent -= 1
             if not self._closed:
                 # A slot with an instance is lent before an empty one.
                 self._idle.insert(0 if slot.instance is None else len(self._idle), slot)
@@ -185,10 +196,11 @@ class Pool(Generic[T]):
         instance, slot.instance = slot.instance, None
         if instance is None:
             return
-        with self._lock:
-            self._alive -= 1
-        self.permits.on_change()
         try:
             instance.close()
         except Exception:
             logger.exception("an instance raised while it was closed")
+        finally:
+            with self._lock:
+                self._alive -= 1
+            self.permits.notify()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from typing import Any
 
@@ -12,28 +14,44 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
 django.setup()
 
-from django.urls import path  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 from face_app.lifespan import lifespan  # noqa: E402
+from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
 from ops.readiness import check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
 
+logger = logging.getLogger(__name__)
+
 
 async def _readiness() -> dict[str, str]:
-    return await runtimes.current().database.run(check_components)
+    try:
+        runtime = await asyncio.to_thread(runtimes.current)
+    except Exception as error:
+        logger.warning("not ready: %s", error)
+        return {"models": type(error).__name__}
+    return await runtime.database.run(check_components)
 
 
-socket: Any = FaceConsumer.as_asgi()  # Django's path() is typed for views only.
+async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "websocket.close"})
+
+
+# Django's path() is typed for views, and each library has ASGI types of its own.
+socket: Any = FaceConsumer.as_asgi()
+no_such_socket: Any = _no_such_socket
+django_application: Any = get_asgi_application()
 
 application = Probes(
     ProtocolTypeRouter(
         {
             "lifespan": lifespan,
-            "http": get_asgi_application(),
-            "websocket": URLRouter([path("ws/auth/process-image/<str:token>/", socket)]),
+            "http": BodyLimit(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+            "websocket": URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)]),
         }
     ),
     service_settings(),

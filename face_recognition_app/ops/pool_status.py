@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.permits import wait_percentile_ms
+from core.permits import WAIT_BOUNDS_MS, wait_percentile_ms
 from core.pool import PoolStatistics
 from ops.boards import living_workers
 
@@ -30,7 +30,7 @@ def sum_statistics(pools: list[PoolStatistics]) -> PoolStatistics:
         exhausted_total=sum(pool.exhausted_total for pool in pools),
         timeouts_total=sum(pool.timeouts_total for pool in pools),
         recycled_total=sum(pool.recycled_total for pool in pools),
-        wait_counts=tuple(sum(counts) for counts in zip(*(pool.wait_counts for pool in pools), strict=True)),
+        wait_counts=tuple(sum(pool.wait_counts[bin_] for pool in pools) for bin_ in range(len(WAIT_BOUNDS_MS))),
     )
 
 

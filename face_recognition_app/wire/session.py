@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from wire.errors import InvalidMessage, TooFast, UnusableFrame, WireError
 from wire.messages import CancelMessage, ClientMessage, FrameMessage, PingMessage
 
+MAX_PROBLEM_LENGTH = 200
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
@@ -136,6 +137,7 @@ class WireSession:
 
 
 def _first_problem(error: ValidationError) -> str:
+    """In words; they quote the client, who may have sent megabytes."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    return (f"{place}: {first['msg']}" if place else first["msg"])[:MAX_PROBLEM_LENGTH]

@@ -48,7 +48,7 @@ def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames = (cv2.resize(rgb, (640, 512), interpolation=cv2.INTER_CUBIC) for rgb in clips.read_clip(speaker))
         path.write_bytes(b"".join(clips.encode_jpeg(np.asarray(rgb, np.uint8)) for rgb in frames))
     else:
-        performance = "--image grace_hopper --actions blink,blink --fps 30 --size 640x480 --out"
+        performance = "--actions blink,blink --fps 30 --size 640x480 --out"
         assert portrait.main([*performance.split(), str(path)]) == 0
     return path
 

@@ -1,0 +1,104 @@
+"""Two tenants, real faces, and runtimes that differ in one setting or in their meshes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from core.face_mesh import FaceMesh
+from core.types import Embedding, RgbImage
+from recognition import runtime as runtimes
+from recognition.runtime import Runtime
+from tenants.keys import create_tenant
+from tests.recognition.support import Backend, Faces, Gate, http_client, with_meshes
+from tools.clips import encode_jpeg
+
+Configure = Callable[..., Runtime]
+UseMeshes = Callable[..., Runtime]
+
+
+@pytest.fixture
+def backend(transactional_db: None, runtime: Runtime) -> Backend:
+    return Backend(*create_tenant("acme"))
+
+
+@pytest.fixture
+def rival(backend: Backend) -> Backend:
+    return Backend(*create_tenant("rival"))
+
+
+@pytest.fixture
+async def api(backend: Backend) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(backend.key) as client:
+        yield client
+
+
+@pytest.fixture
+async def rival_api(rival: Backend) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(rival.key) as client:
+        yield client
+
+
+@pytest.fixture
+def configure(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """Runs the service with some settings changed, until the test ends."""
+
+    def change(**settings: Any) -> Runtime:
+        changed = replace(runtime, settings=runtime.settings.model_copy(update=settings))
+        monkeypatch.setattr(runtimes, "current", lambda: changed)
+        return changed
+
+    return change
+
+
+@pytest.fixture
+def use_meshes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseMeshes]:
+    """Runs the service over a pool of given meshes, until the test ends."""
+    made: list[Runtime] = []
+
+    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0) -> Runtime:
+        changed = with_meshes(runtime, make_mesh, size, timeout_s)
+        made.append(changed)
+        monkeypatch.setattr(runtimes, "current", lambda: changed)
+        return changed
+
+    yield use
+    for changed in made:
+        changed.admission.close()
+        changed.engine.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+@pytest.fixture(scope="session")
+def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
+    height = min(len(astronaut_rgb), len(hopper_rgb))
+    again = np.asarray(cv2.resize(astronaut_rgb[:300, 60:400], None, fx=1.2, fy=1.2), np.uint8)
+    return Faces(
+        astronaut=encode_jpeg(astronaut_rgb),
+        astronaut_again=encode_jpeg(again, 70),
+        hopper=encode_jpeg(hopper_rgb),
+        both=encode_jpeg(np.hstack([astronaut_rgb[:height], hopper_rgb[:height]])),
+        nobody=encode_jpeg(np.full((480, 640, 3), 120, np.uint8)),
+    )
+
+
+@pytest.fixture(scope="session")
+def astronaut_embedding(runtime: Runtime, faces: Faces) -> Embedding:
+    return runtime.engine.embed(runtime.engine.look(faces.astronaut, runtime.limits))
+
+
+@pytest.fixture(scope="session")
+def hopper_embedding(runtime: Runtime, faces: Faces) -> Embedding:
+    return runtime.engine.embed(runtime.engine.look(faces.hopper, runtime.limits))

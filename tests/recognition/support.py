@@ -1,0 +1,220 @@
+"""How the tests of this package reach the real application: over HTTP, over a socket, and past broken meshes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from channels.testing import WebsocketCommunicator
+
+from core.face_mesh import FaceMesh
+from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
+from core.liveness.decision import Policy
+from core.pool import Pool
+from core.types import MeshFace, RgbImage
+from face_app.asgi import application
+from recognition import sessions
+from recognition.admission import Admission
+from recognition.models import Decision, Session, SessionKind
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+
+Message = dict[str, Any]
+
+PATIENCE_S = 10.0
+"""How long a test waits for what must come: long, because the machine may be busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A tenant, and the API key that its backend holds."""
+
+    tenant: Tenant
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Encoded pictures: one person twice, another one, both in one picture, and nobody."""
+
+    astronaut: bytes
+    astronaut_again: bytes
+    hopper: bytes
+    both: bytes
+    nobody: bytes
+
+
+def asked(
+    kind: str, subject_id: str = "", liveness: Policy = Policy.NONE, target_samples: int = 3, **metadata: Any
+) -> sessions.SessionRequest:
+    return sessions.SessionRequest(SessionKind(kind), subject_id, liveness, target_samples, metadata)
+
+
+def http_client(key: str | None) -> httpx.AsyncClient:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=application), base_url="http://testserver", headers=headers, timeout=60
+    )
+
+
+class Socket:
+    """A client's end of one connection. Leave its block to go away as a client does that just vanishes."""
+
+    def __init__(self, token: str, headers: list[tuple[bytes, bytes]]) -> None:
+        self._communicator = WebsocketCommunicator(application, f"/ws/auth/process-image/{token}/", headers)
+
+    async def __aenter__(self) -> Self:
+        await self._communicator.send_input({"type": "websocket.connect"})
+        assert await self._output() == {"type": "websocket.accept"}
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._communicator.future.done():
+            await self._communicator.disconnect(timeout=PATIENCE_S)
+
+    async def send(self, data: bytes) -> None:
+        await self._communicator.send_input({"type": "websocket.receive", "bytes": data})
+
+    async def send_text(self, text: str) -> None:
+        await self._communicator.send_input({"type": "websocket.receive", "text": text})
+
+    async def say(self, type_: str, **fields: Any) -> None:
+        await self.send_text(json.dumps({"type": type_, **fields}))
+
+    async def receive(self) -> Message:
+        output = await self._output()
+        assert output["type"] == "websocket.send", f"expected a message, got {output}"
+        message: Message = json.loads(output["text"])
+        return message
+
+    async def greeted(self) -> Message:
+        """The connection_established, which is the first message."""
+        message = await self.receive()
+        assert message["type"] == "connection_established", message
+        return message
+
+    async def ask(self, data: bytes) -> Message:
+        """The answer to one frame."""
+        await self.send(data)
+        return await self.receive()
+
+    async def closed(self) -> int:
+        """The close code, which comes next."""
+        output = await self._output()
+        assert output["type"] == "websocket.close", f"expected the close, got {output}"
+        return int(output["code"])
+
+    async def refused(self) -> tuple[str, int]:
+        """The code of the error that comes next, and the close code after it."""
+        message = await self.receive()
+        assert message["type"] == "error", message
+        return message["code"], await self.closed()
+
+    async def is_silent(self, seconds: float = 0.2) -> bool:
+        return bool(await self._communicator.receive_nothing(seconds))
+
+    async def _output(self) -> dict[str, Any]:
+        output: dict[str, Any] = await self._communicator.receive_output(PATIENCE_S)
+        return output
+
+
+def connect(token: str, headers: list[tuple[bytes, bytes]] | None = None) -> Socket:
+    return Socket(token, headers or [])
+
+
+async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple[list[Message], Message]:
+    """Send one picture again and again, each after the last one's answer; those, and the result."""
+    answers = []
+    for _ in range(frames):
+        message = await socket.ask(data)
+        if message["type"].endswith("_complete"):
+            return answers, message
+        answers.append(message)
+        if message["type"] == "frame_processed" and not await socket.is_silent(0.005):
+            return answers, await socket.receive()
+    raise AssertionError(f"no result after {frames} frames; the last answer was {answers[-1]}")
+
+
+async def in_database(runtime: Runtime, function: Callable[..., Any], *args: Any) -> Any:
+    return await runtime.database.run(function, *args)
+
+
+def decision_of(session: Session) -> Decision:
+    return Decision.objects.select_related("session").get(session=session.pk)
+
+
+class RealMesh:
+    """Looks with the real engine; the fakes below go wrong around it."""
+
+    def __init__(self, engine: FaceRecognitionEngine) -> None:
+        self._engine = engine
+        self.closed = False
+
+    def process(self, rgb: RgbImage) -> list[MeshFace]:
+        return self._engine.detector.safe_process(rgb)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class RaisingMesh(RealMesh):
+    def process(self, rgb: RgbImage) -> list[MeshFace]:
+        raise RuntimeError("this mesh is broken")
+
+
+class Gate:
+    """Holds every mesh that comes to it, until it is opened."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self.arrived = threading.Semaphore(0)
+
+    def open(self) -> None:
+        self._open.set()
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def pass_through(self) -> None:
+        self.arrived.release()
+        assert self._open.wait(PATIENCE_S), "nobody opened the gate"
+
+    async def somebody_arrived(self) -> None:
+        assert await asyncio.to_thread(self.arrived.acquire, timeout=PATIENCE_S), "nobody came to the gate"
+
+
+class GatedMesh(RealMesh):
+    def __init__(self, engine: FaceRecognitionEngine, gate: Gate) -> None:
+        super().__init__(engine)
+        self._gate = gate
+
+    def process(self, rgb: RgbImage) -> list[MeshFace]:
+        self._gate.pass_through()
+        return super().process(rgb)
+
+
+def with_meshes(runtime: Runtime, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Runtime:
+    """The same runtime over another pool; close its admission and its detector afterwards."""
+    pool = Pool(make_mesh, size)
+    pool.fill()
+    real = runtime.engine
+    engine = FaceRecognitionEngine(LivenessDetector(pool, timeout_s), real._embedder, real._spoof, real.backend)
+    return replace(runtime, engine=engine, admission=Admission(pool.permits, timeout_s))
+
+
+async def became(true: Callable[[], bool], what: str) -> None:
+    """Wait until something is true; AssertionError when it does not become so."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not true():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"never came true: {what}") from None

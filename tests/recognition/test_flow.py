@@ -1,0 +1,301 @@
+"""The state of a session by itself: observations in, progress and one outcome out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.liveness.decision import Policy
+from core.liveness.observation import FaceReading
+from core.quality import Issue, Quality
+from core.types import Box, Embedding
+from recognition import flow as flows
+from recognition.flow import SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
+from wire.codes import Guidance, Reason
+
+BOX = Box(0.3, 0.2, 0.4, 0.6)
+GOOD = Quality(0.9, (), 0.05)
+ALICE, STRANGER = Match("alice", 0.8, 0.45), Match("alice", 0.1, 0.45)
+OPEN_EYES = FaceReading(0, 0.1, 0.3, 0.05, 0.0, 0.0, 0.05, None)
+CLOSED_EYES = replace(OPEN_EYES, blink=0.7, eye_opening=0.08)
+
+
+def person(number: int) -> Embedding:
+    embedding = np.zeros(512, np.float32)
+    embedding[number] = 1.0
+    return embedding
+
+
+def begin(purpose: Purpose, policy: Policy = Policy.NONE, target_samples: int = 3) -> Flow:
+    return Flow.begin(purpose, "alice", policy, "challenge", target_samples, 8)
+
+
+def watch(
+    flow: Flow,
+    at_ms: int,
+    *,
+    who: int = 0,
+    issues: tuple[Issue, ...] = (),
+    match: Match | None = None,
+    reading: FaceReading = OPEN_EYES,
+    live_score: float = 0.9,
+) -> Outcome | None:
+    """Show the flow one frame, of which as much is computed as its plan says."""
+    plan = flow.plan(at_ms)
+    quality = replace(GOOD, issues=issues)
+    if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
+        return flow.observe(Observation(at_ms, None, quality))
+    seen = replace(reading, at_ms=at_ms, live_score=live_score if plan.live_score else None)
+    if not plan.embedding or issues:
+        return flow.observe(Observation(at_ms, BOX, quality, seen))
+    embedding = person(who)
+    anchor = flow.anchor_embedding
+    same = anchor is None or float(anchor @ embedding) >= 0.335
+    return flow.observe(Observation(at_ms, BOX, quality, seen, embedding, same, match if same else None))
+
+
+def blink(flow: Flow, from_ms: int, match: Match | None = None) -> Outcome | None:
+    """Fifteen frames in 1.4 s with one blink in the middle: all that passive liveness asks for."""
+    outcome = None
+    for index in range(15):
+        reading = CLOSED_EYES if index in (8, 9) else OPEN_EYES
+        outcome = outcome or watch(flow, from_ms + 100 * index, reading=reading, match=match)
+    return outcome
+
+
+def test_samples_of_a_fast_stream_stand_apart_in_frames() -> None:
+    flow = begin(Purpose.ENROLLMENT)
+    sampled = []
+    for frame in range(30):
+        before = len(flow.samples)
+        watch(flow, frame)
+        if len(flow.samples) > before:
+            sampled.append(frame)
+    assert len(sampled) == 3
+    assert min(np.diff(sampled)) >= SAMPLE_GAP_FRAMES
+
+
+def test_samples_of_a_slow_stream_stand_apart_in_time() -> None:
+    flow = begin(Purpose.ENROLLMENT)
+    assert watch(flow, 0) is None
+    assert watch(flow, SAMPLE_GAP_MS) is None
+    assert watch(flow, 2 * SAMPLE_GAP_MS - 1) is None
+    assert watch(flow, 2 * SAMPLE_GAP_MS) == Outcome(True, None, "alice", None)
+
+
+def test_a_frame_with_an_issue_is_no_sample() -> None:
+    flow = begin(Purpose.ENROLLMENT)
+    for frame in range(10):
+        watch(flow, frame * 1000, issues=(Issue.BLURRY,))
+    assert flow.samples == []
+
+
+def test_samples_are_the_embeddings_that_were_seen() -> None:
+    flow = begin(Purpose.ENROLLMENT, target_samples=1)
+    watch(flow, 0, who=7)
+    assert np.array_equal(flow.samples[0].embedding, person(7))
+    assert flow.samples[0].quality == GOOD.score
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ENROLLMENT, Purpose.AUTHENTICATION, Purpose.IDENTIFICATION])
+def test_another_face_ends_the_session(purpose: Purpose) -> None:
+    flow = begin(purpose)
+    assert watch(flow, 0, who=0) is None
+    outcome = watch(flow, 1000, who=1)
+    assert outcome is not None
+    assert (outcome.success, outcome.reason, outcome.subject_id) == (False, Reason.FACE_CHANGED, None)
+
+
+def test_another_face_is_never_matched_even_when_it_is_the_claimed_one() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    watch(flow, 0, who=0, match=STRANGER)
+    outcome = watch(flow, 1000, who=1, match=ALICE)
+    assert outcome is not None
+    assert outcome.reason is Reason.FACE_CHANGED
+
+
+def test_the_eighth_good_frame_without_a_match_is_no_match() -> None:
+    flow = begin(Purpose.IDENTIFICATION)
+    outcomes = [watch(flow, frame * 1000, match=None) for frame in range(8)]
+    assert outcomes[:7] == [None] * 7
+    assert outcomes[7] == Outcome(False, Reason.NO_MATCH, None, None)
+
+
+def test_bad_frames_do_not_count_towards_no_match() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    outcomes = [watch(flow, frame * 1000, issues=(Issue.TOO_DARK,)) for frame in range(40)]
+    assert outcomes == [None] * 40
+
+
+def test_frames_too_close_to_each_other_do_not_count_towards_no_match() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    outcomes = [watch(flow, frame, match=STRANGER) for frame in range(8)]
+    assert outcomes == [None] * 8
+
+
+def test_a_similarity_below_the_threshold_is_no_match_and_is_told_to_the_backend() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    nearest = replace(STRANGER, similarity=0.4)
+    outcome = None
+    for frame in range(8):
+        outcome = watch(flow, frame * 1000, match=nearest if frame == 3 else STRANGER)
+    assert outcome == Outcome(False, Reason.NO_MATCH, None, nearest)
+
+
+def test_one_match_among_strangers_is_enough() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    for frame in range(7):
+        assert watch(flow, frame * 1000, match=STRANGER) is None
+    assert watch(flow, 7000, match=ALICE) == Outcome(True, None, "alice", ALICE)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ENROLLMENT, Purpose.AUTHENTICATION, Purpose.IDENTIFICATION])
+@pytest.mark.parametrize("policy", [Policy.PASSIVE, Policy.ACTIVE])
+def test_no_success_before_liveness_has_passed(purpose: Purpose, policy: Policy) -> None:
+    flow = begin(purpose, policy)
+    outcomes = [watch(flow, frame * 200, match=ALICE) for frame in range(40)]
+    assert outcomes == [None] * 40
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ENROLLMENT, Purpose.AUTHENTICATION, Purpose.IDENTIFICATION])
+def test_success_comes_when_liveness_has_passed(purpose: Purpose) -> None:
+    flow = begin(purpose, Policy.PASSIVE)
+    for frame in range(10):
+        assert watch(flow, frame * 200, match=ALICE) is None
+    outcome = blink(flow, 2000, ALICE)
+    assert outcome is not None
+    assert (outcome.success, outcome.subject_id) == (True, "alice")
+
+
+def test_liveness_alone_is_no_success() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    assert blink(flow, 0, STRANGER) is None
+    assert flow.liveness.steps_done == 1
+
+
+def test_a_presented_photo_ends_the_session() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    outcomes = [watch(flow, frame * 300, match=ALICE, live_score=0.1) for frame in range(10)]
+    outcome = next(outcome for outcome in outcomes if outcome is not None)
+    assert (outcome.success, outcome.reason) == (False, Reason.SPOOF_SUSPECTED)
+
+
+def test_a_challenge_that_is_not_followed_times_out() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.ACTIVE)
+    outcomes = [watch(flow, frame * 500, match=ALICE) for frame in range(40)]
+    outcome = next(outcome for outcome in outcomes if outcome is not None)
+    assert outcome.reason is Reason.LIVENESS_TIMEOUT
+
+
+def test_a_session_without_a_frame_times_out() -> None:
+    assert begin(Purpose.AUTHENTICATION, Policy.PASSIVE).time_is_up() == Outcome(False, Reason.TIMEOUT, None, None)
+
+
+def test_a_session_whose_liveness_never_passed_says_so_at_its_time_limit() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    watch(flow, 0, match=ALICE)
+    outcome = flow.time_is_up()
+    assert (outcome.success, outcome.reason) == (False, Reason.LIVENESS_TIMEOUT)
+
+
+def test_a_session_with_too_few_good_frames_times_out() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    watch(flow, 0, match=STRANGER)
+    assert flow.time_is_up() == Outcome(False, Reason.TIMEOUT, None, STRANGER)
+
+
+def test_what_the_evidence_decided_stands_at_the_time_limit() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    decided = watch(flow, 0, match=ALICE)
+    assert decided is not None
+    assert flow.time_is_up() == decided
+
+
+def test_a_sandbox_decides_nothing() -> None:
+    flow = begin(Purpose.SANDBOX, Policy.PASSIVE)
+    assert blink(flow, 0) is None
+    assert [watch(flow, 2000 + frame * 300, live_score=0.0) for frame in range(30)] == [None] * 30
+    assert flow.anchor == b""
+
+
+def test_closed_eyes_are_not_scolded_while_a_blink_is_asked_for() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    assert flow.guidance(replace(GOOD, issues=(Issue.EYES_CLOSED,))) is Guidance.BLINK
+    assert flow.guidance(replace(GOOD, issues=(Issue.TOO_DARK,))) is Guidance.TOO_DARK
+
+
+def test_closed_eyes_are_scolded_when_no_blink_is_asked_for() -> None:
+    assert begin(Purpose.ENROLLMENT).guidance(replace(GOOD, issues=(Issue.EYES_CLOSED,))) is Guidance.EYES_CLOSED
+
+
+ISSUES = st.sampled_from([(), (), (), (Issue.LOOK_STRAIGHT,), (Issue.BLURRY,), (Issue.NO_FACE,)])
+READINGS = st.builds(
+    FaceReading,
+    at_ms=st.just(0),
+    blink=st.sampled_from([0.05, 0.1, 0.7]),
+    eye_opening=st.sampled_from([0.3, 0.29, 0.08]),
+    mouth_opening=st.floats(0, 0.4, width=32),
+    yaw=st.sampled_from([0.0, 2.5, 15.0, -15.0]),
+    pitch=st.floats(-5, 5),
+    sharpness=st.floats(0.01, 0.2),
+    live_score=st.none(),
+)
+FRAMES = st.lists(
+    st.tuples(
+        st.integers(0, 2_000),
+        st.fixed_dictionaries(
+            {
+                "who": st.sampled_from([0, 0, 0, 0, 0, 0, 1]),
+                "issues": ISSUES,
+                "match": st.sampled_from([None, STRANGER, STRANGER, ALICE]),
+                "reading": READINGS,
+                "live_score": st.floats(0, 1),
+            }
+        ),
+    ),
+    max_size=40,
+)
+BEGINNINGS = st.builds(begin, st.sampled_from(Purpose), st.sampled_from(Policy), st.integers(1, 4))
+
+
+@settings(max_examples=150, deadline=None)
+@given(BEGINNINGS, FRAMES)
+def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
+    flow: Flow, frames: list[tuple[int, dict[str, object]]]
+) -> None:
+    at_ms, restored = 0, flows.load(flows.dump(flow))
+    for gap_ms, frame in frames:
+        at_ms += gap_ms
+        restored = flows.load(flows.dump(restored))
+        assert restored == flow
+        assert restored.plan(at_ms) == flow.plan(at_ms)
+        decided = watch(flow, at_ms, **frame)  # type: ignore[arg-type]
+        assert watch(restored, at_ms, **frame) == decided  # type: ignore[arg-type]
+        if decided is not None:
+            break
+    assert restored.time_is_up() == flow.time_is_up()
+
+
+@settings(max_examples=100, deadline=None)
+@given(BEGINNINGS, FRAMES)
+def test_whatever_is_seen_success_needs_liveness_and_the_claimed_person(
+    flow: Flow, frames: list[tuple[int, dict[str, object]]]
+) -> None:
+    at_ms = 0
+    for gap_ms, frame in frames:
+        at_ms += gap_ms
+        decided = watch(flow, at_ms, **frame)  # type: ignore[arg-type]
+        if decided is None:
+            continue
+        if decided.success:
+            assert decided.reason is None
+            assert decided.subject_id == "alice"
+            assert flow.liveness.verdict in ("passed", "not_required")
+        else:
+            assert decided.reason is not None
+            assert decided.subject_id is None
+        return

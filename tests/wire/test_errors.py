@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+
+import pytest
+
+from wire import errors
+from wire.errors import WireError
+
+TABLE = [
+    (errors.WireError("m", 5), "internal", None, False),
+    (errors.InvalidMessage("m", 5), "invalid_message", 4400, False),
+    (errors.UnusableFrame("m", "unsupported_format"), "unsupported_format", None, True),
+    (errors.Busy("m", 5), "busy", None, True),
+    (errors.UnknownToken("m", 5), "unknown_token", 4401, False),
+    (errors.Refused("m", 5), "refused", 4403, False),
+    (errors.Idle("m", 5), "idle", 4408, True),
+    (errors.Replaced("m", 5), "replaced", 4409, False),
+    (errors.TooFast("m", 5), "too_fast", 4429, True),
+    (errors.Overloaded("m", 5), "overloaded", 1013, True),
+    (errors.InternalError("m", 5), "internal", 1011, True),
+]
+
+
+def every_kind(kind: type[WireError] = WireError) -> Iterator[type[WireError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from every_kind(child)
+
+
+@pytest.mark.parametrize(("error", "code", "close_code", "retryable"), TABLE, ids=lambda value: type(value).__name__)
+def test_an_error_says_what_a_client_needs_and_survives_pickling(
+    error: WireError, code: str, close_code: int | None, retryable: bool
+) -> None:
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        assert type(each) is type(error)
+        assert (each.code, each.close_code, each.retryable) == (code, close_code, retryable)
+        assert each.message == "m"
+        assert each.retry_after_ms == error.retry_after_ms
+
+
+def test_the_table_has_every_error() -> None:
+    assert {type(error) for error, *_ in TABLE} == set(every_kind())
+
+
+def test_the_docstring_draws_every_error_with_its_close_code() -> None:
+    assert errors.__doc__
+    for error, _, close_code, _ in TABLE:
+        line = next(line for line in errors.__doc__.splitlines() if type(error).__name__ in line)
+        assert close_code is None or str(close_code) in line

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire.errors import InvalidMessage, TooFast, UnusableFrame
+from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
+
+MAX_BYTES = 1000
+PICTURE = b"\xff\xd8\xff and the rest"
+BASE64 = base64.b64encode(PICTURE).decode()
+
+
+@pytest.fixture
+def session() -> WireSession:
+    return WireSession(MAX_BYTES, RateLimit(per_second=60, patience_s=5))
+
+
+def text(**fields: object) -> str:
+    return json.dumps({"type": "frame", "image": BASE64} | fields)
+
+
+def refused(event: Event) -> tuple[int, str]:
+    """The number and the code of a frame that was refused."""
+    assert isinstance(event, BadFrame)
+    assert isinstance(event.error, UnusableFrame)
+    assert event.error.close_code is None
+    return event.seq, event.error.code
+
+
+def test_a_binary_message_is_a_picture(session: WireSession) -> None:
+    assert session.receive_bytes(PICTURE, 12.5) == Frame(1, PICTURE, 12.5)
+
+
+@pytest.mark.parametrize("image", [BASE64, f"data:image/jpeg;base64,{BASE64}", f"data:;base64,{BASE64}"])
+def test_a_text_frame_carries_base64_or_a_data_url(session: WireSession, image: str) -> None:
+    assert session.receive_text(text(image=image), 12.5) == Frame(1, PICTURE, 12.5)
+
+
+def test_frames_are_numbered_by_seq_or_in_order_of_arrival(session: WireSession) -> None:
+    events = [
+        session.receive_bytes(PICTURE, 0),
+        session.receive_text(text(), 0),
+        session.receive_text(text(seq=700), 0),
+        session.receive_text(text(seq=0), 0),
+        session.receive_text(text(image="?"), 0),
+        session.receive_bytes(PICTURE, 0),
+    ]
+    assert [event.seq for event in events if isinstance(event, Frame | BadFrame)] == [1, 2, 700, 0, 5, 6]
+
+
+def test_what_is_no_frame_takes_no_number(session: WireSession) -> None:
+    session.receive_text('{"type":"ping"}', 0)
+    assert session.receive_bytes(PICTURE, 0) == Frame(1, PICTURE, 0)
+
+
+def test_a_null_seq_is_no_seq(session: WireSession) -> None:
+    assert session.receive_text(text(seq=None), 0) == Frame(1, PICTURE, 0)
+
+
+@pytest.mark.parametrize("image", ["not base64!", BASE64 + "=", "é" + BASE64, f"{BASE64[:4]}\n{BASE64[4:]}", "abc"])
+def test_wrong_base64_refuses_the_frame_and_keeps_the_session(session: WireSession, image: str) -> None:
+    assert refused(session.receive_text(text(image=image, seq=7), 0)) == (7, "invalid_image")
+    assert session.receive_bytes(PICTURE, 0) == Frame(2, PICTURE, 0)
+
+
+def test_a_frame_may_have_as_many_bytes_as_are_allowed(session: WireSession) -> None:
+    fits = bytes(MAX_BYTES)
+    assert session.receive_bytes(fits, 0) == Frame(1, fits, 0)
+    assert session.receive_text(text(image=base64.b64encode(fits).decode()), 0) == Frame(2, fits, 0)
+
+
+def test_one_byte_more_refuses_the_frame_and_keeps_the_session(session: WireSession) -> None:
+    too_large = bytes(MAX_BYTES + 1)
+    assert refused(session.receive_bytes(too_large, 0)) == (1, "image_too_large")
+    encoded = base64.b64encode(too_large).decode()
+    assert refused(session.receive_text(text(image=encoded, seq=9), 0)) == (9, "image_too_large")
+
+
+def test_ping_and_cancel_are_understood(session: WireSession) -> None:
+    assert session.receive_text('{"type":"ping"}', 0) == Ping()
+    assert session.receive_text('{"type":"cancel"}', 0) == Cancel()
+
+
+@pytest.mark.parametrize(
+    ("message", "complaint"),
+    [
+        ("", "Invalid JSON"),
+        ("{", "Invalid JSON"),
+        ("[" * 100_000, "recursion limit"),
+        ("7", "object"),
+        ("{}", "type"),
+        ('{"type":"picture"}', "'picture'"),
+        ('{"type":"pong"}', "'pong'"),
+        ('{"type":"frame"}', "frame.image: Field required"),
+        ('{"type":"ping","now":1}', "ping.now: Extra inputs"),
+        (text(sequence=1), "frame.sequence: Extra inputs"),
+        (text(image=7), "frame.image: Input should be a valid string"),
+        (text(seq=-1), "frame.seq: Input should be greater than or equal to 0"),
+        (text(seq=2**53 + 1), "frame.seq: Input should be less than or equal to"),
+        (text(seq=1.5), "frame.seq: Input should be a valid integer"),
+        (text(seq="one"), "frame.seq: Input should be a valid integer"),
+    ],
+)
+def test_text_outside_the_protocol_is_refused_with_what_is_wrong(
+    session: WireSession, message: str, complaint: str
+) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        session.receive_text(message, 0)
+    assert complaint in caught.value.message
+
+
+@pytest.mark.parametrize("message", [json.dumps({"type": "a" * 100_000}), text(**{"b" * 100_000: 1})])
+def test_a_refusal_does_not_send_a_clients_megabytes_back(session: WireSession, message: str) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        session.receive_text(message, 0)
+    assert len(caught.value.message) <= 200
+
+
+def test_a_flood_ends_the_connection_whatever_it_consists_of(session: WireSession) -> None:
+    messages = [lambda: session.receive_bytes(PICTURE, 0), lambda: session.receive_text('{"type":"ping"}', 0)]
+    for number in range(300):
+        messages[number % 2]()
+    with pytest.raises(TooFast):
+        messages[0]()
+
+
+def test_the_allowed_rate_can_be_kept_up_for_ever() -> None:
+    limit = RateLimit(per_second=10, patience_s=5)
+    for number in range(10_000):
+        limit.count(number / 10)
+
+
+def test_a_burst_is_borne_for_as_long_as_the_patience_lasts() -> None:
+    limit = RateLimit(per_second=10, patience_s=5)
+    counted = 0
+    with pytest.raises(TooFast):
+        while True:
+            limit.count(counted / 20)
+            counted += 1
+    assert 95 <= counted <= 105
+
+
+def test_a_pause_makes_up_for_a_burst() -> None:
+    limit = RateLimit(per_second=10, patience_s=1)
+    for _ in range(10):
+        limit.count(0.0)
+    with pytest.raises(TooFast):
+        limit.count(0.0)
+    for _ in range(9):
+        limit.count(2.0)
+
+
+def frame(seq: int) -> Frame:
+    return Frame(seq, b"", 0)
+
+
+def test_the_newest_frame_replaces_the_waiting_one() -> None:
+    slot = FrameSlot()
+    slot.offer(frame(1))
+    assert slot.take() == frame(1)
+    for seq in (2, 3, 4):
+        slot.offer(frame(seq))
+    assert slot.dropped == 2
+    assert slot.take() == frame(4)
+    assert slot.take() is None
+    assert slot.dropped == 2
+
+
+def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
+    slot = FrameSlot()
+    bad = BadFrame(2, UnusableFrame("broken", "invalid_image"))
+    slot.offer(frame(1))
+    slot.take()
+    slot.offer(bad)
+    assert slot.take() is bad
+
+
+@given(st.lists(st.sampled_from(["offer", "take"])))
+def test_every_frame_that_was_not_replaced_is_taken_once_in_order_by_one_worker(moves: list[str]) -> None:
+    slot = FrameSlot()
+    offered, taken, replaced = 0, [], []
+    waiting: int | None = None
+    working = False
+    for move in [*moves, "take", "take"]:
+        if move == "offer":
+            offered += 1
+            replaced += [waiting] if waiting is not None else []
+            waiting = offered
+            assert slot.offer(frame(offered)) is not working, "the caller starts a worker exactly when none works"
+            working = True
+        elif working:
+            found = slot.take()
+            assert found == (None if waiting is None else frame(waiting))
+            taken += [waiting] if waiting is not None else []
+            working, waiting = waiting is not None, None
+    assert slot.dropped == len(replaced)
+    assert sorted([*taken, *replaced]) == list(range(1, offered + 1))
+    assert taken == sorted(taken)
