@@ -82,8 +82,8 @@ network=()
 as() { # USER HOME COMMAND...
     local user=$1 home=$2
     shift 2
-    exec "${network[@]}" chroot --userspec="$user:$user" "$system" env -i "${environment[@]}" HOME="$home" USER="$user" LANG=C.UTF-8 \
-        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    exec "${network[@]}" chroot --userspec="$user:$user" "$system" env -i "${environment[@]}" \
+        HOME="$home" USER="$user" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         bash -c 'cd ~/project && exec "$@"' bash "$@"
 }
 

@@ -40,7 +40,7 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.EYES_COVERED: "Uncover your eyes; take off dark glasses.",
     Guidance.EYES_CLOSED: "Open your eyes.",
     Guidance.HOLD_STILL: "Hold still.",
-    Guidance.BLINK: "Blink, or say a few words.",
+    Guidance.BLINK: "Blink slowly.",
     Guidance.TURN_LEFT: "Turn your head to your left.",
     Guidance.TURN_RIGHT: "Turn your head to your right.",
 }

@@ -20,11 +20,11 @@ async function openSession(kind, name, liveness, signal) {
       signal,
     });
     answer = await response.json();
-  } catch (cause) {
+  } catch {
     signal.throwIfAborted();
-    throw new Error(refused(null), { cause });
+    throw new Ended("refused", refused(null));
   }
-  if (!response.ok) throw new Error(refused(answer.error, name));
+  if (!response.ok) throw new Ended("refused", refused(answer.error, name));
   return answer;
 }
 
@@ -47,10 +47,12 @@ async function run(kind, name, liveness) {
     });
     view.say(...decided(kind, name, decision), decision.success ? "good" : "bad");
   } catch (error) {
-    view.say(error instanceof Ended ? ended(error) : error.message);
+    view.say(ended(error));
+    if (!(error instanceof Ended)) throw error;
+  } finally {
+    running = null;
+    view.state = camera.on ? "ready" : "off";
   }
-  running = null;
-  view.state = camera.on ? "ready" : "off";
 }
 
 async function startCamera() {

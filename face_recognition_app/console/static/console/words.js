@@ -52,7 +52,7 @@ export function decided(kind, name, { success, subject_id, liveness, reason }) {
 
 /** One sentence for a session that ended undecided. */
 export function ended({ code, message }) {
-  return ENDINGS[code] ?? message ?? `The session broke off (${code}): start again.`;
+  return ENDINGS[code] || message || "The session broke off: start again.";
 }
 
 /** One sentence for a session that the service did not open; `error` as it sent it, if it answered. */

@@ -1,0 +1,37 @@
+"""Made-up embeddings: what the gallery does with them does not depend on whose face they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.types import Embedding
+from gallery.people import EnrollmentRules, Sample, enroll
+from gallery.search import Gallery
+from tenants.models import Tenant
+
+DIMENSION = 512
+RULES = EnrollmentRules(duplicate_check=True, target_fpir=1e-3, target_fmr=1e-4)
+
+
+def face(seed: int) -> Embedding:
+    """The embedding of person `seed`; two of them are all but orthogonal."""
+    return _unit(np.random.default_rng(seed).standard_normal(DIMENSION))
+
+
+def picture(person: Embedding, cosine: float, seed: int = 0) -> Embedding:
+    """An embedding whose similarity to `person` is `cosine`."""
+    away = np.random.default_rng(1_000_000 + seed).standard_normal(DIMENSION)
+    away = _unit(away - (away @ person) * person)
+    return _unit(cosine * person + np.sqrt(1 - cosine**2) * away)
+
+
+def samples(*embeddings: Embedding) -> list[Sample]:
+    return [Sample(embedding, 0.9) for embedding in embeddings]
+
+
+def enrol(tenant: Tenant, subject_id: str, *embeddings: Embedding, gallery: Gallery) -> None:
+    enroll(tenant, subject_id, samples(*embeddings), gallery, RULES)
+
+
+def _unit(vector: np.ndarray) -> Embedding:
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from gallery import people
+from gallery.models import Subject, Template
+from gallery.search import Gallery
+from gallery.thresholds import threshold_for
+from recognition.database import with_connection
+from tenants.models import Tenant
+from tests.gallery.faces import RULES, enrol, face, picture, samples
+
+ALIKE = 0.8
+
+
+def kept(tenant: Tenant) -> tuple[list[str], int, int]:
+    """The tenant's subjects, the number of their templates, and the gallery's version."""
+    subjects = sorted(Subject.objects.filter(tenant=tenant).values_list("subject_id", flat=True))
+    return subjects, Template.objects.filter(tenant=tenant).count(), Tenant.objects.get(pk=tenant.pk).gallery_version
+
+
+def test_every_sample_becomes_a_template_and_a_new_subject_is_made(tenant: Tenant, gallery: Gallery) -> None:
+    made = people.enroll(tenant, "alice", samples(face(1), picture(face(1), ALIKE)), gallery, RULES)
+    assert kept(tenant)[:2] == (["alice"], 2)
+    assert {template.public_id for template in made} == set(Template.objects.values_list("public_id", flat=True))
+    assert {template.quality for template in Template.objects.all()} == {0.9}
+
+
+def test_the_same_person_may_add_samples_later(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "alice", picture(face(1), ALIKE), gallery=gallery)
+    assert kept(tenant)[:2] == (["alice"], 2)
+
+
+def test_a_subject_without_templates_takes_any_face(tenant: Tenant, gallery: Gallery) -> None:
+    people.create_subject(tenant, "alice", {})
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    assert kept(tenant)[:2] == (["alice"], 1)
+
+
+def test_one_face_is_refused_under_a_second_subject_and_nothing_is_kept(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant)
+    with pytest.raises(people.DuplicateFace):
+        enrol(tenant, "bob", picture(face(1), ALIKE), gallery=gallery)
+    assert kept(tenant) == before
+
+
+def test_one_known_face_among_the_samples_is_enough_to_refuse_them(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    with pytest.raises(people.DuplicateFace):
+        enrol(tenant, "bob", face(2), picture(face(1), ALIKE), gallery=gallery)
+    assert kept(tenant)[:2] == (["alice"], 1)
+
+
+def test_a_known_face_is_refused_under_an_existing_subject_too(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    both = picture(face(2), 0.7)
+    near_both = (both + 0.9 * face(1)) / float(((both + 0.9 * face(1)) ** 2).sum() ** 0.5)
+    assert min(near_both @ face(1), near_both @ face(2)) > 0.5
+    with pytest.raises(people.DuplicateFace):
+        enrol(tenant, "bob", near_both, gallery=gallery)
+
+
+def test_the_duplicate_check_holds_to_the_threshold_of_the_comparison_made(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    threshold = threshold_for(RULES.target_fpir, 1)
+    enrol(tenant, "bob", picture(face(1), threshold - 0.01), gallery=gallery)
+    threshold = threshold_for(RULES.target_fpir, 2)
+    with pytest.raises(people.DuplicateFace):
+        enrol(tenant, "carol", picture(face(1), threshold + 0.01, 1), gallery=gallery)
+    assert kept(tenant)[:2] == (["alice", "bob"], 2)
+
+
+def test_without_the_duplicate_check_one_face_may_have_two_subjects(tenant: Tenant, gallery: Gallery) -> None:
+    relaxed = replace(RULES, duplicate_check=False)
+    for name in ("alice", "bob"):
+        people.enroll(tenant, name, samples(face(1)), gallery, relaxed)
+    assert kept(tenant)[:2] == (["alice", "bob"], 2)
+
+
+@pytest.mark.parametrize("duplicate_check", [True, False])
+def test_another_face_does_not_go_over_a_subject_and_nothing_is_kept(
+    tenant: Tenant, gallery: Gallery, duplicate_check: bool
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant)
+    with pytest.raises(people.DifferentFace):
+        people.enroll(
+            tenant, "alice", samples(face(1), face(2)), gallery, replace(RULES, duplicate_check=duplicate_check)
+        )
+    assert kept(tenant) == before
+
+
+def test_a_face_that_was_erased_may_be_enrolled_again(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    people.delete_subject(tenant, "alice")
+    assert kept(tenant)[:2] == ([], 0)
+    enrol(tenant, "bob", face(1), gallery=gallery)
+    assert kept(tenant)[:2] == (["bob"], 1)
+
+
+def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant) -> None:
+    for attempt in range(5):
+        start = threading.Barrier(2)
+
+        def attempt_as(name: str, seed: int = attempt, start: threading.Barrier = start) -> str:
+            worker = Gallery("model-a")
+            worker.size(tenant)
+            start.wait(10)
+            try:
+                enrol(tenant, name, picture(face(seed), 0.9, ord(name[0])), gallery=worker)
+            except people.DuplicateFace:
+                return "refused"
+            return "enrolled"
+
+        with ThreadPoolExecutor(2) as threads:
+            names = [f"a{attempt}", f"b{attempt}"]
+            outcomes = list(threads.map(lambda name, attempt_as=attempt_as: with_connection(attempt_as, name), names))
+        assert sorted(outcomes) == ["enrolled", "refused"]
+    assert kept(tenant)[1] == 5
+
+
+@pytest.mark.parametrize("subject_id", ["a", "A-Z_0.9:x@y", "a" * 128])
+def test_a_subject_id_is_the_tenants_own(tenant: Tenant, subject_id: str) -> None:
+    assert people.create_subject(tenant, subject_id, {"team": 7}).subject_id == subject_id
+    assert people.find_subject(tenant, subject_id).metadata == {"team": 7}
+
+
+@pytest.mark.parametrize("subject_id", ["", "a" * 129, "a b", "a/b", "ä", "a\n", "a%20b"])
+def test_an_invalid_subject_id_is_refused_wherever_a_subject_is_made(
+    tenant: Tenant, gallery: Gallery, subject_id: str
+) -> None:
+    with pytest.raises(people.InvalidSubjectId):
+        people.create_subject(tenant, subject_id, {})
+    with pytest.raises(people.InvalidSubjectId):
+        enrol(tenant, subject_id, face(1), gallery=gallery)
+    assert kept(tenant) == ([], 0, 0)
+
+
+def test_a_subject_is_created_once(tenant: Tenant) -> None:
+    people.create_subject(tenant, "alice", {"team": 1})
+    with pytest.raises(people.SubjectExists):
+        people.create_subject(tenant, "alice", {"team": 2})
+    assert people.find_subject(tenant, "alice").metadata == {"team": 1}
+
+
+def test_deleting_what_is_not_there_says_so(tenant: Tenant, gallery: Gallery) -> None:
+    with pytest.raises(people.SubjectNotFound):
+        people.delete_subject(tenant, "alice")
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    with pytest.raises(people.TemplateNotFound):
+        people.delete_template(tenant, "alice", uuid4())
+
+
+def test_a_tenant_cannot_touch_anothers_people(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(other_tenant, "eve", face(2), gallery=gallery)
+    template = Template.objects.get(tenant=tenant)
+    with pytest.raises(people.SubjectNotFound):
+        people.delete_subject(other_tenant, "alice")
+    with pytest.raises(people.TemplateNotFound):
+        people.delete_template(other_tenant, "eve", template.public_id)
+    assert kept(tenant)[:2] == (["alice"], 1)
+
+
+def test_a_template_is_deleted_through_its_own_subject_only(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    of_bob = Template.objects.get(subject__subject_id="bob").public_id
+    with pytest.raises(people.TemplateNotFound):
+        people.delete_template(tenant, "alice", of_bob)
+    people.delete_template(tenant, "bob", of_bob)
+    assert kept(tenant)[:2] == (["alice", "bob"], 1)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gallery.thresholds import SAME_PERSON, threshold_for
+
+MEASURED = [(1e-2, 0.244), (1e-3, 0.335), (1e-4, 0.412), (1e-5, 0.479), (1e-6, 0.593)]
+
+targets = st.floats(1e-12, 0.999)
+comparisons = st.integers(0, 10**7)
+
+
+@pytest.mark.parametrize(("target", "threshold"), MEASURED)
+def test_a_measured_rate_has_its_measured_threshold(target: float, threshold: float) -> None:
+    assert threshold_for(target, 1) == pytest.approx(threshold, abs=1e-9)
+
+
+@pytest.mark.parametrize(("target", "threshold"), MEASURED[1:])
+def test_a_hundred_comparisons_are_held_to_a_hundredth_of_the_rate(target: float, threshold: float) -> None:
+    assert threshold_for(target * 100, 100) == pytest.approx(threshold, abs=1e-9)
+
+
+def test_one_stream_shows_one_person_at_the_rate_that_is_said() -> None:
+    assert threshold_for(1e-3, 1) == pytest.approx(SAME_PERSON)
+
+
+def test_an_empty_gallery_counts_as_one_comparison() -> None:
+    assert threshold_for(1e-3, 0) == threshold_for(1e-3, 1)
+
+
+@given(targets, targets, comparisons)
+def test_a_stricter_target_never_lowers_the_threshold(one: float, another: float, count: int) -> None:
+    strict, lax = sorted([one, another])
+    assert threshold_for(strict, count) >= threshold_for(lax, count)
+
+
+@given(targets, comparisons, comparisons)
+def test_more_comparisons_never_lower_the_threshold(target: float, one: int, another: int) -> None:
+    few, many = sorted([one, another])
+    assert threshold_for(target, many) >= threshold_for(target, few)
+
+
+@given(targets, comparisons)
+def test_no_threshold_is_outside_what_was_measured(target: float, count: int) -> None:
+    assert MEASURED[0][1] <= threshold_for(target, count) <= MEASURED[-1][1]

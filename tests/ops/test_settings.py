@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.settings import REPOSITORY, Settings, SettingsError, load
+
+STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
+
+EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
+    ("APP_ENV", "staging", "app_env", "staging"),
+    ("GUNICORN_WORKERS", "3", "workers", 3),
+    ("GUNICORN_BIND", "127.0.0.1:9000", "bind", "127.0.0.1:9000"),
+    ("GUNICORN_TIMEOUT", "30", "timeout_s", 30),
+    ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
+    ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
+    ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
+    ("FACE_MESH_MAX_USES", "500", "mesh_max_uses", 500),
+    ("DATABASE_URL", "postgresql://db/face", "database_url", "postgresql://db/face"),
+    ("REDIS_URL", "redis://cache/0", "redis_url", "redis://cache/0"),
+    ("FACE_DATA_DIR", "/data", "data_dir", Path("/data")),
+    ("FACE_MODEL_DIR", "/models", "model_dir", Path("/models")),
+    ("FACE_SECRET_KEY", STRONG, "secret_key", STRONG),
+    ("FACE_SANDBOX_SESSIONS", "1", "sandbox", True),
+    ("FACE_DEMO", "0", "demo", False),
+    ("FACE_ALLOWED_HOSTS", "a.example, b.example,", "allowed_hosts", ("a.example", "b.example")),
+    ("FACE_ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
+    ("FACE_MAX_IMAGE_BYTES", "50000", "max_image_bytes", 50_000),
+    ("FACE_MAX_IMAGE_PIXELS", "60000", "max_image_pixels", 60_000),
+    ("FACE_TARGET_FPS", "5", "target_fps", 5),
+    ("FACE_MAX_MESSAGES_PER_SECOND", "20", "max_messages_per_s", 20),
+    ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
+    ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
+    ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
+    ("FACE_ENROLLMENT_SAMPLES", "5", "enrollment_samples", 5),
+    ("FACE_ENROLLMENT_TIME_LIMIT_S", "10", "enrollment_time_limit_s", 10.0),
+    ("FACE_RECOGNITION_TIME_LIMIT_S", "5.5", "recognition_time_limit_s", 5.5),
+    ("FACE_TOKEN_TTL_S", "60", "token_ttl_s", 60.0),
+    ("FACE_NO_MATCH_FRAMES", "4", "no_match_frames", 4),
+    ("FACE_TARGET_FMR", "1e-5", "target_fmr", 1e-5),
+    ("FACE_TARGET_FPIR", "0.01", "target_fpir", 0.01),
+    ("FACE_DUPLICATE_CHECK", "false", "duplicate_check", False),
+    ("FACE_ACCESS_TOKEN_TTL_S", "60", "access_token_ttl_s", 60),
+    ("FACE_DECISION_TOKEN_TTL_S", "30", "decision_token_ttl_s", 30),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "name", "expected"), EVERY_VARIABLE, ids=lambda value: str(value)[:30])
+def test_a_variable_sets_its_setting(variable: str, value: str, name: str, expected: object) -> None:
+    assert getattr(load({"FACE_SECRET_KEY": STRONG, variable: value}), name) == expected
+
+
+def test_every_variable_is_tested() -> None:
+    assert {variable for variable, *_ in EVERY_VARIABLE} == {field.alias for field in Settings.model_fields.values()}
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = load({})
+    assert settings.development
+    assert settings.bind == "0.0.0.0:8003"
+    assert (settings.timeout_s, settings.log_level, settings.mesh_pool_size) == (120, "info", 8)
+    assert 1 <= settings.workers <= 4
+    assert settings.data_dir == REPOSITORY / "var"
+    assert settings.model_dir == REPOSITORY / "var" / "models"
+    assert settings.max_image_bytes == 10 * 2**20
+    assert settings.max_image_pixels == 25_000_000
+    assert (settings.enrollment_time_limit_s, settings.recognition_time_limit_s) == (60, 30)
+    assert settings.no_match_frames == 8
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("APP_ENV", "test"),
+        ("GUNICORN_WORKERS", "0"),
+        ("GUNICORN_WORKERS", "many"),
+        ("GUNICORN_TIMEOUT", "-1"),
+        ("GUNICORN_LOG_LEVEL", "loud"),
+        ("FACE_MESH_POOL_SIZE", "0"),
+        ("FACE_MESH_POOL_SIZE", "129"),
+        ("FACE_MESH_POOL_SIZE", "2.5"),
+        ("FACE_MESH_BACKEND", "none"),
+        ("FACE_SANDBOX_SESSIONS", "maybe"),
+        ("FACE_DUPLICATE_CHECK", "2"),
+        ("FACE_TARGET_FMR", "0"),
+        ("FACE_TARGET_FMR", "1"),
+        ("FACE_TARGET_FPIR", "nan"),
+        ("FACE_IDLE_TIMEOUT_S", "0"),
+        ("FACE_MAX_IMAGE_BYTES", "10MB"),
+    ],
+)
+def test_a_wrong_value_is_refused_naming_the_variable_the_value_and_what_it_should_be(
+    variable: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({variable: value})
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{variable}='{value}': Input should be ")
+    assert "\n" not in sentence
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"GUNICORN_WORKERS": "x", "FACE_TARGET_FPS": "y"})
+    assert sorted(line.partition("=")[0] for line in str(caught.value).splitlines()) == [
+        "FACE_TARGET_FPS",
+        "GUNICORN_WORKERS",
+    ]
+
+
+def test_an_unknown_variable_of_ours_is_refused_and_the_reader_is_sent_to_the_list() -> None:
+    with pytest.raises(SettingsError, match=r"FACE_POOL_SIZE, FACE_TYPO.*docs/configuration\.md"):
+        load({"FACE_TYPO": "1", "FACE_POOL_SIZE": "", "FACE_MESH_POOL_SIZE": "2"})
+    assert (REPOSITORY / "docs" / "configuration.md").is_file()
+
+
+def test_other_programs_variables_are_not_ours() -> None:
+    assert load({"HOME": "/root", "GUNICORN_CMD_ARGS": "", "DJANGO_SETTINGS_MODULE": "x"}) == load({})
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert load({variable: "" for variable, *_ in EVERY_VARIABLE}) == load({})
+
+
+@pytest.mark.parametrize("flag", ["1", "true", "yes", "on", "TRUE"])
+def test_yes_may_be_written_in_several_ways(flag: str) -> None:
+    assert load({"FACE_SANDBOX_SESSIONS": flag}).sandbox is True
+
+
+@pytest.mark.parametrize("flag", ["0", "false", "no", "off", "False"])
+def test_so_may_no(flag: str) -> None:
+    assert load({"FACE_SANDBOX_SESSIONS": flag}).sandbox is False
+
+
+@pytest.mark.parametrize(("environment", "given", "expected"), [
+    ("development", "", True),
+    ("development", "0", False),
+    ("staging", "", False),
+    ("production", "", False),
+    ("production", "1", True),
+])
+def test_sandbox_and_demo_are_on_in_development_only_unless_asked_for(
+    environment: str, given: str, expected: bool
+) -> None:
+    variables = {"APP_ENV": environment, "FACE_SECRET_KEY": STRONG}
+    settings = load({**variables, "FACE_SANDBOX_SESSIONS": given, "FACE_DEMO": given})
+    assert (settings.sandbox_enabled, settings.demo_enabled) == (expected, expected)
+
+
+@pytest.mark.parametrize("secret", ["", "short", "a" * 64, "abc" * 20])
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_outside_of_development_a_weak_or_missing_secret_stops_the_start(environment: str, secret: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"APP_ENV": environment, "FACE_SECRET_KEY": secret})
+    sentence = str(caught.value)
+    assert sentence.startswith("FACE_SECRET_KEY must be at least 32 random characters")
+    assert "python3 -c" in sentence
+    assert not secret or secret not in sentence, "a secret is not for the log"
+
+
+def test_a_weak_secret_is_refused_in_development_too() -> None:
+    with pytest.raises(SettingsError, match="FACE_SECRET_KEY"):
+        load({"FACE_SECRET_KEY": "short"})
+    assert load({"FACE_SECRET_KEY": STRONG}).secret_key == STRONG
+
+
+def test_a_secret_is_not_told_with_another_variables_problem() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"APP_ENV": "production", "FACE_SECRET_KEY": STRONG, "GUNICORN_WORKERS": "x"})
+    assert STRONG not in str(caught.value)
+
+
+def test_the_command_that_the_message_proposes_makes_a_good_secret() -> None:
+    import secrets
+
+    assert load({"APP_ENV": "production", "FACE_SECRET_KEY": secrets.token_urlsafe(48)})

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.utils import timezone
+
+from tenants.keys import InvalidTenantName, TenantExists, create_tenant, issue_key, tenant_of_key
+from tenants.models import ApiKey, Tenant
+
+pytestmark = pytest.mark.usefixtures("transactional_db")
+
+
+def everything_stored() -> str:
+    return repr([list(model.objects.values()) for model in apps.get_models()])  # type: ignore[attr-defined]
+
+
+def test_a_key_opens_its_own_tenant() -> None:
+    acme, key = create_tenant("acme")
+    globex, other_key = create_tenant("globex")
+    assert tenant_of_key(key) == acme
+    assert tenant_of_key(other_key) == globex
+
+
+def test_a_key_is_long_random_and_recognisable() -> None:
+    _, key = create_tenant("acme")
+    _, other_key = create_tenant("globex")
+    assert key.startswith("fk_")
+    assert len(key) >= 46
+    assert len(set(zip(key[3:], other_key[3:], strict=True))) > 20
+
+
+def test_the_database_does_not_know_the_key() -> None:
+    _, key = create_tenant("acme")
+    stored = everything_stored()
+    assert "acme" in stored
+    assert key not in stored
+    assert key.removeprefix("fk_") not in stored
+
+
+def test_what_the_database_knows_opens_nothing() -> None:
+    create_tenant("acme")
+    assert tenant_of_key(ApiKey.objects.get().key_hash) is None
+
+
+@pytest.mark.parametrize("wrong", ["", "fk_", "fk_wrong", "demo"])
+def test_a_wrong_key_opens_nothing(wrong: str) -> None:
+    _, key = create_tenant("acme")
+    assert tenant_of_key(wrong) is None
+    assert tenant_of_key(key + "x") is None
+    assert tenant_of_key(key.upper()) is None
+
+
+def test_a_revoked_key_opens_nothing_and_the_others_still_do() -> None:
+    acme, key = create_tenant("acme")
+    ApiKey.objects.filter(tenant=acme).update(revoked_at=timezone.now())
+    second = issue_key(acme)
+    assert tenant_of_key(key) is None
+    assert tenant_of_key(second) == acme
+
+
+@pytest.mark.parametrize("name", ["a", "0", "acme-2", "a" * 63])
+def test_a_tenant_may_be_called(name: str) -> None:
+    assert create_tenant(name)[0].name == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "Acme", "a b", "a_b", "a/b", "ä", "a\n", "a" * 64])
+def test_an_invalid_name_makes_no_tenant(name: str) -> None:
+    with pytest.raises(InvalidTenantName):
+        create_tenant(name)
+    assert not Tenant.objects.exists()
+
+
+def test_a_name_is_taken_once_and_its_tenant_gets_no_second_key() -> None:
+    create_tenant("acme")
+    with pytest.raises(TenantExists):
+        create_tenant("acme")
+    assert ApiKey.objects.count() == 1
