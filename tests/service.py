@@ -48,19 +48,24 @@ def running_service(
 ) -> Iterator[LiveService]:
     """Run `run_gunicorn.sh` on a free port until the block ends; ready when entered."""
     port = free_port()
+    script = str(REPOSITORY / "run_gunicorn.sh")
+    flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
+    with running_command([script, *flags], port, directory, Path("/"), environment) as service:
+        yield service
+
+
+@contextmanager
+def running_command(
+    command: list[str], port: int, directory: Path, cwd: Path, environment: dict[str, str] | None = None
+) -> Iterator[LiveService]:
+    """Run a command that serves on a local port until the block ends, with a data directory of its own."""
     log = directory / "service.log"
     variables = {**os.environ, "FACE_DATA_DIR": str(directory / "var"), **(environment or {})}
     for name in ("GUNICORN_WORKERS", "GUNICORN_BIND", "FACE_MESH_POOL_SIZE", "DJANGO_SETTINGS_MODULE"):
         variables.pop(name, None)
-    command = [str(REPOSITORY / "run_gunicorn.sh"), "--workers", str(workers), "--pool-size", str(pool_size)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--bind", f"127.0.0.1:{port}"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            cwd="/",
-            start_new_session=True,
+            command, stdout=output, stderr=subprocess.STDOUT, env=variables, cwd=cwd, start_new_session=True
         )
     try:
         base_url = f"http://127.0.0.1:{port}"

@@ -9,7 +9,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from core.face_mesh import MediaPipeFaceMesh
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
 from tools.clips import astronaut, encode_jpeg, grace_hopper
 from tools.expressions import Action

@@ -19,7 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from core.face_mesh import FaceMesh, MediaPipeFaceMesh
+from core.face_mesh import FaceMesh
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import MeshFace, RgbImage
 from tools import clips
 from tools.expressions import ACTIONS, Action, Expression, GroundTruth, timeline

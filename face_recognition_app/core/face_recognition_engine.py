@@ -9,7 +9,7 @@ import numpy as np
 
 from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
-from core.face_mesh import BACKENDS, FaceMesh
+from core.face_mesh import FaceMesh, mesh_factory
 from core.frames import ImageLimits, decode_image
 from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
@@ -109,8 +109,8 @@ class FaceRecognitionEngine:
     @classmethod
     def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
         """Load every model, make the pool's instances in parallel and run each network once."""
-        make_mesh = BACKENDS[config.backend]
-        pool = Pool(lambda: make_mesh(config.landmarker_path), config.pool_size, max_uses=config.mesh_max_uses)
+        make_mesh = mesh_factory(config.backend, config.landmarker_path)
+        pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
             Embedder.load(config.embedder_path, config.threads),

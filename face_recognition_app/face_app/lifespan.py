@@ -7,9 +7,20 @@ import logging
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from ops.service import service_settings
 from recognition import runtime as runtimes
+from recognition.database import with_connection
+from recognition.preparation import prepare
 
 logger = logging.getLogger(__name__)
+
+
+def _start() -> None:
+    """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
+    settings = service_settings()
+    if settings.development:
+        with_connection(prepare, settings, logger.debug)
+    runtimes.current()
 
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -17,7 +28,7 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
-                await asyncio.to_thread(runtimes.current)
+                await asyncio.to_thread(_start)
             except Exception as error:
                 logger.exception("the worker cannot start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -19,12 +19,12 @@ LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    "recognition",
     "daphne",
     "django.contrib.staticfiles",
     "ninja",
     "tenants",
     "gallery",
-    "recognition",
     "ops",
     "console",
 ]
@@ -72,8 +72,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "ops.logs.RequestIdFilter"}},
+    "filters": {"request": {"()": "ops.logs.RequestIdFilter"}, "tokens": {"()": "ops.logs.TokenFilter"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
+    },
+    "loggers": {name: {"handlers": ["stderr"], "propagate": False} for name in ("uvicorn.error", "uvicorn.access")},
     "root": {"handlers": ["stderr"], "level": FACE.log_level.upper()},
 }

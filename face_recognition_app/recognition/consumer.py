@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
-from ops import metrics
+from ops import draining, metrics
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message
@@ -21,7 +21,7 @@ from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
 from wire.codes import Reason
 from wire.errors import Busy, Idle, InternalError, Overloaded, Refused, UnknownToken, UnusableFrame, WireError
-from wire.messages import Pong, ServerMessage, SessionComplete
+from wire.messages import ErrorMessage, Pong, ServerDraining, ServerMessage, SessionComplete
 from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ SANDBOX_PREFIX = "test_"
 FLOOD_PATIENCE_S = 5.0
 NORMAL_CLOSE = 1000
 LINGER_S = 1.0
+RECONNECT_AFTER_MS = 500
 
 
 class FaceConsumer(AsyncConsumer):
@@ -52,6 +53,7 @@ class FaceConsumer(AsyncConsumer):
         self._closed = False
         self._completed = False
         FaceConsumer.open_connections += 1
+        draining.farewells.add(self._farewell)
         metrics.connections.inc()
         try:
             while True:
@@ -60,6 +62,7 @@ class FaceConsumer(AsyncConsumer):
             pass
         finally:
             FaceConsumer.open_connections -= 1
+            draining.farewells.discard(self._farewell)
             metrics.connections.dec()
             await self._end_tasks()
 
@@ -159,6 +162,9 @@ class FaceConsumer(AsyncConsumer):
             await self._send(complete)
             self._after(LINGER_S, self._linger_is_over)
 
+    async def _farewell(self) -> None:
+        await self._send(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS))
+
     async def _linger_is_over(self) -> None:
         await self._close(NORMAL_CLOSE)
 
@@ -191,7 +197,8 @@ class FaceConsumer(AsyncConsumer):
 
     async def _send(self, message: ServerMessage) -> None:
         if not self._closed:
-            await self._out({"type": "websocket.send", "text": message.model_dump_json()})
+            text = message.model_dump_json(exclude_none=isinstance(message, ErrorMessage))
+            await self._out({"type": "websocket.send", "text": text})
 
     async def _fail(self, error: Exception) -> None:
         if not isinstance(error, WireError):

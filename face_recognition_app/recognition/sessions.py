@@ -211,9 +211,9 @@ def settle(runtime: Runtime, session: Session) -> Session:
 def cancel(runtime: Runtime, session: Session) -> Session:
     """End an open session; one that is over stays as it is."""
     session = settle(runtime, session)
+    Session.objects.filter(pk=session.pk, status__in=OPEN_STATUSES).update(fence=F("fence") + 1)
+    session.refresh_from_db()
     if session.status in OPEN_STATUSES:
-        Session.objects.filter(pk=session.pk).update(fence=F("fence") + 1)
-        session.refresh_from_db()
         owner = Connection(session, session.fence, flows.load(session.checkpoint), True)
         with suppress(SessionError):  # It ended, or was taken over, in the same moment.
             decide(runtime, owner, Outcome(False, Reason.CANCELLED, None, None))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.face_mesh import MediaPipeFaceMesh
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
 from ops.settings import REPOSITORY
 from tests.conftest import needs_shared_data

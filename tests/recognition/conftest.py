@@ -62,8 +62,10 @@ def use_meshes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Us
     """Runs the service over a pool of given meshes, until the test ends."""
     made: list[Runtime] = []
 
-    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0) -> Runtime:
-        changed = with_meshes(runtime, make_mesh, size, timeout_s)
+    def use(
+        make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Runtime = runtime
+    ) -> Runtime:
+        changed = with_meshes(of, make_mesh, size, timeout_s)
         made.append(changed)
         monkeypatch.setattr(runtimes, "current", lambda: changed)
         return changed
@@ -83,13 +85,14 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture(scope="session")
 def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
-    height = min(len(astronaut_rgb), len(hopper_rgb))
     again = np.asarray(cv2.resize(astronaut_rgb[:300, 60:400], None, fx=1.2, fy=1.2), np.uint8)
+    heads = astronaut_rgb[:260, 90:350], hopper_rgb[60:400, 80:420]
+    both = np.asarray(np.hstack([cv2.resize(head, (400, 400)) for head in heads]), np.uint8)
     return Faces(
         astronaut=encode_jpeg(astronaut_rgb),
         astronaut_again=encode_jpeg(again, 70),
         hopper=encode_jpeg(hopper_rgb),
-        both=encode_jpeg(np.hstack([astronaut_rgb[:height], hopper_rgb[:height]])),
+        both=encode_jpeg(both),
         nobody=encode_jpeg(np.full((480, 640, 3), 120, np.uint8)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -168,6 +169,12 @@ class RealMesh:
 class RaisingMesh(RealMesh):
     def process(self, rgb: RgbImage) -> list[MeshFace]:
         raise RuntimeError("this mesh is broken")
+
+
+class SlowMesh(RealMesh):
+    def process(self, rgb: RgbImage) -> list[MeshFace]:
+        time.sleep(0.05)
+        return super().process(rgb)
 
 
 class Gate:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.face_mesh import MediaPipeFaceMesh
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
 from tools import clips
 

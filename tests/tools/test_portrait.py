@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.embedding import Embedder
-from core.face_mesh import MediaPipeFaceMesh
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.spoof import SpoofDetector
 from core.types import MeshFace, RgbImage
 from tools import clips

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from core.face_mesh.base import FaceMesh
-from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 
-BACKENDS: dict[str, Callable[[Path], FaceMesh]] = {"mediapipe": MediaPipeFaceMesh}
 
-__all__ = ["BACKENDS", "FaceMesh", "MediaPipeFaceMesh"]
+def mesh_factory(backend: str, model_path: Path) -> Callable[[], FaceMesh]:
+    """What makes one instance of the named backend; only that backend's library is imported."""
+    if backend == "mediapipe":
+        from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
+
+        return partial(MediaPipeFaceMesh, model_path)
+    raise ValueError(f"there is no FaceMesh backend {backend!r}")
+
+
+__all__ = ["FaceMesh", "mesh_factory"]

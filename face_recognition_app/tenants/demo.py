@@ -1,0 +1,22 @@
+"""The tenant that development starts with."""
+
+from __future__ import annotations
+
+from ops.secret import read_or_make
+from ops.settings import Settings
+from tenants.keys import create_tenant, issue_key
+from tenants.models import Tenant
+
+DEMO_TENANT = "demo"
+
+
+def ensure_demo_tenant(settings: Settings) -> None:
+    """The tenant, and its key in the data directory; a lost key file gets a new key."""
+    path = settings.data_dir / "demo-api-key"
+    tenant = Tenant.objects.filter(name=DEMO_TENANT).first()
+    if tenant is None:
+        path.unlink(missing_ok=True)
+        _, key = create_tenant(DEMO_TENANT)
+        read_or_make(path, key.encode)
+    elif not path.exists():
+        read_or_make(path, issue_key(tenant).encode)

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+from django.test import AsyncClient
+
+
+@pytest.mark.parametrize("path", ["/api/asyncapi.json", "/api/openapi.json", "/not-there"])
+async def test_every_answer_of_django_carries_the_security_headers(path: str) -> None:
+    answer = await AsyncClient().get(path)
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Permissions-Policy"] == "camera=(self)"

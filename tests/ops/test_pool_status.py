@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.permits import WAIT_BOUNDS_MS
+from core.pool import PoolStatistics
+from ops import pool_status as module
+from ops.boards import WorkerPool
+from ops.pool_status import pool_status, sum_statistics
+
+NO_WAITS = (0,) * len(WAIT_BOUNDS_MS)
+IDLE = PoolStatistics(2, 2, 0, 0, 0, 0, 0, NO_WAITS)
+FIELDS = {
+    "pool_size",
+    "max_size",
+    "available",
+    "in_use",
+    "waiting",
+    "exhausted_total",
+    "timeouts_total",
+    "recycled_total",
+    "wait_ms",
+}
+
+
+def status_of(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatistics) -> dict[str, Any]:
+    workers = [WorkerPool(100 + number, pool) for number, pool in enumerate(pools)]
+    monkeypatch.setattr(module, "living_workers", lambda run_dir: workers)
+    return pool_status(Path("/run"), "mediapipe")
+
+
+def test_without_a_worker_the_pool_is_not_initialized(tmp_path: Path) -> None:
+    status = pool_status(tmp_path, "mediapipe")
+    assert status["status"] == "not_initialized"
+    assert (status["pool_size"], status["max_size"], status["workers"]) == (0, 0, [])
+    assert status["wait_ms"] == {"p50": 0, "p95": 0, "p99": 0}
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ([replace(IDLE, pool_size=0)], "not_initialized"),
+        ([IDLE], "ok"),
+        ([replace(IDLE, in_use=1)], "ok"),
+        ([replace(IDLE, in_use=2)], "exhausted"),
+        ([replace(IDLE, in_use=2, waiting=5)], "exhausted"),
+        ([replace(IDLE, in_use=2), replace(IDLE, in_use=2)], "exhausted"),
+        ([replace(IDLE, in_use=2), replace(IDLE, in_use=1)], "ok"),
+        ([replace(IDLE, pool_size=0), IDLE], "ok"),
+    ],
+)
+def test_the_status_is_that_of_all_workers_together(
+    monkeypatch: pytest.MonkeyPatch, pools: list[PoolStatistics], expected: str
+) -> None:
+    assert status_of(monkeypatch, *pools)["status"] == expected
+
+
+def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = status_of(
+        monkeypatch, PoolStatistics(3, 4, 2, 1, 10, 20, 30, NO_WAITS), PoolStatistics(4, 4, 1, 6, 1, 2, 3, NO_WAITS)
+    )
+    totals = {name: status[name] for name in FIELDS - {"wait_ms"}}
+    assert totals == {
+        "pool_size": 7,
+        "max_size": 8,
+        "available": 4,
+        "in_use": 3,
+        "waiting": 7,
+        "exhausted_total": 11,
+        "timeouts_total": 22,
+        "recycled_total": 33,
+    }
+    for name, total in totals.items():
+        assert sum(worker[name] for worker in status["workers"]) == total
+
+
+def test_it_is_json_of_the_promised_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = json.loads(json.dumps(status_of(monkeypatch, IDLE, IDLE)))
+    assert status.keys() == FIELDS | {"status", "backend", "workers"}
+    assert [worker.keys() for worker in status["workers"]] == [FIELDS | {"pid"}] * 2
+    assert status["wait_ms"].keys() == {"p50", "p95", "p99"}
+    assert status["backend"] == "mediapipe"
+
+
+def test_the_waits_of_all_workers_make_the_percentiles() -> None:
+    quick = replace(IDLE, wait_counts=(99, *NO_WAITS[1:]))
+    slow = replace(IDLE, wait_counts=(*NO_WAITS[:-1], 1))
+    total = sum_statistics([quick, slow])
+    assert (total.wait_counts[0], total.wait_counts[-1], sum(total.wait_counts)) == (99, 1, 100)
+    assert len(total.wait_counts) == len(WAIT_BOUNDS_MS)
