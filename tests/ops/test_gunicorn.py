@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops.settings import REPOSITORY, load
+from ops.settings import load
 from tests.ops.processes import APPLICATION, run
 
 CONFIG = APPLICATION / "gunicorn_config.py"
@@ -83,7 +83,3 @@ def test_metrics_of_an_earlier_run_are_not_counted_again(monkeypatch: pytest.Mon
     configuration(monkeypatch, FACE_DATA_DIR=str(tmp_path))["on_starting"](None)
     assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(metrics)
     assert list(metrics.iterdir()) == []
-
-
-def test_the_port_of_the_readers_first_command_is_the_default() -> None:
-    assert "GUNICORN_BIND:-0.0.0.0:8003" in (REPOSITORY / "run_gunicorn.sh").read_text()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
 from ops.settings import REPOSITORY, Settings
+from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
 
-PAGE = REPOSITORY / "docs" / "configuration.md"
+CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
+ERRORS = REPOSITORY / "docs" / "errors.md"
 
 INTRODUCTION = """\
 # Configuration
@@ -41,23 +44,38 @@ BOUNDS = {Ge: ("at least", "ge"), Gt: ("more than", "gt"), Le: ("at most", "le")
 
 
 class Command(BaseCommand):
-    help = "Writes docs/configuration.md from the settings."
+    help = "Writes docs/configuration.md from the settings, and the words of the codes into docs/errors.md."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing; fail when the page is not current")
+        parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is not current")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        text = page()
-        if not options["check"]:
-            PAGE.parent.mkdir(exist_ok=True)
-            PAGE.write_text(text)
-        elif not PAGE.is_file() or PAGE.read_text() != text:
-            raise CommandError(f"{PAGE.name} is not current: run manage.py configuration_docs")
+        current = {CONFIGURATION: configuration_page(), ERRORS: errors_page(ERRORS.read_text())}
+        for page, text in current.items():
+            if not options["check"]:
+                page.write_text(text)
+            elif not page.is_file() or page.read_text() != text:
+                raise CommandError(f"docs/{page.name} is not current: run manage.py configuration_docs")
 
 
-def page() -> str:
+def configuration_page() -> str:
     return INTRODUCTION + "".join(_row(field) for field in Settings.model_fields.values())
+
+
+def errors_page(old: str) -> str:
+    """The page with its two generated tables as they must be now; the rest of it is written by hand."""
+    return _with_table(_with_table(old, "guidance", GUIDANCE_MESSAGES), "reasons", REASON_MEANINGS)
+
+
+def _with_table(page: str, name: str, words: Mapping[Any, str]) -> str:
+    rows = "".join(f"| `{code}` | {sentence} |\n" for code, sentence in words.items())
+    begin, end = f"<!-- {name}: generated -->\n", "<!-- end -->\n"
+    table = f"{begin}| code | words |\n|---|---|\n{rows}{end}"
+    replaced, count = re.subn(f"{begin}.*?{end}", lambda _: table, page, flags=re.DOTALL)
+    if count != 1:
+        raise CommandError(f"docs/errors.md needs one place between {begin.strip()} and {end.strip()}")
+    return replaced
 
 
 def _row(field: FieldInfo) -> str:
