@@ -1,0 +1,37 @@
+"""Real models by themselves, and real faces as a webcam frames them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.face_mesh import FaceMesh, mesh_factory
+from core.types import RgbImage
+from recognition.runtime import Runtime
+from tools.portrait import Portrait, framed
+
+
+@pytest.fixture(scope="session")
+def model_dir(runtime: Runtime) -> Path:
+    return runtime.settings.model_dir
+
+
+@pytest.fixture(scope="session")
+def mesh(model_dir: Path) -> Iterator[FaceMesh]:
+    """One instance of our own, not a pooled one."""
+    mesh = mesh_factory("mediapipe", model_dir / "face_landmarker.task")()
+    yield mesh
+    mesh.close()
+
+
+@pytest.fixture(scope="session")
+def good_picture(astronaut_rgb: RgbImage, mesh: FaceMesh) -> RgbImage:
+    """640x480, one sharp, well lit face in the middle that looks at the camera."""
+    return framed(astronaut_rgb, mesh)
+
+
+@pytest.fixture(scope="session")
+def portrait(good_picture: RgbImage, mesh: FaceMesh) -> Portrait:
+    return Portrait(good_picture, mesh)

@@ -1,0 +1,80 @@
+"""What the documents promise is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from ops.settings import Settings
+from recognition.api import make_api
+from tests.service import REPOSITORY
+from wire.messages import (
+    CancelMessage,
+    ConnectionEstablished,
+    ErrorMessage,
+    FrameMessage,
+    FrameProcessed,
+    PingMessage,
+    Pong,
+    ServerDraining,
+    SessionComplete,
+)
+
+PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+MESSAGES: dict[str, type[BaseModel]] = {
+    "frame": FrameMessage,
+    "ping": PingMessage,
+    "cancel": CancelMessage,
+    "connection_established": ConnectionEstablished,
+    "frame_processed": FrameProcessed,
+    "enrollment_complete": SessionComplete,
+    "error": ErrorMessage,
+    "pong": Pong,
+    "server_draining": ServerDraining,
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_message_is_documented_with_its_fields(name: str) -> None:
+    row = re.search(rf"^\| `{name}`.*\|(.*)\|$", PROTOCOL, re.MULTILINE)
+    assert row is not None
+    assert set(re.findall(r"`(\w+)`", row.group(1))) == set(MESSAGES[name].model_fields) - {"type"}
+
+
+def test_every_route_is_documented() -> None:
+    documented = {
+        (method, path)
+        for methods, paths in re.findall(r"^\| ((?:GET|POST|PATCH|DELETE)[A-Z, ]*) (`.*?`) \|", PROTOCOL, re.MULTILINE)
+        for method in methods.split(", ")
+        for path in re.findall(r"`(\S+?)`", paths)
+    }
+    schema = make_api().get_openapi_schema(path_prefix="/api/")
+    served = {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
+    assert {(method, path) for method, path in documented if path.startswith("/api/v1/")} == served
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_path_and_variable_that_is_named_exists(document: Path) -> None:
+    text = document.read_text()
+    paths = re.findall(r"`((?:core|wire|ops|gallery|tenants|recognition|console|face_app)/[\w/]+\.py)`", text)
+    assert [path for path in paths if not (REPOSITORY / "face_recognition_app" / path).is_file()] == []
+    known = {field.alias for field in Settings.model_fields.values()}
+    assert {name for name in re.findall(r"\b(?:FACE|GUNICORN)_[A-Z0-9_]+\b", text)} <= known
+
+
+def test_the_commands_of_the_readme_are_there() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    for script in re.findall(r"^(\./\w+\.sh)", readme, re.MULTILINE):
+        assert (REPOSITORY / script).stat().st_mode & 0o100, f"{script} cannot be run"
+    for module in re.findall(r"python -m ([\w.]+)", readme):
+        assert (REPOSITORY / (module.replace(".", "/") + ".py")).is_file()
