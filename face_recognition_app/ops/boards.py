@@ -66,7 +66,8 @@ def _read_boards(run_dir: Path) -> Iterator[WorkerPool]:
         try:
             with path.open("rb") as file:
                 if _is_abandoned(file.fileno()):
-                    path.unlink(missing_ok=True)
+                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Not yet a new worker's.
+                        path.unlink(missing_ok=True)
                     continue
                 yield WorkerPool(int(path.name), _unpack(file.read()))
         except FileNotFoundError:

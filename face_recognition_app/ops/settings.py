@@ -21,6 +21,12 @@ def _comma_separated(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _from_repository(value: object) -> object:
+    """Wherever a command is run, a relative directory is the same one."""
+    return REPOSITORY / value if isinstance(value, str | Path) else value
+
+
+Directory = Annotated[Path, BeforeValidator(_from_repository)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 
 
@@ -57,10 +63,10 @@ class Settings(BaseModel):
     redis_url: str = Field(
         "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
     )
-    data_dir: Path = Field(
+    data_dir: Directory = Field(
         REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database, keys and run files; made if missing."
     )
-    model_dir: Path = Field(
+    model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
     )
     secret_key: str = Field(

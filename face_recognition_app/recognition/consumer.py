@@ -52,6 +52,7 @@ class FaceConsumer(AsyncConsumer):
         self._last_heard = time.monotonic()
         self._closed = False
         self._completed = False
+        self._out_of_time = False
         FaceConsumer.open_connections += 1
         draining.farewells.add(self._farewell)
         metrics.connections.inc()
@@ -75,12 +76,15 @@ class FaceConsumer(AsyncConsumer):
                     await self._receive(message)
                 case "websocket.disconnect":
                     raise StopConsumer
-        except (WireError, sessions.SessionError) as error:
-            await self._fail(error)
-        except (StopConsumer, asyncio.CancelledError):
+        except StopConsumer:
             raise
         except Exception as error:
             await self._fail(error)
+
+    @property
+    def _is_over(self) -> bool:
+        """No further frame is looked at; a stream that never pauses must not outlive its time limit."""
+        return self._closed or self._completed or self._out_of_time
 
     async def _open(self) -> None:
         await self._out({"type": "websocket.accept"})
@@ -122,12 +126,14 @@ class FaceConsumer(AsyncConsumer):
                 await self._end_with(Outcome(False, Reason.CANCELLED, None, None))
             case Frame() | BadFrame():
                 # Inference runs beside this handler, so that messages and the disconnect are seen meanwhile.
+                dropped = self._slot.dropped
                 if self._slot.offer(event):
                     self._worker = asyncio.create_task(self._work())
+                metrics.dropped.inc(self._slot.dropped - dropped)
 
     async def _work(self) -> None:
         try:
-            while (frame := self._slot.take()) is not None and not (self._closed or self._completed):
+            while (frame := self._slot.take()) is not None and not self._is_over:
                 await self._answer(frame)
         except asyncio.CancelledError:
             raise
@@ -159,7 +165,8 @@ class FaceConsumer(AsyncConsumer):
         """Tell the result and close: a client that is about to send its next frame may do so and then read it."""
         if not self._completed:
             self._completed = True
-            await self._send(complete)
+            if not self._closed:
+                await self._write(complete)
             self._after(LINGER_S, self._linger_is_over)
 
     async def _farewell(self) -> None:
@@ -169,6 +176,7 @@ class FaceConsumer(AsyncConsumer):
         await self._close(NORMAL_CLOSE)
 
     async def _time_is_up(self) -> None:
+        self._out_of_time = True
         if self._worker is not None and not self._worker.done():
             await asyncio.wait({self._worker})
         if not self._closed:
@@ -196,9 +204,13 @@ class FaceConsumer(AsyncConsumer):
             await self._fail(error)
 
     async def _send(self, message: ServerMessage) -> None:
-        if not self._closed:
-            text = message.model_dump_json(exclude_none=isinstance(message, ErrorMessage))
-            await self._out({"type": "websocket.send", "text": text})
+        """Nothing follows the result: what was in work meanwhile is not told any more."""
+        if not (self._closed or self._completed):
+            await self._write(message)
+
+    async def _write(self, message: ServerMessage) -> None:
+        text = message.model_dump_json(exclude_none=isinstance(message, ErrorMessage))
+        await self._out({"type": "websocket.send", "text": text})
 
     async def _fail(self, error: Exception) -> None:
         if not isinstance(error, WireError):

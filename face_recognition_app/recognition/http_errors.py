@@ -8,13 +8,15 @@ from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 
 from core.errors import EngineError, ImageTooLarge, InvalidImage, UnsupportedFormat
 from gallery import people
 from ops import request_id
 from recognition import sessions
-from wire.errors import Busy, Replaced, WireError
+from wire.errors import Busy, Replaced, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,9 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     sessions.IdempotencyConflict: (409, "idempotency_conflict"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
+    RequestDataTooBig: (413, "request_too_large"),
+    SuspiciousOperation: (400, "bad_request"),
+    MultiPartParserError: (400, "bad_request"),
 }
 
 STATUS_CODES = {
@@ -66,6 +71,9 @@ def as_api_error(error: Exception) -> ApiError:
     """What to answer to an error that a view raised; an unknown one is logged and told as internal."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, UnusableFrame):
+        statuses = {code: status for status, code in DOMAIN_ERRORS.values()}
+        return ApiError(statuses[error.code], error.code, error.message)
     for kind, (status, code) in DOMAIN_ERRORS.items():
         if isinstance(error, kind):
             retry = error.retry_after_ms if isinstance(error, WireError) else None

@@ -6,6 +6,8 @@ import hashlib
 import re
 import secrets
 
+from django.db import transaction
+
 from tenants.models import ApiKey, Tenant
 
 KEY_PREFIX = "fk_"
@@ -29,10 +31,11 @@ def create_tenant(name: str) -> tuple[Tenant, str]:
     """A new tenant and its first API key, which nobody can read again later."""
     if not _TENANT_NAME.fullmatch(name):
         raise InvalidTenantName(f"{name!r}: use 1 to 63 of a-z, 0-9 and -, beginning with a letter or digit")
-    tenant, created = Tenant.objects.get_or_create(name=name)
-    if not created:
-        raise TenantExists(f"there is a tenant {name!r} already")
-    return tenant, issue_key(tenant)
+    with transaction.atomic():
+        tenant, created = Tenant.objects.get_or_create(name=name)
+        if not created:
+            raise TenantExists(f"there is a tenant {name!r} already")
+        return tenant, issue_key(tenant)
 
 
 def issue_key(tenant: Tenant) -> str:

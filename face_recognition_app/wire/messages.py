@@ -19,7 +19,9 @@ class Message(BaseModel):
 class FrameMessage(Message):
     type: Literal["frame"] = "frame"
     image: str = Field(description="The encoded image in base64, or as a data: URL.")
-    seq: int | None = Field(default=None, ge=0, le=2**53, description="The client's number for this frame.")
+    seq: int | None = Field(
+        default=None, ge=0, le=2**53, strict=True, description="The client's number for this frame."
+    )
 
 
 class PingMessage(Message):

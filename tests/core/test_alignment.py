@@ -40,7 +40,7 @@ def test_eyes_nose_and_mouth_stand_at_their_places(good_picture: RgbImage, face:
         crop = aligned_crop(marked(good_picture, face, index), face)[:, :, 0].astype(float)
         rows, columns = np.mgrid[:112, :112]
         centre = ((columns * crop).sum() / crop.sum(), (rows * crop).sum() / crop.sum())
-        assert np.hypot(centre[0] - place[0], centre[1] - place[1]) < 6
+        assert np.hypot(centre[0] - place[0], centre[1] - place[1]) < 8
 
 
 def test_the_aligned_crop_is_the_same_wherever_the_face_stands(good_picture: RgbImage, face: MeshFace) -> None:

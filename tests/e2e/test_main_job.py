@@ -83,11 +83,11 @@ async def test_nothing_that_a_browser_sees_carries_a_score(enrolled: LiveService
 @pytest.mark.parametrize("speaker", SPEAKERS, ids=lambda speaker: speaker.name)
 async def test_the_second_half_of_a_clip_recognises_the_first(live_service: LiveService, speaker: GridClip) -> None:
     erase_everyone(live_service)
-    first = await run_to_the_end(live_service, "enrollment", jpegs(speaker, 0, 38), speaker.name, "none")
+    first = await run_to_the_end(live_service, "enrollment", jpegs(speaker, 0, 38), speaker.name)
     assert first["success"]
     asked: list[tuple[SessionKind, str | None]] = [("authentication", speaker.name), ("identification", None)]
     for kind, subject_id in asked:
-        second = await run_to_the_end(live_service, kind, jpegs(speaker, 38, 75), subject_id, "none")
+        second = await run_to_the_end(live_service, kind, jpegs(speaker, 38, 75), subject_id)
         assert second["success"]
         assert second["subject_id"] == speaker.name
 

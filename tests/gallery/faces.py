@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from core.types import Embedding
 from gallery.people import EnrollmentRules, Sample, enroll
@@ -15,14 +18,14 @@ RULES = EnrollmentRules(duplicate_check=True, target_fpir=1e-3, target_fmr=1e-4)
 
 def face(seed: int) -> Embedding:
     """The embedding of person `seed`; two of them are all but orthogonal."""
-    return _unit(np.random.default_rng(seed).standard_normal(DIMENSION))
+    return unit(np.random.default_rng(seed).standard_normal(DIMENSION))
 
 
 def picture(person: Embedding, cosine: float, seed: int = 0) -> Embedding:
     """An embedding whose similarity to `person` is `cosine`."""
-    away = np.random.default_rng(1_000_000 + seed).standard_normal(DIMENSION)
-    away = _unit(away - (away @ person) * person)
-    return _unit(cosine * person + np.sqrt(1 - cosine**2) * away)
+    anybody = np.random.default_rng(1_000_000 + seed).standard_normal(DIMENSION)
+    away = unit(anybody - (anybody @ person) * person)
+    return unit(cosine * person + np.sqrt(1 - cosine**2) * away)
 
 
 def samples(*embeddings: Embedding) -> list[Sample]:
@@ -33,5 +36,5 @@ def enrol(tenant: Tenant, subject_id: str, *embeddings: Embedding, gallery: Gall
     enroll(tenant, subject_id, samples(*embeddings), gallery, RULES)
 
 
-def _unit(vector: np.ndarray) -> Embedding:
+def unit(vector: npt.NDArray[Any]) -> Embedding:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)

@@ -13,7 +13,7 @@ from gallery.search import Gallery
 from gallery.thresholds import threshold_for
 from recognition.database import with_connection
 from tenants.models import Tenant
-from tests.gallery.faces import RULES, enrol, face, picture, samples
+from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
 
 ALIKE = 0.8
 
@@ -61,11 +61,10 @@ def test_one_known_face_among_the_samples_is_enough_to_refuse_them(tenant: Tenan
 def test_a_known_face_is_refused_under_an_existing_subject_too(tenant: Tenant, gallery: Gallery) -> None:
     enrol(tenant, "alice", face(1), gallery=gallery)
     enrol(tenant, "bob", face(2), gallery=gallery)
-    both = picture(face(2), 0.7)
-    near_both = (both + 0.9 * face(1)) / float(((both + 0.9 * face(1)) ** 2).sum() ** 0.5)
-    assert min(near_both @ face(1), near_both @ face(2)) > 0.5
+    both = unit(0.8 * face(1) + face(2))
+    assert 0.5 < both @ face(1) < both @ face(2), "the known face is not even the most similar"
     with pytest.raises(people.DuplicateFace):
-        enrol(tenant, "bob", near_both, gallery=gallery)
+        enrol(tenant, "bob", both, gallery=gallery)
 
 
 def test_the_duplicate_check_holds_to_the_threshold_of_the_comparison_made(tenant: Tenant, gallery: Gallery) -> None:
@@ -76,6 +75,13 @@ def test_the_duplicate_check_holds_to_the_threshold_of_the_comparison_made(tenan
     with pytest.raises(people.DuplicateFace):
         enrol(tenant, "carol", picture(face(1), threshold + 0.01, 1), gallery=gallery)
     assert kept(tenant)[:2] == (["alice", "bob"], 2)
+
+
+def test_more_samples_are_more_comparisons_and_held_to_a_higher_threshold(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    between = (threshold_for(RULES.target_fpir, 1) + threshold_for(RULES.target_fpir, 3)) / 2
+    enrol(tenant, "bob", *(picture(face(1), between, seed) for seed in range(3)), gallery=gallery)
+    assert kept(tenant)[:2] == (["alice", "bob"], 4)
 
 
 def test_without_the_duplicate_check_one_face_may_have_two_subjects(tenant: Tenant, gallery: Gallery) -> None:

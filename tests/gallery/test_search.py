@@ -65,9 +65,7 @@ def test_a_subject_is_found_once_with_its_best_template(tenant: Tenant, gallery:
     assert_same(gallery.search(tenant, probe, 10), [Candidate("alice", 0.9)])
 
 
-def test_compare_is_with_one_subject_only(
-    tenant: Tenant, gallery: Gallery, crowd: dict[str, list[Embedding]]
-) -> None:
+def test_compare_is_with_one_subject_only(tenant: Tenant, gallery: Gallery, crowd: dict[str, list[Embedding]]) -> None:
     found = gallery.compare(tenant, "person-7", face(8))
     assert found is not None
     assert found[0] == pytest.approx(max(float(kept @ face(8)) for kept in crowd["person-7"]), abs=1e-5)
@@ -127,9 +125,7 @@ def test_tenants_never_find_each_others_people(tenant: Tenant, other_tenant: Ten
     assert gallery.compare(other_tenant, "alice", face(1)) is None
 
 
-def test_two_tenants_may_enrol_one_face_under_one_name(
-    tenant: Tenant, other_tenant: Tenant, gallery: Gallery
-) -> None:
+def test_two_tenants_may_enrol_one_face_under_one_name(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
     for each in (tenant, other_tenant):
         enrol(each, "alice", face(1), gallery=gallery)
     delete_subject(tenant, "alice")

@@ -21,7 +21,7 @@ def environment(**variables: str) -> dict[str, str]:
     return {**clean, "PYTHONPATH": str(APPLICATION), **variables}
 
 
-def run(*command: str, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Python with these arguments from the application's directory until it ends."""
     return subprocess.run(
         [sys.executable, *command],
@@ -29,7 +29,7 @@ def run(*command: str, timeout: float = 60, **variables: str) -> subprocess.Comp
         cwd=APPLICATION,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=60,
         check=False,
     )
 

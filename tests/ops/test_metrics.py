@@ -31,7 +31,7 @@ EXPOSE = "import sys; from pathlib import Path; from ops import metrics; " + (
 
 
 def parse(text: str) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(text)}  # type: ignore[no-untyped-call]
+    return {family.name: family for family in text_string_to_metric_families(text)}
 
 
 def value(families: dict[str, Metric], name: str, sample: str = "", **labels: str) -> float:
@@ -91,7 +91,9 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
     with living(WORKER, "3", **together) as dead, living(WORKER, "4", **together):
         dead.kill()
         dead.wait(10)
-        script = f"import gunicorn_config, types; gunicorn_config.child_exit(None, types.SimpleNamespace(pid={dead.pid}))"
+        script = (
+            f"import gunicorn_config, types; gunicorn_config.child_exit(None, types.SimpleNamespace(pid={dead.pid}))"
+        )
         assert run("-c", script, **together).returncode == 0
         families = parse(run("-c", EXPOSE, str(tmp_path), **together).stdout)
     assert value(families, "face_connections") == 4

@@ -38,7 +38,7 @@ def components() -> Components:
 
 @pytest.fixture
 async def client(tmp_path: Path, components: Components) -> AsyncIterator[httpx.AsyncClient]:
-    probes = Probes(application, load({"FACE_DATA_DIR": str(tmp_path)}), components)
+    probes: Any = Probes(application, load({"FACE_DATA_DIR": str(tmp_path)}), components)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(probes), base_url="http://service") as client:
         yield client
 

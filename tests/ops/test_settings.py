@@ -133,13 +133,16 @@ def test_so_may_no(flag: str) -> None:
     assert load({"FACE_SANDBOX_SESSIONS": flag}).sandbox is False
 
 
-@pytest.mark.parametrize(("environment", "given", "expected"), [
-    ("development", "", True),
-    ("development", "0", False),
-    ("staging", "", False),
-    ("production", "", False),
-    ("production", "1", True),
-])
+@pytest.mark.parametrize(
+    ("environment", "given", "expected"),
+    [
+        ("development", "", True),
+        ("development", "0", False),
+        ("staging", "", False),
+        ("production", "", False),
+        ("production", "1", True),
+    ],
+)
 def test_sandbox_and_demo_are_on_in_development_only_unless_asked_for(
     environment: str, given: str, expected: bool
 ) -> None:

@@ -62,9 +62,7 @@ def use_meshes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Us
     """Runs the service over a pool of given meshes, until the test ends."""
     made: list[Runtime] = []
 
-    def use(
-        make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Runtime = runtime
-    ) -> Runtime:
+    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Runtime = runtime) -> Runtime:
         changed = with_meshes(of, make_mesh, size, timeout_s)
         made.append(changed)
         monkeypatch.setattr(runtimes, "current", lambda: changed)

@@ -59,8 +59,9 @@ def asked(
 
 def http_client(key: str | None) -> httpx.AsyncClient:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    asgi: Any = application  # Each library has ASGI types of its own.
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=application), base_url="http://testserver", headers=headers, timeout=60
+        transport=httpx.ASGITransport(app=asgi), base_url="http://testserver", headers=headers, timeout=60
     )
 
 
@@ -133,7 +134,7 @@ def connect(token: str, headers: list[tuple[bytes, bytes]] | None = None) -> Soc
 
 async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple[list[Message], Message]:
     """Send one picture again and again, each after the last one's answer; those, and the result."""
-    answers = []
+    answers: list[Message] = []
     for _ in range(frames):
         message = await socket.ask(data)
         if message["type"].endswith("_complete"):
@@ -221,7 +222,7 @@ async def became(true: Callable[[], bool], what: str) -> None:
     """Wait until something is true; AssertionError when it does not become so."""
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not true():
+            while not true():  # noqa: ASYNC110 - other threads make it true
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"never came true: {what}") from None

@@ -157,7 +157,9 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
     assert await count(runtime, Template) == 3
 
 
-async def test_no_score_is_ever_sent(runtime: Runtime, backend: Backend, faces: Faces, astronaut_embedding: Any) -> None:
+async def test_no_score_is_ever_sent(
+    runtime: Runtime, backend: Backend, faces: Faces, astronaut_embedding: Any
+) -> None:
     await runtime.database.run(
         enroll, backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules
     )
@@ -231,8 +233,20 @@ async def test_wrong_base64_is_a_bad_frame(runtime: Runtime, backend: Backend) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '"frame"', "{}", '{"type":"dance"}', '{"type":"frame"}', '{"type":"ping","extra":1}']
-    + ['{"type":"frame","image":"","seq":-1}', '{"type":"frame","image":7}', "[" * 5000],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"frame"',
+        "{}",
+        '{"type":"dance"}',
+        '{"type":"frame"}',
+        '{"type":"frame","image":7}',
+        '{"type":"frame","image":"","seq":-1}',
+        '{"type":"ping","extra":1}',
+        "[" * 5000,
+    ],
 )
 async def test_text_outside_the_protocol_ends_the_connection(runtime: Runtime, backend: Backend, text: str) -> None:
     async with connect(await token(runtime, backend)) as socket:
@@ -467,7 +481,10 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
     backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.2)
-    async with connect(await token(crowded, backend)) as first, connect(await token(crowded, backend, ANYONE)) as second:
+    async with (
+        connect(await token(crowded, backend)) as first,
+        connect(await token(crowded, backend, ANYONE)) as second,
+    ):
         await first.greeted()
         await second.greeted()
         await first.send(faces.astronaut)
@@ -641,9 +658,7 @@ async def test_another_person_after_a_reconnect_is_noticed(runtime: Runtime, bac
     assert (done["success"], done["reason"]) == (False, "face_changed")
 
 
-async def test_a_drop_of_the_network_does_not_end_the_session(
-    runtime: Runtime, backend: Backend, faces: Faces
-) -> None:
+async def test_a_drop_of_the_network_does_not_end_the_session(runtime: Runtime, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)

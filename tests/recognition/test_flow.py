@@ -58,9 +58,7 @@ def watch(
     return flow.observe(Observation(at_ms, BOX, quality, seen, embedding, same, match if same else None))
 
 
-def blink(
-    flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()
-) -> Outcome | None:
+def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
     """Fifteen frames in 1.4 s with one blink in the middle: all that passive liveness asks for."""
     outcome = None
     for index in range(15):

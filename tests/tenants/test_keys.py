@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
+from tenants import keys
 from tenants.keys import InvalidTenantName, TenantExists, create_tenant, issue_key, tenant_of_key
 from tenants.models import ApiKey, Tenant
 
@@ -68,6 +69,18 @@ def test_an_invalid_name_makes_no_tenant(name: str) -> None:
     with pytest.raises(InvalidTenantName):
         create_tenant(name)
     assert not Tenant.objects.exists()
+
+
+def test_a_tenant_without_a_key_is_never_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(tenant: Tenant) -> str:
+        raise OSError("no entropy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(keys, "issue_key", fail)
+        with pytest.raises(OSError, match="no entropy"):
+            create_tenant("acme")
+    tenant, key = create_tenant("acme")
+    assert tenant_of_key(key) == tenant
 
 
 def test_a_name_is_taken_once_and_its_tenant_gets_no_second_key() -> None:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
+
+
+def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What Python reads as JSON but no database keeps: NaN, infinities, half characters, NUL."""
+    try:
+        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("not storable as JSON") from error
+    if r"\u0000" in text.replace(r"\\", ""):
+        raise ValueError("not storable as JSON: it contains NUL")
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class Request(Schema):
@@ -21,7 +37,7 @@ class NewSession(Request):
     subject_id: str | None = Field(None, description="Required but for an identification.")
     liveness: Literal["none", "passive", "active"] = "passive"
     target_samples: int | None = Field(None, ge=1, le=10, description="Good samples of an enrolment.")
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _subject_fits_kind(self) -> NewSession:
@@ -66,11 +82,11 @@ class SessionDetail(Schema):
 
 class NewSubject(Request):
     subject_id: str
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class SubjectPatch(Request):
-    metadata: dict[str, Any]
+    metadata: Metadata
 
 
 class SubjectDetail(Schema):

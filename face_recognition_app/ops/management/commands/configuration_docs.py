@@ -71,7 +71,7 @@ def errors_page(old: str) -> str:
 def _with_table(page: str, name: str, words: Mapping[Any, str]) -> str:
     rows = "".join(f"| `{code}` | {sentence} |\n" for code, sentence in words.items())
     begin, end = f"<!-- {name}: generated -->\n", "<!-- end -->\n"
-    table = f"{begin}| code | words |\n|---|---|\n{rows}{end}"
+    table = f"{begin}\n| code | words |\n|---|---|\n{rows}\n{end}"
     replaced, count = re.subn(f"{begin}.*?{end}", lambda _: table, page, flags=re.DOTALL)
     if count != 1:
         raise CommandError(f"docs/errors.md needs one place between {begin.strip()} and {end.strip()}")

@@ -1,0 +1,239 @@
+"""The facade: one frame in, faces out, and the pool whole whatever happened."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
+from core.face_mesh import FaceMesh
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
+from core.frames import ImageLimits
+from core.permits import PermitQueue
+from core.pool import Pool
+from core.quality import Issue
+from core.types import MeshFace, RgbImage
+from tests.fakes import CountingMesh, FailingMesh, MeshFactory
+from tools.clips import encode_jpeg
+
+FRAME = np.zeros((48, 64, 3), np.uint8)
+
+
+def detector(meshes: MeshFactory, timeout_s: float = 1.0) -> LivenessDetector:
+    return LivenessDetector(Pool[FaceMesh](meshes, 1), timeout_s)
+
+
+def config(model_dir: Path) -> EngineConfig:
+    return EngineConfig(
+        backend="mediapipe",
+        pool_size=1,
+        mesh_max_uses=None,
+        borrow_timeout_s=1.0,
+        landmarker_path=model_dir / "face_landmarker.task",
+        embedder_path=model_dir / "fr_feature.onnx",
+        spoof_path=model_dir / "fr_liveness.onnx",
+        threads=1,
+    )
+
+
+def test_a_mesh_that_raises_is_replaced_and_the_failure_is_typed() -> None:
+    meshes = MeshFactory(FailingMesh, {"after": 2})
+    detect = detector(meshes)
+    assert detect.safe_process(FRAME) == detect.safe_process(FRAME) == []
+    with pytest.raises(MeshFailed, match="RuntimeError") as caught:
+        detect.safe_process(FRAME)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert caught.value.retryable
+    status = detect.pool_status()
+    assert (status.recycled_total, status.pool_size, status.available, status.in_use) == (1, 1, 1, 0)
+    assert detect.safe_process(FRAME) == []
+    detect.close()
+    assert (meshes.made, meshes.alive) == (2, 0)
+
+
+def test_a_thousand_failures_leave_every_instance_available() -> None:
+    meshes = MeshFactory(FailingMesh)
+    pool: Pool[FaceMesh] = Pool(meshes, 2)
+    pool.fill()
+    detect = LivenessDetector(pool, 10.0)
+
+    def fail(_: int) -> None:
+        with pytest.raises(MeshFailed):
+            detect.safe_process(FRAME)
+
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(fail, range(1_000)))
+    status = detect.pool_status()
+    assert (status.pool_size, status.available, status.in_use, status.waiting) == (2, 2, 0, 0)
+    assert status.recycled_total == 1_000
+    assert meshes.most_alive == 2
+    detect.close()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_is_not_disguised(error: type[BaseException]) -> None:
+    class Interrupted(CountingMesh):
+        def process(self, rgb: RgbImage) -> list[MeshFace]:
+            raise error
+
+    detect = detector(MeshFactory(Interrupted))
+    with pytest.raises(error):
+        detect.safe_process(FRAME)
+    assert (detect.pool_status().available, detect.pool_status().in_use) == (1, 0)
+    detect.close()
+
+
+def test_a_mesh_that_cannot_be_made_is_a_mesh_failure() -> None:
+    def no_model() -> FaceMesh:
+        raise FileNotFoundError("face_landmarker.task")
+
+    with pytest.raises(MeshFailed, match="FileNotFoundError"):
+        LivenessDetector(Pool(no_model, 1), 1.0).safe_process(FRAME)
+
+
+def test_an_exhausted_pool_says_busy_in_time() -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(CountingMesh):
+        def process(self, rgb: RgbImage) -> list[MeshFace]:
+            inside.set()
+            assert go_on.wait(10)
+            return []
+
+    detect = detector(MeshFactory(Slow), timeout_s=0.02)
+    with ThreadPoolExecutor(1) as executor:
+        frame = executor.submit(detect.safe_process, FRAME)
+        assert inside.wait(10)
+        with pytest.raises(PoolTimeout) as caught:
+            detect.safe_process(FRAME)
+        assert caught.value.code == "busy"
+        assert (detect.pool_status().in_use, detect.pool_status().available) == (1, 0)
+        go_on.set()
+        assert frame.result(10) == []
+    assert detect.pool_status().timeouts_total == 1
+    detect.close()
+
+
+def test_a_frame_with_a_permit_takes_no_second_one() -> None:
+    detect = detector(MeshFactory())
+    permits: PermitQueue = detect.permits
+    permit = permits.request(lambda: None)
+    assert detect.safe_process(FRAME, permit) == []
+    assert detect.pool_status().in_use == 1
+    permit.release()
+    assert (detect.pool_status().in_use, sum(detect.pool_status().wait_counts)) == (0, 1)
+    detect.close()
+
+
+def test_a_closed_detector_says_so() -> None:
+    detect = detector(MeshFactory())
+    detect.warm_up()
+    detect.close()
+    with pytest.raises(PoolClosed):
+        detect.safe_process(FRAME)
+    assert detect.pool_status().pool_size == 0
+
+
+def test_there_is_no_way_to_a_mesh_around_the_pool() -> None:
+    detect = detector(MeshFactory())
+    assert [name for name in vars(detect) if "pool" in name] == ["_LivenessDetector__pool"]
+    assert not hasattr(detect, "face_mesh")
+    detect.close()
+
+
+def test_a_look_tells_faces_and_quality(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
+) -> None:
+    look = engine.look(encode_jpeg(good_picture), limits)
+    assert look.rgb.shape == good_picture.shape
+    assert look.face is look.faces[0]
+    assert look.quality.issues == ()
+    assert look.box is not None
+    assert (look.box.x + look.box.width / 2, look.box.y + look.box.height / 2) == pytest.approx((0.5, 0.5), abs=0.02)
+
+
+def test_a_look_at_nobody_has_no_face(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
+    look = engine.look(encode_jpeg(np.full((240, 320, 3), 90, np.uint8)), limits)
+    assert (look.face, look.box, look.faces) == (None, None, [])
+    assert look.quality.issues == (Issue.NO_FACE,)
+
+
+def test_each_face_is_judged_as_if_it_were_alone(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
+) -> None:
+    person = good_picture[:, 120:520]
+    look = engine.look(encode_jpeg(np.hstack([person, person // 6])), limits)
+    assert set(look.quality.issues) >= {Issue.MULTIPLE_FACES}
+    judged = look.each_face()
+    by_place = sorted((box.x, quality.issues) for box, quality in judged)
+    assert [issues for _, issues in by_place] == [(), (Issue.TOO_DARK,)]
+    assert judged[0][0] == look.box
+
+
+def test_what_is_no_picture_borrows_nothing(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
+    before = sum(engine.pool_status().wait_counts)
+    with pytest.raises(InvalidImage):
+        engine.look(b"no picture", limits)
+    assert sum(engine.pool_status().wait_counts) == before
+
+
+def test_embedding_and_live_score_are_of_the_largest_face(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage, hopper_rgb: RgbImage
+) -> None:
+    near = engine.look(encode_jpeg(good_picture, 95), limits)
+    far = np.full((480, 256, 3), 128, np.uint8)
+    far[-300:] = hopper_rgb[::2, ::2]
+    both = engine.look(encode_jpeg(np.hstack([good_picture[:, 120:520], far]), 95), limits)
+    assert len(both.faces) == 2
+    assert float(engine.embed(both) @ engine.embed(near)) > 0.9
+    assert engine.live_score(both) == pytest.approx(engine.live_score(near), abs=0.1)
+    other = Look(both.rgb, both.faces[::-1], both.quality)
+    assert float(engine.embed(other) @ engine.embed(near)) < 0.3
+
+
+def test_two_threads_see_what_one_sees(
+    engine: FaceRecognitionEngine, good_picture: RgbImage, hopper_rgb: RgbImage
+) -> None:
+    frames = [good_picture, hopper_rgb] * 6
+    alone = [engine.detector.safe_process(rgb)[0].points for rgb in frames[:2]]
+    with ThreadPoolExecutor(4) as executor:
+        together = list(executor.map(engine.detector.safe_process, frames))
+    assert all(np.array_equal(faces[0].points, alone[index % 2]) for index, faces in enumerate(together))
+    assert engine.pool_status().pool_size == engine.pool_status().max_size == 2
+
+
+def test_frames_do_not_make_threads(engine: FaceRecognitionEngine, good_picture: RgbImage) -> None:
+    def threads() -> int:
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208
+
+    engine.detector.safe_process(good_picture)
+    before = threads()
+    for _ in range(50):
+        engine.detector.safe_process(good_picture)
+    assert threads() <= before + 1
+
+
+def test_an_engine_is_warm_when_it_is_loaded_and_gone_when_it_is_closed(model_dir: Path) -> None:
+    engine = FaceRecognitionEngine.load(config(model_dir))
+    status = engine.pool_status()
+    assert (status.pool_size, status.max_size, status.in_use) == (1, 1, 0)
+    assert sum(status.wait_counts) == 1
+    engine.close()
+    engine.close()
+    assert engine.pool_status().pool_size == 0
+
+
+def test_an_engine_without_its_backend_is_not_loaded(model_dir: Path) -> None:
+    with pytest.raises(ValueError, match="magic"):
+        FaceRecognitionEngine.load(replace(config(model_dir), backend="magic"))
+
+
+def test_an_engine_without_its_model_is_not_loaded(model_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"nowhere\.task"):
+        FaceRecognitionEngine.load(replace(config(model_dir), landmarker_path=tmp_path / "nowhere.task"))

@@ -1,0 +1,29 @@
+"""One network serves many threads, each as if it were alone."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from core.networks import OpenVinoNetwork
+
+
+def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
+    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx", 2)
+    source = np.random.default_rng(0)
+    batches = [source.uniform(0, 255, (1, 3, 128, 128)).astype(np.float32) for _ in range(8)]
+    alone = [network.run(batch) for batch in batches]
+    assert len({answer.tobytes() for answer in alone}) == len(batches)
+    with ThreadPoolExecutor(4) as executor:
+        together = list(executor.map(network.run, batches * 4))
+    assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(together, alone * 4, strict=True))
+
+
+def test_an_answer_is_kept_when_the_network_runs_again(model_dir: Path) -> None:
+    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx", 1)
+    first = network.run(np.zeros((1, 3, 128, 128), np.float32))
+    kept = first.copy()
+    network.run(np.full((1, 3, 128, 128), 200, np.float32))
+    assert np.array_equal(first, kept)

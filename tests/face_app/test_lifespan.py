@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+
+from core.models import MODELS
+from face_app.lifespan import lifespan
+from ops.settings import Settings, load
+from recognition import runtime as runtimes
+from tests.ops.processes import run
+
+SCOPE: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
+NO_NETWORK = {
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "PIP_NO_INDEX": "1",
+    "PIP_FIND_LINKS": "",
+    "PATH": "",
+}
+
+
+async def answers_to(*messages: str) -> list[dict[str, Any]]:
+    incoming = iter(messages)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> Any:
+        return {"type": next(incoming)}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await lifespan(SCOPE, receive, send)
+    return sent
+
+
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Where a start makes nothing ready; its models cannot be there."""
+    (tmp_path / "file").touch()
+    found = load(
+        {
+            "APP_ENV": "production",
+            "FACE_SECRET_KEY": "Zk3-unguessable-and-long-enough-9Qx7",
+            "FACE_DATA_DIR": str(tmp_path / "var"),
+            "FACE_MODEL_DIR": str(tmp_path / "file" / "models"),
+        }
+    )
+    monkeypatch.setattr(django_settings, "FACE", found)
+    return found
+
+
+async def test_a_worker_whose_models_cannot_be_had_says_so_and_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, production: Settings
+) -> None:
+    monkeypatch.setattr(runtimes, "current", lambda: runtimes.build(production))
+    [answer] = await answers_to("lifespan.startup")
+    assert answer["type"] == "lifespan.startup.failed"
+    assert f"the models in {production.model_dir} cannot be read or written" in answer["message"]
+
+
+def test_a_server_with_corrupt_models_and_no_network_ends_and_says_what_to_do(tmp_path: Path) -> None:
+    for model in MODELS:
+        (tmp_path / model.filename).write_bytes(b"not the model")
+    command = ["-m", "uvicorn", "face_app.asgi:application", "--port", "0"]
+    directories = {"FACE_DATA_DIR": str(tmp_path / "var"), "FACE_MODEL_DIR": str(tmp_path)}
+    done = run(*command, **directories, **NO_NETWORK)
+    assert done.returncode != 0
+    assert "Application startup failed" in done.stderr
+    for model in MODELS:
+        assert f"put the file with sha256 {model.sha256} at {tmp_path / model.filename}" in done.stderr
+    assert not list((tmp_path / "var").rglob("workers/*")), "a worker that never started is not in the pool's status"
+
+
+@pytest.mark.usefixtures("production")
+async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    happened: list[str] = []
+    monkeypatch.setattr(runtimes, "current", lambda: happened.append("warm"))
+    monkeypatch.setattr(runtimes, "close", lambda: happened.append("closed"))
+    answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
+    assert happened == ["warm", "closed"]
