@@ -77,6 +77,14 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
     },
-    "loggers": {name: {"handlers": ["stderr"], "propagate": False} for name in ("uvicorn.error", "uvicorn.access")},
+    "loggers": {
+        "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
+        # Each request and each probe: a flood that few want to see.
+        "uvicorn.access": {
+            "handlers": ["stderr"],
+            "propagate": False,
+            "level": "INFO" if FACE.log_level == "debug" else "WARNING",
+        },
+    },
     "root": {"handlers": ["stderr"], "level": FACE.log_level.upper()},
 }

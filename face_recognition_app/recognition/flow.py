@@ -124,6 +124,7 @@ class Flow:
     def progress(self) -> tuple[object, ...]:
         """Changes when something happened that a client was or will be told, and must not be lost."""
         return (
+            self.frames > 0,
             len(self.samples),
             len(self.anchor),
             self.unmatched,

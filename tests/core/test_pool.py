@@ -338,12 +338,13 @@ def test_close_waits_for_an_instance_that_is_being_made(meshes: MeshFactory) -> 
         began.set()
         assert go_on.wait(10)
 
+    meshes.before = slowly
+    pool = Pool(meshes, SIZE)
+
     def use() -> None:
         with pool.borrow(1):
             pass
 
-    meshes.before = slowly
-    pool = Pool(meshes, SIZE)
     with ThreadPoolExecutor(2) as executor:
         using = executor.submit(use)
         assert began.wait(10)

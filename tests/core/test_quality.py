@@ -35,7 +35,7 @@ def resized(rgb: RgbImage, width: int) -> RgbImage:
 
 
 def lit(rgb: RgbImage, contrast: float, light: float) -> RgbImage:
-    return np.clip(rgb * contrast + light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rgb * contrast + light, 0, 255), np.uint8)
 
 
 def with_dark_glasses(rgb: RgbImage, face: MeshFace) -> RgbImage:

@@ -299,3 +299,19 @@ def test_whatever_is_seen_success_needs_liveness_and_the_claimed_person(
             assert decided.reason is not None
             assert decided.subject_id is None
         return
+
+
+@settings(max_examples=150, deadline=None)
+@given(BEGINNINGS, FRAMES)
+def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_would(
+    flow: Flow, frames: list[tuple[int, dict[str, object]]]
+) -> None:
+    at_ms, checkpoint = 0, flows.dump(flow)
+    for gap_ms, frame in frames:
+        at_ms += gap_ms
+        progress = flow.progress
+        if watch(flow, at_ms, **frame) is not None:  # type: ignore[arg-type]
+            return
+        if flow.progress != progress:
+            checkpoint = flows.dump(flow)
+        assert flows.load(checkpoint).time_is_up() == flow.time_is_up()

@@ -20,6 +20,9 @@ STEADY_DEG = 6.0
 """Readings are compared only within this much of their median pose: a tilted photograph seems to move its mouth."""
 SHARP_SHARE = 0.8
 """...and only when at least this sharp against their median: motion blur seems to close eyes."""
+SHARPEST_SHARE = 0.7
+"""A mouth also against the third sharpest: of a photograph that is shaken most of the time the median is blurred, and
+blur along the face seems to close the lips."""
 
 BLINK_RISE = 0.28
 """Coefficient above the open eye's. Blinks in clips: 0.31 and more; sharp photographs: 0.17 at most."""
@@ -38,7 +41,7 @@ MOUTH_CLOSED_SHARE = 0.5
 MOUTH_TURNS = 2
 """Changes between open and closed: speech goes to and fro, a slowly tilted photograph does not."""
 MOUTH_WIDE_RANGE = 0.20
-"""A range at which one change is enough; half as much again as any photograph reached."""
+"""A range at which one change is enough; half as much again as any sharp photograph reached."""
 MOUTH_WINDOW = 40
 MOUTH_WINDOW_MS = 4_000
 MIN_MOUTH_READINGS = 8
@@ -131,4 +134,5 @@ def _comparable(reading: FaceReading, others: Sequence[FaceReading]) -> bool:
 
 
 def _comparable_among(readings: Sequence[FaceReading]) -> list[FaceReading]:
-    return [reading for reading in readings if _comparable(reading, readings)]
+    third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
+    return [r for r in readings if _comparable(r, readings) and r.sharpness >= SHARPEST_SHARE * third_sharpest]

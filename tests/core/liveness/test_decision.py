@@ -76,11 +76,10 @@ def test_a_face_that_looks_presented_fails_whatever_it_does(policy: Policy) -> N
 def test_an_active_challenge_and_scores_pass_together() -> None:
     liveness = active(Action.TURN_LEFT, Action.BLINK)
     assert (liveness.instruction, liveness.steps_total) == ("turn_left", 2)
-    told(liveness, timed([OPEN] * 4 + [LEFT]))
-    assert (liveness.instruction, liveness.steps_done) == ("blink", 1)
-    assert liveness.verdict is Verdict.PENDING
-    told(liveness, timed(LIVELY, begin_ms=1_000))
-    assert liveness.verdict is Verdict.PASSED
+    halfway = told(liveness, timed([OPEN] * 4 + [LEFT]))
+    assert (halfway.instruction, halfway.steps_done, halfway.verdict) == ("blink", 1, Verdict.PENDING)
+    done = told(liveness, timed(LIVELY, begin_ms=1_000))
+    assert (done.instruction, done.steps_done, done.verdict) == (None, 2, Verdict.PASSED)
 
 
 def test_a_natural_blink_or_speech_does_not_replace_the_challenge() -> None:
