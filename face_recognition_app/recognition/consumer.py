@@ -142,8 +142,6 @@ class FaceConsumer(AsyncConsumer):
 
     async def _answer(self, frame: Frame | BadFrame) -> None:
         try:
-            if isinstance(frame, BadFrame):
-                raise frame.error
             step = await self.stream.process(frame, self._slot.dropped)
         except (UnusableFrame, Busy) as error:
             await self._send(error_message(error, frame.seq))

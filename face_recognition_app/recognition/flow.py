@@ -202,7 +202,7 @@ class Flow:
         enrolling = self.purpose is Purpose.ENROLLMENT
         gap_frames = SAMPLE_GAP_FRAMES if enrolling else PROBE_GAP_FRAMES
         gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
-        return self.frames - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
+        return self.frames + 1 - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
 
     def _take_embedding(self, seen: Observation) -> None:
         assert seen.embedding is not None

@@ -24,7 +24,7 @@ from recognition.runtime import Runtime
 from tenants.models import Tenant
 from wire.errors import Busy, Replaced, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
-from wire.session import Frame
+from wire.session import BadFrame, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Stream(ABC):
     @abstractmethod
     def established(self) -> ConnectionEstablished: ...
 
-    async def process(self, frame: Frame, dropped: int, *, keep_everything: bool = False) -> Step:
+    async def process(self, frame: Frame | BadFrame, dropped: int, *, keep_everything: bool = False) -> Step:
         """Take one frame to its answers.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
@@ -73,6 +73,9 @@ class Stream(ABC):
         at_ms = self.elapsed_ms
         plan = self.flow.plan(at_ms)
         try:
+            if isinstance(frame, BadFrame):
+                await self.runtime.database.run(self._ensure_owner)
+                raise frame.error
             seen = await self.runtime.admission.run(
                 lambda permit: with_connection(self._look, frame, plan, at_ms, permit)
             )

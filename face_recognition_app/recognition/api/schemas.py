@@ -56,7 +56,10 @@ class CreatedSession(Schema):
 
 
 class DecisionDetail(Schema):
-    """`similarity` is the raw cosine of the best comparison, null when none was made."""
+    """`matched` is true only when the session succeeded, liveness and all; null for an enrolment.
+
+    `similarity` is the raw cosine of the best comparison, null when none was made.
+    """
 
     subject_id: str | None
     matched: bool | None

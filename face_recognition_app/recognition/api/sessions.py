@@ -126,12 +126,9 @@ def _detail(session: Session) -> SessionDetail:
 
 def _decision(session: Session, decision: Decision) -> DecisionDetail:
     compares = session.kind != SessionKind.ENROLLMENT
-    reached = (
-        decision.similarity is not None and decision.threshold is not None and decision.similarity >= decision.threshold
-    )
     return DecisionDetail(
         subject_id=decision.subject_id or None,
-        matched=reached if compares else None,
+        matched=decision.success if compares else None,
         similarity=decision.similarity,
         threshold=decision.threshold,
         liveness=decision.liveness,
