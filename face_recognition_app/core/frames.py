@@ -37,7 +37,7 @@ def decode_image(data: bytes, limits: ImageLimits) -> RgbImage:
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the picture has {len(data)} bytes; {limits.max_bytes} are allowed")
-    _check_header(data, limits)
+    check_header(data, limits)
     try:
         rgb = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
@@ -47,7 +47,7 @@ def decode_image(data: bytes, limits: ImageLimits) -> RgbImage:
     return np.asarray(rgb, np.uint8)
 
 
-def _check_header(data: bytes, limits: ImageLimits) -> None:
+def check_header(data: bytes, limits: ImageLimits) -> None:
     if not data:
         raise InvalidImage("the picture is empty")
     try:

@@ -23,7 +23,9 @@ from ops.probes import Probes  # noqa: E402
 from ops.readiness import check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
+from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
+from wire.errors import UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,11 @@ async def _readiness() -> dict[str, str]:
 
 
 async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "websocket.close"})
+    """Refusals are accepted first: a browser is told nothing of a refused handshake."""
+    error = UnknownToken("there is no such socket; use the session's websocket_url")
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": error_message(error).model_dump_json(exclude_none=True)})
+    await send({"type": "websocket.close", "code": error.close_code})
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.

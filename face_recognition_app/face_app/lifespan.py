@@ -10,31 +10,36 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from ops.service import service_settings
 from recognition import runtime as runtimes
 from recognition.database import with_connection
+from recognition.housekeeping import keep_house
 from recognition.preparation import prepare
+from recognition.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
 
-def _start() -> None:
+def _start() -> Runtime:
     """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
     settings = service_settings()
     if settings.development:
         with_connection(prepare, settings, logger.debug)
-    runtimes.current()
+    return runtimes.current()
 
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    housekeeping: asyncio.Task[None] | None = None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             try:
-                await asyncio.to_thread(_start)
+                housekeeping = asyncio.create_task(keep_house(await asyncio.to_thread(_start)))
             except Exception as error:
                 logger.exception("the worker cannot start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
         else:
+            if housekeeping is not None:
+                housekeeping.cancel()
             await asyncio.to_thread(runtimes.close)
             await send({"type": "lifespan.shutdown.complete"})
             return

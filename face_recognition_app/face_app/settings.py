@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import dj_database_url
 
 from ops import secret, settings
+
+# Faces and keys are nobody else's on this machine; every process that writes them reads this first.
+os.umask(0o077)
 
 FACE = settings.load()
 
@@ -13,6 +18,7 @@ DEBUG = False
 ALLOWED_HOSTS = list(FACE.allowed_hosts) or (["*"] if FACE.development else ["localhost", "127.0.0.1", "[::1]"])
 ROOT_URLCONF = "face_app.urls"
 ASGI_APPLICATION = "face_app.asgi.application"
+APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"

@@ -70,17 +70,21 @@ class EnrollmentRules:
     target_fmr: float
 
 
+def _is_valid(subject_id: str) -> bool:
+    return _SUBJECT_ID.fullmatch(subject_id) is not None
+
+
 def check_subject_id(subject_id: str) -> str:
-    if not _SUBJECT_ID.fullmatch(subject_id):
+    if not _is_valid(subject_id):
         raise InvalidSubjectId("a subject_id is 1 to 128 of letters, digits and . _ : @ -")
     return subject_id
 
 
 def find_subject(tenant: Tenant, subject_id: str) -> Subject:
-    try:
-        return Subject.objects.get(tenant=tenant, subject_id=subject_id)
-    except Subject.DoesNotExist as error:
-        raise SubjectNotFound(f"there is no subject {subject_id!r}") from error
+    found = Subject.objects.filter(tenant=tenant, subject_id=subject_id).first() if _is_valid(subject_id) else None
+    if found is None:
+        raise SubjectNotFound(f"there is no subject {subject_id!r}")
+    return found
 
 
 def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object]) -> Subject:
@@ -101,7 +105,7 @@ def enroll(
     the duplicate check side by side. Raises DuplicateFace or DifferentFace, then nothing is kept.
     """
     with transaction.atomic():
-        Tenant.objects.select_for_update().get(pk=tenant.pk)
+        _lock(tenant)
         _check_face(tenant, check_subject_id(subject_id), samples, gallery, rules)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
         templates = Template.objects.bulk_create(
@@ -121,16 +125,23 @@ def enroll(
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
     """Erase a subject and every template, from this commit on everywhere."""
     with transaction.atomic():
+        _lock(tenant)
         find_subject(tenant, subject_id).delete()
         _raise_version(tenant)
 
 
 def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
     with transaction.atomic():
+        _lock(tenant)
         deleted, _ = Template.objects.filter(subject=find_subject(tenant, subject_id), public_id=public_id).delete()
         if not deleted:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
         _raise_version(tenant)
+
+
+def _lock(tenant: Tenant) -> None:
+    """Changes of one tenant's gallery happen one by one; taken before any row, so that no two wait for each other."""
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
 
 
 def _raise_version(tenant: Tenant) -> None:

@@ -32,7 +32,7 @@ class _Snapshot:
     vectors: npt.NDArray[np.float32]
 
 
-_EMPTY = _Snapshot(-1, np.empty(0, np.int64), np.empty(0, object), np.empty((0, 512), np.float32))
+_EMPTY = _Snapshot(-1, np.empty(0, np.int64), np.empty(0, object), np.empty((0, 0), np.float32))
 
 
 @dataclass(slots=True)
@@ -93,5 +93,5 @@ class Gallery:
             version,
             np.concatenate([old.template_ids[kept], np.array([row[0] for row in new], np.int64)]),
             np.concatenate([old.subject_ids[kept], np.array([row[1] for row in new], object)]),
-            np.concatenate([old.vectors[kept], np.stack(vectors)]) if vectors else old.vectors[kept],
+            np.stack([*old.vectors[kept], *vectors]) if vectors else old.vectors[kept],
         )

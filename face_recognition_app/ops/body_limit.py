@@ -9,9 +9,14 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 
 from ops import request_id
 
+MAX_JSON_BYTES = 64 * 1024
+
 
 class BodyLimit:
-    """ASGI application in front of another, which would spool a body of any length to the disk."""
+    """ASGI application in front of another, which would spool a body of any length to the disk.
+
+    Pictures may have `max_bytes`; everything else is parsed on the event loop and stays small.
+    """
 
     def __init__(self, application: ASGI3Application, max_bytes: int) -> None:
         self._application = application
@@ -27,9 +32,11 @@ class BodyLimit:
     def _refusal(self, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
         if b"transfer-encoding" in headers:
             return 411, "length_required", "send a Content-Length"
+        pictures = headers.get(b"content-type", b"").lower().startswith((b"image/", b"multipart/"))
+        allowed = self._max_bytes if pictures else MAX_JSON_BYTES
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max_bytes:
-            return 413, "request_too_large", f"a request may have {self._max_bytes} bytes"
+        if not length.isdigit() or int(length) > allowed:
+            return 413, "request_too_large", f"this request may have {allowed} bytes"
         return None
 
 

@@ -15,6 +15,7 @@ from ops.pool_status import pool_status
 from ops.settings import Settings
 
 Answer = tuple[int, str, bytes]
+PATHS = ("/api/health/", "/api/ready/", "/api/pool/status/", "/metrics")
 ReadinessCheck = Callable[[], Awaitable[dict[str, str]]]
 
 
@@ -41,7 +42,8 @@ class Probes:
             request_id.current.reset(token)
 
     async def _http(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        answer = await self._answer(scope["path"]) if scope["method"] in ("GET", "HEAD") else None
+        reading = scope["method"] in ("GET", "HEAD")
+        answer = await self._answer(scope["path"]) if reading else _not_allowed(scope["path"])
         if answer is None:
             await self._application(scope, receive, send)
             return
@@ -73,6 +75,13 @@ class Probes:
                 text = await asyncio.to_thread(metrics.exposition, self._settings.run_dir)
                 return 200, metrics.CONTENT_TYPE, text
         return None
+
+
+def _not_allowed(path: str) -> Answer | None:
+    if path not in PATHS:
+        return None
+    error = {"code": "method_not_allowed", "message": "GET only", "details": None}
+    return _json(405, {"error": error, "request_id": request_id.current.get()})
 
 
 def _json(status: int, content: dict[str, Any]) -> Answer:

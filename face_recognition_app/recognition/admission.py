@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from core.permits import Permit, PermitQueue
@@ -40,7 +41,7 @@ class Admission:
         """
         permit = await self._granted()
         try:
-            future = self._threads.submit(self._timed, work, permit)
+            future = self._threads.submit(copy_context().run, self._timed, work, permit)
         except BaseException:
             permit.release()
             raise

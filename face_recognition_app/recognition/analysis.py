@@ -5,8 +5,8 @@ from __future__ import annotations
 from core.liveness.observation import read_face
 from core.permits import Permit
 from core.types import Embedding
-from gallery.thresholds import SAME_PERSON, threshold_for
-from recognition.flow import Flow, Match, Observation, Plan, Purpose
+from gallery.thresholds import threshold_for
+from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Plan, Purpose
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -23,12 +23,13 @@ def analyse(
         return Observation(at_ms, None, look.quality)
     live_score = runtime.engine.live_score(look) if plan.live_score else None
     reading = read_face(look.face, look.quality.sharpness, live_score, at_ms)
-    if tenant is None or not plan.embedding or look.quality.issues:
+    issues = set(look.quality.issues)
+    is_probe = plan.probe and not issues
+    if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
         return Observation(at_ms, look.box, look.quality, reading)
     embedding = runtime.engine.embed(look)
-    same_person = flow.anchor_embedding is None or float(flow.anchor_embedding @ embedding) >= SAME_PERSON
-    match = _match(runtime, tenant, flow, embedding) if same_person else None
-    return Observation(at_ms, look.box, look.quality, reading, embedding, same_person, match)
+    match = _match(runtime, tenant, flow, embedding) if is_probe and tenant is not None else None
+    return Observation(at_ms, look.box, look.quality, reading, embedding, is_probe, match)
 
 
 def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

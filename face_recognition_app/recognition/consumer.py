@@ -16,10 +16,9 @@ from ops import draining, metrics
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message
-from recognition.flow import Outcome
+from recognition.flow import CANCELLATION, Outcome
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
-from wire.codes import Reason
 from wire.errors import Busy, Idle, InternalError, Overloaded, Refused, UnknownToken, UnusableFrame, WireError
 from wire.messages import ErrorMessage, Pong, ServerDraining, ServerMessage, SessionComplete
 from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
@@ -29,6 +28,7 @@ logger = logging.getLogger(__name__)
 SANDBOX_PREFIX = "test_"
 FLOOD_PATIENCE_S = 5.0
 NORMAL_CLOSE = 1000
+INTERNAL_CLOSE = 1011
 LINGER_S = 1.0
 RECONNECT_AFTER_MS = 500
 
@@ -123,7 +123,7 @@ class FaceConsumer(AsyncConsumer):
             case Ping():
                 await self._send(Pong())
             case Cancel():
-                await self._end_with(Outcome(False, Reason.CANCELLED, None, None))
+                await self._end_with(CANCELLATION)
             case Frame() | BadFrame():
                 # Inference runs beside this handler, so that messages and the disconnect are seen meanwhile.
                 dropped = self._slot.dropped
@@ -211,12 +211,12 @@ class FaceConsumer(AsyncConsumer):
         await self._out({"type": "websocket.send", "text": text})
 
     async def _fail(self, error: Exception) -> None:
-        if not isinstance(error, WireError):
+        if not isinstance(error, WireError) or error.close_code is None:
             logger.exception("a connection failed", exc_info=error)
             error = InternalError("something went wrong on the server; connect again to go on")
         with contextlib.suppress(Exception):  # The client may be gone; there is nobody left to tell.
             await self._send(error_message(error))
-            await self._close(error.close_code or InternalError.close_code or 1011)
+            await self._close(error.close_code or INTERNAL_CLOSE)
 
     async def _close(self, code: int) -> None:
         if not self._closed:
@@ -239,5 +239,9 @@ def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:
     origin = headers.get(b"origin", b"").decode("latin-1")
     if not origin or "*" in allowed or origin in allowed:
         return
-    if urlsplit(origin).netloc != headers.get(b"host", b"").decode("latin-1"):
-        raise Refused(f"the origin {origin} is not allowed")
+    try:
+        same = urlsplit(origin).netloc == headers.get(b"host", b"").decode("latin-1")
+    except ValueError:
+        same = False
+    if not same:
+        raise Refused("this origin is not allowed")

@@ -9,10 +9,12 @@ from enum import StrEnum
 import numpy as np
 from pydantic import Base64UrlBytes, TypeAdapter
 
+from core.liveness.cues import LIVE_SCORE
 from core.liveness.decision import Liveness, Policy, Verdict
 from core.liveness.observation import FaceReading
 from core.quality import Issue, Quality
 from core.types import Box, Embedding
+from gallery.thresholds import SAME_PERSON
 from wire.codes import Guidance, Reason
 
 SAMPLE_GAP_MS = 300
@@ -22,7 +24,8 @@ PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
 SPOOF_EVERY_FRAMES = 3
 
-_HARMLESS_TO_LIVENESS = {Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED}
+HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
+"""Issues of frames that a liveness step asks for: they tell of the same person, but are no sample."""
 _NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 
@@ -35,10 +38,15 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What should be computed of the next frame besides the mesh."""
+    """What should be computed of the next frame besides the mesh.
+
+    `identity`: an embedding, because only a frame of the same person may count for liveness.
+    `probe`: an embedding to keep as a sample or to match.
+    """
 
     live_score: bool
-    embedding: bool
+    identity: bool
+    probe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +64,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one frame showed. `at_ms` is the server's time since the session began."""
+    """What one frame showed. `at_ms` is the server's time since the session began.
+
+    `match` is the best candidate when the frame is a probe, None when there was nobody to compare with.
+    """
 
     at_ms: int
     box: Box | None
     quality: Quality
     reading: FaceReading | None = None
     embedding: Embedding | None = None
-    same_person: bool = True
+    is_probe: bool = False
     match: Match | None = None
 
 
@@ -104,6 +115,7 @@ class Flow:
     anchor: Base64UrlBytes = b""
     unmatched: int = 0
     match: Match | None = None
+    matched_probe: Base64UrlBytes = b""
     nearest: Match | None = None
     failure: Reason | None = None
 
@@ -122,8 +134,11 @@ class Flow:
 
     @property
     def progress(self) -> tuple[object, ...]:
-        """Changes when something happened that a client was or will be told, and must not be lost."""
+        """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
+        challenge = self.liveness.challenge
         return (
+            len(self.liveness.spoof.scores),
+            challenge.step_began_ms if challenge else None,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
@@ -134,29 +149,28 @@ class Flow:
         )
 
     @property
-    def anchor_embedding(self) -> Embedding | None:
-        """The first good embedding of the session: everyone later must be the same person."""
-        return np.frombuffer(self.anchor, np.float32) if self.anchor else None
+    def matched_embedding(self) -> Embedding:
+        """The probe that was matched. Only after a match."""
+        return np.frombuffer(self.matched_probe, np.float32)
 
     def plan(self, at_ms: int) -> Plan:
         """What to compute of the frame that comes next."""
-        liveness_open = self.liveness.verdict is Verdict.PENDING
-        embedding = self.purpose is not Purpose.SANDBOX and self._gap_is_over(at_ms)
-        sandbox = self.purpose is Purpose.SANDBOX
-        due = self.frames % SPOOF_EVERY_FRAMES == 0
-        return Plan(live_score=(liveness_open or sandbox) and (due or embedding), embedding=embedding)
+        asked = self.liveness.policy is not Policy.NONE
+        probe = self.purpose is not Purpose.SANDBOX and self._gap_is_over(at_ms)
+        return Plan(
+            live_score=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
+            identity=self.liveness.verdict is Verdict.PENDING,
+            probe=probe,
+        )
 
     def observe(self, seen: Observation) -> Outcome | None:
         """Take one frame; the outcome when it decides the session."""
         self.frames += 1
         self.last_at_ms = max(self.last_at_ms, seen.at_ms)
-        issues = set(seen.quality.issues)
-        if issues & _NO_SINGLE_FACE:
+        if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
-        elif seen.reading is not None and issues <= _HARMLESS_TO_LIVENESS:
-            self.liveness.observe(seen.reading)
-        if seen.embedding is not None:
-            self._take_embedding(seen)
+        elif seen.embedding is not None and seen.reading is not None:
+            self._take_face(seen, seen.embedding, seen.reading)
         return self.outcome()
 
     def outcome(self) -> Outcome | None:
@@ -196,7 +210,7 @@ class Flow:
 
     def _excused(self, issue: Issue) -> bool:
         """Closed eyes and a turned head are what a liveness step asks for."""
-        return issue in _HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
+        return issue in HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
 
     def _gap_is_over(self, at_ms: int) -> bool:
         enrolling = self.purpose is Purpose.ENROLLMENT
@@ -204,14 +218,26 @@ class Flow:
         gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
         return self.frames + 1 - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
 
-    def _take_embedding(self, seen: Observation) -> None:
-        assert seen.embedding is not None
-        self.embedded_frame, self.embedded_at_ms = self.frames, seen.at_ms
-        if not seen.same_person:
-            self.failure = Reason.FACE_CHANGED
+    def _take_face(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
+        """Evidence counts only from frames that show the person of the first good one."""
+        good = not seen.quality.issues
+        vector = embedding.astype(np.float32).tobytes()
+        if not self.anchor:
+            if not good:
+                return
+            self.anchor = vector
+        if float(np.frombuffer(self.anchor, np.float32) @ embedding) < SAME_PERSON:
+            self.liveness.interrupt()
+            if good:
+                self.failure = Reason.FACE_CHANGED
             return
-        vector = seen.embedding.astype(np.float32).tobytes()
-        self.anchor = self.anchor or vector
+        self.liveness.observe(reading)
+        if seen.is_probe:
+            self.embedded_frame, self.embedded_at_ms = self.frames, seen.at_ms
+            if reading.live_score is None or reading.live_score >= LIVE_SCORE:
+                self._take_probe(seen, vector)
+
+    def _take_probe(self, seen: Observation, vector: bytes) -> None:
         if self.purpose is Purpose.ENROLLMENT:
             if len(self.samples) < self.target_samples:
                 self.samples.append(KeptSample(vector, seen.quality.score))
@@ -219,13 +245,15 @@ class Flow:
         if seen.match is not None and (self.nearest is None or seen.match.similarity > self.nearest.similarity):
             self.nearest = seen.match
         if seen.match is not None and seen.match.accepted:
-            self.match = seen.match
+            self.match, self.matched_probe = seen.match, vector
         elif self.match is None:
             self.unmatched += 1
 
     def _fail(self, reason: Reason) -> Outcome:
         return Outcome(False, reason, None, self.nearest)
 
+
+CANCELLATION = Outcome(False, Reason.CANCELLED, None, None)
 
 _FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -89,7 +90,7 @@ def envelope(error: ApiError) -> JsonResponse:
     content = {"code": error.code, "message": error.message, "details": error.details}
     response = JsonResponse({"error": content, "request_id": request_id.current.get()}, status=error.status)
     if error.retry_after_ms is not None:
-        response["Retry-After"] = str(max(1, error.retry_after_ms // 1000))
+        response["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
     return response
 
 

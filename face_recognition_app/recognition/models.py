@@ -52,6 +52,7 @@ class Session(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "idempotency_key"], name="idempotent_per_tenant")]
+        indexes = [models.Index(fields=["status", "expires_at"], name="session_by_time_limit")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"

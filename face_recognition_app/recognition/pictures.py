@@ -6,25 +6,25 @@ from dataclasses import dataclass
 
 from core.permits import Permit
 from core.quality import Quality
-from core.types import Box, Embedding
+from core.types import Embedding
 from recognition.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class FacePicture:
-    """The largest face of a picture; all but the quality are None without one."""
+class Portrait:
+    """What can be compared of a picture's largest face; without a face there is no embedding."""
 
-    box: Box | None
     quality: Quality
     embedding: Embedding | None
-    live_score: float | None
 
 
-def read_face_picture(runtime: Runtime, data: bytes, permit: Permit, *, live_score: bool = False) -> FacePicture:
-    """Decode, find, judge and embed; with `live_score` ask the anti-spoof network instead of the embedder. Blocks."""
+def read_portrait(runtime: Runtime, data: bytes, permit: Permit) -> Portrait:
+    """Decode, find, judge and embed. Blocks. Raises ImageError, PoolTimeout, MeshFailed."""
     look = runtime.engine.look(data, runtime.limits, permit)
-    if look.face is None:
-        return FacePicture(None, look.quality, None, None)
-    if live_score:
-        return FacePicture(look.box, look.quality, None, runtime.engine.live_score(look))
-    return FacePicture(look.box, look.quality, runtime.engine.embed(look), None)
+    return Portrait(look.quality, runtime.engine.embed(look) if look.face is not None else None)
+
+
+def read_liveness(runtime: Runtime, data: bytes, permit: Permit) -> tuple[Quality, float]:
+    """The picture's quality and how live its largest face looks, 0 without one. Likewise."""
+    look = runtime.engine.look(data, runtime.limits, permit)
+    return look.quality, runtime.engine.live_score(look) if look.face is not None else 0.0

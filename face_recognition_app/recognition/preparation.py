@@ -24,6 +24,6 @@ def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         on_progress("database: migrations applied")
         Signer.load(settings.data_dir)
-        if settings.development:
+        if settings.development or settings.demo_enabled:
             ensure_demo_tenant(settings)
             on_progress(f"demo tenant: its API key is in {settings.data_dir / 'demo-api-key'}")

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
@@ -69,21 +70,29 @@ def build(settings: Settings) -> Runtime:
             threads=threads,
         )
     )
+    with ExitStack() as undo:
+        undo.callback(engine.close)
+        runtime = _around(engine, settings)
+        undo.pop_all()
+    logger.info("worker ready in %.1f s: %d instances", time.monotonic() - began, settings.mesh_pool_size)
+    return runtime
+
+
+def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
     digests = {model.name: model.sha256 for model in MODELS}
+    signer = Signer.load(settings.data_dir)
     board = WorkerBoard(settings.run_dir, engine.pool_status)
     engine.detector.permits.on_change = board.publish
-    runtime = Runtime(
+    return Runtime(
         settings=settings,
         engine=engine,
         admission=Admission(engine.detector.permits, settings.admission_timeout_ms / 1000),
         database=DatabaseThreads(),
         gallery=Gallery(digests["fr_feature"][:16]),
-        signer=Signer.load(settings.data_dir),
+        signer=signer,
         model_digests=digests,
         board=board,
     )
-    logger.info("worker ready in %.1f s: %d instances", time.monotonic() - began, settings.mesh_pool_size)
-    return runtime
 
 
 @functools.cache

@@ -13,11 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from core.liveness.decision import Policy, Verdict
-from gallery.models import Template
 from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
 from ops import metrics
 from ops.secret import secret_key
@@ -29,6 +27,8 @@ from recognition.signing import DecisionClaims
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from wire.codes import Reason
+
+SETTLE_AT_ONCE = 100
 
 LIVENESS_OUTCOMES = {
     Verdict.NOT_REQUIRED: "not_required",
@@ -110,19 +110,25 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
 
     Raises InvalidSubjectId, SubjectNotFound or IdempotencyConflict.
     """
-    if request.subject_id:
-        check_subject_id(request.subject_id)
-    if request.kind is SessionKind.AUTHENTICATION:
-        find_subject(tenant, request.subject_id)
     key = token_hash(idempotency_key) if idempotency_key else None
-    try:
-        with transaction.atomic():
-            return _insert(runtime, tenant, request, key)
-    except IntegrityError:
-        existing = Session.objects.get(tenant=tenant, idempotency_key=key)
+    existing = _made_before(tenant, key)
+    if existing is None:
+        if request.kind is not SessionKind.IDENTIFICATION:
+            check_subject_id(request.subject_id)
+        if request.kind is SessionKind.AUTHENTICATION:
+            find_subject(tenant, request.subject_id)
+        try:
+            with transaction.atomic():
+                return _insert(runtime, tenant, request, key)
+        except IntegrityError:  # The same key, in the same moment.
+            existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
         raise IdempotencyConflict("this Idempotency-Key was used with another request")
     return existing
+
+
+def _made_before(tenant: Tenant, key: str | None) -> Session | None:
+    return Session.objects.filter(tenant=tenant, idempotency_key=key).first() if key else None
 
 
 def token_of(runtime: Runtime, session: Session) -> str:
@@ -187,10 +193,7 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
         session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        final = _carry_out(runtime, session, connection.flow, outcome)
-        decision = _record(runtime, session, connection.flow, final)
-    metrics.decisions.labels(session.kind, "success" if final.success else "failure", final.reason or "").inc()
-    return decision
+        return _record(runtime, session, connection.flow, _carry_out(runtime, session, connection.flow, outcome))
 
 
 def settle(runtime: Runtime, session: Session) -> Session:
@@ -208,16 +211,22 @@ def settle(runtime: Runtime, session: Session) -> Session:
     return find(session.tenant, session.pk)
 
 
+def settle_overdue(runtime: Runtime) -> int:
+    """Settle every session whose time is up, whoever's it is; how many there were."""
+    overdue = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES, expires_at__lt=timezone.now())[
+        :SETTLE_AT_ONCE
+    ]
+    return len([settle(runtime, session) for session in overdue])
+
+
 def cancel(runtime: Runtime, session: Session) -> Session:
-    """End an open session; one that is over stays as it is."""
+    """End an open session, whoever is connected; one that is over stays as it is."""
     session = settle(runtime, session)
-    Session.objects.filter(pk=session.pk, status__in=OPEN_STATUSES).update(fence=F("fence") + 1)
-    session.refresh_from_db()
-    if session.status in OPEN_STATUSES:
-        owner = Connection(session, session.fence, flows.load(session.checkpoint), True)
-        with suppress(SessionError):  # It ended, or was taken over, in the same moment.
-            decide(runtime, owner, Outcome(False, Reason.CANCELLED, None, None))
-    return find(session.tenant, session.pk)
+    with transaction.atomic():
+        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        if session.status in OPEN_STATUSES:
+            _record(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
+    return session
 
 
 def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, key: str | None) -> Session:
@@ -268,10 +277,17 @@ def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome)
         return outcome
     if session.kind == SessionKind.ENROLLMENT:
         return _enroll(runtime, session, flow, outcome)
-    alive = Template.objects.filter(
-        tenant=session.tenant, subject__subject_id=outcome.subject_id, model_id=runtime.gallery.model_id
-    ).exists()
-    return outcome if alive else Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+    if _still_matches(runtime, session, flow, outcome):
+        return outcome
+    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+
+
+def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> bool:
+    """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
+    if outcome.match is None:
+        return False
+    found = runtime.gallery.compare(session.tenant, outcome.match.subject_id, flow.matched_embedding)
+    return found is not None and found[0] >= outcome.match.threshold
 
 
 def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
@@ -312,6 +328,7 @@ def _record(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) ->
     session.status = _status_after(outcome)
     session.checkpoint = ""
     session.save(update_fields=["status", "checkpoint"])
+    metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc()
     return decision
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.errors import EngineError, ImageError
+from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
 from core.liveness.decision import Policy
 from core.permits import Permit
 from ops import metrics
@@ -33,6 +33,11 @@ SANDBOX_TIME_LIMIT_S = 600.0
 
 class SandboxDecided(Exception):
     pass
+
+
+def _counted(error: UnusableFrame | Busy) -> UnusableFrame | Busy:
+    metrics.frames.labels(error.code).inc()
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +75,18 @@ class Stream(ABC):
         `keep_everything` checkpoints even without progress, for callers that keep no state.
         Raises UnusableFrame, Busy or Replaced.
         """
-        at_ms = self.elapsed_ms
-        plan = self.flow.plan(at_ms)
         try:
             if isinstance(frame, BadFrame):
                 await self.runtime.database.run(self._ensure_owner)
                 raise frame.error
-            seen = await self.runtime.admission.run(
-                lambda permit: with_connection(self._look, frame, plan, at_ms, permit)
-            )
-            progress = self.flow.progress
-            outcome = self.flow.observe(seen)
-            complete = None
-            if outcome is not None:
-                complete = session_complete(await self._decide(outcome))
-            elif keep_everything or self.flow.progress != progress:
-                await self._keep()
+            seen, complete = await self._take(frame, keep_everything)
         except ImageError as error:
-            metrics.frames.labels(error.code).inc()
-            raise UnusableFrame(str(error), error.code) from error
-        except EngineError as error:
-            metrics.frames.labels("busy").inc()
+            raise _counted(UnusableFrame(str(error), error.code)) from error
+        except (PoolTimeout, PoolClosed, MeshFailed) as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
-            raise Busy("the frame could not be analysed", retry_after_ms=500) from error
+            raise _counted(Busy("the frame could not be analysed", retry_after_ms=500)) from error
+        except (UnusableFrame, Busy) as error:
+            raise _counted(error) from error.__cause__
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
         except sessions.AlreadyDecided as error:
@@ -111,6 +105,18 @@ class Stream(ABC):
             raise Replaced(str(error)) from error
         except sessions.AlreadyDecided as error:
             return session_complete(error.decision)
+
+    async def _take(self, frame: Frame, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
+        at_ms = self.elapsed_ms
+        plan = self.flow.plan(at_ms)
+        seen = await self.runtime.admission.run(lambda permit: with_connection(self._look, frame, plan, at_ms, permit))
+        progress = self.flow.progress
+        outcome = self.flow.observe(seen)
+        if outcome is not None:
+            return seen, session_complete(await self._decide(outcome))
+        if keep_everything or self.flow.progress != progress:
+            await self._keep()
+        return seen, None
 
     def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> Observation:
         self._ensure_owner()

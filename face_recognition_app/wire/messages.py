@@ -16,7 +16,13 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FrameMessage(Message):
+class FromClient(Message):
+    """What a newer client adds is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FrameMessage(FromClient):
     type: Literal["frame"] = "frame"
     image: str = Field(description="The encoded image in base64, or as a data: URL.")
     seq: int | None = Field(
@@ -24,11 +30,11 @@ class FrameMessage(Message):
     )
 
 
-class PingMessage(Message):
+class PingMessage(FromClient):
     type: Literal["ping"] = "ping"
 
 
-class CancelMessage(Message):
+class CancelMessage(FromClient):
     type: Literal["cancel"] = "cancel"
 
 

@@ -69,7 +69,7 @@ def test_every_path_and_variable_that_is_named_exists(document: Path) -> None:
     paths = re.findall(r"`((?:core|wire|ops|gallery|tenants|recognition|console|face_app)/[\w/]+\.py)`", text)
     assert [path for path in paths if not (REPOSITORY / "face_recognition_app" / path).is_file()] == []
     known = {field.alias for field in Settings.model_fields.values()}
-    assert {name for name in re.findall(r"\b(?:FACE|GUNICORN)_[A-Z0-9_]+\b", text)} <= known
+    assert set(re.findall(r"\b(?:FACE|GUNICORN)_[A-Z0-9_]+\b", text)) <= known
 
 
 def test_the_commands_of_the_readme_are_there() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.body_limit import BodyLimit
+from ops.body_limit import MAX_JSON_BYTES, BodyLimit
 
-MAX_BYTES = 1000
+MAX_BYTES = 100_000
+PICTURE = {"content-type": "image/jpeg"}
 
 
 class Application:
@@ -38,11 +39,11 @@ async def client(application: Application) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.mark.parametrize("size", [0, 1, MAX_BYTES])
 async def test_what_is_allowed_reaches_the_application(client: httpx.AsyncClient, size: int) -> None:
-    assert (await client.post("/", content=bytes(size))).text == str(size)
+    assert (await client.post("/", content=bytes(size), headers=PICTURE)).text == str(size)
 
 
 async def test_one_byte_more_is_refused_before_it_is_read(client: httpx.AsyncClient, application: Application) -> None:
-    answer = await client.post("/", content=bytes(MAX_BYTES + 1))
+    answer = await client.post("/", content=bytes(MAX_BYTES + 1), headers=PICTURE)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "request_too_large")
     assert answer.headers["connection"] == "close"
     assert application.asked == 0
@@ -64,3 +65,11 @@ async def test_a_length_that_is_none_is_refused(
     answer = await client.post("/", content=b"x", headers={"content-length": length})
     assert answer.status_code == 413
     assert application.asked == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", ""])
+async def test_what_is_no_picture_stays_small(client: httpx.AsyncClient, application: Application, kind: str) -> None:
+    headers = {"content-type": kind}
+    assert (await client.post("/", content=bytes(MAX_JSON_BYTES), headers=headers)).status_code == 200
+    assert (await client.post("/", content=bytes(MAX_JSON_BYTES + 1), headers=headers)).status_code == 413
+    assert application.asked == 1

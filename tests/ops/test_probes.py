@@ -82,10 +82,15 @@ async def test_a_probe_is_not_kept_by_any_cache_and_head_has_no_body(client: htt
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/api/health/"), ("GET", "/api/health"), ("GET", "/"), ("GET", "/api/v1/sessions/")]
+    ("method", "path"), [("POST", "/api/health"), ("GET", "/api/health"), ("GET", "/"), ("GET", "/api/v1/sessions/")]
 )
 async def test_everything_else_is_the_applications(client: httpx.AsyncClient, method: str, path: str) -> None:
     assert (await client.request(method, path)).status_code == SEEN_BY_THE_APPLICATION
+
+
+async def test_a_probe_is_only_read(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/health/")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/anything"])

@@ -50,12 +50,10 @@ def watch(
     if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
         return flow.observe(Observation(at_ms, None, quality))
     seen = replace(reading, at_ms=at_ms, live_score=live_score if plan.live_score else None)
-    if not plan.embedding or issues:
+    is_probe = plan.probe and not issues
+    if not is_probe and not (plan.identity and set(issues) <= flows.HARMLESS_TO_LIVENESS):
         return flow.observe(Observation(at_ms, BOX, quality, seen))
-    embedding = person(who)
-    anchor = flow.anchor_embedding
-    same = anchor is None or float(anchor @ embedding) >= 0.335
-    return flow.observe(Observation(at_ms, BOX, quality, seen, embedding, same, match if same else None))
+    return flow.observe(Observation(at_ms, BOX, quality, seen, person(who), is_probe, match if is_probe else None))
 
 
 def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
@@ -172,9 +170,56 @@ def test_success_comes_when_liveness_has_passed(purpose: Purpose) -> None:
 
 
 def test_liveness_alone_is_no_success() -> None:
-    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
-    assert blink(flow, 0, issues=(Issue.LOOK_STRAIGHT,)) is None
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=100)
+    assert blink(flow, 0) is None
     assert flow.liveness.steps_done == 1
+
+
+def test_a_turned_head_counts_when_it_is_the_same_persons() -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=100)
+    watch(flow, 0)
+    assert blink(flow, 100, issues=(Issue.LOOK_STRAIGHT,)) is None
+    assert flow.liveness.steps_done == 1
+
+
+def test_frames_before_the_first_good_one_are_no_evidence() -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=100)
+    blink(flow, 0, issues=(Issue.LOOK_STRAIGHT,))
+    assert flow.liveness.steps_done == 0
+
+
+def test_another_persons_blink_is_no_evidence_however_it_is_hidden() -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=100)
+    watch(flow, 0, who=0)
+    for index in range(60):
+        reading = CLOSED_EYES if index % 15 in (8, 9) else OPEN_EYES
+        hidden = (Issue.LOOK_STRAIGHT,) if index % 4 else ()
+        outcome = watch(flow, 100 + 40 * index, who=1 if index % 4 else 0, reading=reading, issues=hidden)
+        assert outcome is None
+    assert flow.liveness.steps_done == 0
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 5])
+def test_a_photo_between_the_frames_of_a_living_stranger_ends_the_session(every: int) -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    outcomes = [watch(flow, 40 * index, who=int(index % every != 0), match=ALICE) for index in range(20)]
+    assert [outcome.reason for outcome in outcomes if outcome is not None][0] is Reason.FACE_CHANGED
+
+
+def test_a_frame_that_looks_like_a_photo_is_no_sample_of_a_living_person() -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE)
+    for index in range(5):
+        watch(flow, 1000 * index, live_score=0.1)
+    assert flow.samples == []
+
+
+def test_what_speaks_against_a_client_is_kept_at_once() -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE)
+    watch(flow, 0)
+    for index in range(1, 6):
+        before = flow.progress
+        watch(flow, 1000 * index, live_score=0.1)
+        assert flow.progress != before
 
 
 def test_a_presented_photo_ends_the_session() -> None:
@@ -219,7 +264,7 @@ def test_a_sandbox_decides_nothing() -> None:
     flow = begin(Purpose.SANDBOX, Policy.PASSIVE)
     assert blink(flow, 0) is None
     assert [watch(flow, 2000 + frame * 300, live_score=0.0) for frame in range(30)] == [None] * 30
-    assert flow.anchor == b""
+    assert (flow.samples, flow.match, flow.unmatched) == ([], None, 0)
 
 
 def test_closed_eyes_are_not_scolded_while_a_blink_is_asked_for() -> None:

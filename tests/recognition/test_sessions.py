@@ -418,3 +418,42 @@ def test_a_decision_token_says_what_was_decided_and_by_which_models(runtime: Run
     assert claims["liveness"] == "not_required"
     assert claims["models"] == runtime.model_digests
     assert claims["nonce"]
+
+
+def test_a_face_that_was_erased_after_it_matched_does_not_match(
+    runtime: Runtime, backend: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
+) -> None:
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    connection = connected(runtime, backend, "authentication", "alice")
+    match = Match("alice", 1.0, 0.5)
+    connection.flow.match, connection.flow.matched_probe = match, astronaut_embedding.tobytes()
+    delete_subject(backend.tenant, "alice")
+    enroll(backend.tenant, "alice", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
+    decision = sessions.decide(runtime, connection, Outcome(True, None, "alice", match))
+    assert (decision.success, decision.reason) == (False, "subject_gone")
+
+
+def test_a_session_that_its_client_left_is_settled_by_the_house(runtime: Runtime, backend: Backend) -> None:
+    connection = connected(runtime, backend)
+    assert sessions.settle_overdue(runtime) == 0
+    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert sessions.settle_overdue(runtime) == 1
+    session = Session.objects.get()
+    assert (session.status, session.checkpoint) == (SessionStatus.FAILED, "")
+    assert decision_of(connection.session).reason == "timeout"
+
+
+def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
+    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connected(runtime, backend)
+    settle = sessions.settle
+
+    def connected_meanwhile(runtime: Runtime, session: Session) -> Session:
+        monkeypatch.setattr(sessions, "settle", settle)
+        sessions.connect(runtime, session)
+        return session
+
+    monkeypatch.setattr(sessions, "settle", connected_meanwhile)
+    assert sessions.cancel(runtime, connection.session).status == SessionStatus.CANCELLED
+    assert decision_of(connection.session).reason == "cancelled"

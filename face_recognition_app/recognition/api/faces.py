@@ -23,9 +23,9 @@ from recognition.api.schemas import (
     SearchMatch,
     SearchResult,
 )
-from recognition.api.uploads import images, one_image
+from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, IMAGES, ONE_IMAGE, images, one_image
 from recognition.http_errors import ApiError
-from recognition.pictures import FacePicture, read_face_picture
+from recognition.pictures import read_liveness, read_portrait
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -34,7 +34,7 @@ router = Router(tags=["faces"], auth=backend)
 _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 
-@router.post("detect/", response=DetectResult, summary="Where is a face, and how good is it")
+@router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 async def detect(request: HttpRequest) -> DetectResult:
     runtime, data = runtimes.current(), one_image(request)
     looks = await runtime.admission.run(lambda permit: runtime.engine.look(data, runtime.limits, permit))
@@ -42,18 +42,22 @@ async def detect(request: HttpRequest) -> DetectResult:
     return DetectResult(faces=found)
 
 
-@router.post("liveness/", response=LivenessResult, summary="Anti-spoof on one picture; weaker than a session")
+@router.post(
+    "liveness/",
+    response=LivenessResult,
+    openapi_extra=ONE_IMAGE,
+    summary="Is this one picture live",
+)
 async def liveness(request: HttpRequest) -> LivenessResult:
     runtime, data = runtimes.current(), one_image(request)
-    picture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit, live_score=True))
-    score = picture.live_score if picture.live_score is not None else 0.0
-    reasons = [str(issue) for issue in picture.quality.issues if issue in _UNUSABLE]
+    quality, score = await runtime.admission.run(lambda permit: read_liveness(runtime, data, permit))
+    reasons = [str(issue) for issue in quality.issues if issue in _UNUSABLE]
     if not reasons and score < LIVE_SCORE:
         reasons = ["spoof_suspected"]
     return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
 
 
-@router.post("compare/", response=CompareResult, summary="Do two pictures show one person")
+@router.post("compare/", response=CompareResult, openapi_extra=IMAGES, summary="Do two pictures show one person")
 async def compare(request: HttpRequest) -> CompareResult:
     runtime = runtimes.current()
     uploads = images(request, "images")
@@ -65,7 +69,7 @@ async def compare(request: HttpRequest) -> CompareResult:
     return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
 
 
-@router.post("verify/", response=CompareResult, summary="Is this the subject")
+@router.post("verify/", response=CompareResult, openapi_extra=IMAGE_AND_SUBJECT, summary="Is this the subject")
 async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
@@ -78,7 +82,7 @@ async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> Co
     return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
 
 
-@router.post("search/", response=SearchResult, summary="Who is this; nobody is an empty list")
+@router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
 async def search(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     probe = await _probe(runtime, one_image(request))
@@ -97,7 +101,7 @@ def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> S
 
 async def _probe(runtime: Runtime, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
-    picture: FacePicture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit))
+    picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit))
     unusable = [issue for issue in picture.quality.issues if issue in _UNUSABLE]
     if picture.embedding is None or unusable:
         raise ApiError(422, str(unusable[0]), "the picture has no single usable face")

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
+MAX_METADATA_CHARACTERS = 8_192
+
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
     """What Python reads as JSON but no database keeps: NaN, infinities, half characters, NUL."""
@@ -20,6 +22,8 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
         text.encode()
     except (ValueError, RecursionError) as error:
         raise ValueError("not storable as JSON") from error
+    if len(text) > MAX_METADATA_CHARACTERS:
+        raise ValueError(f"longer than {MAX_METADATA_CHARACTERS} characters as JSON")
     if r"\u0000" in text.replace(r"\\", ""):
         raise ValueError("not storable as JSON: it contains NUL")
     return metadata

@@ -9,6 +9,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Header, Router, Status
 
+from core.frames import check_header
 from core.liveness.decision import Policy
 from recognition import flow as flows
 from recognition import runtime as runtimes
@@ -16,7 +17,7 @@ from recognition import sessions
 from recognition.answers import challenge_info
 from recognition.api.auth import backend, backend_or_session, caller
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
-from recognition.api.uploads import one_image
+from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.models import Decision, Session, SessionKind
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
@@ -53,6 +54,7 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
     "{uuid:session_id}/frames/",
     response=FrameProcessed | SessionComplete,
     auth=backend_or_session,
+    openapi_extra=ONE_IMAGE,
     summary="One frame, for clients without a WebSocket; also with the session's token",
 )
 async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
@@ -61,6 +63,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         raise sessions.SessionNotFound(f"there is no session {session_id}")
     data = one_image(request)
     runtime = runtimes.current()
+    check_header(data, runtime.limits)  # What is no picture must not take the session from its owner.
     connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
     stream = SessionStream(runtime, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())

@@ -28,9 +28,9 @@ from recognition.api.schemas import (
     TemplatePage,
     UploadResult,
 )
-from recognition.api.uploads import Upload, images
+from recognition.api.uploads import IMAGES, Upload, images
 from recognition.http_errors import ApiError
-from recognition.pictures import read_face_picture
+from recognition.pictures import read_portrait
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -73,7 +73,7 @@ async def list_templates(
     return await runtimes.current().database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
 
 
-@router.post("{subject_id}/templates/", response={201: UploadResult}, summary="Enrol from images")
+@router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
     tenant, runtime = caller(request).tenant, runtimes.current()
     people.check_subject_id(subject_id)
@@ -123,7 +123,7 @@ async def _sort_out(runtime: Runtime, uploads: list[Upload]) -> tuple[list[_Good
 async def _sample(runtime: Runtime, data: bytes, known: Embedding | None) -> tuple[people.Sample | None, str]:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await runtime.admission.run(lambda permit: read_face_picture(runtime, data, permit))
+        picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit))
     except ImageError as error:
         return None, error.code
     if picture.embedding is None or picture.quality.issues:

@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 
 from recognition.http_errors import ApiError
+
+
+def _multipart(field: str, *, several: bool = False, required: tuple[str, ...] = (), **others: Any) -> dict[str, Any]:
+    file = {"type": "string", "format": "binary"}
+    properties = {field: {"type": "array", "items": file} if several else file, **others}
+    schema = {"type": "object", "properties": properties, "required": [field, *required]}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+ONE_IMAGE = {"requestBody": {"required": True, "content": _multipart("image")}}
+"""For the API's documentation: what `one_image` and `images` read."""
+IMAGES = {"requestBody": {"required": True, "content": _multipart("images", several=True)}}
+IMAGE_AND_SUBJECT = {
+    "requestBody": {
+        "required": True,
+        "content": _multipart("image", required=("subject_id",), subject_id={"type": "string"}),
+    }
+}
+IMAGE_AND_LIMIT = {
+    "requestBody": {
+        "required": True,
+        "content": _multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}),
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
