@@ -170,7 +170,10 @@ class Flow:
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
         elif seen.embedding is not None and seen.reading is not None:
-            self._take_face(seen, seen.embedding, seen.reading)
+            if self._is_the_person(seen.embedding, good=not seen.quality.issues):
+                self._take_evidence(seen, seen.embedding, seen.reading)
+            else:
+                self.liveness.suspect(seen.reading)
         return self.outcome()
 
     def outcome(self) -> Outcome | None:
@@ -218,24 +221,24 @@ class Flow:
         gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
         return self.frames + 1 - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
 
-    def _take_face(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
-        """Evidence counts only from frames that show the person of the first good one."""
-        good = not seen.quality.issues
-        vector = embedding.astype(np.float32).tobytes()
+    def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
+        """Whether a frame shows whom the first good frame showed; a good one that does not ends the session."""
+        if not self.anchor and good:
+            self.anchor = embedding.astype(np.float32).tobytes()
         if not self.anchor:
-            if not good:
-                return
-            self.anchor = vector
-        if float(np.frombuffer(self.anchor, np.float32) @ embedding) < SAME_PERSON:
+            return False
+        same = float(np.frombuffer(self.anchor, np.float32) @ embedding) >= SAME_PERSON
+        if not same:
             self.liveness.interrupt()
-            if good:
-                self.failure = Reason.FACE_CHANGED
-            return
+            self.failure = Reason.FACE_CHANGED if good else self.failure
+        return same
+
+    def _take_evidence(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
         self.liveness.observe(reading)
         if seen.is_probe:
             self.embedded_frame, self.embedded_at_ms = self.frames, seen.at_ms
             if reading.live_score is None or reading.live_score >= LIVE_SCORE:
-                self._take_probe(seen, vector)
+                self._take_probe(seen, embedding.astype(np.float32).tobytes())
 
     def _take_probe(self, seen: Observation, vector: bytes) -> None:
         if self.purpose is Purpose.ENROLLMENT:

@@ -203,7 +203,7 @@ def test_another_persons_blink_is_no_evidence_however_it_is_hidden() -> None:
 def test_a_photo_between_the_frames_of_a_living_stranger_ends_the_session(every: int) -> None:
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     outcomes = [watch(flow, 40 * index, who=int(index % every != 0), match=ALICE) for index in range(20)]
-    assert [outcome.reason for outcome in outcomes if outcome is not None][0] is Reason.FACE_CHANGED
+    assert next(outcome.reason for outcome in outcomes if outcome is not None) is Reason.FACE_CHANGED
 
 
 def test_a_frame_that_looks_like_a_photo_is_no_sample_of_a_living_person() -> None:
@@ -211,6 +211,19 @@ def test_a_frame_that_looks_like_a_photo_is_no_sample_of_a_living_person() -> No
     for index in range(5):
         watch(flow, 1000 * index, live_score=0.1)
     assert flow.samples == []
+
+
+def test_a_photo_that_never_gives_a_good_frame_is_refused_all_the_same() -> None:
+    flow = begin(Purpose.IDENTIFICATION, Policy.PASSIVE)
+    outcomes = [watch(flow, 100 * index, issues=(Issue.LOOK_STRAIGHT,), live_score=0.0) for index in range(30)]
+    assert next(outcome.reason for outcome in outcomes if outcome is not None) is Reason.SPOOF_SUSPECTED
+
+
+def test_what_looks_live_before_the_first_good_frame_speaks_for_nobody() -> None:
+    flow = begin(Purpose.IDENTIFICATION, Policy.PASSIVE)
+    for index in range(30):
+        watch(flow, 100 * index, issues=(Issue.LOOK_STRAIGHT,), live_score=1.0)
+    assert flow.liveness.spoof.scores == []
 
 
 def test_what_speaks_against_a_client_is_kept_at_once() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.liveness.challenge import Challenge
-from core.liveness.cues import BlinkCue, MouthCue, SpoofCue
+from core.liveness.cues import LIVE_SCORE, BlinkCue, MouthCue, SpoofCue
 from core.liveness.observation import FaceReading
 
 
@@ -95,6 +95,11 @@ class Liveness:
         else:
             self.blink.observe(reading)
             self.mouth.observe(reading)
+
+    def suspect(self, reading: FaceReading) -> None:
+        """Take what speaks against a frame that may not speak for anybody."""
+        if self.policy is not Policy.NONE and reading.live_score is not None and reading.live_score < LIVE_SCORE:
+            self.spoof.observe(reading)
 
     def interrupt(self) -> None:
         """No single face was there: evidence half gathered is dropped, evidence complete stays."""
