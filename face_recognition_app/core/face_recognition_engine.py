@@ -42,7 +42,7 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One decoded frame and what the mesh and the quality gate say of it; `faces` largest first."""
+    """One decoded frame and what the mesh and the quality gate say of it; `faces` most prominent first."""
 
     rgb: RgbImage
     faces: list[MeshFace]
@@ -69,7 +69,7 @@ class LivenessDetector:
         self._borrow_timeout_s = borrow_timeout_s
 
     def safe_process(self, rgb_frame: RgbImage, permit: Permit | None = None) -> list[MeshFace]:
-        """The faces of one frame, largest first: the only way to a mesh.
+        """The faces of one frame, most prominent first: the only way to a mesh.
 
         The instance goes back to the pool whatever happens; one that raised is replaced.
         Raises PoolTimeout, PoolClosed or MeshFailed.
@@ -129,11 +129,11 @@ class FaceRecognitionEngine:
         return Look(rgb, faces, assess(rgb, faces))
 
     def embed(self, look: Look) -> Embedding:
-        """The embedding of the largest face. The look must have one."""
+        """The embedding of the most prominent face. The look must have one."""
         return self._embedder.embed(look.rgb, look.faces[0])
 
     def live_score(self, look: Look) -> float:
-        """How live the largest face looks, 0..1. The look must have one."""
+        """How live the most prominent face looks, 0..1. The look must have one."""
         return self._spoof.live_score(look.rgb, look.faces[0])
 
     def pool_status(self) -> PoolStatistics:

@@ -66,7 +66,7 @@ def face_box(face: MeshFace, rgb: RgbImage) -> Box:
 
 
 def assess(rgb: RgbImage, faces: list[MeshFace]) -> Quality:
-    """Judge the first of `faces`, the largest; the others only count."""
+    """Judge the first of `faces`, the most prominent; the others only count."""
     if not faces:
         return Quality(0.0, (Issue.NO_FACE,), 0.0)
     face = faces[0]

@@ -12,7 +12,7 @@ from recognition.runtime import Runtime
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What can be compared of a picture's largest face; without a face there is no embedding."""
+    """What can be compared of a picture's most prominent face; without a face there is no embedding."""
 
     quality: Quality
     embedding: Embedding | None
@@ -25,6 +25,6 @@ def read_portrait(runtime: Runtime, data: bytes, permit: Permit) -> Portrait:
 
 
 def read_liveness(runtime: Runtime, data: bytes, permit: Permit) -> tuple[Quality, float]:
-    """The picture's quality and how live its largest face looks, 0 without one. Likewise."""
+    """The picture's quality and how live its most prominent face looks, 0 without one. Likewise."""
     look = runtime.engine.look(data, runtime.limits, permit)
     return look.quality, runtime.engine.live_score(look) if look.face is not None else 0.0

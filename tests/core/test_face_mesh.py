@@ -1,4 +1,4 @@
-"""The mesh sees real faces, largest first, and remembers nothing."""
+"""The mesh sees real faces, the most prominent first, and remembers nothing."""
 
 from __future__ import annotations
 
@@ -75,6 +75,18 @@ def test_the_largest_face_comes_first_wherever_it_stands(mesh: FaceMesh, good_pi
         first, second = (np.ptp(face.points[:, 0]) for face in faces)
         assert first > 1.5 * second
         assert (faces[0].points[1, 0] < faces[1].points[1, 0]) == large_is_left
+
+
+def test_of_two_alike_the_one_nearer_to_the_middle_comes_first(mesh: FaceMesh, good_picture: RgbImage) -> None:
+    person = good_picture[60:420, 200:440]
+    rest = np.full((360, 160, 3), person.mean(), np.uint8)
+    for picture, middle_is_left in (
+        (np.hstack([rest, person, person]), True),
+        (np.hstack([person, person, rest]), False),
+    ):
+        faces = mesh.process(picture)
+        assert len(faces) == 2
+        assert (faces[0].points[1, 0] < faces[1].points[1, 0]) == middle_is_left
 
 
 def test_no_face_is_an_empty_list(mesh: FaceMesh, good_picture: RgbImage) -> None:

@@ -8,7 +8,7 @@ import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
-from core.face_mesh.base import MAX_FACES
+from core.face_mesh.base import MAX_FACES, prominence
 from core.geometry import pose_from_rotation
 from core.types import MeshFace, RgbImage
 
@@ -56,7 +56,7 @@ class MediaPipeFaceMesh:
                     jaw_open=score["jaw_open"],
                 )
             )
-        return sorted(faces, key=lambda face: float(-np.prod(np.ptp(face.points[:, :2], axis=0))))
+        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
 
     def close(self) -> None:
         self._landmarker.close()
