@@ -109,8 +109,8 @@ class Flow:
     liveness: Liveness
     frames: int = 0
     last_at_ms: int = 0
-    embedded_frame: int = -1_000
-    embedded_at_ms: int = -1_000_000
+    probed_frame: int = -1_000
+    probed_at_ms: int = -1_000_000
     samples: list[KeptSample] = field(default_factory=list)
     anchor: Base64UrlBytes = b""
     unmatched: int = 0
@@ -219,7 +219,7 @@ class Flow:
         enrolling = self.purpose is Purpose.ENROLLMENT
         gap_frames = SAMPLE_GAP_FRAMES if enrolling else PROBE_GAP_FRAMES
         gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
-        return self.frames + 1 - self.embedded_frame >= gap_frames or at_ms - self.embedded_at_ms >= gap_ms
+        return self.frames + 1 - self.probed_frame >= gap_frames or at_ms - self.probed_at_ms >= gap_ms
 
     def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
         """Whether a frame shows whom the first good frame showed; a good one that does not ends the session."""
@@ -236,7 +236,7 @@ class Flow:
     def _take_evidence(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
         self.liveness.observe(reading)
         if seen.is_probe:
-            self.embedded_frame, self.embedded_at_ms = self.frames, seen.at_ms
+            self.probed_frame, self.probed_at_ms = self.frames, seen.at_ms
             if reading.live_score is None or reading.live_score >= LIVE_SCORE:
                 self._take_probe(seen, embedding.astype(np.float32).tobytes())
 
