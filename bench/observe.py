@@ -1,0 +1,311 @@
+"""What the real engine sees in a stream, kept so that readings can be made of it again without the networks.
+
+Every frame is encoded, decoded and looked at as in the service. Kept are all that the mesh says,
+the quality, the anti-spoof score and the embedding of every frame with a face, and what the picture
+is known by again. A recording on disk is bound to its stream, to the code that made
+and looked at the pictures, and to VERSION.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from core.frames import ImageLimits
+from core.liveness.observation import FaceReading, read_face
+from core.models import ensure_models
+from core.quality import Issue, Quality
+from core.types import Box, Embedding, MeshFace, Pose, RgbImage
+from tools.attacks import MAKERS, Split, Stream
+from tools.clips import encode_jpeg
+
+VERSION = 1
+REPOSITORY = Path(__file__).resolve().parents[1]
+CACHE = REPOSITORY / "var" / "cache" / "pad"
+_MODELS = REPOSITORY / "var" / "models"
+_CORE = REPOSITORY / "face_recognition_app" / "core"
+_LOOKING = ("frames", "quality", "alignment", "geometry", "embedding", "spoof", "networks", "types")
+_LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
+_WORKERS = 2
+
+Part = Literal["frames", "takes"]
+"""What of a stream is looked at: the frames that run as they are, or what it shows on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    split: Split
+    species: str
+    index: int
+    part: Part
+
+    @property
+    def path(self) -> Path:
+        name = f"{self.index:04d}-{self.part}-{_digest(self.species)[:12]}.npz"
+        return CACHE / self.split / self.species / name
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One frame. `size` (width, height); `sha256` of the encoded bytes; `dhash`, 64 bits as hexadecimal digits, tells
+    whether each of 8x8 places is brighter than its left neighbour (9x8 grey picture)."""
+
+    size: tuple[int, int]
+    sha256: str
+    dhash: str
+    quality: Quality
+    box: Box | None = None
+    face: MeshFace | None = None
+    live_score: float | None = None
+    embedding: Embedding | None = None
+
+    def reading(self, at_ms: int, *, scored: bool) -> FaceReading | None:
+        """As the service reads the frame; `scored`: it also asked the anti-spoof network."""
+        if self.face is None:
+            return None
+        return read_face(self.face, self.quality.sharpness, self.live_score if scored else None, at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What was seen of one stream; `shown` by name: `frames`, or `STAGE/ACTION` for the takes."""
+
+    split: Split
+    species: str
+    person: str
+    index: int
+    fps: float
+    swap_step: int
+    swap_after_s: float
+    attack_begins: int
+    stages: int
+    claimed: Embedding | None
+    shown: Mapping[str, Sequence[Seen]]
+
+    @property
+    def repertoire(self) -> frozenset[str]:
+        return frozenset(name.partition("/")[2] for name in self.shown) - {"", "neutral"}
+
+
+def load_engine() -> FaceRecognitionEngine:
+    paths = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
+    return FaceRecognitionEngine.load(
+        EngineConfig(
+            backend="mediapipe",
+            pool_size=1,
+            mesh_max_uses=None,
+            borrow_timeout_s=60.0,
+            landmarker_path=paths["face_landmarker"],
+            embedder_path=paths["fr_feature"],
+            spoof_path=paths["fr_liveness"],
+            threads=1,
+        )
+    )
+
+
+def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[Seen]:
+    for rgb in frames:
+        data = encode_jpeg(rgb, jpeg_quality)
+        look = engine.look(data, _LIMITS)
+        known_by: dict[str, Any] = {
+            "size": (rgb.shape[1], rgb.shape[0]),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "dhash": difference_hash(look.rgb),
+        }
+        if look.face is None:
+            yield Seen(**known_by, quality=look.quality)
+            continue
+        yield Seen(
+            **known_by,
+            quality=look.quality,
+            box=look.box,
+            face=look.face,
+            live_score=engine.live_score(look),
+            embedding=engine.embed(look),
+        )
+
+
+def difference_hash(rgb: RgbImage) -> str:
+    grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
+    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
+
+
+def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Part) -> Recording:
+    if part == "frames":
+        shown = {"frames": list(watch(engine, stream.frames(), stream.jpeg_quality))}
+    else:
+        shown = {
+            f"{number}/{action}": list(watch(engine, frames(), stream.jpeg_quality))
+            for number, takes in enumerate(stream.stages)
+            for action, frames in takes.items()
+        }
+    return Recording(
+        split=split,
+        species=stream.species,
+        person=stream.person,
+        index=stream.index,
+        fps=stream.fps,
+        swap_step=stream.swap_step,
+        swap_after_s=stream.swap_after_s,
+        attack_begins=stream.attack_begins,
+        stages=len(stream.stages),
+        claimed=_claimed(engine, stream),
+        shown=shown,
+    )
+
+
+def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
+    if stream.claims is None:
+        return None
+    look = engine.look(encode_jpeg(stream.claims(), 95), _LIMITS)
+    return engine.embed(look) if look.face is not None else None
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Points as 16-bit shares of the face's own extent, finer than float16; embeddings as float16."""
+    seen = [frame for frames in recording.shown.values() for frame in frames]
+    faces = [frame.face.points for frame in seen if frame.face is not None]
+    points = np.array(faces, np.float32).reshape(-1, 478, 3)
+    low, span = points.min(axis=1, initial=1e9), np.ptp(points, axis=1) if len(points) else np.zeros((0, 3))
+    shares = (points - low[:, None]) / np.maximum(span, 1e-6)[:, None]
+    vectors = [frame.embedding for frame in seen if frame.embedding is not None]
+    about = {f.name: getattr(recording, f.name) for f in fields(recording) if f.name not in ("shown", "claimed")}
+    about["claimed"] = None if recording.claimed is None else recording.claimed.tolist()
+    about["shown"] = {name: [_plain(frame) for frame in frames] for name, frames in recording.shown.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            about=np.frombuffer(json.dumps(about).encode(), np.uint8),
+            shares=np.round(shares * 65535).astype(np.uint16),
+            low=low.astype(np.float32),
+            span=np.asarray(span, np.float32),
+            embeddings=np.array(vectors, np.float16).reshape(-1, 512),
+        )
+    part.replace(path)
+
+
+def load(path: Path) -> Recording:
+    with np.load(path) as stored:
+        about = json.loads(stored["about"].tobytes())
+        points = stored["shares"] * (stored["span"] / np.float32(65535))[:, None] + stored["low"][:, None]
+        vectors = stored["embeddings"].astype(np.float32)
+    faces, embeddings = iter(points.astype(np.float32)), iter(vectors)
+    about["shown"] = {
+        name: [_revived(frame, faces, embeddings) for frame in frames] for name, frames in about["shown"].items()
+    }
+    about["claimed"] = None if about["claimed"] is None else np.array(about["claimed"], np.float32)
+    return Recording(**about)
+
+
+_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose")]
+
+
+def _plain(seen: Seen) -> dict[str, Any]:
+    face, quality, box, pose = seen.face, seen.quality, seen.box, seen.face and seen.face.pose
+    return {
+        "size": seen.size,
+        "sha256": seen.sha256,
+        "dhash": seen.dhash,
+        "quality": {f.name: getattr(quality, f.name) for f in fields(quality)},
+        "box": box and [getattr(box, f.name) for f in fields(box)],
+        "pose": pose and [getattr(pose, f.name) for f in fields(pose)],
+        "face": face and {name: getattr(face, name) for name in _FACE_NUMBERS},
+        "live_score": seen.live_score,
+        "embedded": seen.embedding is not None,
+    }
+
+
+def _revived(plain: dict[str, Any], points: Iterator[Any], embeddings: Iterator[Embedding]) -> Seen:
+    quality = plain["quality"] | {"issues": tuple(Issue(issue) for issue in plain["quality"]["issues"])}
+    face = None
+    if plain["face"] is not None:
+        face = MeshFace(points=next(points), pose=Pose(*plain["pose"]), **plain["face"])
+    return Seen(
+        size=(plain["size"][0], plain["size"][1]),
+        sha256=plain["sha256"],
+        dhash=plain["dhash"],
+        quality=Quality(**quality),
+        box=Box(*plain["box"]) if plain["box"] else None,
+        face=face,
+        live_score=plain["live_score"],
+        embedding=_unit(next(embeddings)) if plain["embedded"] else None,
+    )
+
+
+def _unit(vector: npt.NDArray[np.float32]) -> Embedding:
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+@cache
+def _digest(species: str) -> str:
+    """Of all code that decides what is seen in streams of a species."""
+    sources = {Path(str(sys.modules[name].__file__)) for name in _behind(MAKERS[species].__module__)}
+    sources |= {_CORE / f"{name}.py" for name in _LOOKING} | set((_CORE / "face_mesh").glob("*.py"))
+    hashed = hashlib.sha256(str(VERSION).encode())
+    for path in sorted(sources):
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()
+
+
+def _behind(module: str) -> set[str]:
+    """The module and those of `tools` whose names it uses, and so on."""
+    found, open_ends = set[str](), [module]
+    while open_ends:
+        name = open_ends.pop()
+        if name not in found and name.startswith("tools."):
+            found.add(name)
+            open_ends += {str(getattr(used, "__module__", "")) for used in vars(sys.modules[name]).values()}
+    return found
+
+
+def observe(tasks: Sequence[Task], workers: int = _WORKERS) -> dict[Task, Path]:
+    """Recordings of all tasks; what is not on disk yet is made by worker processes, with a bar on standard error."""
+    missing = [task for task in tasks if not task.path.is_file()]
+    if missing:
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
+            running = [pool.submit(_observe, task, task.path) for task in missing]
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                _show_progress(done, len(running))
+    return {task: task.path for task in tasks}
+
+
+@cache
+def _engine() -> FaceRecognitionEngine:
+    return load_engine()
+
+
+def _begin_worker() -> None:
+    cv2.setNumThreads(1)
+
+
+def _observe(task: Task, path: Path) -> None:
+    """The path is the caller's: code that is edited meanwhile must not change where the recording goes."""
+    stream = MAKERS[task.species](task.split, task.index)
+    save(record(_engine(), task.split, stream, task.part), path)
+
+
+def _show_progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r[{'#' * (40 * done // total):<40}] {done}/{total} streams", end=end, file=sys.stderr, flush=True)
+    elif done == total or done % max(1, total // 10) == 0:
+        print(f"{done}/{total} streams", file=sys.stderr, flush=True)

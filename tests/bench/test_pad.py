@@ -1,0 +1,131 @@
+"""The bench counts right, its recordings come back as they were, and a tiny run gives a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import observe, pad
+from bench.observe import Recording, Task
+from core.face_recognition_engine import FaceRecognitionEngine
+from core.liveness.decision import Policy
+from tools import clips
+from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
+from tools.attacks.meshes import mesh
+
+needs_data = pytest.mark.skipif(
+    not clips.shared_data_available(), reason=f"no shared data in {clips.SHARED_DATA} (SHARED_DATA_DIR)"
+)
+SPECIES = {"still": 25, "bona_fide": 60}
+"""And how many of their frames are looked at: enough for the decision."""
+
+
+@pytest.fixture(scope="module")
+def recordings(engine: FaceRecognitionEngine) -> Iterator[dict[Task, Recording]]:
+    wanted = pad.tasks("tuning", list(SPECIES), 1, [Policy.PASSIVE])
+    yield {task: observe.record(engine, task.split, _beginning(task), task.part) for task in wanted}
+    mesh().close()
+    mesh.cache_clear()
+
+
+def _beginning(task: Task) -> Stream:
+    stream = MAKERS[task.species](task.split, task.index)
+    return replace(stream, frames=lambda: islice(stream.frames(), SPECIES[task.species]))
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries", "bound"),
+    [(0, 300, 0.009936), (1, 20, 0.216106), (5, 100, 0.102253), (3, 300, 0.025641), (250, 1000, 0.273554)],
+)
+def test_the_bound_is_that_of_clopper_and_pearson(errors: int, tries: int, bound: float) -> None:
+    """Quantiles of the beta distribution (errors + 1, tries - errors) at 0.95, by scipy.stats.beta.ppf."""
+    assert pad.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
+
+
+def test_the_bound_at_its_ends() -> None:
+    assert pad.upper_bound(7, 7) == 1.0
+    assert pad.upper_bound(0, 0) == 1.0
+    with pytest.raises(ValueError, match="3 errors of 2 tries"):
+        pad.upper_bound(3, 2)
+
+
+def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad.Try:
+    return pad.Try(species, "Ann", 0, success, None if success else "spoof_suspected", responded, seconds)
+
+
+def test_an_attack_that_ends_without_a_decision_is_no_error() -> None:
+    tries = [try_of("print", success=True), try_of("print", success=False, responded=False, seconds=9.0)]
+    row = pad.row(Policy.PASSIVE, "print", tries)
+    assert (row.errors, row.error, row.non_response, row.people) == (1, 0.5, 0.5, 1)
+    assert row.p95_s == 2.0
+
+
+def test_a_real_person_who_is_refused_is_an_error_and_one_who_is_not_decided_is_not() -> None:
+    tries = [try_of("bona_fide", success=s, responded=r) for s, r in ((True, True), (False, True), (False, False))]
+    row = pad.row(Policy.PASSIVE, "bona_fide", tries)
+    assert row.errors == 1
+    assert row.non_response == pytest.approx(1 / 3)
+    assert row.reasons == {"accepted": 1, "spoof_suspected": 2}
+
+
+def test_every_species_is_shown_to_some_policy() -> None:
+    for species in (*ATTACKS, *BONA_FIDE):
+        assert any(pad.part_for(species, policy) for policy in Policy)
+    assert {pad.part_for(species, Policy.ACTIVE) for species in RESPONDING} == {"takes"}
+
+
+@needs_data
+def test_a_recording_comes_back_as_it_was(recordings: dict[Task, Recording], tmp_path: Path) -> None:
+    (recording,) = (recording for task, recording in recordings.items() if task.species == "bona_fide")
+    observe.save(recording, tmp_path / "one.npz")
+    again = observe.load(tmp_path / "one.npz")
+    assert replace(again, shown={}) == replace(recording, shown={})
+    for seen, back in zip(recording.shown["frames"], again.shown["frames"], strict=True):
+        assert replace(back, face=None, embedding=None) == replace(seen, face=None, embedding=None)
+        assert seen.face is not None
+        assert back.face is not None
+        np.testing.assert_allclose(back.face.points, seen.face.points, atol=0.02)
+        one, other = back.reading(0, scored=True), seen.reading(0, scored=True)
+        assert one is not None
+        assert other is not None
+        assert one.eye_opening == pytest.approx(other.eye_opening, abs=2e-3)
+        assert back.embedding is not None
+        assert seen.embedding is not None
+        assert float(back.embedding @ seen.embedding) > 0.9999
+
+
+@needs_data
+def test_a_tiny_run_prints_and_writes_a_report(
+    recordings: dict[Task, Recording],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(observe, "CACHE", tmp_path / "cache")
+    for task, recording in recordings.items():
+        observe.save(recording, task.path)
+    page, figures = tmp_path / "report.html", tmp_path / "figures.json"
+    arguments = ["--species", ",".join(SPECIES), "--count", "1", "--policy", "none,passive"]
+    assert pad.main([*arguments, "--html", str(page), "--json", str(figures)]) == 0
+    printed = capsys.readouterr().out
+    assert "not certified" in printed.lower()
+    rows = {(row["policy"], row["species"]): row for row in json.loads(figures.read_text())["rows"]}
+    assert rows["none", "still"]["error"] == 1.0
+    assert rows["passive", "still"]["error"] == 0.0
+    assert rows["passive", "bona_fide"]["error"] == 0.0
+    html = page.read_text()
+    assert html.count("data:image/png") == len(pad.CUES) + 1
+    assert html.count("data:image/jpeg") == len(SPECIES)
+    assert "http" not in html
+
+
+def test_an_unknown_species_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        pad.main(["--species", "hologram"])
+    assert "unknown: hologram" in capsys.readouterr().err
