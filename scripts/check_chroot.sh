@@ -110,6 +110,15 @@ try_twice() { # USER HOME
     network=()
 }
 
+try_tests() { # USER HOME
+    say "tests as $1"
+    if [[ -d $repository/../shared ]]; then # real clips, where there are some
+        mkdir -p "$system$2/shared"
+        mount -o bind,ro "$repository/../shared" "$system$2/shared"
+    fi
+    (as "$1" "$2" ./run_tests.sh)
+}
+
 refuse_bare_system() {
     local said status=0
     say "someone's start without Python and libraries"
@@ -126,11 +135,7 @@ refuse_bare_system
 try_twice root /root
 try_twice someone /home/someone
 if [[ $tests ]]; then
-    say "tests"
-    if [[ -d $repository/../shared ]]; then # real clips, where there are some
-        mkdir "$system/root/shared"
-        mount -o bind,ro "$repository/../shared" "$system/root/shared"
-    fi
-    (as root /root ./run_tests.sh)
+    try_tests root /root
+    try_tests someone /home/someone
 fi
 say "passed"
