@@ -35,11 +35,6 @@ class SandboxDecided(Exception):
     pass
 
 
-def _counted(error: UnusableFrame | Busy) -> UnusableFrame | Busy:
-    metrics.frames.labels(error.code).inc()
-    return error
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """The answers to one frame; without `processed` the session had been decided elsewhere."""
@@ -80,13 +75,9 @@ class Stream(ABC):
                 await self.runtime.database.run(self._ensure_owner)
                 raise frame.error
             seen, complete = await self._take(frame, keep_everything)
-        except ImageError as error:
-            raise _counted(UnusableFrame(str(error), error.code)) from error
-        except (PoolTimeout, PoolClosed, MeshFailed) as error:
-            logger.warning("frame %d was not analysed: %s", frame.seq, error)
-            raise _counted(Busy("the frame could not be analysed", retry_after_ms=500)) from error
         except (UnusableFrame, Busy) as error:
-            raise _counted(error) from error.__cause__
+            metrics.frames.labels(error.code).inc()
+            raise
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
         except sessions.AlreadyDecided as error:
@@ -120,7 +111,13 @@ class Stream(ABC):
 
     def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> Observation:
         self._ensure_owner()
-        return analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
+        try:
+            return analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
+        except ImageError as error:
+            raise UnusableFrame(str(error), error.code) from error
+        except (PoolTimeout, PoolClosed, MeshFailed) as error:
+            logger.warning("frame %d was not analysed: %s", frame.seq, error)
+            raise Busy("the frame could not be analysed", retry_after_ms=500) from error
 
     @abstractmethod
     def _ensure_owner(self) -> None:
