@@ -108,7 +108,6 @@ class Flow:
     no_match_frames: int
     liveness: Liveness
     frames: int = 0
-    last_at_ms: int = 0
     probed_frame: int = -1_000
     probed_at_ms: int = -1_000_000
     samples: list[KeptSample] = field(default_factory=list)
@@ -166,7 +165,6 @@ class Flow:
     def observe(self, seen: Observation) -> Outcome | None:
         """Take one frame; the outcome when it decides the session."""
         self.frames += 1
-        self.last_at_ms = max(self.last_at_ms, seen.at_ms)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
         elif seen.embedding is not None and seen.reading is not None:

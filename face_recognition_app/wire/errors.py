@@ -5,7 +5,7 @@ WireError            code, message, retryable, retry_after_ms; close_code None l
 ├── UnusableFrame    a frame that cannot be used; the session goes on
 ├── Busy             no place for the frame in time; the session goes on
 ├── UnknownToken     4401
-├── Refused          origin or tenant, 4403
+├── Refused          origin, 4403
 ├── Idle             4408
 ├── Replaced         a newer connection owns the session, 4409
 ├── TooFast          4429
