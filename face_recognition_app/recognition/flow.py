@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from pydantic import Base64UrlBytes, TypeAdapter
@@ -117,6 +118,7 @@ class Flow:
     matched_probe: Base64UrlBytes = b""
     nearest: Match | None = None
     failure: Reason | None = None
+    seen_digests: list[str] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -151,6 +153,10 @@ class Flow:
     def matched_embedding(self) -> Embedding:
         """The probe that was matched. Only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)
+
+    def evidence(self) -> dict[str, Any]:
+        """The numbers that the decision stands on, as JSON keeps them."""
+        return {}
 
     def plan(self, at_ms: int) -> Plan:
         """What to compute of the frame that comes next."""

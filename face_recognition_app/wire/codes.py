@@ -24,6 +24,9 @@ class Guidance(StrEnum):
     BLINK = "blink"
     TURN_LEFT = "turn_left"
     TURN_RIGHT = "turn_right"
+    NOD = "nod"
+    SMILE = "smile"
+    OPEN_MOUTH = "open_mouth"
 
 
 GUIDANCE_MESSAGES: dict[Guidance, str] = {
@@ -43,6 +46,9 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.BLINK: "Blink slowly.",
     Guidance.TURN_LEFT: "Turn your head to your left.",
     Guidance.TURN_RIGHT: "Turn your head to your right.",
+    Guidance.NOD: "Nod: chin down, and up again.",
+    Guidance.SMILE: "Smile.",
+    Guidance.OPEN_MOUTH: "Open your mouth wide.",
 }
 
 
@@ -53,6 +59,11 @@ class Reason(StrEnum):
     LIVENESS_TIMEOUT = "liveness_timeout"
     SPOOF_SUSPECTED = "spoof_suspected"
     FACE_CHANGED = "face_changed"
+    WRONG_ACTION = "wrong_action"
+    STREAM_FROZEN = "stream_frozen"
+    STREAM_REPEATED = "stream_repeated"
+    CAMERA_CHANGED = "camera_changed"
+    REPLAY_SUSPECTED = "replay_suspected"
     DUPLICATE_FACE = "duplicate_face"
     SUBJECT_EXISTS = "subject_exists"
     SUBJECT_GONE = "subject_gone"
@@ -66,6 +77,11 @@ REASON_MEANINGS: dict[Reason, str] = {
     Reason.LIVENESS_TIMEOUT: "No proof of a live person came in time.",
     Reason.SPOOF_SUSPECTED: "The picture looks like a photograph or a screen.",
     Reason.FACE_CHANGED: "Another face came into the stream.",
+    Reason.WRONG_ACTION: "Something else was done than what was asked, too often.",
+    Reason.STREAM_FROZEN: "The picture stood still: the same frame came again and again.",
+    Reason.STREAM_REPEATED: "Frames or movements came again, as in a recording that is played in a loop.",
+    Reason.CAMERA_CHANGED: "The frames became larger or smaller: another camera, or no camera, took over.",
+    Reason.REPLAY_SUSPECTED: "Frames of this session were sent in an earlier session.",
     Reason.DUPLICATE_FACE: "The face is enrolled under another subject already.",
     Reason.SUBJECT_EXISTS: "The subject is enrolled already, with another face.",
     Reason.SUBJECT_GONE: "The subject was deleted, or has no template.",
