@@ -21,6 +21,8 @@ from tools.attacks.stream import FPS, Stream, generator
 
 _EYES = ((33, 133, 159, 145), (362, 263, 386, 374))
 _MOUTH = (61, 291, 13, 14)
+_REACH = 1.1
+"""How far from its middle a squeeze is drawn, in widths of the eye or mouth: beyond it nothing moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,23 @@ def _acts(rng: np.random.Generator) -> list[Squeeze]:
 
 
 def squeeze(photo: RgbImage, points: Points, by: Squeeze) -> RgbImage:
-    rows, columns = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)
-    source = rows.copy()
+    squeezed = photo.copy()
     for place, factor in [(eye, by.eyes) for eye in _EYES] + [(_MOUTH, by.mouth)]:
-        left, right, top, bottom = (points[point] for point in place)
-        width = float(np.hypot(*(right - left)))
-        x, y = (left + right) / 2 * 0.5 + (top + bottom) / 2 * 0.5
-        near = np.exp(-(((columns - x) / (0.62 * width)) ** 4) - ((rows - y) / (0.42 * width)) ** 2)
-        source += (rows - y) * near * np.float32(factor - 1.0)
-    return np.asarray(cv2.remap(photo, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        if factor != 1.0:
+            _squeeze_one(squeezed, photo, points[list(place)], factor)
+    return squeezed
+
+
+def _squeeze_one(squeezed: RgbImage, photo: RgbImage, around: Points, factor: float) -> None:
+    """Around one eye or the mouth: its left and right corner, its top and bottom."""
+    left, right, top, bottom = around
+    width = float(np.hypot(*(right - left)))
+    x, y = (left + right) / 2 * 0.5 + (top + bottom) / 2 * 0.5
+    reach = int(_REACH * width) + 1
+    upper, lower = max(0, int(y) - reach), min(photo.shape[0], int(y) + reach)
+    first, last = max(0, int(x) - reach), min(photo.shape[1], int(x) + reach)
+    rows, columns = np.mgrid[upper:lower, first:last].astype(np.float32)
+    near = np.exp(-(((columns - x) / (0.62 * width)) ** 4) - ((rows - y) / (0.42 * width)) ** 2)
+    source = rows + (rows - y) * near * np.float32(factor - 1.0)
+    part = cv2.remap(photo, columns, source, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    squeezed[upper:lower, first:last] = part
