@@ -16,7 +16,8 @@ from gallery.search import Gallery
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
-_SUBJECT_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
+"""What a tenant may call its own people and devices."""
 
 
 class GalleryError(Exception):
@@ -71,7 +72,7 @@ class EnrollmentRules:
 
 
 def _is_valid(subject_id: str) -> bool:
-    return _SUBJECT_ID.fullmatch(subject_id) is not None
+    return re.fullmatch(ID_PATTERN, subject_id) is not None
 
 
 def check_subject_id(subject_id: str) -> str:
@@ -105,7 +106,7 @@ def enroll(
     the duplicate check side by side. Raises DuplicateFace or DifferentFace, then nothing is kept.
     """
     with transaction.atomic():
-        _lock(tenant)
+        tenant.lock()
         _check_face(tenant, check_subject_id(subject_id), samples, gallery, rules)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
         templates = Template.objects.bulk_create(
@@ -125,23 +126,18 @@ def enroll(
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
     """Erase a subject and every template, from this commit on everywhere."""
     with transaction.atomic():
-        _lock(tenant)
+        tenant.lock()
         find_subject(tenant, subject_id).delete()
         _raise_version(tenant)
 
 
 def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
     with transaction.atomic():
-        _lock(tenant)
+        tenant.lock()
         deleted, _ = Template.objects.filter(subject=find_subject(tenant, subject_id), public_id=public_id).delete()
         if not deleted:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
         _raise_version(tenant)
-
-
-def _lock(tenant: Tenant) -> None:
-    """Changes of one tenant's gallery happen one by one; taken before any row, so that no two wait for each other."""
-    Tenant.objects.select_for_update().get(pk=tenant.pk)
 
 
 def _raise_version(tenant: Tenant) -> None:

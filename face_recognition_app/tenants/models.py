@@ -15,6 +15,13 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def lock(self) -> None:
+        """One after the other from here to the end of the transaction: what decides, and what changes the gallery.
+
+        Whoever holds it waits for no row that another may hold, so that no two wait for each other.
+        """
+        Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
+
 
 class ApiKey(models.Model):
     """A key is shown once; only its hash is kept. Keys are random, so a fast hash is enough."""
