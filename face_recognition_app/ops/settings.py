@@ -124,6 +124,13 @@ class Settings(BaseModel):
     no_match_frames: int = Field(
         8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
     )
+    attempts_limit: int = Field(
+        5, alias="FACE_ATTEMPTS_LIMIT", ge=1, le=1_000, description="Failures of one subject or device that lock it."
+    )
+    attempts_window_s: float = Field(
+        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, description="Failures count together within so long."
+    )
+    attempts_lock_s: float = Field(1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, description="How long a lock lasts.")
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
     )

@@ -15,7 +15,7 @@ from channels.exceptions import StopConsumer
 from ops import draining, metrics
 from recognition import runtime as runtimes
 from recognition import sessions
-from recognition.answers import error_message
+from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
@@ -93,7 +93,11 @@ class FaceConsumer(AsyncConsumer):
         if FaceConsumer.open_connections > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
         _check_origin(self.scope, settings.allowed_origins)
-        self.stream = await self._find_stream(runtime)
+        try:
+            self.stream = await self._find_stream(runtime)
+        except sessions.AlreadyDecided as error:
+            await self._complete(session_complete(error.decision))
+            return
         self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s, FLOOD_PATIENCE_S))
         await self._send(self.stream.established())
         self._after(self.stream.seconds_left, self._time_is_up)

@@ -1,23 +1,30 @@
-"""What no request asks for: sessions that their clients left end at their time limit."""
+"""What no request asks for: sessions that their clients left end at their time limit, and old rows go."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
+from recognition import attempts
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
 
 logger = logging.getLogger(__name__)
 
-SETTLE_EVERY_S = 10.0
+EVERY_S = 10.0
+CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
+    ("settling overdue sessions", settle_overdue),
+    ("forgetting stale attempts", lambda _: attempts.forget_stale()),
+)
 
 
 async def keep_house(runtime: Runtime) -> None:
-    """Settle overdue sessions again and again, until cancelled. Every worker may do so: a decision is made once."""
+    """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
     while True:
-        await asyncio.sleep(SETTLE_EVERY_S)
-        try:
-            await runtime.database.run(settle_overdue, runtime)
-        except Exception:
-            logger.exception("overdue sessions could not be settled; the next round tries again")
+        await asyncio.sleep(EVERY_S)
+        for name, chore in CHORES:
+            try:
+                await runtime.database.run(chore, runtime)
+            except Exception:
+                logger.exception("%s failed; the next round tries again", name)

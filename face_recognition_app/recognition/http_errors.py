@@ -17,6 +17,7 @@ from core.errors import EngineError, ImageTooLarge, InvalidImage, UnsupportedFor
 from gallery import people
 from ops import request_id
 from recognition import sessions
+from recognition.refusals import AttemptsExceeded, Refusal
 from wire.errors import Busy, Replaced, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     sessions.SessionNotFound: (404, "session_not_found"),
     sessions.TokenInvalid: (409, "session_over"),
     sessions.IdempotencyConflict: (409, "idempotency_conflict"),
+    AttemptsExceeded: (429, "attempts_exceeded"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
     RequestDataTooBig: (413, "request_too_large"),
@@ -72,6 +74,10 @@ def as_api_error(error: Exception) -> ApiError:
     """What to answer to an error that a view raised; an unknown one is logged and told as internal."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, Refusal):
+        status, code = DOMAIN_ERRORS[type(error)]
+        wait_ms = None if error.retry_after_s is None else error.retry_after_s * 1000
+        return ApiError(status, code, error.message, error.details, wait_ms)
     if isinstance(error, UnusableFrame):
         statuses = {code: status for status, code in DOMAIN_ERRORS.values()}
         return ApiError(statuses[error.code], error.code, error.message)

@@ -1,4 +1,4 @@
-"""Sessions and what was decided in them."""
+"""Sessions, what was decided in them, and who failed."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Session(models.Model):
     subject_id = models.CharField(max_length=128, blank=True, default="")
     liveness = models.CharField(max_length=16)
     target_samples = models.PositiveSmallIntegerField()
+    device_id = models.CharField(max_length=128, blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=16, choices=SessionStatus, default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -59,7 +60,7 @@ class Session(models.Model):
 
 
 class Decision(models.Model):
-    """Made once, never changed."""
+    """Made once, never changed. `locked_until` is set when it was a lock that decided."""
 
     session = models.OneToOneField(Session, models.CASCADE, related_name="decision")
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="decisions")
@@ -69,8 +70,35 @@ class Decision(models.Model):
     threshold = models.FloatField(null=True)
     liveness = models.CharField(max_length=16)
     reason = models.CharField(max_length=32, blank=True, default="")
+    locked_until = models.DateTimeField(null=True)
     token = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return f"decision on {self.session_id}"
+
+
+class AttemptKind(models.TextChoices):
+    SUBJECT = "subject"
+    DEVICE = "device"
+
+
+class FailedAttempts(models.Model):
+    """The failures of one subject or device. After `stale_at` the row means nothing.
+
+    `failed_at`: seconds since the epoch of each failure that may still count, oldest first.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="failed_attempts")
+    kind = models.CharField(max_length=8, choices=AttemptKind)
+    key = models.CharField(max_length=128)
+    failed_at = models.JSONField(default=list)
+    locked_until = models.DateTimeField(null=True)
+    stale_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "kind", "key"], name="one_counter_per_key")]
+        indexes = [models.Index(fields=["stale_at"], name="attempts_by_age")]
+
+    def __str__(self) -> str:
+        return f"failures of {self.kind} {self.key}"

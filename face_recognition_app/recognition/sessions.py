@@ -9,7 +9,7 @@ import json
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,8 +19,10 @@ from core.liveness.decision import Policy, Verdict
 from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
 from ops import metrics
 from ops.secret import secret_key
+from recognition import attempts
 from recognition import flow as flows
-from recognition.flow import Flow, Outcome, Purpose
+from recognition.attempts import Claim
+from recognition.flow import Flow, Match, Outcome, Purpose
 from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
 from recognition.runtime import Runtime
 from recognition.signing import DecisionClaims
@@ -79,10 +81,18 @@ class SessionRequest:
     subject_id: str
     liveness: Policy
     target_samples: int
+    device_id: str
     metadata: dict[str, Any]
 
     def digest(self) -> str:
-        content = [self.kind.value, self.subject_id, self.liveness.value, self.target_samples, self.metadata]
+        content = [
+            self.kind.value,
+            self.subject_id,
+            self.liveness.value,
+            self.target_samples,
+            self.device_id,
+            self.metadata,
+        ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -108,7 +118,7 @@ class Connection:
 def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
     """A new session, or the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound or IdempotencyConflict.
+    Raises InvalidSubjectId, SubjectNotFound, AttemptsExceeded or IdempotencyConflict.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _made_before(tenant, key)
@@ -117,6 +127,7 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
             check_subject_id(request.subject_id)
         if request.kind is SessionKind.AUTHENTICATION:
             find_subject(tenant, request.subject_id)
+        attempts.ensure_unlocked(Claim(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
                 return _insert(runtime, tenant, request, key)
@@ -148,21 +159,30 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
 def connect(runtime: Runtime, session: Session) -> Connection:
     """Take the session over: earlier connections can decide nothing any more.
 
-    Raises TokenInvalid when it is over.
+    Raises TokenInvalid when it is over, and AlreadyDecided when a lock that fell since it was made ends it.
     """
     session = settle(runtime, session)
     with transaction.atomic():
         session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
-        resumed = session.started_at is not None
-        if not resumed:
-            session.started_at = timezone.now()
-            session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
-        session.fence += 1
-        session.status = SessionStatus.IN_PROGRESS
-        session.save(update_fields=["started_at", "expires_at", "fence", "status"])
-    return Connection(session, session.fence, flows.load(session.checkpoint), resumed)
+        flow = flows.load(session.checkpoint)
+        until = attempts.locked_until(_claim(session))
+        if until is None:
+            return _take_over(runtime, session, flow)
+        decision = _record(runtime, session, flow, _locked_out(None), until)
+    raise AlreadyDecided(decision)
+
+
+def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
+    resumed = session.started_at is not None
+    if not resumed:
+        session.started_at = timezone.now()
+        session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
+    session.fence += 1
+    session.status = SessionStatus.IN_PROGRESS
+    session.save(update_fields=["started_at", "expires_at", "fence", "status"])
+    return Connection(session, session.fence, flow, resumed)
 
 
 def connect_by_token(runtime: Runtime, token: str) -> Connection:
@@ -193,7 +213,9 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
         session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        return _record(runtime, session, connection.flow, _carry_out(runtime, session, connection.flow, outcome))
+        if outcome.reason is Reason.CANCELLED:
+            return _record(runtime, session, connection.flow, outcome)
+        return _judge(runtime, session, connection.flow, outcome)
 
 
 def settle(runtime: Runtime, session: Session) -> Session:
@@ -237,6 +259,7 @@ def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, key: str 
         subject_id=request.subject_id,
         liveness=request.liveness,
         target_samples=request.target_samples,
+        device_id=request.device_id,
         metadata=request.metadata,
         idempotency_key=key,
         request_digest=request.digest(),
@@ -271,6 +294,29 @@ def _loss(connection: Connection) -> SessionError:
     return AlreadyDecided(decision) if decision else Superseded("a newer connection owns the session")
 
 
+def _judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
+    """Decide with what only this transaction can know, and count what came of it."""
+    session.tenant.lock()
+    claim = _claim(session)
+    until = attempts.locked_until(claim)
+    if until is not None:
+        return _record(runtime, session, flow, _locked_out(outcome.match), until)
+    outcome = _carry_out(runtime, session, flow, outcome)
+    if outcome.success:
+        attempts.clear(claim)
+    elif outcome.reason not in attempts.UNCOUNTED:
+        attempts.count_failure(runtime.settings, claim)
+    return _record(runtime, session, flow, outcome)
+
+
+def _claim(session: Session) -> Claim:
+    return Claim(session.tenant, session.subject_id, session.device_id)
+
+
+def _locked_out(match: Match | None) -> Outcome:
+    return Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match)
+
+
 def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     """Do what a success means; the outcome that results."""
     if not outcome.success:
@@ -301,7 +347,9 @@ def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) ->
     return outcome
 
 
-def _record(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
+def _record(
+    runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
+) -> Decision:
     liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
     claims = DecisionClaims(
         session=str(session.pk),
@@ -323,6 +371,7 @@ def _record(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) ->
         threshold=outcome.match.threshold if outcome.match else None,
         liveness=liveness,
         reason=outcome.reason or "",
+        locked_until=locked_until,
         token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
     )
     session.status = _status_after(outcome)

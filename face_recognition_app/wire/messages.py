@@ -128,6 +128,7 @@ class SessionComplete(Message):
     liveness: LivenessOutcome
     reason: Reason | None
     decision_token: str
+    retry_after_ms: int | None = None
 
 
 class ErrorMessage(Message):

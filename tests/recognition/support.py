@@ -7,9 +7,10 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from channels.testing import WebsocketCommunicator
@@ -22,11 +23,13 @@ from core.types import MeshFace, RgbImage
 from face_app.asgi import application
 from recognition import sessions
 from recognition.admission import Admission
+from recognition.database import with_connection
 from recognition.models import Decision, Session, SessionKind
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
 Message = dict[str, Any]
+T = TypeVar("T")
 
 PATIENCE_S = 10.0
 """How long a test waits for what must come: long, because the machine may be busy."""
@@ -52,9 +55,14 @@ class Faces:
 
 
 def asked(
-    kind: str, subject_id: str = "", liveness: Policy = Policy.NONE, target_samples: int = 3, **metadata: Any
+    kind: str,
+    subject_id: str = "",
+    liveness: Policy = Policy.NONE,
+    target_samples: int = 3,
+    device_id: str = "",
+    **metadata: Any,
 ) -> sessions.SessionRequest:
-    return sessions.SessionRequest(SessionKind(kind), subject_id, liveness, target_samples, metadata)
+    return sessions.SessionRequest(SessionKind(kind), subject_id, liveness, target_samples, device_id, metadata)
 
 
 def http_client(key: str | None) -> httpx.AsyncClient:
@@ -147,6 +155,19 @@ async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple
 
 async def in_database(runtime: Runtime, function: Callable[..., Any], *args: Any) -> Any:
     return await runtime.database.run(function, *args)
+
+
+def side_by_side(calls: list[Callable[[], T]]) -> list[T | Exception]:
+    """What each call returned or raised, all begun at once, each on a thread of its own."""
+
+    def guarded(call: Callable[[], T]) -> T | Exception:
+        try:
+            return with_connection(call)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(guarded, calls))
 
 
 def decision_of(session: Session) -> Decision:

@@ -150,6 +150,7 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
         "liveness": "not_required",
         "reason": None,
         "decision_token": decision.token,
+        "retry_after_ms": None,
     }
     accepted = [answer["samples"]["accepted"] for answer in answers]
     assert accepted == sorted(accepted)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import jwt
 import pytest
@@ -18,7 +17,6 @@ from gallery.models import Subject, Template
 from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject, enroll
 from recognition import flow as flows
 from recognition import sessions
-from recognition.database import with_connection
 from recognition.flow import KeptSample, Match, Outcome
 from recognition.models import Decision, Session, SessionStatus
 from recognition.runtime import Runtime
@@ -26,10 +24,8 @@ from recognition.sessions import AlreadyDecided, Connection, SessionNotFound, Su
 from recognition.signing import DECISION_AUDIENCE, ISSUER
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
-from tests.recognition.support import Backend, asked, decision_of
+from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
-
-T = TypeVar("T")
 
 CANCELLED = Outcome(False, Reason.CANCELLED, None, None)
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)
@@ -57,19 +53,6 @@ def let_time_pass(session: Session) -> Session:
 
 def state(session: Session) -> dict[str, Any]:
     return dict(Session.objects.filter(pk=session.pk).values().get())
-
-
-def side_by_side(calls: list[Callable[[], T]]) -> list[T | Exception]:
-    """What each call returned or raised, all begun at once, each on a thread of its own."""
-
-    def guarded(call: Callable[[], T]) -> T | Exception:
-        try:
-            return with_connection(call)
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(len(calls)) as threads:
-        return list(threads.map(guarded, calls))
 
 
 def test_only_the_hash_of_a_token_is_stored(runtime: Runtime, backend: Backend) -> None:
@@ -101,9 +84,10 @@ def test_the_same_idempotency_key_gives_the_same_session_and_token(runtime: Runt
         asked("identification"),
         asked("enrollment", "alice", Policy.PASSIVE),
         asked("enrollment", "alice", target_samples=5),
+        asked("enrollment", "alice", device_id="phone"),
         asked("enrollment", "alice", order=8),
     ],
-    ids=["subject", "kind", "liveness", "samples", "metadata"],
+    ids=["subject", "kind", "liveness", "samples", "device", "metadata"],
 )
 def test_an_idempotency_key_is_not_good_for_another_request(
     runtime: Runtime, backend: Backend, other: sessions.SessionRequest

@@ -10,6 +10,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from gallery.people import ID_PATTERN
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
 MAX_METADATA_CHARACTERS = 8_192
@@ -41,6 +42,9 @@ class NewSession(Request):
     subject_id: str | None = Field(None, description="Required but for an identification.")
     liveness: Literal["none", "passive", "active"] = "passive"
     target_samples: int | None = Field(None, ge=1, le=10, description="Good samples of an enrolment.")
+    device_id: str | None = Field(
+        None, pattern=f"^{ID_PATTERN}$", description="Your id of the device; failed attempts are counted for it, too."
+    )
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -63,6 +67,7 @@ class DecisionDetail(Schema):
     """`matched` is true only when the session succeeded, liveness and all; null for an enrolment.
 
     `similarity` is the raw cosine of the best comparison, null when none was made.
+    `retry_after_s` is what is left of the lock that decided, null when none did.
     """
 
     subject_id: str | None
@@ -71,6 +76,7 @@ class DecisionDetail(Schema):
     threshold: float | None
     liveness: str
     reasons: list[str]
+    retry_after_s: int | None
 
 
 class SessionDetail(Schema):
@@ -79,6 +85,7 @@ class SessionDetail(Schema):
     subject_id: str | None
     liveness: str
     target_samples: int
+    device_id: str | None
     metadata: dict[str, Any]
     status: str
     created_at: datetime

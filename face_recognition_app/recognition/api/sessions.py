@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from typing import Annotated
@@ -14,10 +15,11 @@ from core.liveness.decision import Policy
 from recognition import flow as flows
 from recognition import runtime as runtimes
 from recognition import sessions
-from recognition.answers import challenge_info
+from recognition.answers import challenge_info, session_complete
 from recognition.api.auth import backend, backend_or_session, caller
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
+from recognition.attempts import time_left_s
 from recognition.models import Decision, Session, SessionKind
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
@@ -64,7 +66,10 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     data = one_image(request)
     runtime = runtimes.current()
     check_header(data, runtime.limits)  # What is no picture must not take the session from its owner.
-    connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
+    try:
+        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
+    except sessions.AlreadyDecided as error:
+        return session_complete(error.decision)
     stream = SessionStream(runtime, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
     step = await stream.process(frame, dropped=0, keep_everything=True)
@@ -83,6 +88,7 @@ async def begin(
         subject_id=new.subject_id or "",
         liveness=Policy(new.liveness),
         target_samples=new.target_samples or runtime.settings.enrollment_samples,
+        device_id=new.device_id or "",
         metadata=new.metadata,
     )
     session = await runtime.database.run(sessions.create, runtime, tenant, asked, idempotency_key)
@@ -118,6 +124,7 @@ def _detail(session: Session) -> SessionDetail:
         subject_id=session.subject_id or None,
         liveness=session.liveness,
         target_samples=session.target_samples,
+        device_id=session.device_id or None,
         metadata=session.metadata,
         status=session.status,
         created_at=session.created_at,
@@ -128,6 +135,7 @@ def _detail(session: Session) -> SessionDetail:
 
 
 def _decision(session: Session, decision: Decision) -> DecisionDetail:
+    until = decision.locked_until
     compares = session.kind != SessionKind.ENROLLMENT
     return DecisionDetail(
         subject_id=decision.subject_id or None,
@@ -136,4 +144,5 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         threshold=decision.threshold,
         liveness=decision.liveness,
         reasons=[decision.reason] if decision.reason else [],
+        retry_after_s=math.ceil(time_left_s(until)) if until else None,
     )

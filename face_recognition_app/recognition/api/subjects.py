@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router, Status
@@ -14,6 +15,7 @@ from core.types import Embedding
 from gallery import people
 from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
+from recognition import attempts
 from recognition import runtime as runtimes
 from recognition.api.auth import backend, caller
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
@@ -62,7 +64,7 @@ async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPa
 
 @router.delete("{subject_id}/", response={204: None}, summary="Erase a person and every template")
 async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
-    await runtimes.current().database.run(people.delete_subject, caller(request).tenant, subject_id)
+    await runtimes.current().database.run(_erase, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -149,6 +151,12 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
     subject.metadata = patch.metadata
     subject.save(update_fields=["metadata"])
     return _detail(subject, subject.templates.count())
+
+
+def _erase(tenant: Tenant, subject_id: str) -> None:
+    with transaction.atomic():
+        people.delete_subject(tenant, subject_id)
+        attempts.clear(attempts.Claim(tenant, subject_id, ""))
 
 
 def _templates(tenant: Tenant, subject_id: str, cursor: str | None, limit: int) -> TemplatePage:

@@ -1,0 +1,395 @@
+"""Failures are counted per subject and device, lock them for a while, and nobody gets around the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from core.types import Embedding
+from gallery.models import Template
+from gallery.people import Sample, enroll
+from recognition import attempts, sessions
+from recognition.attempts import Claim
+from recognition.flow import CANCELLATION, KeptSample, Match, Outcome
+from recognition.models import Decision, FailedAttempts, SessionStatus
+from recognition.refusals import AttemptsExceeded
+from recognition.runtime import Runtime
+from recognition.sessions import AlreadyDecided, Connection
+from tests.recognition.conftest import Configure
+from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from wire.codes import Reason
+
+JPEG = {"content-type": "image/jpeg"}
+LIMIT, WINDOW_S, LOCK_S = 5, 180.0, 1_800.0
+NO_MATCH = Outcome(False, Reason.NO_MATCH, None, None)
+MATCH = Match("alice", 0.9, 0.4)
+SUCCESS = Outcome(True, None, "alice", MATCH)
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    frozen = Clock()
+    monkeypatch.setattr(timezone, "now", frozen)
+    return frozen
+
+
+@pytest.fixture
+def alice(runtime: Runtime, backend: Backend, astronaut_embedding: Embedding) -> Backend:
+    """The backend, with alice enrolled."""
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    return backend
+
+
+def begun(
+    runtime: Runtime, backend: Backend, kind: str = "authentication", device_id: str = "", subject_id: str = "alice"
+) -> Connection:
+    subject = "" if kind == "identification" else subject_id
+    session = sessions.create(runtime, backend.tenant, asked(kind, subject, device_id=device_id), None)
+    return sessions.connect(runtime, session)
+
+
+def fail(
+    runtime: Runtime, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: str
+) -> Decision:
+    for _ in range(times):
+        decision = sessions.decide(runtime, begun(runtime, backend, **session), Outcome(False, reason, None, None))
+    return decision
+
+
+def matched(connection: Connection, embedding: Embedding) -> Outcome:
+    """A success that holds when it is looked at once more in the deciding transaction."""
+    connection.flow.match, connection.flow.matched_probe = MATCH, embedding.tobytes()
+    return SUCCESS
+
+
+def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
+    return attempts.locked_until(Claim(backend.tenant, subject_id, device_id)) is not None
+
+
+def test_the_limit_locks_the_subject_and_not_one_failure_less(runtime: Runtime, alice: Backend) -> None:
+    fail(runtime, alice, LIMIT - 1)
+    assert not locked(alice, "alice")
+    assert fail(runtime, alice).reason == "no_match"
+    assert locked(alice, "alice")
+    with pytest.raises(AttemptsExceeded) as caught:
+        begun(runtime, alice)
+    assert caught.value.details == {"retry_after_s": caught.value.retry_after_s}
+    assert 0 < (caught.value.retry_after_s or 0) <= LOCK_S
+
+
+@pytest.mark.parametrize("kind", ["authentication", "enrollment", "identification"])
+def test_a_device_is_locked_whoever_it_claimed_to_be(runtime: Runtime, alice: Backend, kind: str) -> None:
+    fail(runtime, alice, LIMIT, kind=kind, device_id="phone")
+    with pytest.raises(AttemptsExceeded):
+        begun(runtime, alice, "identification", "phone")
+    begun(runtime, alice, "identification", "tablet")
+
+
+def test_an_identification_counts_against_its_device_alone(runtime: Runtime, alice: Backend) -> None:
+    fail(runtime, alice, LIMIT + 1, kind="identification")
+    assert not FailedAttempts.objects.exists()
+    fail(runtime, alice, LIMIT, kind="identification", device_id="phone")
+    assert [counter.kind for counter in FailedAttempts.objects.all()] == ["device"]
+    begun(runtime, alice)
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - attempts.UNCOUNTED))
+def test_every_reason_counts(runtime: Runtime, alice: Backend, reason: Reason) -> None:
+    fail(runtime, alice, LIMIT, reason)
+    assert locked(alice, "alice")
+
+
+@pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.TIMEOUT])
+def test_who_gave_up_or_never_came_is_not_counted(runtime: Runtime, alice: Backend, reason: Reason) -> None:
+    fail(runtime, alice, LIMIT + 1, reason, device_id="phone")
+    assert not FailedAttempts.objects.exists()
+
+
+def test_what_the_deciding_transaction_refuses_is_counted(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    connection = begun(runtime, alice, "enrollment", subject_id="bob")
+    connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
+    decision = sessions.decide(runtime, connection, Outcome(True, None, "bob", None))
+    assert decision.reason == "duplicate_face"
+    assert FailedAttempts.objects.get().key == "bob"
+
+
+def test_failures_count_together_within_the_window_wherever_it_is_laid(
+    runtime: Runtime, alice: Backend, clock: Clock
+) -> None:
+    fail(runtime, alice)
+    clock.advance(WINDOW_S - 1)
+    fail(runtime, alice, LIMIT - 2)
+    clock.advance(1)
+    fail(runtime, alice)
+    assert not locked(alice, "alice")
+    clock.advance(WINDOW_S - 2)
+    fail(runtime, alice)
+    assert locked(alice, "alice")
+
+
+def test_a_lock_ends_at_its_time_and_the_count_begins_anew(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+    fail(runtime, alice, LIMIT)
+    clock.advance(LOCK_S - 1)
+    assert locked(alice, "alice")
+    clock.advance(1)
+    fail(runtime, alice, LIMIT - 1)
+    assert not locked(alice, "alice")
+    fail(runtime, alice)
+    assert locked(alice, "alice")
+
+
+def test_the_settings_say_how_many_how_fast_and_how_long(alice: Backend, clock: Clock, configure: Configure) -> None:
+    runtime = configure(attempts_limit=2, attempts_window_s=10.0, attempts_lock_s=20.0)
+    fail(runtime, alice)
+    clock.advance(10)
+    fail(runtime, alice)
+    assert not locked(alice, "alice")
+    fail(runtime, alice)
+    assert attempts.locked_until(Claim(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
+
+
+def test_of_two_locks_the_longer_one_is_told(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+    fail(runtime, alice, LIMIT, kind="identification", device_id="phone")
+    clock.advance(100)
+    fail(runtime, alice, LIMIT)
+    assert attempts.locked_until(Claim(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
+
+
+def test_a_success_clears_its_subject_and_its_device_and_nobody_else(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    fail(runtime, alice, LIMIT - 1, device_id="phone")
+    fail(runtime, alice, LIMIT - 1, kind="enrollment", subject_id="bob", device_id="tablet")
+    connection = begun(runtime, alice, device_id="phone")
+    assert sessions.decide(runtime, connection, matched(connection, astronaut_embedding)).success
+    assert set(FailedAttempts.objects.values_list("key", flat=True)) == {"bob", "tablet"}
+
+
+def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Configure) -> None:
+    runtime = configure(attempts_limit=21)
+    connections = [begun(runtime, alice, device_id="phone") for _ in range(20)]
+
+    def deciding(connection: Connection) -> Callable[[], Decision]:
+        return lambda: sessions.decide(runtime, connection, NO_MATCH)
+
+    results = side_by_side([deciding(connection) for connection in connections])
+    assert [result.reason if isinstance(result, Decision) else result for result in results] == ["no_match"] * 20
+    assert {counter.key: len(counter.failed_at) for counter in FailedAttempts.objects.all()} == {
+        "alice": 20,
+        "phone": 20,
+    }
+    assert not locked(alice, "alice", "phone")
+    fail(runtime, alice)
+    assert locked(alice, "alice")
+
+
+def test_of_many_at_once_no_more_are_heard_than_the_limit(runtime: Runtime, alice: Backend) -> None:
+    connections = [begun(runtime, alice) for _ in range(12)]
+
+    def deciding(connection: Connection) -> Callable[[], str]:
+        return lambda: sessions.decide(runtime, connection, NO_MATCH).reason
+
+    reasons = side_by_side([deciding(connection) for connection in connections])
+    assert reasons.count("no_match") == LIMIT
+    assert reasons.count("attempts_exceeded") == 12 - LIMIT
+
+
+def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(runtime: Runtime, alice: Backend) -> None:
+    made_before = sessions.create(runtime, alice.tenant, asked("authentication", "alice"), None)
+    fail(runtime, alice, LIMIT)
+    with pytest.raises(AlreadyDecided) as caught:
+        sessions.connect(runtime, made_before)
+    decision = decision_of(made_before)
+    assert caught.value.decision == decision
+    assert (decision.success, decision.reason) == (False, "attempts_exceeded")
+    assert decision.locked_until == attempts.locked_until(Claim(alice.tenant, "alice", ""))
+    assert decision.session.status == SessionStatus.FAILED
+    assert decision.session.checkpoint == ""
+
+
+def test_a_session_that_was_connected_before_the_lock_cannot_succeed_after_it(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    connected_before = begun(runtime, alice)
+    fail(runtime, alice, LIMIT)
+    decision = sessions.decide(runtime, connected_before, matched(connected_before, astronaut_embedding))
+    assert (decision.success, decision.reason, decision.subject_id) == (False, "attempts_exceeded", "")
+    assert locked(alice, "alice")
+
+
+def test_an_enrolment_that_was_connected_before_the_lock_keeps_no_template(
+    runtime: Runtime, backend: Backend, astronaut_embedding: Embedding
+) -> None:
+    connection = begun(runtime, backend, "enrollment")
+    connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
+    fail(runtime, backend, LIMIT, kind="enrollment")
+    assert sessions.decide(runtime, connection, Outcome(True, None, "alice", None)).reason == "attempts_exceeded"
+    assert not Template.objects.exists()
+
+
+def test_what_a_lock_refused_does_not_make_it_longer(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+    connections = [begun(runtime, alice, device_id="phone") for _ in range(LIMIT)]
+    fail(runtime, alice, LIMIT)
+    until = attempts.locked_until(Claim(alice.tenant, "alice", ""))
+    clock.advance(10)
+    for connection in connections:
+        sessions.decide(runtime, connection, NO_MATCH)
+    assert attempts.locked_until(Claim(alice.tenant, "alice", "phone")) == until
+
+
+def test_a_cancellation_of_a_locked_session_stays_one(runtime: Runtime, alice: Backend) -> None:
+    connection = begun(runtime, alice)
+    fail(runtime, alice, LIMIT)
+    assert sessions.decide(runtime, connection, CANCELLATION).reason == "cancelled"
+
+
+def test_a_request_that_was_answered_before_the_lock_gets_the_same_answer(runtime: Runtime, alice: Backend) -> None:
+    request = asked("authentication", "alice")
+    first = sessions.create(runtime, alice.tenant, request, "key-1")
+    fail(runtime, alice, LIMIT)
+    assert sessions.create(runtime, alice.tenant, request, "key-1").pk == first.pk
+
+
+def test_another_tenant_is_not_touched(runtime: Runtime, alice: Backend, rival: Backend) -> None:
+    fail(runtime, alice, LIMIT, device_id="phone")
+    begun(runtime, rival, "enrollment", "phone")
+    fail(runtime, rival, LIMIT - 1, kind="enrollment", device_id="phone")
+    assert not locked(rival, "alice", "phone")
+    assert locked(alice, "alice")
+    attempts.clear(Claim(rival.tenant, "alice", "phone"))
+    assert locked(alice, "alice", "phone")
+
+
+def test_a_decision_that_breaks_off_counts_nothing(
+    runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = begun(runtime, alice)
+
+    def no_signature(*args: object) -> str:
+        raise RuntimeError("no signature")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(runtime.signer), "sign_decision", no_signature)
+        with pytest.raises(RuntimeError, match="no signature"):
+            sessions.decide(runtime, connection, NO_MATCH)
+    assert not FailedAttempts.objects.exists()
+
+
+def test_counters_that_mean_nothing_any_more_are_deleted(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+    fail(runtime, alice, LIMIT)
+    fail(runtime, alice, kind="identification", device_id="phone")
+    clock.advance(WINDOW_S + 1)
+    assert attempts.forget_stale() == 1
+    assert locked(alice, "alice")
+    clock.advance(LOCK_S)
+    assert attempts.forget_stale() == 1
+    assert attempts.forget_stale() == 0
+
+
+async def test_the_api_says_how_long_to_wait(api: httpx.AsyncClient, runtime: Runtime, backend: Backend) -> None:
+    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+    response = await api.post("/api/v1/sessions/", json={"kind": "identification", "device_id": "phone"})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (429, "attempts_exceeded")
+    assert 0 < error["details"]["retry_after_s"] <= LOCK_S
+    assert response.headers["retry-after"] == str(error["details"]["retry_after_s"])
+
+
+async def test_a_device_is_named_when_a_session_begins(api: httpx.AsyncClient) -> None:
+    made = (await api.post("/api/v1/sessions/", json={"kind": "identification", "device_id": "phone:1"})).json()
+    assert (await api.get(f"/api/v1/sessions/{made['id']}/")).json()["device_id"] == "phone:1"
+
+
+@pytest.mark.parametrize("device_id", ["", "a b", "a" * 129, "ä", "a\n", 7])
+async def test_a_device_id_of_other_letters_is_refused(api: httpx.AsyncClient, device_id: object) -> None:
+    response = await api.post("/api/v1/sessions/", json={"kind": "identification", "device_id": device_id})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
+
+
+async def test_a_person_who_is_erased_takes_the_failures_along(
+    api: httpx.AsyncClient, runtime: Runtime, alice: Backend
+) -> None:
+    await runtime.database.run(fail, runtime, alice, LIMIT, device_id="phone")
+    assert (await api.delete("/api/v1/subjects/alice/")).status_code == 204
+    assert not await runtime.database.run(locked, alice, "alice")
+    assert await runtime.database.run(locked, alice, "", "phone")
+
+
+async def test_frames_over_http_do_not_get_around_the_lock(
+    api: httpx.AsyncClient, runtime: Runtime, backend: Backend, faces: Faces
+) -> None:
+    body = {"kind": "identification", "device_id": "phone", "liveness": "none"}
+    made = (await api.post("/api/v1/sessions/", json=body)).json()
+    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+    frames = f"/api/v1/sessions/{made['id']}/frames/"
+    done = (await api.post(frames, content=faces.astronaut, headers=JPEG)).json()
+    assert (done["type"], done["success"], done["reason"]) == ("identification_complete", False, "attempts_exceeded")
+    assert 0 < done["retry_after_ms"] <= LOCK_S * 1000
+    assert (await api.post(frames, content=faces.astronaut, headers=JPEG)).status_code == 409
+    detail = (await api.get(f"/api/v1/sessions/{made['id']}/")).json()
+    assert detail["status"] == "failed"
+    assert detail["decision"]["reasons"] == ["attempts_exceeded"]
+    assert 0 < detail["decision"]["retry_after_s"] <= LOCK_S
+
+
+async def test_a_decision_that_no_lock_made_has_no_time_to_wait(
+    api: httpx.AsyncClient, runtime: Runtime, backend: Backend
+) -> None:
+    decision = await runtime.database.run(fail, runtime, backend, 1, kind="identification")
+    detail = (await api.get(f"/api/v1/sessions/{decision.session_id}/")).json()
+    assert detail["decision"]["retry_after_s"] is None
+
+
+@pytest.mark.usefixtures("unblocked_loop")
+async def test_a_socket_is_told_the_result_and_the_time_left_at_once(
+    runtime: Runtime, backend: Backend, faces: Faces
+) -> None:
+    session = await runtime.database.run(
+        sessions.create, runtime, backend.tenant, asked("identification", device_id="phone"), None
+    )
+    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+    async with connect(sessions.token_of(runtime, session)) as socket:
+        done = await socket.receive()
+        assert (done["type"], done["success"], done["reason"]) == (
+            "identification_complete",
+            False,
+            "attempts_exceeded",
+        )
+        assert 0 < done["retry_after_ms"] <= LOCK_S * 1000
+        await socket.send(faces.astronaut)
+        assert await socket.closed() == 1000
+    async with connect(sessions.token_of(runtime, session)) as socket:
+        assert await socket.refused() == ("unknown_token", 4401)
+
+
+async def test_a_socket_that_is_open_when_the_lock_falls_is_told_so(
+    runtime: Runtime, backend: Backend, faces: Faces, configure: Configure
+) -> None:
+    impatient = configure(no_match_frames=1)
+    session = await runtime.database.run(
+        sessions.create, impatient, backend.tenant, asked("identification", device_id="phone"), None
+    )
+    async with connect(sessions.token_of(runtime, session)) as socket:
+        await socket.greeted()
+        await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+        assert (await socket.ask(faces.astronaut))["type"] == "frame_processed"
+        done = await socket.receive()
+    assert (done["reason"], done["retry_after_ms"] > 0) == ("attempts_exceeded", True)
