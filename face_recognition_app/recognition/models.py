@@ -60,7 +60,10 @@ class Session(models.Model):
 
 
 class Decision(models.Model):
-    """Made once, never changed. `locked_until` is set when it was a lock that decided."""
+    """Made once, never changed. `locked_until` is set when it was a lock that decided.
+
+    `evidence` has the numbers that liveness stood on. They are for operators: an attacker could tune against them.
+    """
 
     session = models.OneToOneField(Session, models.CASCADE, related_name="decision")
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="decisions")
@@ -71,6 +74,7 @@ class Decision(models.Model):
     liveness = models.CharField(max_length=16)
     reason = models.CharField(max_length=32, blank=True, default="")
     locked_until = models.DateTimeField(null=True)
+    evidence = models.JSONField(default=dict)
     token = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
 

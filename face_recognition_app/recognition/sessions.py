@@ -372,6 +372,7 @@ def _record(
         liveness=liveness,
         reason=outcome.reason or "",
         locked_until=locked_until,
+        evidence=flow.evidence(),
         token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
     )
     session.status = _status_after(outcome)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import jwt
 import pytest
 from django.utils import timezone
 from prometheus_client import REGISTRY
@@ -20,6 +21,7 @@ from core.liveness.decision import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition import sessions
+from recognition.flow import Flow
 from recognition.models import Decision, Session, SessionStatus
 from recognition.runtime import Runtime
 from recognition.sessions import SessionRequest
@@ -36,6 +38,7 @@ from tests.recognition.support import (
     asked,
     became,
     connect,
+    http_client,
     until_complete,
 )
 from tools.stream_client import Message
@@ -173,6 +176,24 @@ async def test_no_score_is_ever_sent(
     assert [message["success"] for message in told if "success" in message] == [True, False]
     for word in ("similarity", "threshold", "live_score", "score_"):
         assert word not in json.dumps(told)
+
+
+async def test_evidence_is_for_the_backend_and_never_on_the_socket(
+    runtime: Runtime, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = {"spoof_median": 0.424242, "cues": {"parallax": [0.1717]}}
+    monkeypatch.setattr(Flow, "evidence", lambda flow: evidence)
+    async with connect(await token(runtime, backend, asked("enrollment", "alice"))) as socket:
+        told = [await socket.greeted()]
+        answers, done = await until_complete(socket, faces.astronaut)
+    decision = await runtime.database.run(Decision.objects.get)
+    assert decision.evidence == evidence
+    claims = jwt.decode(decision.token, options={"verify_signature": False})
+    for word in ("evidence", "spoof_median", "424242", "parallax", "1717"):
+        assert word not in json.dumps([*told, *answers, done, claims])
+    async with http_client(backend.key) as api:
+        detail = (await api.get(f"/api/v1/sessions/{told[0]['session_id']}/")).json()
+    assert detail["decision"]["evidence"] == evidence
 
 
 async def test_frames_are_numbered_as_the_client_says_else_by_arrival(

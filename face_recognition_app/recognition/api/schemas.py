@@ -68,6 +68,7 @@ class DecisionDetail(Schema):
 
     `similarity` is the raw cosine of the best comparison, null when none was made.
     `retry_after_s` is what is left of the lock that decided, null when none did.
+    `evidence` has the numbers that liveness stood on: to see why, not to show to the person.
     """
 
     subject_id: str | None
@@ -77,6 +78,7 @@ class DecisionDetail(Schema):
     liveness: str
     reasons: list[str]
     retry_after_s: int | None
+    evidence: dict[str, Any]
 
 
 class SessionDetail(Schema):

@@ -145,4 +145,5 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         liveness=decision.liveness,
         reasons=[decision.reason] if decision.reason else [],
         retry_after_s=math.ceil(time_left_s(until)) if until else None,
+        evidence=decision.evidence,
     )
