@@ -131,6 +131,9 @@ class Settings(BaseModel):
         180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, description="Failures count together within so long."
     )
     attempts_lock_s: float = Field(1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, description="How long a lock lasts.")
+    replay_memory_days: int = Field(
+        30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."
+    )
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
     )

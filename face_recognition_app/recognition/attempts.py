@@ -16,12 +16,12 @@ from django.utils import timezone
 from ops.settings import Settings
 from recognition.models import AttemptKind, FailedAttempts
 from recognition.refusals import AttemptsExceeded
+from recognition.sweeping import sweep
 from tenants.models import Tenant
 from wire.codes import Reason
 
 UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
 """Failures that say nothing about who stood there."""
-FORGET_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,8 @@ def clear(claim: Claim) -> None:
 
 
 def forget_stale() -> int:
-    """Delete some counters that mean nothing any more; how many there were."""
-    stale = FailedAttempts.objects.filter(stale_at__lt=timezone.now())
-    # Asked of each row again while it is deleted: it may have counted a failure since it was found.
-    found = list(stale.values_list("pk", flat=True)[:FORGET_AT_ONCE])
-    return stale.filter(pk__in=found).delete()[0]
+    """Delete some of the counters that mean nothing any more; how many."""
+    return sweep(FailedAttempts.objects.filter(stale_at__lt=timezone.now()))
 
 
 def _counters(claim: Claim) -> QuerySet[FailedAttempts]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from recognition import attempts
+from recognition import attempts, replays
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
 
@@ -16,6 +16,7 @@ EVERY_S = 10.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("forgetting stale attempts", lambda _: attempts.forget_stale()),
+    ("forgetting old frames", lambda runtime: replays.forget_old(runtime.settings)),
 )
 
 

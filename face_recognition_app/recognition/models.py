@@ -1,4 +1,4 @@
-"""Sessions, what was decided in them, and who failed."""
+"""Sessions, what was decided in them, who failed, and what was seen."""
 
 from __future__ import annotations
 
@@ -106,3 +106,18 @@ class FailedAttempts(models.Model):
 
     def __str__(self) -> str:
         return f"failures of {self.kind} {self.key}"
+
+
+class SeenFrame(models.Model):
+    """A digest of a frame that a session sent: 16 hexadecimal digits, from which no picture can be made."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="seen_frames")
+    digest = models.CharField(max_length=16)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "digest"], name="frame_is_seen_once")]
+        indexes = [models.Index(fields=["seen_at"], name="frames_by_age")]
+
+    def __str__(self) -> str:
+        return f"frame {self.digest}"

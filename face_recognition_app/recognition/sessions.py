@@ -19,7 +19,7 @@ from core.liveness.decision import Policy, Verdict
 from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
 from ops import metrics
 from ops.secret import secret_key
-from recognition import attempts
+from recognition import attempts, replays
 from recognition import flow as flows
 from recognition.attempts import Claim
 from recognition.flow import Flow, Match, Outcome, Purpose
@@ -297,10 +297,13 @@ def _loss(connection: Connection) -> SessionError:
 def _judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
     """Decide with what only this transaction can know, and count what came of it."""
     session.tenant.lock()
+    replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     claim = _claim(session)
     until = attempts.locked_until(claim)
     if until is not None:
         return _record(runtime, session, flow, _locked_out(outcome.match), until)
+    if replayed and outcome.success:
+        outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _carry_out(runtime, session, flow, outcome)
     if outcome.success:
         attempts.clear(claim)
