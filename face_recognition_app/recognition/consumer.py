@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
@@ -16,10 +17,21 @@ from ops import draining, metrics
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
+from recognition.challenges import NEWEST_VERSION
 from recognition.flow import CANCELLATION, Outcome
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
-from wire.errors import Busy, Idle, InternalError, Overloaded, Refused, UnknownToken, UnusableFrame, WireError
+from wire.errors import (
+    Busy,
+    Idle,
+    InternalError,
+    InvalidMessage,
+    Overloaded,
+    Refused,
+    UnknownToken,
+    UnusableFrame,
+    WireError,
+)
 from wire.messages import ErrorMessage, Pong, ServerDraining, ServerMessage, SessionComplete
 from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
 
@@ -107,8 +119,10 @@ class FaceConsumer(AsyncConsumer):
         token = self.scope["url_route"]["kwargs"]["token"]
         if token.startswith(SANDBOX_PREFIX) and runtime.settings.sandbox_enabled:
             return SandboxStream(runtime)
+        version = _challenge_version(self.scope)
         try:
-            return SessionStream(runtime, await runtime.database.run(sessions.connect_by_token, runtime, token))
+            connection = await runtime.database.run(sessions.connect_by_token, runtime, token, version)
+            return SessionStream(runtime, connection)
         except sessions.TokenInvalid as error:
             raise UnknownToken(str(error)) from error
 
@@ -235,6 +249,14 @@ class FaceConsumer(AsyncConsumer):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _challenge_version(scope: Any) -> int:
+    """What the client says it knows; one that says nothing is new."""
+    asked = parse_qs(scope["query_string"].decode("latin-1")).get("challenge_version", [str(NEWEST_VERSION)])[-1]
+    if not re.fullmatch("[1-9][0-9]{0,3}", asked):
+        raise InvalidMessage(f"challenge_version must be a number from 1 to {NEWEST_VERSION}")
+    return int(asked)
 
 
 def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from core.errors import EngineError, ImageTooLarge, InvalidImage, UnsupportedFor
 from gallery import people
 from ops import request_id
 from recognition import sessions
-from recognition.refusals import AttemptsExceeded, Refusal
+from recognition.refusals import AttemptsExceeded, ChallengeImpossible, PolicyTooWeak, Refusal
 from wire.errors import Busy, Replaced, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     sessions.TokenInvalid: (409, "session_over"),
     sessions.IdempotencyConflict: (409, "idempotency_conflict"),
     AttemptsExceeded: (429, "attempts_exceeded"),
+    PolicyTooWeak: (422, "policy_too_weak"),
+    ChallengeImpossible: (422, "challenge_impossible"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
     RequestDataTooBig: (413, "request_too_large"),

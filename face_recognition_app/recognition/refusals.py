@@ -8,7 +8,9 @@ from typing import Any
 class Refusal(Exception):
     """
     Refusal                  details and retry_after_s go into the answer
-    └── AttemptsExceeded     the subject or the device is locked
+    ├── AttemptsExceeded     the subject or the device is locked
+    ├── PolicyTooWeak        the tenant asks for more
+    └── ChallengeImpossible  what the person can do and the client can show is too little
     """
 
     def __init__(self, message: str, details: dict[str, Any], retry_after_s: int | None = None) -> None:
@@ -22,4 +24,12 @@ class Refusal(Exception):
 
 
 class AttemptsExceeded(Refusal):
+    pass
+
+
+class PolicyTooWeak(Refusal):
+    pass
+
+
+class ChallengeImpossible(Refusal):
     pass

@@ -19,11 +19,12 @@ from core.liveness.decision import Policy, Verdict
 from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
 from ops import metrics
 from ops.secret import secret_key
-from recognition import attempts, replays
+from recognition import attempts, challenges, replays
 from recognition import flow as flows
 from recognition.attempts import Claim
 from recognition.flow import Flow, Match, Outcome, Purpose
 from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
+from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from recognition.signing import DecisionClaims
 from tenants.keys import token_hash
@@ -79,7 +80,7 @@ class SessionRequest:
 
     kind: SessionKind
     subject_id: str
-    liveness: Policy
+    wish: Wish
     target_samples: int
     device_id: str
     metadata: dict[str, Any]
@@ -88,7 +89,9 @@ class SessionRequest:
         content = [
             self.kind.value,
             self.subject_id,
-            self.liveness.value,
+            self.wish.liveness,
+            sorted(self.wish.avoid),
+            self.wish.challenge_version,
             self.target_samples,
             self.device_id,
             self.metadata,
@@ -118,7 +121,7 @@ class Connection:
 def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
     """A new session, or the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, AttemptsExceeded or IdempotencyConflict.
+    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _made_before(tenant, key)
@@ -127,10 +130,11 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
             check_subject_id(request.subject_id)
         if request.kind is SessionKind.AUTHENTICATION:
             find_subject(tenant, request.subject_id)
+        terms = agree(tenant, request.wish)
         attempts.ensure_unlocked(Claim(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
-                return _insert(runtime, tenant, request, key)
+                return _insert(runtime, tenant, request, terms, key)
         except IntegrityError:  # The same key, in the same moment.
             existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
@@ -185,10 +189,14 @@ def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
     return Connection(session, session.fence, flow, resumed)
 
 
-def connect_by_token(runtime: Runtime, token: str) -> Connection:
+def connect_by_token(runtime: Runtime, token: str, challenge_version: int = challenges.NEWEST_VERSION) -> Connection:
+    """As `connect`. Raises ChallengeUnsupported when the client cannot show the challenge; then nothing happened."""
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     if session is None:
         raise TokenInvalid("the token is unknown")
+    challenge = flows.load(session.checkpoint).liveness.challenge if session.checkpoint else None
+    if challenge is not None:
+        challenges.check_client(challenge_version, challenge.id, challenge.actions)
     return connect(runtime, session)
 
 
@@ -251,13 +259,13 @@ def cancel(runtime: Runtime, session: Session) -> Session:
     return session
 
 
-def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, key: str | None) -> Session:
+def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Session:
     settings = runtime.settings
     session = Session(
         tenant=tenant,
         kind=request.kind,
         subject_id=request.subject_id,
-        liveness=request.liveness,
+        liveness=terms.liveness,
         target_samples=request.target_samples,
         device_id=request.device_id,
         metadata=request.metadata,
@@ -268,8 +276,8 @@ def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, key: str 
     flow = Flow.begin(
         Purpose(request.kind),
         request.subject_id or None,
-        request.liveness,
-        f"v1.{uuid.uuid4().hex[:16]}",
+        terms.liveness,
+        f"v{request.wish.challenge_version}.{uuid.uuid4().hex[:16]}",
         request.target_samples,
         settings.no_match_frames,
     )

@@ -10,6 +10,10 @@ class Tenant(models.Model):
     gallery_version = models.PositiveBigIntegerField(
         default=0, help_text="Raised in the transaction that changes a template, so that every worker notices."
     )
+    liveness = models.CharField(max_length=16, default="passive", help_text="Of sessions that name none.")
+    liveness_minimum = models.CharField(max_length=16, default="none", help_text="Sessions may not ask for less.")
+    challenge_steps = models.PositiveSmallIntegerField(null=True, help_text="Null: as many as the policy has.")
+    challenge_actions = models.JSONField(null=True, help_text="Names of what a challenge may ask for; null: all.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 WireError            code, message, retryable, retry_after_ms; close_code None leaves the session alone
 ├── InvalidMessage   text that is no message of the protocol; closes with 4400
+├── ChallengeUnsupported  the client cannot show what the session asks for; 4400
 ├── UnusableFrame    a frame that cannot be used; the session goes on
 ├── Busy             no place for the frame in time; the session goes on
 ├── UnknownToken     4401
@@ -29,6 +30,11 @@ class WireError(Exception):
 
 class InvalidMessage(WireError):
     code = "invalid_message"
+    close_code = 4400
+
+
+class ChallengeUnsupported(WireError):
+    code = "challenge_unsupported"
     close_code = 4400
 
 

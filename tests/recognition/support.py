@@ -25,6 +25,7 @@ from recognition import sessions
 from recognition.admission import Admission
 from recognition.database import with_connection
 from recognition.models import Decision, Session, SessionKind
+from recognition.policy import Wish
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -62,7 +63,7 @@ def asked(
     device_id: str = "",
     **metadata: Any,
 ) -> sessions.SessionRequest:
-    return sessions.SessionRequest(SessionKind(kind), subject_id, liveness, target_samples, device_id, metadata)
+    return sessions.SessionRequest(SessionKind(kind), subject_id, Wish(liveness), target_samples, device_id, metadata)
 
 
 def http_client(key: str | None) -> httpx.AsyncClient:
@@ -76,8 +77,8 @@ def http_client(key: str | None) -> httpx.AsyncClient:
 class Socket:
     """A client's end of one connection. Leave its block to go away as a client does that just vanishes."""
 
-    def __init__(self, token: str, headers: list[tuple[bytes, bytes]]) -> None:
-        self._communicator = WebsocketCommunicator(application, f"/ws/auth/process-image/{token}/", headers)
+    def __init__(self, token: str, headers: list[tuple[bytes, bytes]], query: str) -> None:
+        self._communicator = WebsocketCommunicator(application, f"/ws/auth/process-image/{token}/{query}", headers)
 
     async def __aenter__(self) -> Self:
         await self._communicator.send_input({"type": "websocket.connect"})
@@ -136,8 +137,8 @@ class Socket:
         return output
 
 
-def connect(token: str, headers: list[tuple[bytes, bytes]] | None = None) -> Socket:
-    return Socket(token, headers or [])
+def connect(token: str, headers: list[tuple[bytes, bytes]] | None = None, query: str = "") -> Socket:
+    return Socket(token, headers or [], query)
 
 
 async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple[list[Message], Message]:

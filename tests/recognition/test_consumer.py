@@ -17,6 +17,7 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from core.face_mesh import FaceMesh
+from core.liveness.challenge import Action
 from core.liveness.decision import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
@@ -105,7 +106,7 @@ async def test_an_active_session_is_told_its_challenge(runtime: Runtime, backend
         challenge = (await socket.greeted())["challenge"]
     assert challenge["id"]
     assert len(challenge["steps"]) >= 2
-    assert {step["action"] for step in challenge["steps"]} <= {"blink", "turn_left", "turn_right"}
+    assert {step["action"] for step in challenge["steps"]} <= set(Action)
 
 
 async def test_an_answer_has_every_field_of_the_contract(runtime: Runtime, backend: Backend, faces: Faces) -> None:

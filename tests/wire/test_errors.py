@@ -11,6 +11,7 @@ from wire.errors import WireError
 TABLE = [
     (errors.WireError("m", 5), "internal", None, False),
     (errors.InvalidMessage("m", 5), "invalid_message", 4400, False),
+    (errors.ChallengeUnsupported("m", 5), "challenge_unsupported", 4400, False),
     (errors.UnusableFrame("m", "unsupported_format"), "unsupported_format", None, True),
     (errors.Busy("m", 5), "busy", None, True),
     (errors.UnknownToken("m", 5), "unknown_token", 4401, False),

@@ -10,6 +10,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from core.liveness.challenge import Action
+from core.liveness.decision import Policy
 from gallery.people import ID_PATTERN
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
@@ -40,7 +42,13 @@ class Request(Schema):
 class NewSession(Request):
     kind: Literal["enrollment", "authentication", "identification"]
     subject_id: str | None = Field(None, description="Required but for an identification.")
-    liveness: Literal["none", "passive", "active"] = "passive"
+    liveness: Policy | None = Field(None, description="Null: the tenant's own.")
+    avoid: list[Action] = Field(
+        default_factory=list, description="What this person cannot do; a challenge leaves it out."
+    )
+    challenge_version: Literal[1, 2] = Field(
+        2, description="What the client can show: 1 is blink, turn_left and turn_right; 2 is everything."
+    )
     target_samples: int | None = Field(None, ge=1, le=10, description="Good samples of an enrolment.")
     device_id: str | None = Field(
         None, pattern=f"^{ID_PATTERN}$", description="Your id of the device; failed attempts are counted for it, too."

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 from ninja import Header, Router, Status
 
 from core.frames import check_header
-from core.liveness.decision import Policy
 from recognition import flow as flows
 from recognition import runtime as runtimes
 from recognition import sessions
@@ -21,6 +20,7 @@ from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, 
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.attempts import time_left_s
 from recognition.models import Decision, Session, SessionKind
+from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
 from tenants.models import Tenant
@@ -86,7 +86,7 @@ async def begin(
     asked = sessions.SessionRequest(
         kind=SessionKind(new.kind),
         subject_id=new.subject_id or "",
-        liveness=Policy(new.liveness),
+        wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
         target_samples=new.target_samples or runtime.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,

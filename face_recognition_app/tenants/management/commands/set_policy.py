@@ -1,0 +1,70 @@
+"""manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions a,b] [--json]"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from core.liveness.challenge import Action
+from core.liveness.decision import Policy
+from tenants.models import Tenant
+from tenants.policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
+
+
+class Command(BaseCommand):
+    help = "Sets what a tenant's sessions ask of people, and prints the policy in force; without options only that."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        policies = [policy.value for policy in Policy]
+        parser.add_argument("tenant", help="its name")
+        parser.add_argument("--liveness", choices=policies, help="the policy of sessions that name none")
+        parser.add_argument("--minimum", choices=policies, help="sessions that ask for less are refused")
+        parser.add_argument("--steps", metavar="N", help="steps of a challenge, or default: as the policy has")
+        parser.add_argument("--actions", metavar="A,B", help=f"what a challenge may ask: all, or {','.join(Action)}")
+        parser.add_argument("--json", action="store_true", help="print {tenant, liveness, minimum, steps, actions}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with transaction.atomic():
+                tenant = Tenant.objects.select_for_update(no_key=True).get(name=options["tenant"])
+                policy = _changed(policy_of(tenant), options)
+                set_policy(tenant, policy)
+        except Tenant.DoesNotExist as error:
+            known = ", ".join(Tenant.objects.order_by("name").values_list("name", flat=True)) or "none"
+            raise CommandError(f"there is no tenant {options['tenant']!r}; there is: {known}") from error
+        except InvalidPolicy as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(_as_json(tenant, policy) if options["json"] else _in_words(tenant, policy))
+
+
+def _changed(policy: TenantPolicy, options: dict[str, Any]) -> TenantPolicy:
+    if options["liveness"] is not None:
+        policy = replace(policy, liveness=Policy(options["liveness"]))
+    if options["minimum"] is not None:
+        policy = replace(policy, minimum=Policy(options["minimum"]))
+    if options["steps"] is not None:
+        policy = replace(policy, steps=parse_steps(str(options["steps"])))
+    if options["actions"] is not None:
+        policy = replace(policy, actions=parse_actions(options["actions"]))
+    return policy
+
+
+def _as_json(tenant: Tenant, policy: TenantPolicy) -> str:
+    told = {"tenant": tenant.name, "liveness": policy.liveness, "minimum": policy.minimum, "steps": policy.steps}
+    return json.dumps({**told, "actions": policy.actions})
+
+
+def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
+    steps = "as the policy has" if policy.steps is None else policy.steps
+    actions = "all" if policy.actions is None else ", ".join(policy.actions)
+    return (
+        f"tenant {tenant.name}\n"
+        f"liveness {policy.liveness}, for sessions that name none\n"
+        f"minimum {policy.minimum}\n"
+        f"steps {steps}\n"
+        f"actions {actions}"
+    )

@@ -1,0 +1,82 @@
+"""What a tenant asks of the people before its cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.liveness.challenge import CHALLENGE_STEPS, Action
+from core.liveness.decision import Policy
+from tenants.models import Tenant
+
+STRENGTH = {policy: strength for strength, policy in enumerate(Policy)}
+"""The policies are declared from the weakest to the strongest."""
+
+
+class InvalidPolicy(Exception):
+    """The message says what does not fit and what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPolicy:
+    """`liveness` is for sessions that name none. Without `steps` the policy's own number; without `actions` all."""
+
+    liveness: Policy
+    minimum: Policy
+    steps: int | None
+    actions: tuple[Action, ...] | None
+
+    def check(self) -> None:
+        """Raises InvalidPolicy when sessions could not be begun under it."""
+        if STRENGTH[self.liveness] < STRENGTH[self.minimum]:
+            raise InvalidPolicy(
+                f"the default policy {self.liveness} is weaker than the minimum {self.minimum}: change both together"
+            )
+        if self.steps is not None and self.steps < 1:
+            raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
+        possible = tuple(Action) if self.actions is None else self.actions
+        needed = CHALLENGE_STEPS if self.steps is None else self.steps
+        if len(possible) < needed:
+            raise InvalidPolicy(
+                f"{needed} steps need {needed} actions, and {', '.join(possible)} are {len(possible)}: "
+                "allow more actions or ask for fewer steps"
+            )
+
+
+def policy_of(tenant: Tenant) -> TenantPolicy:
+    stored = tenant.challenge_actions
+    return TenantPolicy(
+        liveness=Policy(tenant.liveness),
+        minimum=Policy(tenant.liveness_minimum),
+        steps=tenant.challenge_steps,
+        actions=None if stored is None else tuple(Action(name) for name in stored),
+    )
+
+
+def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
+    """From the next session on. Raises InvalidPolicy, and then nothing changes."""
+    policy.check()
+    tenant.liveness = policy.liveness.value
+    tenant.liveness_minimum = policy.minimum.value
+    tenant.challenge_steps = policy.steps
+    tenant.challenge_actions = None if policy.actions is None else [action.value for action in policy.actions]
+    tenant.save(update_fields=["liveness", "liveness_minimum", "challenge_steps", "challenge_actions"])
+
+
+def parse_actions(text: str) -> tuple[Action, ...] | None:
+    """`all`, or names with commas. Raises InvalidPolicy."""
+    if text == "all":
+        return None
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in set(Action)]
+    if unknown:
+        raise InvalidPolicy(f"unknown action {unknown[0]!r}: use all, or some of {', '.join(Action)}")
+    return tuple(action for action in Action if action in names)
+
+
+def parse_steps(text: str) -> int | None:
+    """`default`, or a number. Raises InvalidPolicy."""
+    if text == "default":
+        return None
+    if not text.isdecimal():
+        raise InvalidPolicy(f"{text!r} is no number of steps: use default, or 1 or more")
+    return int(text)

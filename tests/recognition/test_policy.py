@@ -1,0 +1,193 @@
+"""What a session asks of the person: the tenant's policy, the request and the client brought together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from core.liveness.challenge import Action
+from core.liveness.decision import Policy
+from recognition import flow as flows
+from recognition import sessions
+from recognition.models import Session
+from recognition.policy import Terms, Wish, agree
+from recognition.refusals import ChallengeImpossible, PolicyTooWeak
+from recognition.runtime import Runtime
+from tenants.models import Tenant
+from tenants.policy import policy_of, set_policy
+from tests.recognition.support import Backend, asked, connect
+
+SESSIONS = "/api/v1/sessions/"
+BLINK, LEFT, RIGHT = Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT
+OF_VERSION_1 = frozenset({BLINK, LEFT, RIGHT})
+NEWER = frozenset(Action) - OF_VERSION_1
+
+
+def ask_for(tenant: Tenant, **changes: Any) -> Tenant:
+    set_policy(tenant, replace(policy_of(tenant), **changes))
+    return tenant
+
+
+def test_a_session_that_names_no_policy_gets_the_tenants(runtime: Runtime, backend: Backend) -> None:
+    ask_for(backend.tenant, liveness=Policy.ACTIVE)
+    request = replace(asked("identification"), wish=Wish())
+    session = sessions.create(runtime, backend.tenant, request, None)
+    assert session.liveness == "active"
+    assert flows.load(session.checkpoint).liveness.policy is Policy.ACTIVE
+
+
+def test_a_session_may_ask_for_more_than_the_minimum_and_not_for_less(backend: Backend) -> None:
+    tenant = ask_for(backend.tenant, liveness=Policy.PASSIVE, minimum=Policy.PASSIVE)
+    assert agree(tenant, Wish(Policy.ACTIVE)).liveness is Policy.ACTIVE
+    assert agree(tenant, Wish(Policy.PASSIVE)).liveness is Policy.PASSIVE
+    with pytest.raises(PolicyTooWeak, match="ask for passive or stronger") as caught:
+        agree(tenant, Wish(Policy.NONE))
+    assert caught.value.details == {"minimum": "passive"}
+
+
+def test_a_default_that_is_weaker_than_the_minimum_does_not_slip_through(backend: Backend) -> None:
+    Tenant.objects.filter(pk=backend.tenant.pk).update(liveness="none", liveness_minimum="active")
+    backend.tenant.refresh_from_db()
+    with pytest.raises(PolicyTooWeak):
+        agree(backend.tenant, Wish())
+
+
+@pytest.mark.parametrize("liveness", [Policy.NONE, Policy.PASSIVE])
+def test_where_nothing_is_asked_nothing_can_be_too_little(backend: Backend, liveness: Policy) -> None:
+    terms = agree(backend.tenant, Wish(liveness, frozenset(Action), 1))
+    assert terms == Terms(liveness, None, frozenset())
+
+
+def test_a_challenge_may_ask_for_everything_by_default(backend: Backend) -> None:
+    assert agree(backend.tenant, Wish(Policy.ACTIVE)) == Terms(Policy.ACTIVE, None, frozenset(Action))
+
+
+def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: Backend) -> None:
+    tenant = backend.tenant
+    assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=1)).allowed == OF_VERSION_1
+    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))).allowed == frozenset(Action) - {BLINK}
+    ask_for(tenant, steps=1, actions=(BLINK, LEFT))
+    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))) == Terms(Policy.ACTIVE, 1, frozenset({LEFT}))
+
+
+def test_too_little_is_refused_with_what_would_be_needed(backend: Backend) -> None:
+    wish = Wish(Policy.ACTIVE, frozenset({LEFT, RIGHT}), challenge_version=1)
+    with pytest.raises(ChallengeImpossible, match="needs 2 actions, and blink would remain: 1 more of") as caught:
+        agree(backend.tenant, wish)
+    assert caught.value.details == {
+        "steps": 2,
+        "remaining": ["blink"],
+        "needed": [action for action in Action if action is not BLINK],
+    }
+    assert "liveness passive" in str(caught.value)
+
+
+def test_a_way_out_that_the_tenant_forbids_is_not_recommended(backend: Backend) -> None:
+    tenant = ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
+    with pytest.raises(ChallengeImpossible) as caught:
+        agree(tenant, Wish(None, frozenset(Action)))
+    assert "and none would remain" in str(caught.value)
+    assert "passive" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_id_of_a_challenge_says_its_version(runtime: Runtime, backend: Backend, version: int) -> None:
+    request = replace(asked("identification"), wish=Wish(Policy.ACTIVE, challenge_version=version))
+    challenge = flows.load(sessions.create(runtime, backend.tenant, request, None).checkpoint).liveness.challenge
+    assert challenge is not None
+    assert challenge.id.startswith(f"v{version}.")
+    assert version == 2 or set(challenge.actions) <= OF_VERSION_1
+
+
+@pytest.mark.parametrize(
+    "other", [Wish(), Wish(Policy.NONE, frozenset({BLINK})), Wish(Policy.NONE, challenge_version=1)]
+)
+def test_an_idempotency_key_is_not_good_for_another_wish(runtime: Runtime, backend: Backend, other: Wish) -> None:
+    sessions.create(runtime, backend.tenant, asked("identification"), "key-1")
+    with pytest.raises(sessions.IdempotencyConflict):
+        sessions.create(runtime, backend.tenant, replace(asked("identification"), wish=other), "key-1")
+
+
+def test_a_repeated_request_is_answered_alike_after_the_policy_changed(runtime: Runtime, backend: Backend) -> None:
+    request = replace(asked("identification"), wish=Wish())
+    first = sessions.create(runtime, backend.tenant, request, "key-1")
+    ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
+    assert sessions.create(runtime, backend.tenant, request, "key-1").pk == first.pk
+
+
+async def test_the_api_refuses_what_is_too_weak(api: httpx.AsyncClient, runtime: Runtime, backend: Backend) -> None:
+    await runtime.database.run(ask_for, backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
+    response = await api.post(SESSIONS, json={"kind": "identification", "liveness": "passive"})
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (422, "policy_too_weak")
+    assert error["details"] == {"minimum": "active"}
+    made = (await api.post(SESSIONS, json={"kind": "identification", "liveness": None})).json()
+    assert made["challenge"]["id"].startswith("v2.")
+    assert (await api.get(f"{SESSIONS}{made['id']}/")).json()["liveness"] == "active"
+
+
+async def test_the_api_says_what_a_challenge_would_need(api: httpx.AsyncClient) -> None:
+    body = {"kind": "identification", "liveness": "active", "avoid": [*Action][1:]}
+    response = await api.post(SESSIONS, json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (422, "challenge_impossible")
+    assert error["details"]["remaining"] == ["blink"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"liveness": "firm"}, {"avoid": ["jump"]}, {"avoid": "blink"}, {"challenge_version": 3}]
+)
+async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
+    response = await api.post(SESSIONS, json={"kind": "identification", **wrong})
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
+
+
+def began(runtime: Runtime, backend: Backend, *actions: str) -> str:
+    """The token of a session whose challenge asks for these, whatever chance would have drawn."""
+    session = sessions.create(runtime, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None)
+    flow = flows.load(session.checkpoint)
+    assert flow.liveness.challenge is not None
+    flow.liveness.challenge.actions = [Action(action) for action in actions]
+    session.checkpoint = flows.dump(flow)
+    session.save()
+    return sessions.token_of(runtime, session)
+
+
+@pytest.mark.skipif(not NEWER, reason="the engine has no newer actions")
+async def test_a_client_that_cannot_show_the_challenge_is_told_and_takes_nothing_over(
+    runtime: Runtime, backend: Backend
+) -> None:
+    newer = min(NEWER)
+    token = await runtime.database.run(began, runtime, backend, "blink", newer)
+    async with connect(token, query="?challenge_version=1") as socket:
+        error = await socket.receive()
+        assert (error["type"], error["code"], error["retryable"]) == ("error", "challenge_unsupported", False)
+        assert newer in error["message"]
+        assert await socket.closed() == 4400
+    session = await runtime.database.run(Session.objects.get)
+    assert (session.status, session.fence) == ("created", 0)
+    async with connect(token, query="?challenge_version=2") as socket:
+        await socket.greeted()
+
+
+async def test_an_old_client_may_show_what_it_knows(runtime: Runtime, backend: Backend) -> None:
+    token = await runtime.database.run(began, runtime, backend, "blink", "turn_left")
+    async with connect(token, query="?challenge_version=1") as socket:
+        assert [step["action"] for step in (await socket.greeted())["challenge"]["steps"]] == ["blink", "turn_left"]
+
+
+@pytest.mark.parametrize("query", ["", "?challenge_version=2", "?challenge_version=3", "?other=1"])
+async def test_a_client_that_says_nothing_is_new(runtime: Runtime, backend: Backend, query: str) -> None:
+    token = await runtime.database.run(began, runtime, backend, *sorted(Action)[-2:])
+    async with connect(token, query=query) as socket:
+        await socket.greeted()
+
+
+@pytest.mark.parametrize("version", ["0", "-1", "new", "1.5", "9" * 5000])
+async def test_a_version_that_is_no_number_is_refused(runtime: Runtime, backend: Backend, version: str) -> None:
+    token = await runtime.database.run(began, runtime, backend, "blink", "turn_left")
+    async with connect(token, query=f"?challenge_version={version}") as socket:
+        assert await socket.refused() == ("invalid_message", 4400)

@@ -1,0 +1,98 @@
+"""manage.py set_policy"""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from core.liveness.decision import Policy
+from tenants.keys import create_tenant
+from tenants.policy import STRENGTH
+
+DEFAULT = {"tenant": "acme", "liveness": "passive", "minimum": "none", "steps": None, "actions": None}
+
+
+@pytest.fixture(autouse=True)
+def _tenants(transactional_db: None) -> None:
+    create_tenant("acme")
+    create_tenant("rival")
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("set_policy", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def in_force(tenant: str = "acme") -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(run(tenant, "--json"))
+    return told
+
+
+def test_the_policies_are_declared_from_the_weakest_to_the_strongest() -> None:
+    strengths = [STRENGTH[policy] for policy in (Policy.NONE, Policy.PASSIVE, Policy.ACTIVE)]
+    assert strengths == sorted(strengths)
+
+
+def test_a_new_tenant_asks_for_passive_and_refuses_nothing() -> None:
+    assert in_force() == DEFAULT
+
+
+def test_what_is_set_is_printed_and_stays() -> None:
+    options = ["--liveness", "active", "--minimum", "passive", "--steps", "2", "--actions", "turn_right, blink"]
+    told = json.loads(run("acme", *options, "--json"))
+    assert told == in_force()
+    assert told == {
+        "tenant": "acme",
+        "liveness": "active",
+        "minimum": "passive",
+        "steps": 2,
+        "actions": ["blink", "turn_right"],
+    }
+    assert in_force("rival") == {**DEFAULT, "tenant": "rival"}
+
+
+def test_an_option_leaves_the_others_alone_and_can_be_taken_back() -> None:
+    run("acme", "--steps", "3", "--actions", "blink,turn_left,turn_right")
+    run("acme", "--liveness", "active")
+    assert in_force()["steps"] == 3
+    run("acme", "--steps", "default", "--actions", "all")
+    assert in_force() == {**DEFAULT, "liveness": "active"}
+
+
+def test_in_words_it_says_the_policy_in_force() -> None:
+    assert run("acme", "--liveness", "active", "--minimum", "active") == (
+        "tenant acme\n"
+        "liveness active, for sessions that name none\n"
+        "minimum active\n"
+        "steps as the policy has\n"
+        "actions all\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--minimum", "active"], "the default policy passive is weaker than the minimum active: change both"),
+        (["--liveness", "firm"], "invalid choice: 'firm'"),
+        (["--steps", "many"], "'many' is no number of steps: use default, or 1 or more"),
+        (["--steps", "0"], "cannot have 0 steps"),
+        (["--steps", "3", "--actions", "blink,turn_left"], "3 steps need 3 actions, and blink, turn_left are 2"),
+        (["--actions", "blink"], "2 steps need 2 actions"),
+        (["--actions", "blink,jump"], "unknown action 'jump': use all, or some of blink, turn_left"),
+        (["--actions", ""], "unknown action ''"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_sentence_and_changes_nothing(options: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        run("acme", *options)
+    assert in_force() == DEFAULT
+
+
+def test_a_tenant_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(CommandError, match=r"there is no tenant 'acne'; there is: acme, rival"):
+        run("acne")
