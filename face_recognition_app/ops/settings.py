@@ -128,9 +128,11 @@ class Settings(BaseModel):
         5, alias="FACE_ATTEMPTS_LIMIT", ge=1, le=1_000, description="Failures of one subject or device that lock it."
     )
     attempts_window_s: float = Field(
-        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, description="Failures count together within so long."
+        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Failures count together within so long."
     )
-    attempts_lock_s: float = Field(1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, description="How long a lock lasts.")
+    attempts_lock_s: float = Field(
+        1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
+    )
     replay_memory_days: int = Field(
         30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."
     )
