@@ -26,19 +26,24 @@ import numpy.typing as npt
 
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
+from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import FaceReading, read_face
 from core.models import ensure_models
 from core.quality import Issue, Quality
-from core.types import Box, Embedding, MeshFace, Pose, RgbImage
+from core.traces import Surface, Traces
+from core.traces.skin import SKIN_POINTS
+from core.traces.thumbnail import HEIGHT, WIDTH
+from core.types import Box, Embedding, MeshFace, Points, Pose, RgbImage
 from tools.attacks import MAKERS, Split, Stream
 from tools.clips import encode_jpeg
 
-VERSION = 1
+VERSION = 2
 REPOSITORY = Path(__file__).resolve().parents[1]
 CACHE = REPOSITORY / "var" / "cache" / "pad"
 _MODELS = REPOSITORY / "var" / "models"
 _CORE = REPOSITORY / "face_recognition_app" / "core"
 _LOOKING = ("frames", "quality", "alignment", "geometry", "embedding", "spoof", "networks", "types")
+_LOOKING_FOLDERS = ("face_mesh", "traces")
 _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _WORKERS = 2
 
@@ -61,23 +66,27 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One frame. `size` (width, height); `sha256` of the encoded bytes; `dhash`, 64 bits as hexadecimal digits, tells
-    whether each of 8x8 places is brighter than its left neighbour (9x8 grey picture)."""
+    """One frame. `size` (width, height); `sha256` of the encoded bytes."""
 
     size: tuple[int, int]
     sha256: str
-    dhash: str
     quality: Quality
     box: Box | None = None
     face: MeshFace | None = None
     live_score: float | None = None
     embedding: Embedding | None = None
+    traces: Traces | None = None
+    surface: Surface | None = None
 
     def reading(self, at_ms: int, *, scored: bool) -> FaceReading | None:
         """As the service reads the frame; `scored`: it also asked the anti-spoof network."""
-        if self.face is None:
+        if self.face is None or self.box is None:
             return None
-        return read_face(self.face, self.quality.sharpness, self.live_score if scored else None, at_ms)
+        score, surface = (self.live_score, self.surface) if scored else (None, None)
+        return read_face(self.face, self.quality.sharpness, score, at_ms, self.box, surface)
+
+    def mark(self, at_ms: int) -> FrameMark:
+        return FrameMark(at_ms, self.sha256[:DIGEST_LENGTH], self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,6 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
         known_by: dict[str, Any] = {
             "size": (rgb.shape[1], rgb.shape[0]),
             "sha256": hashlib.sha256(data).hexdigest(),
-            "dhash": difference_hash(look.rgb),
         }
         if look.face is None:
             yield Seen(**known_by, quality=look.quality)
@@ -136,12 +144,9 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
             face=look.face,
             live_score=engine.live_score(look),
             embedding=engine.embed(look),
+            traces=engine.trace(look),
+            surface=engine.surface(look),
         )
-
-
-def difference_hash(rgb: RgbImage) -> str:
-    grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes().hex()
 
 
 def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Part) -> Recording:
@@ -183,6 +188,7 @@ def save(recording: Recording, path: Path) -> None:
     low, span = points.min(axis=1, initial=1e9), np.ptp(points, axis=1) if len(points) else np.zeros((0, 3))
     shares = (points - low[:, None]) / np.maximum(span, 1e-6)[:, None]
     vectors = [frame.embedding for frame in seen if frame.embedding is not None]
+    traces = [frame.traces for frame in seen if frame.traces is not None]
     about = {f.name: getattr(recording, f.name) for f in fields(recording) if f.name not in ("shown", "claimed")}
     about["claimed"] = None if recording.claimed is None else recording.claimed.tolist()
     about["shown"] = {name: [_plain(frame) for frame in frames] for name, frames in recording.shown.items()}
@@ -196,6 +202,9 @@ def save(recording: Recording, path: Path) -> None:
             low=low.astype(np.float32),
             span=np.asarray(span, np.float32),
             embeddings=np.array(vectors, np.float16).reshape(-1, 512),
+            skin=np.array([one.skin for one in traces], np.uint8).reshape(-1, len(SKIN_POINTS)),
+            colours=np.array([one.colour for one in traces], np.float32).reshape(-1, 3),
+            thumbnails=np.array([one.thumbnail for one in traces], np.uint8).reshape(-1, HEIGHT, WIDTH),
         )
     part.replace(path)
 
@@ -205,12 +214,20 @@ def load(path: Path) -> Recording:
         about = json.loads(stored["about"].tobytes())
         points = stored["shares"] * (stored["span"] / np.float32(65535))[:, None] + stored["low"][:, None]
         vectors = stored["embeddings"].astype(np.float32)
-    faces, embeddings = iter(points.astype(np.float32)), iter(vectors)
-    about["shown"] = {
-        name: [_revived(frame, faces, embeddings) for frame in frames] for name, frames in about["shown"].items()
-    }
+        traces = map(Traces, stored["skin"], stored["colours"], stored["thumbnails"])
+    kept = Kept(iter(points.astype(np.float32)), iter(vectors), traces)
+    about["shown"] = {name: [_revived(frame, kept) for frame in frames] for name, frames in about["shown"].items()}
     about["claimed"] = None if about["claimed"] is None else np.array(about["claimed"], np.float32)
     return Recording(**about)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The arrays of a recording, in the order of its frames with a face."""
+
+    points: Iterator[Points]
+    embeddings: Iterator[Embedding]
+    traces: Iterator[Traces]
 
 
 _FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose")]
@@ -221,30 +238,29 @@ def _plain(seen: Seen) -> dict[str, Any]:
     return {
         "size": seen.size,
         "sha256": seen.sha256,
-        "dhash": seen.dhash,
         "quality": {f.name: getattr(quality, f.name) for f in fields(quality)},
         "box": box and [getattr(box, f.name) for f in fields(box)],
         "pose": pose and [getattr(pose, f.name) for f in fields(pose)],
         "face": face and {name: getattr(face, name) for name in _FACE_NUMBERS},
         "live_score": seen.live_score,
-        "embedded": seen.embedding is not None,
+        "surface": seen.surface and [seen.surface.border, seen.surface.moire],
     }
 
 
-def _revived(plain: dict[str, Any], points: Iterator[Any], embeddings: Iterator[Embedding]) -> Seen:
+def _revived(plain: dict[str, Any], kept: Kept) -> Seen:
     quality = plain["quality"] | {"issues": tuple(Issue(issue) for issue in plain["quality"]["issues"])}
-    face = None
-    if plain["face"] is not None:
-        face = MeshFace(points=next(points), pose=Pose(*plain["pose"]), **plain["face"])
+    known_by = {"size": (plain["size"][0], plain["size"][1]), "sha256": plain["sha256"]}
+    if plain["face"] is None:
+        return Seen(**known_by, quality=Quality(**quality))
     return Seen(
-        size=(plain["size"][0], plain["size"][1]),
-        sha256=plain["sha256"],
-        dhash=plain["dhash"],
+        **known_by,
         quality=Quality(**quality),
-        box=Box(*plain["box"]) if plain["box"] else None,
-        face=face,
+        box=Box(*plain["box"]),
+        face=MeshFace(points=next(kept.points), pose=Pose(*plain["pose"]), **plain["face"]),
         live_score=plain["live_score"],
-        embedding=_unit(next(embeddings)) if plain["embedded"] else None,
+        embedding=_unit(next(kept.embeddings)),
+        traces=next(kept.traces),
+        surface=Surface(*plain["surface"]),
     )
 
 
@@ -256,7 +272,8 @@ def _unit(vector: npt.NDArray[np.float32]) -> Embedding:
 def _digest(species: str) -> str:
     """Of all code that decides what is seen in streams of a species."""
     sources = {Path(str(sys.modules[name].__file__)) for name in _behind(MAKERS[species].__module__)}
-    sources |= {_CORE / f"{name}.py" for name in _LOOKING} | set((_CORE / "face_mesh").glob("*.py"))
+    sources |= {_CORE / f"{name}.py" for name in _LOOKING}
+    sources |= {path for folder in _LOOKING_FOLDERS for path in (_CORE / folder).glob("*.py")}
     hashed = hashlib.sha256(str(VERSION).encode())
     for path in sorted(sources):
         hashed.update(path.read_bytes())

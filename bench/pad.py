@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import io
 import json
 import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import NormalDist, median
@@ -30,7 +31,8 @@ from typing import Any, get_args
 import numpy as np
 
 from bench.observe import Part, Recording, Seen, Task, load, observe
-from core.liveness.decision import Liveness, Policy
+from core.liveness.decision import Liveness
+from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.thresholds import threshold_for
 from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Purpose
@@ -164,7 +166,7 @@ def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
         if take is not None and waited >= delay and not (real and wanted in tried):
             tried.add(str(wanted))
             for seen in take:
-                yield seen
+                yield _sent_anew(seen, number)
                 number += 1
                 if _stage(recording, flow, number) != stage:
                     break
@@ -173,8 +175,13 @@ def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
         rest = recording.shown[f"{stage}/{NEUTRAL}"]
         if real and rested >= len(rest):
             return
-        yield rest[rested % len(rest)]
+        yield _sent_anew(rest[rested % len(rest)], number)
         number, rested, waited = number + 1, rested + 1, waited + 1
+
+
+def _sent_anew(seen: Seen, number: int) -> Seen:
+    """A take that is shown again stands for another one: who does it again does not send the same bytes."""
+    return replace(seen, sha256=hashlib.sha256(f"{seen.sha256}/{number}".encode()).hexdigest())
 
 
 def _stage(recording: Recording, flow: Flow, number: int) -> int:
@@ -184,14 +191,15 @@ def _stage(recording: Recording, flow: Flow, number: int) -> int:
 
 def _observation(flow: Flow, recording: Recording, seen: Seen, at_ms: int) -> Observation:
     """As recognition.analysis makes it of a frame."""
-    plan, issues = flow.plan(at_ms), set(seen.quality.issues)
-    reading = seen.reading(at_ms, scored=plan.live_score)
+    plan, issues, mark = flow.plan(at_ms), set(seen.quality.issues), seen.mark(at_ms)
+    reading = seen.reading(at_ms, scored=plan.spoof)
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
-        return Observation(at_ms, seen.box, seen.quality, reading)
+        return Observation(mark, seen.box, seen.quality, reading)
     assert seen.embedding is not None
     match = _match(recording, seen.embedding) if is_probe else None
-    return Observation(at_ms, seen.box, seen.quality, reading, seen.embedding, is_probe, match)
+    traces = seen.traces if plan.identity else None
+    return Observation(mark, seen.box, seen.quality, reading, traces, seen.embedding, is_probe, match)
 
 
 def _match(recording: Recording, embedding: Embedding) -> Match:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from core.geometry import similarity_transform
+from core.geometry import Matrix, similarity_transform
 from core.types import MeshFace, RgbImage
 
 ALIGNED_SIZE = 112
@@ -20,8 +20,12 @@ _ARCFACE_POINTS = np.array(
 
 def aligned_crop(rgb: RgbImage, face: MeshFace) -> RgbImage:
     """The (112, 112, 3) RGB crop in which eyes, nose and mouth stand where the embedder expects them."""
-    transform = similarity_transform(face.points[_MESH_POINTS, :2], _ARCFACE_POINTS)
-    return cv2.warpAffine(rgb, transform, (ALIGNED_SIZE, ALIGNED_SIZE)).astype(np.uint8, copy=False)
+    return cv2.warpAffine(rgb, alignment(face), (ALIGNED_SIZE, ALIGNED_SIZE)).astype(np.uint8, copy=False)
+
+
+def alignment(face: MeshFace) -> Matrix:
+    """The (2, 3) similarity transform from the frame to the aligned crop."""
+    return similarity_transform(face.points[_MESH_POINTS, :2], _ARCFACE_POINTS)
 
 
 def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbImage:

@@ -15,6 +15,7 @@ from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
 from core.quality import Quality, assess, face_box
 from core.spoof import SpoofDetector
+from core.traces import Surface, Traces, look_at_surface, trace
 from core.types import Box, Embedding, MeshFace, Pose, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -135,6 +136,14 @@ class FaceRecognitionEngine:
     def live_score(self, look: Look) -> float:
         """How live the most prominent face looks, 0..1. The look must have one."""
         return self._spoof.live_score(look.rgb, look.faces[0])
+
+    def trace(self, look: Look) -> Traces:
+        """What the frame shows of skin and shoulders. The look must have a face."""
+        return trace(look.rgb, look.faces[0])
+
+    def surface(self, look: Look) -> Surface:
+        """What the frame shows of paper and displays. The look must have a face."""
+        return look_at_surface(look.rgb, look.faces[0])
 
     def pool_status(self) -> PoolStatistics:
         return self.detector.pool_status()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import read_face
 from core.permits import Permit
 from core.types import Embedding
@@ -19,17 +22,20 @@ def analyse(
     Raises ImageError, PoolTimeout, MeshFailed.
     """
     look = runtime.engine.look(data, runtime.limits, permit)
-    if look.face is None:
-        return Observation(at_ms, None, look.quality)
-    live_score = runtime.engine.live_score(look) if plan.live_score else None
-    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms)
+    mark = FrameMark(at_ms, hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH], (look.rgb.shape[1], look.rgb.shape[0]))
+    if look.face is None or look.box is None:
+        return Observation(mark, None, look.quality)
+    live_score = runtime.engine.live_score(look) if plan.spoof else None
+    surface = runtime.engine.surface(look) if plan.spoof else None
+    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, surface)
     issues = set(look.quality.issues)
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
-        return Observation(at_ms, look.box, look.quality, reading)
+        return Observation(mark, look.box, look.quality, reading)
     embedding = runtime.engine.embed(look)
     match = _match(runtime, tenant, flow, embedding) if is_probe and tenant is not None else None
-    return Observation(at_ms, look.box, look.quality, reading, embedding, is_probe, match)
+    traces = runtime.engine.trace(look) if plan.identity else None
+    return Observation(mark, look.box, look.quality, reading, traces, embedding, is_probe, match)
 
 
 def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

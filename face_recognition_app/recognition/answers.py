@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from core.quality import Quality
 from core.types import Box
 from recognition.attempts import time_left_s
@@ -110,9 +110,9 @@ def _liveness(flow: Flow) -> LivenessProgress | None:
     if liveness.policy is Policy.NONE:
         return None
     passive: Literal["pending", "passed", "failed"] = "pending"
-    if liveness.spoof.refused:
+    if liveness.failure is not None:
         passive = "failed"
-    elif liveness.spoof.passed:
+    elif liveness.passive_passed:
         passive = "passed"
     return LivenessProgress(
         passive=passive,

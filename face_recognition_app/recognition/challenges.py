@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
-from core.liveness.challenge import Action
+from core.liveness.actions import NEWEST_VERSION, Action, known_by
 from wire.errors import ChallengeUnsupported
 
-KNOWN_BY_VERSION: dict[int, frozenset[Action]] = {
-    1: frozenset({Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT}),
-    2: frozenset(Action),
-}
-NEWEST_VERSION = max(KNOWN_BY_VERSION)
 
-
-def known_by(version: int) -> frozenset[Action]:
-    return KNOWN_BY_VERSION[min(version, NEWEST_VERSION)]
+def new_id(version: int = NEWEST_VERSION) -> str:
+    """The version, and a nonce that no other challenge has."""
+    return f"v{version}.{secrets.token_hex(8)}"
 
 
 def check_client(version: int, challenge_id: str, actions: Sequence[Action]) -> None:

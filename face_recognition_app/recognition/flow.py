@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Set
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from pydantic import Base64UrlBytes, TypeAdapter
 
-from core.liveness.cues import LIVE_SCORE
-from core.liveness.decision import Liveness, Policy, Verdict
+from core.liveness.actions import Action
+from core.liveness.continuity import FrameMark
+from core.liveness.decision import Liveness, Verdict
+from core.liveness.evidence import Evidence
+from core.liveness.limits import LIVE_SCORE
 from core.liveness.observation import FaceReading
+from core.liveness.policy import EVERYTHING, Policy
 from core.quality import Issue, Quality
+from core.traces import Traces
 from core.types import Box, Embedding
 from gallery.thresholds import SAME_PERSON
 from wire.codes import Guidance, Reason
@@ -24,6 +30,7 @@ SAMPLE_GAP_FRAMES = 5
 PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
 SPOOF_EVERY_FRAMES = 3
+MAX_SEEN_DIGESTS = 150
 
 HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
 """Issues of frames that a liveness step asks for: they tell of the same person, but are no sample."""
@@ -41,11 +48,12 @@ class Purpose(StrEnum):
 class Plan:
     """What should be computed of the next frame besides the mesh.
 
-    `identity`: an embedding, because only a frame of the same person may count for liveness.
+    `spoof`: the anti-spoof network, and traces of paper and displays.
+    `identity`: an embedding and what tells of life, because only a frame of the same person may count for liveness.
     `probe`: an embedding to keep as a sample or to match.
     """
 
-    live_score: bool
+    spoof: bool
     identity: bool
     probe: bool
 
@@ -65,15 +73,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one frame showed. `at_ms` is the server's time since the session began.
+    """What one frame showed.
 
     `match` is the best candidate when the frame is a probe, None when there was nobody to compare with.
     """
 
-    at_ms: int
+    mark: FrameMark
     box: Box | None
     quality: Quality
     reading: FaceReading | None = None
+    traces: Traces | None = None
     embedding: Embedding | None = None
     is_probe: bool = False
     match: Match | None = None
@@ -129,8 +138,11 @@ class Flow:
         challenge_id: str,
         target_samples: int,
         no_match_frames: int,
+        steps: int | None = None,
+        allowed: Set[Action] = EVERYTHING,
     ) -> Flow:
-        liveness = Liveness.begin(policy, challenge_id, random.SystemRandom())
+        """Raises ChallengeImpossible when fewer actions are allowed than steps are asked for."""
+        liveness = Liveness.begin(policy, challenge_id, random.SystemRandom(), steps, allowed)
         return cls(purpose, subject_id, target_samples, no_match_frames, liveness)
 
     @property
@@ -156,14 +168,14 @@ class Flow:
 
     def evidence(self) -> dict[str, Any]:
         """The numbers that the decision stands on, as JSON keeps them."""
-        return {}
+        return asdict(Evidence.of(self.liveness))
 
     def plan(self, at_ms: int) -> Plan:
         """What to compute of the frame that comes next."""
         asked = self.liveness.policy is not Policy.NONE
         probe = self.purpose is not Purpose.SANDBOX and self._gap_is_over(at_ms)
         return Plan(
-            live_score=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
+            spoof=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
             identity=self.liveness.verdict is Verdict.PENDING,
             probe=probe,
         )
@@ -171,6 +183,7 @@ class Flow:
     def observe(self, seen: Observation) -> Outcome | None:
         """Take one frame; the outcome when it decides the session."""
         self.frames += 1
+        self._remember(seen.mark)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
         elif seen.embedding is not None and seen.reading is not None:
@@ -179,6 +192,10 @@ class Flow:
             else:
                 self.liveness.suspect(seen.reading)
         return self.outcome()
+
+    def resume(self) -> None:
+        """A client connected again."""
+        self.liveness.continuity.resume()
 
     def outcome(self) -> Outcome | None:
         """The outcome that the evidence so far commands, None while it is open."""
@@ -237,10 +254,17 @@ class Flow:
             self.failure = Reason.FACE_CHANGED if good else self.failure
         return same
 
+    def _remember(self, mark: FrameMark) -> None:
+        """Of half the frames, which half being decided by their bytes: a replay keeps the same ones."""
+        self.liveness.see(mark)
+        kept = int(mark.digest[-1], 16) % 2 == 0 and len(self.seen_digests) < MAX_SEEN_DIGESTS
+        if self.liveness.policy is not Policy.NONE and kept:
+            self.seen_digests.append(mark.digest)
+
     def _take_evidence(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
-        self.liveness.observe(reading)
+        self.liveness.observe(reading, seen.traces)
         if seen.is_probe:
-            self.probed_frame, self.probed_at_ms = self.frames, seen.at_ms
+            self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
             if reading.live_score is None or reading.live_score >= LIVE_SCORE:
                 self._take_probe(seen, embedding.astype(np.float32).tobytes())
 

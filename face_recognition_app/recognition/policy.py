@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.challenge import CHALLENGE_STEPS, Action
-from core.liveness.decision import Policy
-from recognition.challenges import NEWEST_VERSION, known_by
+from core.liveness.actions import NEWEST_VERSION, Action, known_by
+from core.liveness.policy import DEMANDS, Policy
 from recognition.refusals import ChallengeImpossible, PolicyTooWeak
 from tenants.models import Tenant
-from tenants.policy import STRENGTH, TenantPolicy, policy_of
+from tenants.policy import TenantPolicy, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ def agree(tenant: Tenant, wish: Wish) -> Terms:
     """Raises PolicyTooWeak or ChallengeImpossible."""
     policy = policy_of(tenant)
     liveness = policy.liveness if wish.liveness is None else wish.liveness
-    if STRENGTH[liveness] < STRENGTH[policy.minimum]:
+    if liveness.strength < policy.minimum.strength:
         raise PolicyTooWeak(
             f"liveness {liveness} is less than this tenant allows: ask for {policy.minimum} or stronger",
             {"minimum": policy.minimum.value},
         )
-    if STRENGTH[liveness] < STRENGTH[Policy.ACTIVE]:
+    if not DEMANDS[liveness].steps:
         return Terms(liveness, None, frozenset())
     allowed = _allowed(policy, wish)
-    steps = CHALLENGE_STEPS if policy.steps is None else policy.steps
+    steps = DEMANDS[liveness].steps if policy.steps is None else policy.steps
     if len(allowed) < steps:
         raise _impossible(policy, steps, allowed)
     return Terms(liveness, policy.steps, frozenset(allowed))
@@ -61,7 +60,7 @@ def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> Chal
         f"use a client of challenge_version {NEWEST_VERSION}",
         "let manage.py set_policy allow more actions or fewer steps",
     ]
-    if STRENGTH[policy.minimum] <= STRENGTH[Policy.PASSIVE]:
+    if not DEMANDS[policy.minimum].steps:
         ways_out.append("ask for liveness passive")
     return ChallengeImpossible(
         f"a challenge of {steps} steps needs {steps} actions, and {', '.join(remaining) or 'none'} would remain: "

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from ops.settings import Settings
 from recognition.models import SeenFrame
 from recognition.sweeping import sweep

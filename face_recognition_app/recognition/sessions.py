@@ -15,7 +15,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from core.liveness.decision import Policy, Verdict
+from core.liveness.actions import NEWEST_VERSION
+from core.liveness.decision import Verdict
+from core.liveness.policy import Policy
 from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
 from ops import metrics
 from ops.secret import secret_key
@@ -189,7 +191,7 @@ def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
     return Connection(session, session.fence, flow, resumed)
 
 
-def connect_by_token(runtime: Runtime, token: str, challenge_version: int = challenges.NEWEST_VERSION) -> Connection:
+def connect_by_token(runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION) -> Connection:
     """As `connect`. Raises ChallengeUnsupported when the client cannot show the challenge; then nothing happened."""
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     if session is None:
@@ -277,9 +279,11 @@ def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Te
         Purpose(request.kind),
         request.subject_id or None,
         terms.liveness,
-        f"v{request.wish.challenge_version}.{uuid.uuid4().hex[:16]}",
+        challenges.new_id(request.wish.challenge_version),
         request.target_samples,
         settings.no_match_frames,
+        terms.steps,
+        terms.allowed,
     )
     session.token_hash = token_hash(token_of(runtime, session))
     session.checkpoint = flows.dump(flow)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from core.permits import Permit
 from ops import metrics
 from recognition import flow as flows

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.challenge import CHALLENGE_STEPS, Action
-from core.liveness.decision import Policy
+from core.liveness.actions import Action
+from core.liveness.policy import DEMANDS, Policy
 from tenants.models import Tenant
-
-STRENGTH = {policy: strength for strength, policy in enumerate(Policy)}
-"""The policies are declared from the weakest to the strongest."""
 
 
 class InvalidPolicy(Exception):
@@ -27,14 +24,14 @@ class TenantPolicy:
 
     def check(self) -> None:
         """Raises InvalidPolicy when sessions could not be begun under it."""
-        if STRENGTH[self.liveness] < STRENGTH[self.minimum]:
+        if self.liveness.strength < self.minimum.strength:
             raise InvalidPolicy(
                 f"the default policy {self.liveness} is weaker than the minimum {self.minimum}: change both together"
             )
         if self.steps is not None and self.steps < 1:
             raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
         possible = tuple(Action) if self.actions is None else self.actions
-        needed = CHALLENGE_STEPS if self.steps is None else self.steps
+        needed = DEMANDS[self.liveness].steps if self.steps is None else self.steps
         if len(possible) < needed:
             raise InvalidPolicy(
                 f"{needed} steps need {needed} actions, and {', '.join(possible)} are {len(possible)}: "

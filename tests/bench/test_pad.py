@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import pytest
 from bench import observe, pad
 from bench.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
+from core.traces import Traces
 from tools import clips
 from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
 from tools.attacks.meshes import mesh
@@ -87,7 +88,13 @@ def test_a_recording_comes_back_as_it_was(recordings: dict[Task, Recording], tmp
     again = observe.load(tmp_path / "one.npz")
     assert replace(again, shown={}) == replace(recording, shown={})
     for seen, back in zip(recording.shown["frames"], again.shown["frames"], strict=True):
-        assert replace(back, face=None, embedding=None) == replace(seen, face=None, embedding=None)
+        assert replace(back, face=None, embedding=None, traces=None) == replace(
+            seen, face=None, embedding=None, traces=None
+        )
+        assert back.traces is not None
+        assert seen.traces is not None
+        for field in fields(Traces):
+            np.testing.assert_array_equal(getattr(back.traces, field.name), getattr(seen.traces, field.name))
         assert seen.face is not None
         assert back.face is not None
         np.testing.assert_allclose(back.face.points, seen.face.points, atol=0.02)

@@ -17,7 +17,7 @@ from channels.testing import WebsocketCommunicator
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from core.pool import Pool
 from core.types import MeshFace, RgbImage
 from face_app.asgi import application

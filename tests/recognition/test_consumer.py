@@ -17,8 +17,8 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from core.face_mesh import FaceMesh
-from core.liveness.challenge import Action
-from core.liveness.decision import Policy
+from core.liveness.actions import Action
+from core.liveness.policy import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition import sessions

@@ -9,18 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.liveness.decision import Policy
+from core.liveness.continuity import FrameMark
 from core.liveness.observation import FaceReading
+from core.liveness.policy import Policy
 from core.quality import Issue, Quality
 from core.types import Box, Embedding
 from recognition import flow as flows
 from recognition.flow import SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
+from tests.core.liveness.readings import OPEN, lively
+from tests.core.liveness.scenes import living
 from wire.codes import Guidance, Reason
 
 BOX = Box(0.3, 0.2, 0.4, 0.6)
 GOOD = Quality(0.9, (), 0.05)
 ALICE, STRANGER = Match("alice", 0.8, 0.45), Match("alice", 0.1, 0.45)
-OPEN_EYES = FaceReading(0, 0.1, 0.3, 0.05, 0.0, 0.0, 0.05, None)
+OPEN_EYES = OPEN
 CLOSED_EYES = replace(OPEN_EYES, blink=0.7, eye_opening=0.08)
 
 
@@ -46,21 +49,22 @@ def watch(
 ) -> Outcome | None:
     """Show the flow one frame, of which as much is computed as its plan says."""
     plan = flow.plan(at_ms)
-    quality = replace(GOOD, issues=issues)
+    quality, mark = replace(GOOD, issues=issues), FrameMark(at_ms, f"{flow.frames:016x}", (640, 480))
     if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
-        return flow.observe(Observation(at_ms, None, quality))
-    seen = replace(reading, at_ms=at_ms, live_score=live_score if plan.live_score else None)
+        return flow.observe(Observation(mark, None, quality))
+    scored = (live_score, reading.surface) if plan.spoof else (None, None)
+    seen = replace(reading, at_ms=at_ms, live_score=scored[0], surface=scored[1])
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and set(issues) <= flows.HARMLESS_TO_LIVENESS):
-        return flow.observe(Observation(at_ms, BOX, quality, seen))
-    return flow.observe(Observation(at_ms, BOX, quality, seen, person(who), is_probe, match if is_probe else None))
+        return flow.observe(Observation(mark, BOX, quality, seen))
+    found = match if is_probe else None
+    return flow.observe(Observation(mark, BOX, quality, seen, living(flow.frames), person(who), is_probe, found))
 
 
 def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
-    """Fifteen frames in 1.4 s with one blink in the middle: all that passive liveness asks for."""
+    """Five seconds of a person who speaks: all that passive liveness asks for."""
     outcome = None
-    for index in range(15):
-        reading = CLOSED_EYES if index in (8, 9) else OPEN_EYES
+    for index, reading in enumerate(lively(50)):
         outcome = outcome or watch(flow, from_ms + 100 * index, reading=reading, match=match, issues=issues)
     return outcome
 
@@ -156,7 +160,7 @@ def test_one_match_among_strangers_is_enough() -> None:
 def test_no_success_before_liveness_has_passed(purpose: Purpose, policy: Policy) -> None:
     flow = begin(purpose, policy)
     outcomes = [watch(flow, frame * 200, match=ALICE) for frame in range(40)]
-    assert outcomes == [None] * 40
+    assert not any(outcome is not None and outcome.success for outcome in outcomes)
 
 
 @pytest.mark.parametrize("purpose", [Purpose.ENROLLMENT, Purpose.AUTHENTICATION, Purpose.IDENTIFICATION])
@@ -191,8 +195,9 @@ def test_frames_before_the_first_good_one_are_no_evidence() -> None:
 def test_another_persons_blink_is_no_evidence_however_it_is_hidden() -> None:
     flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=100)
     watch(flow, 0, who=0)
+    resting = lively(60, speaks=False)
     for index in range(60):
-        reading = CLOSED_EYES if index % 15 in (8, 9) else OPEN_EYES
+        reading = replace(resting[index], blink=0.7, eye_opening=0.08) if index % 15 in (8, 9) else resting[index]
         hidden = (Issue.LOOK_STRAIGHT,) if index % 4 else ()
         outcome = watch(flow, 100 + 40 * index, who=1 if index % 4 else 0, reading=reading, issues=hidden)
         assert outcome is None
@@ -301,6 +306,13 @@ READINGS = st.builds(
     pitch=st.floats(-5, 5),
     sharpness=st.floats(0.01, 0.2),
     live_score=st.none(),
+    mouth_width=st.floats(0.5, 1.2),
+    smile=st.floats(0, 1),
+    box=st.just(OPEN.box),
+    x=st.floats(0.4, 0.6),
+    y=st.floats(0.3, 0.5),
+    size=st.floats(0.08, 0.2),
+    surface=st.just(OPEN.surface),
 )
 FRAMES = st.lists(
     st.tuples(

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from core.liveness.challenge import Action
-from core.liveness.decision import Policy
+from core.liveness.actions import Action
+from core.liveness.policy import Policy
 from recognition import flow as flows
 from recognition import sessions
 from recognition.models import Session
@@ -71,6 +71,28 @@ def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: 
     assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))).allowed == frozenset(Action) - {BLINK}
     ask_for(tenant, steps=1, actions=(BLINK, LEFT))
     assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))) == Terms(Policy.ACTIVE, 1, frozenset({LEFT}))
+
+
+@pytest.mark.parametrize("policy", [Policy.ACTIVE, Policy.STRICT])
+def test_a_challenge_is_drawn_from_what_is_allowed_alone(runtime: Runtime, backend: Backend, policy: Policy) -> None:
+    tenant = ask_for(backend.tenant, steps=2, actions=(BLINK, LEFT, Action.NOD))
+    request = replace(asked("identification"), wish=Wish(policy, frozenset({BLINK})))
+    for _ in range(5):
+        challenge = flows.load(sessions.create(runtime, tenant, request, None).checkpoint).liveness.challenge
+        assert challenge is not None
+        assert set(challenge.actions) == {LEFT, Action.NOD}
+
+
+def test_strict_asks_for_more_than_active_and_counts_as_stronger(runtime: Runtime, backend: Backend) -> None:
+    tenant = ask_for(backend.tenant, liveness=Policy.STRICT, minimum=Policy.STRICT)
+    with pytest.raises(PolicyTooWeak):
+        agree(tenant, Wish(Policy.ACTIVE))
+    with pytest.raises(ChallengeImpossible):
+        agree(tenant, Wish(None, frozenset({BLINK}), 1))
+    session = sessions.create(runtime, tenant, replace(asked("identification"), wish=Wish()), None)
+    challenge = flows.load(session.checkpoint).liveness.challenge
+    assert challenge is not None
+    assert len(challenge.actions) == 3
 
 
 def test_too_little_is_refused_with_what_would_be_needed(backend: Backend) -> None:
@@ -156,7 +178,6 @@ def began(runtime: Runtime, backend: Backend, *actions: str) -> str:
     return sessions.token_of(runtime, session)
 
 
-@pytest.mark.skipif(not NEWER, reason="the engine has no newer actions")
 async def test_a_client_that_cannot_show_the_challenge_is_told_and_takes_nothing_over(
     runtime: Runtime, backend: Backend
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Template
 from gallery.people import Sample, enroll

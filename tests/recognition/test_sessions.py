@@ -11,7 +11,7 @@ import jwt
 import pytest
 from django.utils import timezone
 
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Subject, Template
 from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject, enroll

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from core.liveness.decision import Policy
+from core.liveness.policy import Policy
 from tenants.keys import create_tenant
-from tenants.policy import STRENGTH
 
 DEFAULT = {"tenant": "acme", "liveness": "passive", "minimum": "none", "steps": None, "actions": None}
 
@@ -34,7 +33,7 @@ def in_force(tenant: str = "acme") -> dict[str, Any]:
 
 
 def test_the_policies_are_declared_from_the_weakest_to_the_strongest() -> None:
-    strengths = [STRENGTH[policy] for policy in (Policy.NONE, Policy.PASSIVE, Policy.ACTIVE)]
+    strengths = [policy.strength for policy in (Policy.NONE, Policy.PASSIVE, Policy.ACTIVE, Policy.STRICT)]
     assert strengths == sorted(strengths)
 
 
@@ -82,7 +81,8 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         (["--steps", "many"], "'many' is no number of steps: use default, or 1 or more"),
         (["--steps", "0"], "cannot have 0 steps"),
         (["--steps", "3", "--actions", "blink,turn_left"], "3 steps need 3 actions, and blink, turn_left are 2"),
-        (["--actions", "blink"], "2 steps need 2 actions"),
+        (["--liveness", "active", "--actions", "blink"], "2 steps need 2 actions"),
+        (["--liveness", "strict", "--actions", "blink,nod"], "3 steps need 3 actions"),
         (["--actions", "blink,jump"], "unknown action 'jump': use all, or some of blink, turn_left"),
         (["--actions", ""], "unknown action ''"),
     ],

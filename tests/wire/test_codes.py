@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.liveness.challenge import Action
+from core.liveness.actions import Action
 from core.quality import Issue
 from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS, Guidance, Reason
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -23,9 +24,11 @@ from tools.expressions import Action, Expression, timeline
 from tools.portrait import Portrait
 
 _ACTIONS: tuple[Action, ...] = ("blink", "turn_left", "turn_right", "nod", "smile", "open_mouth")
-_CLOSER = "move_closer"
+_TURNS: tuple[Action, ...] = ("turn_left", "turn_right")
+_OTHERS: tuple[Action, ...] = ("blink", "nod", "smile", "open_mouth")
+_CLOSER: Literal["move_closer"] = "move_closer"
 _REST_FRAMES = 5
-_NEUTRAL_S = 12.0
+_NEUTRAL_S = 4.3
 
 
 def puppet(split: Split, index: int) -> Stream:
@@ -57,13 +60,25 @@ def animated(split: Split, index: int) -> tuple[str, Portrait]:
 
 
 def obedient(portrait: Portrait, person: str, index: int) -> Takes:
-    """Every take begins and ends with the portrait as it is, so that one follows the other without a jump."""
+    """Every take begins and ends with the portrait as it is, so that one follows the other without a jump.
+
+    A turn and three other actions, others for each index: each costs as much as all else of a stream.
+    """
     resting = _swayed([Expression()] * int(_NEUTRAL_S * FPS))
     takes = {NEUTRAL: partial(played, portrait, resting, "take", NEUTRAL, person, index)}
-    for action in _ACTIONS:
-        takes[action] = partial(played, portrait, _performed(portrait, action), "take", action, person, index)
-    takes[_CLOSER] = partial(_approaching, portrait, person, index)
+    for action in _repertoire(index):
+        if action == _CLOSER:
+            takes[action] = partial(_approaching, portrait, person, index)
+        else:
+            takes[action] = partial(played, portrait, _performed(portrait, action), "take", action, person, index)
     return takes
+
+
+def _repertoire(index: int) -> list[Action | Literal["move_closer"]]:
+    rng = generator("repertoire", index)
+    turn, other_turn = _TURNS if rng.uniform() < 0.5 else _TURNS[::-1]
+    others = [other_turn, *_OTHERS, _CLOSER]
+    return [turn, *(others[int(at)] for at in rng.permutation(len(others))[:3])]
 
 
 def _performed(portrait: Portrait, action: Action) -> list[Expression]:

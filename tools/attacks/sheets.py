@@ -16,7 +16,7 @@ from tools.attacks.people import PHOTO_FACE, Split, photograph
 from tools.attacks.scene import Hand, Sheet, glow, places, resized, room, shown, with_thumbs
 from tools.attacks.stream import FPS, Frames, Stream, generator
 
-SECONDS = 9.0
+SECONDS = 7.0
 _PRINT_ROWS = 900
 
 

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Set
 from dataclasses import dataclass, field
-from enum import StrEnum
-from statistics import median
 
+from core.liveness import limits
+from core.liveness.actions import Action, Neutral
 from core.liveness.cues import BlinkCue
 from core.liveness.observation import FaceReading
 
-CHALLENGE_STEPS = 2
-STEP_WINDOW_MS = 10_000
-TURN_DEG = 12.0
-"""Yaw away from this person's own neutral; living people who only talk stay within 6."""
-NEUTRAL_DEG = 6.0
-NEUTRAL_MAX_YAW_DEG = 15.0
-NEUTRAL_READINGS = 3
 
-
-class Action(StrEnum):
-    BLINK = "blink"
-    TURN_LEFT = "turn_left"
-    TURN_RIGHT = "turn_right"
+class ChallengeImpossible(ValueError):
+    """Fewer actions are allowed than steps are asked for."""
 
 
 @dataclass(slots=True)
 class Challenge:
-    """Actions to be done in order, each from the neutral pose and within its own time.
+    """Actions to be done in order, each from the person's own neutral face and within its own time.
 
-    The neutral pose is this person's own: the median yaw of the first readings that face the camera.
+    Something else that is done instead is a mistake: one who does everything, or follows another
+    sequence, makes too many. A blink is nobody's mistake.
     """
 
     id: str
     actions: list[Action]
     done: int = 0
     step_began_ms: int | None = None
-    was_neutral: bool = False
-    neutral_yaws: list[float] = field(default_factory=list)
+    neutral_readings: list[FaceReading] = field(default_factory=list)
+    neutral_held: int = 0
     blink: BlinkCue = field(default_factory=BlinkCue)
-    timed_out: bool = False
+    doing: int = 0
+    nodding: bool = False
+    astray: int = 0
+    mistakes: int = 0
+    failure: str | None = None
 
     @classmethod
-    def draw(cls, challenge_id: str, source: random.Random) -> Challenge:
-        return cls(challenge_id, source.sample(list(Action), CHALLENGE_STEPS))
+    def draw(cls, challenge_id: str, steps: int, allowed: Set[Action], source: random.Random) -> Challenge:
+        """No action comes twice. Raises ChallengeImpossible."""
+        if len(allowed) < steps:
+            raise ChallengeImpossible(f"{steps} steps of {len(allowed)} actions")
+        return cls(challenge_id, source.sample(sorted(allowed), steps))
 
     @property
     def current(self) -> Action | None:
@@ -51,40 +50,64 @@ class Challenge:
 
     @property
     def passed(self) -> bool:
-        return not self.timed_out and self.current is None
+        return self.failure is None and self.current is None
 
     def observe(self, reading: FaceReading) -> None:
         action = self.current
-        if action is None or self.timed_out or not self._knows_neutral(reading):
+        if action is None or self.failure is not None or not self._knows_neutral(reading):
             return
         if self.step_began_ms is None:
             self.step_began_ms = reading.at_ms
-        if reading.at_ms - self.step_began_ms > STEP_WINDOW_MS:
-            self.timed_out = True
+        if reading.at_ms - self.step_began_ms > limits.STEP_WINDOW_MS:
+            self.failure = "liveness_timeout"
         elif self._performed(action, reading):
-            self.done += 1
-            self.step_began_ms = reading.at_ms
-            self.was_neutral = False
-            self.blink = BlinkCue()
+            self._next_step(reading)
 
     def interrupt(self) -> None:
         """The face was lost: what was begun counts no more, what was done stays."""
-        self.was_neutral = False
-        self.blink = BlinkCue()
+        self._begin_anew()
 
     def _knows_neutral(self, reading: FaceReading) -> bool:
-        if len(self.neutral_yaws) < NEUTRAL_READINGS:
-            if abs(reading.yaw) <= NEUTRAL_MAX_YAW_DEG:
-                self.neutral_yaws.append(reading.yaw)
+        if len(self.neutral_readings) < limits.NEUTRAL_READINGS:
+            if abs(reading.yaw) <= limits.NEUTRAL_MAX_YAW_DEG:
+                self.neutral_readings.append(reading)
             return False
         return True
 
     def _performed(self, action: Action, reading: FaceReading) -> bool:
-        turned = reading.yaw - median(self.neutral_yaws)
-        self.was_neutral = self.was_neutral or abs(turned) <= NEUTRAL_DEG
-        if not self.was_neutral:
+        neutral = Neutral.of(self.neutral_readings)
+        at_rest = neutral.holds(reading)
+        if self.neutral_held < limits.NEUTRAL_HELD:
+            self.neutral_held = self.neutral_held + 1 if at_rest else 0
             return False
+        shown = neutral.shown(reading)
         if action is Action.BLINK:
             self.blink.observe(reading)
+            self._count_mistakes(bool(shown))
             return self.blink.seen
-        return turned >= TURN_DEG if action is Action.TURN_LEFT else turned <= -TURN_DEG
+        doing = action in shown and len(shown) <= limits.AT_ONCE
+        self._count_mistakes(bool(shown) and not doing)
+        self.doing = self.doing + 1 if doing else 0
+        if action is Action.NOD:
+            self.nodding = self.nodding or self.doing >= limits.ACTION_READINGS
+            return self.nodding and neutral.pitch - reading.pitch <= limits.NOD_DEG / 2
+        return self.doing >= limits.ACTION_READINGS
+
+    def _count_mistakes(self, something_else: bool) -> None:
+        self.astray = self.astray + 1 if something_else else 0
+        if self.astray < limits.MISTAKE_READINGS:
+            return
+        self.mistakes += 1
+        self._begin_anew()
+        if self.mistakes > limits.MISTAKES_ALLOWED:
+            self.failure = "wrong_action"
+
+    def _next_step(self, reading: FaceReading) -> None:
+        self.done += 1
+        self.step_began_ms = reading.at_ms
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.neutral_held = self.astray = self.doing = 0
+        self.nodding = False
+        self.blink = BlinkCue()

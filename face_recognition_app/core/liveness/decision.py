@@ -1,26 +1,23 @@
-"""From cues to one verdict."""
+"""From cues to one verdict: observations in, a decision out. No pixels are read again, no clock, no I/O."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.liveness import limits
+from core.liveness.actions import Action
+from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge
-from core.liveness.cues import LIVE_SCORE, BlinkCue, MouthCue, SpoofCue
+from core.liveness.continuity import Continuity, FrameMark
+from core.liveness.cues import BlinkCue, MouthCue, SpoofCue, SurfaceCue
 from core.liveness.observation import FaceReading
-
-
-class Policy(StrEnum):
-    """What is asked of the person.
-
-    none: nothing. passive: the anti-spoof network on several frames, and a natural blink or speech.
-    active: the anti-spoof network, and a random challenge.
-    """
-
-    NONE = "none"
-    PASSIVE = "passive"
-    ACTIVE = "active"
+from core.liveness.policy import DEMANDS, EVERYTHING, Demands, Policy
+from core.liveness.repetition import Repetition
+from core.liveness.skin import SkinCue
+from core.traces import Traces
 
 
 class Verdict(StrEnum):
@@ -37,13 +34,31 @@ class Liveness:
     policy: Policy
     challenge: Challenge | None = None
     spoof: SpoofCue = field(default_factory=SpoofCue)
+    surface: SurfaceCue = field(default_factory=SurfaceCue)
     blink: BlinkCue = field(default_factory=BlinkCue)
     mouth: MouthCue = field(default_factory=MouthCue)
+    skin: SkinCue = field(default_factory=SkinCue)
+    body: BodyCue = field(default_factory=BodyCue)
+    repetition: Repetition = field(default_factory=Repetition)
+    continuity: Continuity = field(default_factory=Continuity)
+    readings: int = 0
+    first_at_ms: int | None = None
     last_at_ms: int = 0
 
     @classmethod
-    def begin(cls, policy: Policy, challenge_id: str, source: random.Random) -> Liveness:
-        return cls(policy, Challenge.draw(challenge_id, source) if policy is Policy.ACTIVE else None)
+    def begin(
+        cls,
+        policy: Policy,
+        challenge_id: str,
+        source: random.Random,
+        steps: int | None = None,
+        allowed: Set[Action] = EVERYTHING,
+    ) -> Liveness:
+        """`steps` and `allowed` narrow the policy's own challenge. Raises ChallengeImpossible."""
+        asked = DEMANDS[policy].steps
+        if not asked:
+            return cls(policy)
+        return cls(policy, Challenge.draw(challenge_id, steps or asked, allowed, source))
 
     @property
     def verdict(self) -> Verdict:
@@ -51,15 +66,55 @@ class Liveness:
             return Verdict.NOT_REQUIRED
         if self.failure is not None:
             return Verdict.FAILED
-        return Verdict.PASSED if self.spoof.passed and self._moved else Verdict.PENDING
+        proved = self.spoof.passed and self.acted and self._surface_passed and self.alive and self.watched
+        return Verdict.PASSED if proved else Verdict.PENDING
 
     @property
     def failure(self) -> str | None:
-        if self.spoof.refused:
+        """The reason why this is no living person before the camera, once there is one."""
+        if self.policy is Policy.NONE:
+            return None
+        if self.continuity.failure is not None:
+            return self.continuity.failure
+        if self.spoof.refused or (self._demands.surface and self.surface.refused):
             return "spoof_suspected"
-        if self.challenge is not None and self.challenge.timed_out:
-            return "liveness_timeout"
-        return None
+        if self._demands.watched and self.repetition.failure is not None:
+            return self.repetition.failure
+        return self.challenge.failure if self.challenge is not None else None
+
+    @property
+    def acted(self) -> bool:
+        """The challenge was done; without one, the person blinked or spoke."""
+        if self._demands.steps:
+            return self.challenge is not None and self.challenge.passed
+        return self.blink.seen or self.mouth.seen
+
+    @property
+    def alive(self) -> bool:
+        """Skin and shoulders are no photograph's: see docs/liveness.md for the rule."""
+        return not self._demands.alive or (self.skin.change or 0.0) >= self._skin_must_change
+
+    @property
+    def _skin_must_change(self) -> float:
+        """The less else the person does, the more; infinite for shoulders that do not breathe."""
+        if self.challenge is None and self.mouth.seen:
+            return limits.SKIN_CHANGED
+        if self.body.motion is None:
+            return limits.SKIN_CHANGED_MUCH
+        if self.body.motion < limits.BODY_MOVED:
+            return float("inf")
+        return limits.SKIN_CHANGED if self.blink.count >= limits.MANY_BLINKS else limits.SKIN_CHANGED_MORE
+
+    @property
+    def watched(self) -> bool:
+        if not self._demands.watched or self.first_at_ms is None:
+            return not self._demands.watched
+        long = self.last_at_ms - self.first_at_ms >= limits.OBSERVED_MS
+        return long or self.readings >= limits.OBSERVED_READINGS
+
+    @property
+    def passive_passed(self) -> bool:
+        return self.spoof.passed and self._surface_passed
 
     @property
     def instruction(self) -> str | None:
@@ -68,42 +123,67 @@ class Liveness:
             return None
         if self.challenge is not None and self.challenge.current is not None:
             return str(self.challenge.current)
-        return "hold_still" if self._moved else "blink"
+        if self.acted and not self.alive:
+            return "smile"
+        return "hold_still" if self.acted else "blink"
 
     @property
     def steps_done(self) -> int:
-        return self.challenge.done if self.challenge is not None else int(self._moved)
+        return self.challenge.done if self.challenge is not None else int(self.acted)
 
     @property
     def steps_total(self) -> int:
         return len(self.challenge.actions) if self.challenge is not None else 1
 
     @property
-    def _moved(self) -> bool:
-        if self.challenge is not None:
-            return self.challenge.passed
-        return self.blink.seen or self.mouth.seen
+    def _demands(self) -> Demands:
+        return DEMANDS[self.policy]
 
-    def observe(self, reading: FaceReading) -> None:
-        """Take one reading. Readings older than the last are refused: time does not run backwards."""
-        if reading.at_ms < self.last_at_ms or self.policy is Policy.NONE or self.verdict is Verdict.FAILED:
+    @property
+    def _surface_passed(self) -> bool:
+        return self.surface.passed or not self._demands.surface
+
+    def see(self, mark: FrameMark) -> None:
+        """Take note of a frame, whatever it shows."""
+        if self._takes(mark.at_ms):
+            self.continuity.observe(mark)
+
+    def observe(self, reading: FaceReading, traces: Traces | None) -> None:
+        """Take one reading of the person. Readings older than the last are refused: time does not run backwards."""
+        if not self._takes(reading.at_ms):
             return
         self.last_at_ms = reading.at_ms
+        self.first_at_ms = reading.at_ms if self.first_at_ms is None else self.first_at_ms
+        self.readings += 1
         self.spoof.observe(reading)
+        self.surface.observe(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
-        else:
-            self.blink.observe(reading)
-            self.mouth.observe(reading)
+        if self._demands.alive:
+            self._look_for_life(reading, traces)
+        if self._demands.watched:
+            self.repetition.observe(reading)
 
     def suspect(self, reading: FaceReading) -> None:
         """Take what speaks against a frame that may not speak for anybody."""
-        if self.policy is not Policy.NONE and reading.live_score is not None and reading.live_score < LIVE_SCORE:
+        if self.policy is not Policy.NONE and reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
             self.spoof.observe(reading)
 
     def interrupt(self) -> None:
         """No single face was there: evidence half gathered is dropped, evidence complete stays."""
-        self.blink = BlinkCue(seen=self.blink.seen)
+        self.blink = BlinkCue(count=self.blink.count)
         self.mouth = MouthCue(seen=self.mouth.seen)
+        self.skin.interrupt()
+        self.body.interrupt()
         if self.challenge is not None:
             self.challenge.interrupt()
+
+    def _takes(self, at_ms: int) -> bool:
+        return self.policy is not Policy.NONE and at_ms >= self.last_at_ms and self.failure is None
+
+    def _look_for_life(self, reading: FaceReading, traces: Traces | None) -> None:
+        self.blink.observe(reading)
+        self.mouth.observe(reading)
+        if traces is not None:
+            self.skin.observe(reading, traces.skin)
+            self.body.observe(reading, traces.thumbnail)

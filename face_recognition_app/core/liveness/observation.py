@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.types import MeshFace
+from core.traces import Surface
+from core.types import Box, MeshFace
 
 _IRISES = (468, 473)
 _LIDS = ((159, 145, 33, 133), (386, 374, 362, 263))
 _LIPS = (13, 14)
+_MOUTH_CORNERS = (61, 291)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,11 @@ class FaceReading:
     """Measures of one face in one frame.
 
     `at_ms`: milliseconds since the session began, by the server's clock. `blink`: the less closed
-    eye's coefficient, 0 open .. 1 closed. `eye_opening`: lid distance over eye width.
-    `mouth_opening`: lip distance over the distance of the irises. Angles in degrees. `sharpness`
-    as in core.quality. `live_score`: the anti-spoof network's 0..1, None when it was not asked.
+    eye's coefficient, 0 open .. 1 closed; `smile` likewise. `eye_opening`: lid distance over eye width.
+    `mouth_opening` and `mouth_width`: of the lips and corners, over the distance of the irises. Angles in
+    degrees. `box`: around the landmarks. `x`, `y`: the middle of the landmarks, and `size`: their root mean
+    square distance from it, in widths of the frame. `sharpness` as in core.quality. `live_score`: the anti-spoof
+    network's 0..1, and `surface`: None when they were not asked.
     """
 
     at_ms: int
@@ -31,19 +35,43 @@ class FaceReading:
     pitch: float
     sharpness: float
     live_score: float | None
+    mouth_width: float
+    smile: float
+    box: Box
+    x: float
+    y: float
+    size: float
+    surface: Surface | None
 
 
-def read_face(face: MeshFace, sharpness: float, live_score: float | None, at_ms: int) -> FaceReading:
+def read_face(
+    face: MeshFace,
+    sharpness: float,
+    live_score: float | None,
+    at_ms: int,
+    box: Box,
+    surface: Surface | None = None,
+) -> FaceReading:
     eye_distance = _distance(face, *_IRISES)
+    places = face.points[:468, :2]
+    middle = places.mean(axis=0)
+    frame_width = max(1e-6, float(np.ptp(places[:, 0]))) / max(box.width, 1e-6)
     return FaceReading(
         at_ms=at_ms,
         blink=round(min(face.blink_left, face.blink_right), 4),
         eye_opening=round(sum(_distance(face, a, b) / _distance(face, c, d) for a, b, c, d in _LIDS) / 2, 4),
         mouth_opening=round(_distance(face, *_LIPS) / eye_distance, 4),
+        mouth_width=round(_distance(face, *_MOUTH_CORNERS) / eye_distance, 4),
+        smile=round(face.smile, 4),
         yaw=round(face.pose.yaw, 2),
         pitch=round(face.pose.pitch, 2),
+        box=Box(*(round(share, 5) for share in (box.x, box.y, box.width, box.height))),
+        x=round(float(middle[0]) / frame_width, 5),
+        y=round(float(middle[1]) / frame_width, 5),
+        size=max(1e-5, round(float(np.sqrt(places.var(axis=0).sum())) / frame_width, 5)),
         sharpness=round(sharpness, 5),
         live_score=None if live_score is None else round(live_score, 4),
+        surface=surface,
     )
 
 

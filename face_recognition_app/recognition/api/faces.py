@@ -7,7 +7,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Form, Router
 
-from core.liveness.cues import LIVE_SCORE
+from core.liveness.limits import LIVE_SCORE
 from core.quality import Issue
 from core.types import Embedding
 from gallery import people

@@ -10,8 +10,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from core.liveness.challenge import Action
-from core.liveness.decision import Policy
+from core.liveness.actions import Action
+from core.liveness.policy import Policy
 from gallery.people import ID_PATTERN
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 

@@ -13,6 +13,7 @@ from core.face_mesh import FaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.liveness.cues import BlinkCue, MouthCue, SpoofCue
 from core.liveness.observation import FaceReading, read_face
+from core.quality import face_box
 from core.types import RgbImage
 from tests.conftest import data_file, needs_shared_data
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, TALKING, first_seen, readings_of, timed
@@ -161,14 +162,14 @@ def test_an_open_mouth_in_a_photograph_shaken_most_of_the_time_does_not_speak(
 
 def test_readings_are_measures_of_the_face(mesh: FaceMesh, good_picture: RgbImage) -> None:
     (face,) = mesh.process(good_picture)
-    reading = read_face(face, 0.03, 0.9, 1_234)
+    reading = read_face(face, 0.03, 0.9, 1_234, face_box(face, good_picture))
     assert (reading.at_ms, reading.sharpness, reading.live_score) == (1_234, 0.03, 0.9)
     assert reading.yaw == pytest.approx(face.pose.yaw, abs=0.01)
     assert reading.pitch == pytest.approx(face.pose.pitch, abs=0.01)
     assert 0.15 < reading.eye_opening < 0.6
     assert replace(face, blink_left=0.9, blink_right=0.2).blink_left == 0.9
-    assert read_face(replace(face, blink_left=0.9, blink_right=0.2), 0.03, None, 0).blink == 0.2
-    larger = read_face(replace(face, points=face.points * 3), 0.03, 0.9, 1_234)
+    assert read_face(replace(face, blink_left=0.9, blink_right=0.2), 0.03, None, 0, OPEN.box).blink == 0.2
+    larger = read_face(replace(face, points=face.points * 3), 0.03, 0.9, 1_234, OPEN.box)
     assert larger.eye_opening == pytest.approx(reading.eye_opening, abs=1e-3)
     assert larger.mouth_opening == pytest.approx(reading.mouth_opening, abs=1e-3)
 

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from core.liveness.challenge import Action
-from core.liveness.decision import Policy
+from core.liveness.actions import Action
+from core.liveness.policy import Policy
 from tenants.models import Tenant
 from tenants.policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
 

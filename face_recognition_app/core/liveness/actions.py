@@ -1,0 +1,80 @@
+"""What a person can be asked to do, and whether it is being done: geometry against the person's own neutral face."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+from core.liveness import limits
+from core.liveness.observation import FaceReading
+
+
+class Action(StrEnum):
+    BLINK = "blink"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    NOD = "nod"
+    SMILE = "smile"
+    OPEN_MOUTH = "open_mouth"
+    MOVE_CLOSER = "move_closer"
+
+
+KNOWN_BY_VERSION: dict[int, frozenset[Action]] = {
+    1: frozenset({Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT}),
+    2: frozenset(Action),
+}
+"""What a client of each version of the challenge can show its user."""
+NEWEST_VERSION = max(KNOWN_BY_VERSION)
+
+
+def known_by(version: int) -> frozenset[Action]:
+    """A newer client than we know of knows at least all of ours."""
+    return KNOWN_BY_VERSION[min(version, NEWEST_VERSION)]
+
+
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """A face at rest; units as in FaceReading."""
+
+    yaw: float
+    pitch: float
+    smile: float
+    mouth_opening: float
+    mouth_width: float
+    size: float
+
+    @classmethod
+    def of(cls, readings: Sequence[FaceReading]) -> Neutral:
+        return cls(
+            yaw=median(r.yaw for r in readings),
+            pitch=median(r.pitch for r in readings),
+            smile=median(r.smile for r in readings),
+            mouth_opening=median(r.mouth_opening for r in readings),
+            mouth_width=median(r.mouth_width for r in readings),
+            size=median(r.size for r in readings),
+        )
+
+    def holds(self, reading: FaceReading) -> bool:
+        """Whether the face is at rest again; the eyes may blink."""
+        return (
+            max(abs(reading.yaw - self.yaw), abs(reading.pitch - self.pitch)) <= limits.NEUTRAL_DEG
+            and reading.smile - self.smile <= limits.NEUTRAL_SMILE
+            and reading.mouth_opening - self.mouth_opening <= limits.NEUTRAL_MOUTH
+            and abs(reading.size / self.size - 1.0) <= limits.NEUTRAL_SIZE
+        )
+
+    def shown(self, reading: FaceReading) -> frozenset[Action]:
+        """The actions that one reading shows; a blink takes several, a nod its way back."""
+        turned = reading.yaw - self.yaw
+        widened = reading.mouth_width >= self.mouth_width * limits.SMILE_WIDENING
+        signs = {
+            Action.TURN_LEFT: turned >= limits.TURN_DEG,
+            Action.TURN_RIGHT: turned <= -limits.TURN_DEG,
+            Action.NOD: self.pitch - reading.pitch >= limits.NOD_DEG,
+            Action.SMILE: reading.smile - self.smile >= limits.SMILE_RISE and widened,
+            Action.OPEN_MOUTH: reading.mouth_opening - self.mouth_opening >= limits.MOUTH_OPENED,
+            Action.MOVE_CLOSER: reading.size >= self.size * limits.CLOSER,
+        }
+        return frozenset(action for action, seen in signs.items() if seen)

@@ -1,0 +1,55 @@
+"""A camera never sends the same picture twice, does not stand still and does not change its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.liveness import limits
+
+DIGEST_LENGTH = 16
+"""Hexadecimal digits of a SHA-256: enough to tell apart all frames that are ever sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMark:
+    """What tells one frame from another, face or not: `digest` of its encoded bytes, `size` (width, height) pixels."""
+
+    at_ms: int
+    digest: str
+    size: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Continuity:
+    """`failure` is the reason why the frames cannot all be one camera's, once there is one."""
+
+    digests: list[str] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    still_frames: int = 0
+    still_since_ms: int = 0
+    failure: str | None = None
+
+    def observe(self, mark: FrameMark) -> None:
+        if self.failure is None:
+            self.failure = self._judge(mark)
+        self.size = mark.size
+
+    def resume(self) -> None:
+        """A client that connects again may send what it does not know to have arrived, from another camera even."""
+        self.digests, self.size, self.still_frames = [], None, 0
+
+    def _judge(self, mark: FrameMark) -> str | None:
+        if self.size is not None and mark.size != self.size:
+            return "camera_changed"
+        if self.digests and mark.digest == self.digests[-1]:
+            return self._stand_still(mark)
+        self.still_frames, self.still_since_ms = 0, mark.at_ms
+        if mark.digest in self.digests:
+            return "stream_repeated"
+        self.digests.append(mark.digest)
+        return None
+
+    def _stand_still(self, mark: FrameMark) -> str | None:
+        self.still_frames += 1
+        long = mark.at_ms - self.still_since_ms >= limits.FROZEN_MS
+        return "stream_frozen" if long and self.still_frames >= limits.FROZEN_FRAMES else None

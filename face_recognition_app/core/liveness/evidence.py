@@ -1,0 +1,64 @@
+"""The numbers that a decision stands on, for whoever must understand it later. No pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+from core.liveness.decision import Liveness
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`live_score_worst` and the medians are None when nothing was measured; the rest is as the cues name it."""
+
+    policy: str
+    verdict: str
+    failure: str | None
+    readings: int
+    observed_ms: int
+    live_scores: int
+    live_score_median: float | None
+    live_score_worst: float | None
+    border: float | None
+    moire: float | None
+    blinks: int
+    spoke: bool
+    skin_change: float | None
+    body_motion: float | None
+    repetition: float | None
+    stillness: float | None
+    challenge_id: str | None
+    steps_asked: list[str]
+    steps_done: int
+    mistakes: int
+
+    @classmethod
+    def of(cls, liveness: Liveness) -> Evidence:
+        challenge, scores = liveness.challenge, liveness.spoof.scores
+        return cls(
+            policy=str(liveness.policy),
+            verdict=str(liveness.verdict),
+            failure=liveness.failure,
+            readings=liveness.readings,
+            observed_ms=liveness.last_at_ms - (liveness.first_at_ms or 0),
+            live_scores=len(scores),
+            live_score_median=_median(scores),
+            live_score_worst=min(scores, default=None),
+            border=_median(liveness.surface.borders),
+            moire=_median(liveness.surface.moires),
+            blinks=liveness.blink.count,
+            spoke=liveness.mouth.seen,
+            skin_change=liveness.skin.change,
+            body_motion=liveness.body.motion,
+            repetition=liveness.repetition.alike,
+            stillness=liveness.repetition.stillness,
+            challenge_id=challenge.id if challenge else None,
+            steps_asked=[str(action) for action in challenge.actions] if challenge else [],
+            steps_done=challenge.done if challenge else 0,
+            mistakes=challenge.mistakes if challenge else 0,
+        )
+
+
+def _median(values: list[float]) -> float | None:
+    return round(median(values), 4) if values else None

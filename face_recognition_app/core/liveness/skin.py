@@ -1,0 +1,149 @@
+"""Living skin changes as a face moves: light and folds. A photograph's does not, however it is bent and squeezed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Base64UrlBytes
+
+from core.liveness import limits
+from core.liveness.observation import FaceReading
+from core.traces.skin import SKIN_POINTS, SkinSamples
+
+_EYES_AND_BROW = (
+    3,
+    8,
+    23,
+    25,
+    27,
+    29,
+    31,
+    34,
+    47,
+    53,
+    56,
+    66,
+    69,
+    71,
+    104,
+    108,
+    111,
+    113,
+    117,
+    119,
+    121,
+    128,
+    130,
+    139,
+    143,
+    151,
+    168,
+    174,
+    188,
+    190,
+    193,
+    195,
+    197,
+    217,
+    221,
+    223,
+    225,
+    227,
+    229,
+    231,
+    233,
+    244,
+    247,
+    253,
+    255,
+    257,
+    259,
+    261,
+    264,
+    277,
+    283,
+    286,
+    296,
+    299,
+    301,
+    334,
+    336,
+    339,
+    341,
+    343,
+    345,
+    347,
+    349,
+    351,
+    353,
+    399,
+    413,
+    442,
+    444,
+    446,
+    448,
+    450,
+    452,
+    463,
+    465,
+)
+"""Landmarks of the upper face, down to a third of the distance of the eyes below them: hair falls there, lids move
+there, and masks have their holes there."""
+_CHEEKS_AND_CHIN = ~np.isin(SKIN_POINTS, _EYES_AND_BROW)
+
+Series = npt.NDArray[np.float64]
+"""(frames, points)."""
+
+
+@dataclass(slots=True)
+class SkinCue:
+    """`change` is the largest seen so far: how much the upper quarter of the skin's points went to and fro, in shares
+    of the skin's brightness, after all that light and landmarks explain. None until it could be measured."""
+
+    samples: list[Base64UrlBytes] = field(default_factory=list)
+    poses: list[tuple[float, float]] = field(default_factory=list)
+    seen: int = 0
+    change: float | None = None
+
+    def observe(self, reading: FaceReading, samples: SkinSamples) -> None:
+        self.samples = [*self.samples, samples[_CHEEKS_AND_CHIN].tobytes()][-limits.SKIN_WINDOW :]
+        self.poses = [*self.poses, (reading.yaw, reading.pitch)][-limits.SKIN_WINDOW :]
+        self.seen += 1
+        if self.seen >= limits.MIN_SKIN_SAMPLES and self.seen % limits.SKIN_EVERY == 0:
+            measured = self._measured()
+            if measured is not None:
+                self.change = round(max(measured, self.change or 0.0), 5)
+
+    def interrupt(self) -> None:
+        self.samples, self.poses, self.seen = [], [], 0
+
+    def _measured(self) -> float | None:
+        poses = np.array(self.poses)
+        steady = (np.abs(poses - np.median(poses, axis=0)) <= limits.STEADY_DEG).all(axis=1)
+        if steady.sum() < limits.MIN_SKIN_SAMPLES // 2:
+            return None
+        skin = np.array([np.frombuffer(one, np.uint8) for one in self.samples], np.float64)[steady]
+        seen = (skin > 0).all(axis=0)
+        return skin_change(skin[:, seen]) if seen.sum() >= skin.shape[1] // 2 else None
+
+
+def skin_change(skin: Series) -> float:
+    """Of brightness series (frames, points): the upper quartile over the points of their slow deviation.
+
+    Every frame is explained as the median frame, brighter or darker, by least squares without
+    outliers; what is left is smoothed over three frames, against noise.
+    """
+    still = np.median(skin, axis=0)
+    explained = np.stack([still, np.ones_like(still)], axis=1)
+    left = np.array([_unexplained(frame, explained) for frame in skin]) / (np.median(still) + 10.0)
+    smooth = (left[2:] + left[1:-1] + left[:-2]) / 3
+    high, low = np.percentile(smooth, [90, 10], axis=0)
+    return float(np.percentile((high - low) / 2.56, 75))
+
+
+def _unexplained(frame: Series, explained: Series) -> Series:
+    rest = frame - explained @ np.linalg.lstsq(explained, frame, rcond=None)[0]
+    near = np.abs(rest) <= 2 * np.median(np.abs(rest)) + 1e-6
+    return np.asarray(frame - explained @ np.linalg.lstsq(explained[near], frame[near], rcond=None)[0])
