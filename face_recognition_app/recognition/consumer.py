@@ -122,9 +122,11 @@ class FaceConsumer(AsyncConsumer):
         version = _challenge_version(self.scope)
         try:
             connection = await runtime.database.run(sessions.connect_by_token, runtime, token, version)
-            return SessionStream(runtime, connection)
         except sessions.TokenInvalid as error:
             raise UnknownToken(str(error)) from error
+        if connection.resumed:
+            connection.flow.resume()
+        return SessionStream(runtime, connection)
 
     async def _receive(self, message: Any) -> None:
         if self._completed:

@@ -54,7 +54,7 @@ async def test_a_photo_of_the_right_person_is_refused(service: LiveService, moti
     moved = [photo if motion == "still" else _slide(photo, step) for step in range(100)]
     done = await _play_until_the_end(service, [encode_jpeg(frame) for frame in moved])
     assert not done["success"]
-    assert done["reason"] == "liveness_timeout"
+    assert done["reason"] == ("stream_frozen" if motion == "still" else "stream_repeated")
     assert done["liveness"] == "failed"
 
 
@@ -79,7 +79,7 @@ async def test_the_challenge_is_not_passed_by_doing_something_else(service: Live
         result = await play(created.websocket_url, _performed(others), linger_s=TIME_LIMIT_S)
     assert result.completed is not None
     assert not result.completed["success"]
-    assert result.completed["reason"] == "liveness_timeout"
+    assert result.completed["reason"] in ("liveness_timeout", "wrong_action")
 
 
 def _slide(photo: RgbImage, step: int) -> RgbImage:

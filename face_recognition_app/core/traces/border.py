@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import cv2
@@ -71,7 +71,14 @@ def _longest(segments: Segments) -> float:
     return float((lengths @ (near[0] & near[1])).max())
 
 
-@cache
+_of_thread = threading.local()
+
+
 def _detector() -> Any:
-    """R. Grompone von Gioi et al., "LSD: a line segment detector", Image Processing On Line 2, 2012."""
-    return cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD)
+    """R. Grompone von Gioi et al., "LSD: a line segment detector", Image Processing On Line 2, 2012.
+
+    One for each thread: two that share one crash.
+    """
+    if not hasattr(_of_thread, "detector"):
+        _of_thread.detector = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD)
+    return _of_thread.detector

@@ -1,0 +1,86 @@
+"""The samples are of the skin, and follow the face wherever it stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from core.face_mesh import FaceMesh
+from core.traces import trace
+from core.traces.skin import SKIN_POINTS, sample_skin
+from core.types import MeshFace, RgbImage
+
+EYES_AND_LIPS = (33, 133, 159, 145, 263, 362, 386, 374, 13, 14, 61, 291)
+
+
+@pytest.fixture(scope="module")
+def face(good_picture: RgbImage, mesh: FaceMesh) -> MeshFace:
+    return mesh.process(good_picture)[0]
+
+
+def moved(rgb: RgbImage, face: MeshFace, transform: cv2.typing.MatLike) -> tuple[RgbImage, MeshFace]:
+    picture = np.asarray(cv2.warpAffine(rgb, transform, (rgb.shape[1], rgb.shape[0])), np.uint8)
+    points = face.points.copy()
+    points[:, :2] = points[:, :2] @ transform[:, :2].T + transform[:, 2]
+    return picture, replace(face, points=points)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        np.array([[1.0, 0.0, 60.3], [0.0, 1.0, -30.7]]),
+        cv2.getRotationMatrix2D((320, 240), 0, 0.7),
+        cv2.getRotationMatrix2D((320, 240), 0, 1.3),
+        cv2.getRotationMatrix2D((320, 240), 25, 1.0),
+    ],
+    ids=["shifted", "farther", "nearer", "leaning"],
+)
+def test_the_samples_follow_the_face(good_picture: RgbImage, face: MeshFace, transform: cv2.typing.MatLike) -> None:
+    before, colour = sample_skin(good_picture, face)
+    after, colour_after = sample_skin(*moved(good_picture, face, transform))
+    assert np.ptp(before) > 60, "a face is not of one brightness"
+    assert np.abs(after.astype(int) - before).mean() < 2
+    assert np.abs(colour_after - colour).max() < 2
+
+
+def test_samples_are_never_zero_within_the_crop(face: MeshFace, good_picture: RgbImage) -> None:
+    samples, _ = sample_skin(np.zeros_like(good_picture), face)
+    assert samples.shape == (len(SKIN_POINTS),)
+    assert samples.dtype == np.uint8
+    assert set(samples.tolist()) == {1}
+
+
+def test_places_outside_the_crop_are_zero(face: MeshFace, good_picture: RgbImage) -> None:
+    points = face.points.copy()
+    astray = SKIN_POINTS[::4]
+    points[astray, 0] += 400
+    samples, _ = sample_skin(good_picture, replace(face, points=points))
+    assert set(samples[::4].tolist()) == {0}
+    kept = [at for at in range(len(SKIN_POINTS)) if at % 4 and SKIN_POINTS[at] != 1]
+    assert (samples[kept] > 0).all()
+
+
+def test_a_stain_is_seen_where_it_is(face: MeshFace, good_picture: RgbImage) -> None:
+    before, _ = sample_skin(good_picture, face)
+    stained = good_picture.copy()
+    at = len(SKIN_POINTS) // 2
+    x, y = face.points[SKIN_POINTS[at], :2]
+    cv2.circle(stained, (round(float(x)), round(float(y))), 12, (0, 0, 0), -1)
+    changed = np.abs(sample_skin(stained, face)[0].astype(int) - before)
+    assert changed[at] > 40
+    assert (changed > 10).mean() < 0.25
+
+
+def test_eyes_and_lips_are_left_out_for_they_move_in_masks_too() -> None:
+    assert not set(EYES_AND_LIPS) & set(SKIN_POINTS.tolist())
+    assert len(SKIN_POINTS) > 100
+    assert int(SKIN_POINTS.max()) < 468
+
+
+def test_the_colour_is_the_faces(face: MeshFace, good_picture: RgbImage) -> None:
+    red = np.zeros_like(good_picture)
+    red[:, :, 0] = 200
+    np.testing.assert_allclose(trace(red, face).colour, [200, 0, 0], atol=1)
