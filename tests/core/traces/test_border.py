@@ -55,7 +55,7 @@ def test_one_line_beside_the_face_is_a_door_and_no_border(mesh: FaceMesh, hopper
     before_a_door[:, :60] = 20
     assert strength(before_a_door, mesh) == pytest.approx(alone, abs=0.1)
     before_a_door[:, -60:] = 20
-    assert strength(before_a_door, mesh) >= 0.9
+    assert strength(before_a_door, mesh) >= 0.5
 
 
 def test_lines_in_the_face_are_none_around_it(mesh: FaceMesh, hopper_rgb: RgbImage) -> None:
