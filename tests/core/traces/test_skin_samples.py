@@ -50,7 +50,8 @@ def test_the_samples_follow_the_face(good_picture: RgbImage, face: MeshFace, tra
 
 def test_the_darkest_skin_is_told_from_what_cannot_be_seen(face: MeshFace, good_picture: RgbImage) -> None:
     samples, _ = sample_skin(np.zeros_like(good_picture), face)
-    assert (samples.shape, samples.dtype) == ((len(SKIN_POINTS),), np.uint8)
+    assert samples.shape == (len(SKIN_POINTS),)
+    assert samples.dtype == np.uint8
     assert set(samples.tolist()) == {0, 1}
     assert (samples == 0).mean() < 0.05, "nearly all places lie within the crop"
 
