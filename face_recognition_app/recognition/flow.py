@@ -17,7 +17,7 @@ from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.limits import LIVE_SCORE
 from core.liveness.observation import FaceReading
-from core.liveness.policy import EVERYTHING, Policy
+from core.liveness.policy import Policy
 from core.quality import Issue, Quality
 from core.traces import Traces
 from core.types import Box, Embedding
@@ -139,7 +139,7 @@ class Flow:
         target_samples: int,
         no_match_frames: int,
         steps: int | None = None,
-        allowed: Set[Action] = EVERYTHING,
+        allowed: Set[Action] | None = None,
     ) -> Flow:
         """Raises ChallengeImpossible when fewer actions are allowed than steps are asked for."""
         liveness = Liveness.begin(policy, challenge_id, random.SystemRandom(), steps, allowed)
@@ -151,7 +151,7 @@ class Flow:
         challenge = self.liveness.challenge
         return (
             len(self.liveness.spoof.scores),
-            challenge.step_began_ms if challenge else None,
+            (challenge.step_began_ms, challenge.mistakes) if challenge else None,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),

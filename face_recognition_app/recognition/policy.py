@@ -40,15 +40,16 @@ def agree(tenant: Tenant, wish: Wish) -> Terms:
         )
     if not DEMANDS[liveness].steps:
         return Terms(liveness, None, frozenset())
-    allowed = _allowed(policy, wish)
+    allowed = _allowed(policy, wish, liveness)
     steps = DEMANDS[liveness].steps if policy.steps is None else policy.steps
     if len(allowed) < steps:
         raise _impossible(policy, steps, allowed)
     return Terms(liveness, policy.steps, frozenset(allowed))
 
 
-def _allowed(policy: TenantPolicy, wish: Wish) -> list[Action]:
-    tenants_own = tuple(Action) if policy.actions is None else policy.actions
+def _allowed(policy: TenantPolicy, wish: Wish, liveness: Policy) -> list[Action]:
+    default = [action for action in Action if action in DEMANDS[liveness].actions]
+    tenants_own = default if policy.actions is None else policy.actions
     return [action for action in tenants_own if action in known_by(wish.challenge_version) - wish.avoid]
 
 

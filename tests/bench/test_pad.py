@@ -16,6 +16,7 @@ from bench.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.liveness.policy import Policy
 from core.traces import Traces
+from core.types import RgbImage
 from tools import clips
 from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
 from tools.attacks.meshes import mesh
@@ -105,6 +106,33 @@ def test_a_recording_comes_back_as_it_was(recordings: dict[Task, Recording], tmp
         assert back.embedding is not None
         assert seen.embedding is not None
         assert float(back.embedding @ seen.embedding) > 0.9999
+
+
+def test_a_recording_of_faces_and_empty_frames_keeps_each_to_its_own(
+    engine: FaceRecognitionEngine, astronaut_rgb: RgbImage, hopper_rgb: RgbImage, tmp_path: Path
+) -> None:
+    frames = [astronaut_rgb, np.zeros_like(astronaut_rgb), hopper_rgb, np.zeros_like(astronaut_rgb), astronaut_rgb]
+    stream = Stream("still", "Ann", 0, lambda: iter(frames), claims=lambda: hopper_rgb)
+    recording = observe.record(engine, "tuning", stream, "frames")
+    observe.save(recording, tmp_path / "one.npz")
+    again = observe.load(tmp_path / "one.npz").shown["frames"]
+    assert [seen.face is None for seen in again] == [False, True, False, True, False]
+    assert again[0].mark(7) == recording.shown["frames"][0].mark(7) == replace(again[4].mark(0), at_ms=7)
+    assert len({seen.sha256 for seen in again}) == 3
+    for seen, back in zip(recording.shown["frames"], again, strict=True):
+        assert (back.size, back.surface, back.quality) == (seen.size, seen.surface, seen.quality)
+        assert (back.traces is None, back.reading(0, scored=True) is None) == (seen.face is None, seen.face is None)
+        if back.traces is not None and seen.traces is not None:
+            np.testing.assert_array_equal(back.traces.thumbnail, seen.traces.thumbnail)
+
+
+def test_only_a_scored_frame_tells_of_its_surface(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> None:
+    (seen,) = observe.watch(engine, [hopper_rgb], 85)
+    scored, other = seen.reading(5, scored=True), seen.reading(5, scored=False)
+    assert scored is not None
+    assert other is not None
+    assert (scored.live_score, scored.surface) != (None, None)
+    assert replace(scored, live_score=None, surface=None) == other
 
 
 @needs_data

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.liveness.actions import Action
+from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
@@ -46,10 +48,12 @@ def watch(
     match: Match | None = None,
     reading: FaceReading = OPEN_EYES,
     live_score: float = 0.9,
+    picture: int | None = None,
+    size: tuple[int, int] = (640, 480),
 ) -> Outcome | None:
-    """Show the flow one frame, of which as much is computed as its plan says."""
-    plan = flow.plan(at_ms)
-    quality, mark = replace(GOOD, issues=issues), FrameMark(at_ms, f"{flow.frames:016x}", (640, 480))
+    """Show the flow one frame, of which as much is computed as its plan says; a new `picture` unless one is named."""
+    plan, quality = flow.plan(at_ms), replace(GOOD, issues=issues)
+    mark = FrameMark(at_ms, f"{1_000 + flow.frames if picture is None else picture:016x}", size)
     if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
         return flow.observe(Observation(mark, None, quality))
     scored = (live_score, reading.surface) if plan.spoof else (None, None)
@@ -254,6 +258,57 @@ def test_a_challenge_that_is_not_followed_times_out() -> None:
     assert outcome.reason is Reason.LIVENESS_TIMEOUT
 
 
+@pytest.mark.parametrize("issues", [(), (Issue.NO_FACE,), (Issue.BLURRY,)])
+@pytest.mark.parametrize(
+    ("pictures", "reason"),
+    [([1] * 20, Reason.STREAM_FROZEN), ([1, 2, 3, 1], Reason.STREAM_REPEATED)],
+    ids=["frozen", "repeated"],
+)
+def test_frames_that_come_again_end_the_session_whatever_they_show(
+    issues: tuple[Issue, ...], pictures: list[int], reason: Reason
+) -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.ACTIVE)
+    outcomes = [watch(flow, 100 * at, picture=p, issues=issues, match=ALICE) for at, p in enumerate(pictures)]
+    assert next(outcome.reason for outcome in outcomes if outcome is not None) is reason
+
+
+@pytest.mark.parametrize("issues", [(), (Issue.NO_FACE,)])
+def test_another_size_of_frame_ends_the_session(issues: tuple[Issue, ...]) -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.PASSIVE)
+    assert watch(flow, 0) is None
+    outcome = watch(flow, 100, size=(480, 640), issues=issues)
+    assert outcome is not None
+    assert outcome.reason is Reason.CAMERA_CHANGED
+
+
+def test_after_connecting_again_another_camera_and_the_last_frames_again_are_fine() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    watch(flow, 0, picture=1)
+    flow.resume()
+    assert watch(flow, 100, picture=1, size=(320, 240)) is None
+    outcome = watch(flow, 200, picture=2)
+    assert outcome is not None
+    assert outcome.reason is Reason.CAMERA_CHANGED
+
+
+def test_who_asks_for_no_liveness_does_not_mind_where_frames_come_from() -> None:
+    flow = begin(Purpose.ENROLLMENT, target_samples=100)
+    assert [watch(flow, 100 * at, picture=at % 2, size=(640 + at, 480)) for at in range(30)] == [None] * 30
+    assert flow.seen_digests == []
+
+
+def test_a_mistake_is_kept_at_once() -> None:
+    turned = replace(OPEN_EYES, yaw=20.0)
+    for rested in range(6, 9):
+        flow = begin(Purpose.AUTHENTICATION, Policy.ACTIVE)
+        challenge = flow.liveness.challenge = Challenge("c", [Action.NOD, Action.BLINK])
+        for at, reading in enumerate([OPEN_EYES] * rested + [turned] * 3):
+            before, mistakes = flow.progress, challenge.mistakes
+            watch(flow, 50 * at, reading=reading)
+            assert challenge.mistakes == mistakes or flow.progress != before
+        assert challenge.mistakes == 1
+
+
 def test_a_session_without_a_frame_times_out() -> None:
     assert begin(Purpose.AUTHENTICATION, Policy.PASSIVE).time_is_up() == Outcome(False, Reason.TIMEOUT, None, None)
 
@@ -324,6 +379,8 @@ FRAMES = st.lists(
                 "match": st.sampled_from([None, STRANGER, STRANGER, ALICE]),
                 "reading": READINGS,
                 "live_score": st.floats(0, 1),
+                "picture": st.sampled_from([None] * 20 + [0, 1]),
+                "size": st.sampled_from([(640, 480)] * 30 + [(320, 240)]),
             }
         ),
     ),
@@ -333,12 +390,14 @@ BEGINNINGS = st.builds(begin, st.sampled_from(Purpose), st.sampled_from(Policy),
 
 
 @settings(max_examples=150, deadline=None)
-@given(BEGINNINGS, FRAMES)
+@given(BEGINNINGS, st.integers(0, 50), FRAMES)
 def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
-    flow: Flow, frames: list[tuple[int, dict[str, object]]]
+    flow: Flow, lively_frames: int, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
+    """Whether the restored one goes on is what REST clients depend on at every frame."""
     at_ms, restored = 0, flows.load(flows.dump(flow))
-    for gap_ms, frame in frames:
+    living_first: list[tuple[int, dict[str, object]]] = [(100, {"reading": r}) for r in lively(lively_frames)]
+    for gap_ms, frame in living_first + frames:
         at_ms += gap_ms
         restored = flows.load(flows.dump(restored))
         assert restored == flow

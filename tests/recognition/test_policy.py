@@ -62,13 +62,14 @@ def test_where_nothing_is_asked_nothing_can_be_too_little(backend: Backend, live
 
 
 def test_a_challenge_may_ask_for_everything_by_default(backend: Backend) -> None:
-    assert agree(backend.tenant, Wish(Policy.ACTIVE)) == Terms(Policy.ACTIVE, None, frozenset(Action))
+    assert agree(backend.tenant, Wish(Policy.STRICT)) == Terms(Policy.STRICT, None, frozenset(Action))
+    assert agree(backend.tenant, Wish(Policy.ACTIVE)).allowed == frozenset(Action) - {Action.MOVE_CLOSER}
 
 
 def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: Backend) -> None:
     tenant = backend.tenant
     assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=1)).allowed == OF_VERSION_1
-    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))).allowed == frozenset(Action) - {BLINK}
+    assert agree(tenant, Wish(Policy.STRICT, frozenset({BLINK}))).allowed == frozenset(Action) - {BLINK}
     ask_for(tenant, steps=1, actions=(BLINK, LEFT))
     assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))) == Terms(Policy.ACTIVE, 1, frozenset({LEFT}))
 

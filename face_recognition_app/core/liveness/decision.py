@@ -14,7 +14,7 @@ from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark
 from core.liveness.cues import BlinkCue, MouthCue, SpoofCue, SurfaceCue
 from core.liveness.observation import FaceReading
-from core.liveness.policy import DEMANDS, EVERYTHING, Demands, Policy
+from core.liveness.policy import DEMANDS, Demands, Policy
 from core.liveness.repetition import Repetition
 from core.liveness.skin import SkinCue
 from core.traces import Traces
@@ -44,6 +44,7 @@ class Liveness:
     readings: int = 0
     first_at_ms: int | None = None
     last_at_ms: int = 0
+    last_seen_ms: int = 0
 
     @classmethod
     def begin(
@@ -52,13 +53,14 @@ class Liveness:
         challenge_id: str,
         source: random.Random,
         steps: int | None = None,
-        allowed: Set[Action] = EVERYTHING,
+        allowed: Set[Action] | None = None,
     ) -> Liveness:
-        """`steps` and `allowed` narrow the policy's own challenge. Raises ChallengeImpossible."""
-        asked = DEMANDS[policy].steps
-        if not asked:
+        """`steps` and `allowed` stand for the policy's own. Raises ChallengeImpossible."""
+        demands = DEMANDS[policy]
+        if not demands.steps:
             return cls(policy)
-        return cls(policy, Challenge.draw(challenge_id, steps or asked, allowed, source))
+        possible = demands.actions if allowed is None else allowed
+        return cls(policy, Challenge.draw(challenge_id, steps or demands.steps, possible, source))
 
     @property
     def verdict(self) -> Verdict:
@@ -145,7 +147,8 @@ class Liveness:
 
     def see(self, mark: FrameMark) -> None:
         """Take note of a frame, whatever it shows."""
-        if self._takes(mark.at_ms):
+        if self._takes(mark.at_ms) and mark.at_ms >= self.last_seen_ms:
+            self.last_seen_ms = mark.at_ms
             self.continuity.observe(mark)
 
     def observe(self, reading: FaceReading, traces: Traces | None) -> None:
@@ -166,7 +169,8 @@ class Liveness:
 
     def suspect(self, reading: FaceReading) -> None:
         """Take what speaks against a frame that may not speak for anybody."""
-        if self.policy is not Policy.NONE and reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
+        low = reading.live_score is not None and reading.live_score < limits.LIVE_SCORE
+        if low and self.policy is not Policy.NONE and self.failure is None:
             self.spoof.observe(reading)
 
     def interrupt(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,20 +27,22 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """`steps` of a challenge; `surface`: no paper or display may be seen; `alive`: skin or shoulders must be seen to
-    live; `watched`: frames are watched for repetition and long enough for a loop to show."""
+    """`steps` of a challenge, drawn from `actions`; `surface`: no display may be seen; `alive`: skin, and shoulders
+    where they are seen, must live; `watched`: frames are watched for repetition, and long enough for a loop to show."""
 
     steps: int
     surface: bool
     alive: bool
     watched: bool
+    actions: frozenset[Action] = frozenset()
 
+
+_AT_A_DESK = frozenset(Action) - {Action.MOVE_CLOSER}
+"""What needs no room; a phone is moved more easily than a head before a webcam."""
 
 DEMANDS: dict[Policy, Demands] = {
     Policy.NONE: Demands(0, False, False, False),
     Policy.PASSIVE: Demands(0, True, True, True),
-    Policy.ACTIVE: Demands(2, False, False, False),
-    Policy.STRICT: Demands(3, True, True, False),
+    Policy.ACTIVE: Demands(2, False, False, False, _AT_A_DESK),
+    Policy.STRICT: Demands(3, True, True, False, frozenset(Action)),
 }
-
-EVERYTHING: Set[Action] = frozenset(Action)

@@ -89,12 +89,6 @@ def _displaced(reading: FaceReading, by: Sequence[float]) -> FaceReading:
     )
 
 
-def blinking(readings: Sequence[FaceReading], at: int) -> list[FaceReading]:
-    """With closed eyes in the readings `at` and `at` + 1."""
-    shut = [replace(reading, blink=0.6, eye_opening=0.1) for reading in readings[at : at + 2]]
-    return [*readings[:at], *shut, *readings[at + 2 :]]
-
-
 def readings_of(frames: Sequence[RgbImage], detector: LivenessDetector, fps: float) -> list[FaceReading]:
     """What a session would tell the machines of these frames."""
 

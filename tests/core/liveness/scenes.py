@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -57,12 +59,14 @@ def skin(frame: int, *, alive: float = 0.0, noise: float = 1.0) -> SkinSamples:
     return np.asarray(np.clip(np.round(changed), 1, 255), np.uint8)
 
 
+@cache
 def living(frame: int) -> Traces:
     """Skin that changes and shoulders that breathe."""
     breath = (0.1 * wave(frame, 31), 0.3 * wave(frame, 31))
     return traces(skin(frame, alive=0.08), scene(breath, noise=1.0, seed=frame))
 
 
+@cache
 def photographed(frame: int) -> Traces:
     """Noise alone."""
     return traces(skin(frame), scene(noise=1.0, seed=frame))

@@ -11,9 +11,11 @@ import pytest
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.liveness.cues import BlinkCue, MouthCue, SpoofCue
+from core.liveness.cues import BlinkCue, MouthCue, SpoofCue, SurfaceCue
+from core.liveness.limits import MOIRE
 from core.liveness.observation import FaceReading, read_face
 from core.quality import face_box
+from core.traces import Surface
 from core.types import RgbImage
 from tests.conftest import data_file, needs_shared_data
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, TALKING, first_seen, readings_of, timed
@@ -263,3 +265,34 @@ def test_six_scores_refuse_by_their_median() -> None:
     assert not scored(0.1, 0.1, 0.1, 0.1, 0.1).refused
     assert not scored(0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.9).refused
     assert not scored().refused
+
+
+def surfaces(*moires: float | None) -> SurfaceCue:
+    cue = SurfaceCue()
+    for moire in moires:
+        cue.observe(replace(OPEN, surface=Surface(border=0.1, moire=moire)))
+    return cue
+
+
+def test_surfaces_pass_and_are_refused_by_their_median() -> None:
+    assert surfaces(1.0, 1.0, MOIRE + 1).passed
+    assert not surfaces(1.0, 1.0).passed
+    assert not surfaces(1.0, MOIRE + 1, MOIRE + 1).passed
+    assert surfaces(1.0, 1.0, *[MOIRE] * 3).refused
+    assert not surfaces(*[MOIRE] * 4).refused
+    assert not surfaces(*[1.0] * 3, *[MOIRE] * 2).refused
+
+
+def test_a_surface_that_could_not_be_looked_at_never_passes() -> None:
+    assert not surfaces(*[None] * 50).passed
+    cue = surfaces(None, 1.0, None, 1.0)
+    for _ in range(50):
+        cue.observe(replace(OPEN, surface=None))
+    assert not cue.passed
+
+
+def test_blinks_are_counted() -> None:
+    cue = BlinkCue()
+    for reading in timed([OPEN] * 5 + ([CLOSED] * 2 + [OPEN] * 4) * 3):
+        cue.observe(reading)
+    assert cue.count == 3

@@ -17,9 +17,9 @@ SECOND = 10
 LIVELY = 4.0
 
 
-def watched(readings: Sequence[FaceReading]) -> Repetition:
+def watched(readings: Sequence[FaceReading], step_ms: int = 100) -> Repetition:
     repetition = Repetition()
-    for reading in timed(readings):
+    for reading in timed(readings, step_ms=step_ms):
         repetition.observe(reading)
     return repetition
 
@@ -84,6 +84,12 @@ def test_a_picture_that_is_held_is_frozen_however_noisy_it_is() -> None:
 def test_a_moment_of_stillness_is_no_frozen_stream() -> None:
     pauses = moving(SECOND, 1) + [OPEN] * (LONG_STILL // 2) + moving(SECOND, 2)
     assert watched(pauses).failure is None
+
+
+def test_stillness_takes_its_time_with_a_fast_camera_too() -> None:
+    half_a_second = moving(SECOND, 1) + [OPEN] * LONG_STILL + moving(SECOND, 2)
+    assert watched(half_a_second, step_ms=33).failure is None
+    assert watched(moving(SECOND, 1) + noisy([OPEN] * 4 * LONG_STILL), step_ms=33).failure == "stream_frozen"
 
 
 def test_nothing_is_said_of_few_readings() -> None:
