@@ -100,24 +100,27 @@ class Stream(ABC):
     async def _take(self, frame: Frame, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
         at_ms = self.elapsed_ms
         plan = self.flow.plan(at_ms)
-        seen = await self.runtime.admission.run(lambda permit: with_connection(self._look, frame, plan, at_ms, permit))
         progress = self.flow.progress
-        outcome = self.flow.observe(seen)
+        seen, outcome = await self.runtime.admission.run(
+            lambda permit: with_connection(self._look, frame, plan, at_ms, permit)
+        )
         if outcome is not None:
             return seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
         return seen, None
 
-    def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> Observation:
+    def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> tuple[Observation, Outcome | None]:
+        """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too."""
         self._ensure_owner()
         try:
-            return analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
+            seen = analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except (PoolTimeout, PoolClosed, MeshFailed) as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
             raise Busy("the frame could not be analysed", retry_after_ms=500) from error
+        return seen, self.flow.observe(seen)
 
     @abstractmethod
     def _ensure_owner(self) -> None:
