@@ -21,7 +21,7 @@ from tenants.models import Tenant
 from wire.codes import Reason
 
 UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
-"""Failures that say nothing about who stood there."""
+"""Failures that say nothing about who stood there, unless a face was compared before and did not match."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,6 @@ class Flow:
     matched_probe: Base64UrlBytes = b""
     nearest: Match | None = None
     failure: Reason | None = None
-    seen_digests: list[str] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -166,6 +165,12 @@ class Flow:
         """The probe that was matched. Only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)
 
+    @property
+    def seen_digests(self) -> list[str]:
+        """Of half the frames, which half being decided by their bytes: a replay keeps the same ones."""
+        digests = self.liveness.continuity.digests
+        return [digest for digest in digests if int(digest[-1], 16) % 2 == 0][:MAX_SEEN_DIGESTS]
+
     def evidence(self) -> dict[str, Any]:
         """The numbers that the decision stands on, as JSON keeps them."""
         return asdict(Evidence.of(self.liveness))
@@ -183,7 +188,7 @@ class Flow:
     def observe(self, seen: Observation) -> Outcome | None:
         """Take one frame; the outcome when it decides the session."""
         self.frames += 1
-        self._remember(seen.mark)
+        self.liveness.see(seen.mark)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
         elif seen.embedding is not None and seen.reading is not None:
@@ -253,13 +258,6 @@ class Flow:
             self.liveness.interrupt()
             self.failure = Reason.FACE_CHANGED if good else self.failure
         return same
-
-    def _remember(self, mark: FrameMark) -> None:
-        """Of half the frames, which half being decided by their bytes: a replay keeps the same ones."""
-        self.liveness.see(mark)
-        kept = int(mark.digest[-1], 16) % 2 == 0 and len(self.seen_digests) < MAX_SEEN_DIGESTS
-        if self.liveness.policy is not Policy.NONE and kept:
-            self.seen_digests.append(mark.digest)
 
     def _take_evidence(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
         self.liveness.observe(reading, seen.traces)

@@ -223,8 +223,6 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
         session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        if outcome.reason is Reason.CANCELLED:
-            return _record(runtime, session, connection.flow, outcome)
         return _judge(runtime, session, connection.flow, outcome)
 
 
@@ -257,7 +255,7 @@ def cancel(runtime: Runtime, session: Session) -> Session:
     with transaction.atomic():
         session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
         if session.status in OPEN_STATUSES:
-            _record(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
+            _judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
     return session
 
 
@@ -312,14 +310,14 @@ def _judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> 
     replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     claim = _claim(session)
     until = attempts.locked_until(claim)
-    if until is not None:
+    if until is not None and outcome.reason is not Reason.CANCELLED:
         return _record(runtime, session, flow, _locked_out(outcome.match), until)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _carry_out(runtime, session, flow, outcome)
     if outcome.success:
         attempts.clear(claim)
-    elif outcome.reason not in attempts.UNCOUNTED:
+    elif until is None and (flow.unmatched or outcome.reason not in attempts.UNCOUNTED):
         attempts.count_failure(runtime.settings, claim)
     return _record(runtime, session, flow, outcome)
 

@@ -14,6 +14,7 @@ from core.types import Embedding
 from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition import attempts, sessions
+from recognition import flow as flows
 from recognition.attempts import Claim
 from recognition.flow import CANCELLATION, KeptSample, Match, Outcome
 from recognition.models import Decision, FailedAttempts, SessionStatus
@@ -259,6 +260,30 @@ def test_a_cancellation_of_a_locked_session_stays_one(runtime: Runtime, alice: B
     connection = begun(runtime, alice)
     fail(runtime, alice, LIMIT)
     assert sessions.decide(runtime, connection, CANCELLATION).reason == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "outcome", [CANCELLATION, Outcome(False, Reason.TIMEOUT, None, None)], ids=["cancel", "timeout"]
+)
+def test_giving_up_after_a_stranger_was_seen_counts(runtime: Runtime, alice: Backend, outcome: Outcome) -> None:
+    for unmatched in (0, 1, 1, 1, 1):
+        connection = begun(runtime, alice)
+        connection.flow.unmatched = unmatched
+        sessions.decide(runtime, connection, outcome)
+    assert not locked(alice, "alice")
+    last = begun(runtime, alice)
+    last.flow.unmatched = 1
+    sessions.decide(runtime, last, outcome)
+    assert locked(alice, "alice")
+
+
+def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(runtime: Runtime, alice: Backend) -> None:
+    for _ in range(LIMIT):
+        connection = begun(runtime, alice)
+        connection.flow.unmatched = 3
+        sessions.save_checkpoint(connection, flows.dump(connection.flow))
+        sessions.cancel(runtime, connection.session)
+    assert locked(alice, "alice")
 
 
 def test_a_request_that_was_answered_before_the_lock_gets_the_same_answer(runtime: Runtime, alice: Backend) -> None:

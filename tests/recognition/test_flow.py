@@ -281,12 +281,13 @@ def test_another_size_of_frame_ends_the_session(issues: tuple[Issue, ...]) -> No
     assert outcome.reason is Reason.CAMERA_CHANGED
 
 
-def test_after_connecting_again_another_camera_and_the_last_frames_again_are_fine() -> None:
-    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
-    watch(flow, 0, picture=1)
+def test_after_connecting_again_the_last_frames_again_are_fine_and_another_camera_is_not() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.ACTIVE)
+    for at in range(4):
+        assert watch(flow, 100 * at, picture=at) is None
     flow.resume()
-    assert watch(flow, 100, picture=1, size=(320, 240)) is None
-    outcome = watch(flow, 200, picture=2)
+    assert watch(flow, 500, picture=3) is None
+    outcome = watch(flow, 600, picture=9, size=(320, 240))
     assert outcome is not None
     assert outcome.reason is Reason.CAMERA_CHANGED
 

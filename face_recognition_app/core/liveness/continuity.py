@@ -35,8 +35,8 @@ class Continuity:
         self.size = mark.size
 
     def resume(self) -> None:
-        """A client that connects again may send what it does not know to have arrived, from another camera even."""
-        self.digests, self.size, self.still_frames = [], None, 0
+        """A client that connects again may send what it does not know to have arrived, and nothing older."""
+        self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0
 
     def _judge(self, mark: FrameMark) -> str | None:
         if self.size is not None and mark.size != self.size:
@@ -46,7 +46,7 @@ class Continuity:
         self.still_frames, self.still_since_ms = 0, mark.at_ms
         if mark.digest in self.digests:
             return "stream_repeated"
-        self.digests.append(mark.digest)
+        self.digests = [*self.digests, mark.digest][-limits.DIGESTS_KEPT :]
         return None
 
     def _stand_still(self, mark: FrameMark) -> str | None:

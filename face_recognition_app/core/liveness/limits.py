@@ -93,6 +93,11 @@ FROZEN_FRAMES = 15
 FROZEN_MS = 1_400
 """Identical pictures one after another for both: a slow camera repeats two or three."""
 
+RESENT_FRAMES = 5
+"""The newest frames of a broken connection: those whose answers may have been lost with it."""
+DIGESTS_KEPT = 1_000
+"""A session of 30 s at 30 frames a second, and some."""
+
 STEP_WINDOW_MS = 10_000
 NEUTRAL_READINGS = 3
 NEUTRAL_MAX_YAW_DEG = 15.0

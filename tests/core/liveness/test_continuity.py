@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.liveness.continuity import Continuity, FrameMark
-from core.liveness.limits import FROZEN_FRAMES, FROZEN_MS
+from core.liveness.limits import FROZEN_FRAMES, FROZEN_MS, RESENT_FRAMES
 
 SIZE = (640, 480)
 
@@ -62,10 +62,17 @@ def test_the_first_failure_stays() -> None:
     assert continuity.failure == "stream_repeated"
 
 
-def test_who_connects_again_may_repeat_stand_still_and_change_the_camera() -> None:
-    repeated = told([0, 1, 2])
+def test_who_connects_again_may_send_the_newest_frames_again_and_none_older() -> None:
+    sent = list(range(10))
+    repeated = told(sent)
     repeated.resume()
-    assert told([1, 2, 3], continuity=repeated, begin_ms=300).failure is None
+    assert told([*sent[-RESENT_FRAMES:], 10], continuity=repeated, begin_ms=1_000).failure is None
+    looped = told(sent)
+    looped.resume()
+    assert told(sent, continuity=looped, begin_ms=1_000).failure == "stream_repeated"
+
+
+def test_who_connects_again_may_have_stood_still_and_keeps_the_camera() -> None:
 
     still = told([0] * FROZEN_FRAMES)
     still.resume()
@@ -74,7 +81,7 @@ def test_who_connects_again_may_repeat_stand_still_and_change_the_camera() -> No
     turned = told([0, 1])
     turned.resume()
     turned.observe(FrameMark(200, f"{2:016x}", (480, 640)))
-    assert turned.failure is None
+    assert turned.failure == "camera_changed"
 
 
 def test_after_connecting_again_the_rules_hold_as_before() -> None:
