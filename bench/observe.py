@@ -30,7 +30,7 @@ from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import FaceReading, read_face
 from core.models import ensure_models
 from core.quality import Issue, Quality
-from core.traces import Surface, Traces
+from core.traces import Traces
 from core.traces.skin import SKIN_POINTS
 from core.traces.thumbnail import HEIGHT, WIDTH
 from core.types import Box, Embedding, MeshFace, Points, Pose, RgbImage
@@ -76,14 +76,14 @@ class Seen:
     live_score: float | None = None
     embedding: Embedding | None = None
     traces: Traces | None = None
-    surface: Surface | None = None
+    moire: float | None = None
 
     def reading(self, at_ms: int, *, scored: bool) -> FaceReading | None:
         """As the service reads the frame; `scored`: it also asked the anti-spoof network."""
         if self.face is None or self.box is None:
             return None
-        score, surface = (self.live_score, self.surface) if scored else (None, None)
-        return read_face(self.face, self.quality.sharpness, score, at_ms, self.box, surface)
+        score, moire = (self.live_score, self.moire) if scored else (None, None)
+        return read_face(self.face, self.quality.sharpness, score, at_ms, self.box, moire)
 
     def mark(self, at_ms: int) -> FrameMark:
         return FrameMark(at_ms, self.sha256[:DIGEST_LENGTH], self.size)
@@ -145,7 +145,7 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
             live_score=engine.live_score(look),
             embedding=engine.embed(look),
             traces=engine.trace(look),
-            surface=engine.surface(look),
+            moire=engine.moire(look),
         )
 
 
@@ -203,7 +203,6 @@ def save(recording: Recording, path: Path) -> None:
             span=np.asarray(span, np.float32),
             embeddings=np.array(vectors, np.float16).reshape(-1, 512),
             skin=np.array([one.skin for one in traces], np.uint8).reshape(-1, len(SKIN_POINTS)),
-            colours=np.array([one.colour for one in traces], np.float32).reshape(-1, 3),
             thumbnails=np.array([one.thumbnail for one in traces], np.uint8).reshape(-1, HEIGHT, WIDTH),
         )
     part.replace(path)
@@ -214,7 +213,7 @@ def load(path: Path) -> Recording:
         about = json.loads(stored["about"].tobytes())
         points = stored["shares"] * (stored["span"] / np.float32(65535))[:, None] + stored["low"][:, None]
         vectors = stored["embeddings"].astype(np.float32)
-        traces = map(Traces, stored["skin"], stored["colours"], stored["thumbnails"])
+        traces = map(Traces, stored["skin"], stored["thumbnails"])
     kept = Kept(iter(points.astype(np.float32)), iter(vectors), traces)
     about["shown"] = {name: [_revived(frame, kept) for frame in frames] for name, frames in about["shown"].items()}
     about["claimed"] = None if about["claimed"] is None else np.array(about["claimed"], np.float32)
@@ -243,7 +242,7 @@ def _plain(seen: Seen) -> dict[str, Any]:
         "pose": pose and [getattr(pose, f.name) for f in fields(pose)],
         "face": face and {name: getattr(face, name) for name in _FACE_NUMBERS},
         "live_score": seen.live_score,
-        "surface": seen.surface and [seen.surface.border, seen.surface.moire],
+        "moire": seen.moire,
     }
 
 
@@ -260,7 +259,7 @@ def _revived(plain: dict[str, Any], kept: Kept) -> Seen:
         live_score=plain["live_score"],
         embedding=_unit(next(kept.embeddings)),
         traces=next(kept.traces),
-        surface=Surface(*plain["surface"]),
+        moire=plain["moire"],
     )
 
 

@@ -15,7 +15,7 @@ from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
 from core.quality import Quality, assess, face_box
 from core.spoof import SpoofDetector
-from core.traces import Surface, Traces, look_at_surface, trace
+from core.traces import Traces, moire_peak, trace
 from core.types import Box, Embedding, MeshFace, Pose, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -141,9 +141,9 @@ class FaceRecognitionEngine:
         """What the frame shows of skin and shoulders. The look must have a face."""
         return trace(look.rgb, look.faces[0])
 
-    def surface(self, look: Look) -> Surface:
-        """What the frame shows of paper and displays. The look must have a face."""
-        return look_at_surface(look.rgb, look.faces[0])
+    def moire(self, look: Look) -> float | None:
+        """How much the face shows a display's grid; None for a frame that is too small. The look must have a face."""
+        return moire_peak(look.rgb, look.faces[0])
 
     def pool_status(self) -> PoolStatistics:
         return self.detector.pool_status()

@@ -26,8 +26,8 @@ def analyse(
     if look.face is None or look.box is None:
         return Observation(mark, None, look.quality)
     live_score = runtime.engine.live_score(look) if plan.spoof else None
-    surface = runtime.engine.surface(look) if plan.spoof else None
-    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, surface)
+    moire = runtime.engine.moire(look) if plan.spoof else None
+    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire)
     issues = set(look.quality.issues)
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):

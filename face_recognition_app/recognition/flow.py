@@ -48,7 +48,7 @@ class Purpose(StrEnum):
 class Plan:
     """What should be computed of the next frame besides the mesh.
 
-    `spoof`: the anti-spoof network, and traces of paper and displays.
+    `spoof`: the anti-spoof network, and the grid of displays.
     `identity`: an embedding and what tells of life, because only a frame of the same person may count for liveness.
     `probe`: an embedding to keep as a sample or to match.
     """

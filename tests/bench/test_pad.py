@@ -120,19 +120,19 @@ def test_a_recording_of_faces_and_empty_frames_keeps_each_to_its_own(
     assert again[0].mark(7) == recording.shown["frames"][0].mark(7) == replace(again[4].mark(0), at_ms=7)
     assert len({seen.sha256 for seen in again}) == 3
     for seen, back in zip(recording.shown["frames"], again, strict=True):
-        assert (back.size, back.surface, back.quality) == (seen.size, seen.surface, seen.quality)
+        assert (back.size, back.moire, back.quality) == (seen.size, seen.moire, seen.quality)
         assert (back.traces is None, back.reading(0, scored=True) is None) == (seen.face is None, seen.face is None)
         if back.traces is not None and seen.traces is not None:
             np.testing.assert_array_equal(back.traces.thumbnail, seen.traces.thumbnail)
 
 
-def test_only_a_scored_frame_tells_of_its_surface(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> None:
+def test_only_a_scored_frame_tells_of_its_grid(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> None:
     (seen,) = observe.watch(engine, [hopper_rgb], 85)
     scored, other = seen.reading(5, scored=True), seen.reading(5, scored=False)
     assert scored is not None
     assert other is not None
-    assert (scored.live_score, scored.surface) != (None, None)
-    assert replace(scored, live_score=None, surface=None) == other
+    assert (scored.live_score, scored.moire) != (None, None)
+    assert replace(scored, live_score=None, moire=None) == other
 
 
 @needs_data

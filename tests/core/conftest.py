@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.face_mesh import FaceMesh, mesh_factory
-from core.types import RgbImage
+from core.types import MeshFace, RgbImage
 from recognition.runtime import Runtime
 from tools.portrait import Portrait, framed
 
@@ -35,3 +35,9 @@ def good_picture(astronaut_rgb: RgbImage, mesh: FaceMesh) -> RgbImage:
 @pytest.fixture(scope="session")
 def portrait(good_picture: RgbImage, mesh: FaceMesh) -> Portrait:
     return Portrait(good_picture, mesh)
+
+
+@pytest.fixture(scope="session")
+def face(good_picture: RgbImage, mesh: FaceMesh) -> MeshFace:
+    """Of the good picture."""
+    return mesh.process(good_picture)[0]

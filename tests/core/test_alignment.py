@@ -9,22 +9,10 @@ import numpy as np
 import pytest
 
 from core.alignment import aligned_crop, square_crop
-from core.face_mesh import FaceMesh
 from core.types import MeshFace, RgbImage
+from tests.core.pictures import moved
 
 EYES_NOSE_MOUTH = [468, 473, 1, 61, 291]
-
-
-@pytest.fixture(scope="module")
-def face(good_picture: RgbImage, mesh: FaceMesh) -> MeshFace:
-    return mesh.process(good_picture)[0]
-
-
-def moved(rgb: RgbImage, face: MeshFace, transform: cv2.typing.MatLike) -> tuple[RgbImage, MeshFace]:
-    picture = np.asarray(cv2.warpAffine(rgb, transform, (rgb.shape[1], rgb.shape[0])), np.uint8)
-    points = face.points.copy()
-    points[:, :2] = points[:, :2] @ transform[:, :2].T + transform[:, 2]
-    return picture, replace(face, points=points)
 
 
 def marked(rgb: RgbImage, face: MeshFace, index: int) -> RgbImage:

@@ -56,8 +56,8 @@ def watch(
     mark = FrameMark(at_ms, f"{1_000 + flow.frames if picture is None else picture:016x}", size)
     if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
         return flow.observe(Observation(mark, None, quality))
-    scored = (live_score, reading.surface) if plan.spoof else (None, None)
-    seen = replace(reading, at_ms=at_ms, live_score=scored[0], surface=scored[1])
+    scored = (live_score, reading.moire) if plan.spoof else (None, None)
+    seen = replace(reading, at_ms=at_ms, live_score=scored[0], moire=scored[1])
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and set(issues) <= flows.HARMLESS_TO_LIVENESS):
         return flow.observe(Observation(mark, BOX, quality, seen))
@@ -368,7 +368,7 @@ READINGS = st.builds(
     x=st.floats(0.4, 0.6),
     y=st.floats(0.3, 0.5),
     size=st.floats(0.08, 0.2),
-    surface=st.just(OPEN.surface),
+    moire=st.just(OPEN.moire),
 )
 FRAMES = st.lists(
     st.tuples(

@@ -76,24 +76,22 @@ class SpoofCue:
 
 
 @dataclass(slots=True)
-class SurfaceCue:
-    """Patterns in the face that displays have. Lines around it are kept for the record: walls have them, too."""
+class MoireCue:
+    """Regular patterns in the face, which displays have."""
 
-    borders: list[float] = field(default_factory=list)
-    moires: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
     def observe(self, reading: FaceReading) -> None:
-        if reading.surface is not None and reading.surface.moire is not None:
-            self.borders.append(reading.surface.border)
-            self.moires.append(reading.surface.moire)
+        if reading.moire is not None:
+            self.peaks.append(reading.moire)
 
     @property
     def passed(self) -> bool:
-        return len(self.moires) >= limits.MIN_SURFACES and median(self.moires) < limits.MOIRE
+        return len(self.peaks) >= limits.MIN_MOIRES and median(self.peaks) < limits.MOIRE
 
     @property
     def refused(self) -> bool:
-        return len(self.moires) >= limits.MIN_SURFACES_TO_REFUSE and median(self.moires) >= limits.MOIRE
+        return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and median(self.peaks) >= limits.MOIRE
 
 
 def _speaks(openings: Sequence[float]) -> bool:

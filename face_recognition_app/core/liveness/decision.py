@@ -12,7 +12,7 @@ from core.liveness.actions import Action
 from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark
-from core.liveness.cues import BlinkCue, MouthCue, SpoofCue, SurfaceCue
+from core.liveness.cues import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import DEMANDS, Demands, Policy
 from core.liveness.repetition import Repetition
@@ -34,7 +34,7 @@ class Liveness:
     policy: Policy
     challenge: Challenge | None = None
     spoof: SpoofCue = field(default_factory=SpoofCue)
-    surface: SurfaceCue = field(default_factory=SurfaceCue)
+    moire: MoireCue = field(default_factory=MoireCue)
     blink: BlinkCue = field(default_factory=BlinkCue)
     mouth: MouthCue = field(default_factory=MouthCue)
     skin: SkinCue = field(default_factory=SkinCue)
@@ -68,7 +68,7 @@ class Liveness:
             return Verdict.NOT_REQUIRED
         if self.failure is not None:
             return Verdict.FAILED
-        proved = self.spoof.passed and self.acted and self._surface_passed and self.alive and self.watched
+        proved = self.spoof.passed and self.acted and self._moire_passed and self.alive and self.watched
         return Verdict.PASSED if proved else Verdict.PENDING
 
     @property
@@ -78,7 +78,7 @@ class Liveness:
             return None
         if self.continuity.failure is not None:
             return self.continuity.failure
-        if self.spoof.refused or (self._demands.surface and self.surface.refused):
+        if self.spoof.refused or (self._demands.moire and self.moire.refused):
             return "spoof_suspected"
         if self._demands.watched and self.repetition.failure is not None:
             return self.repetition.failure
@@ -116,7 +116,7 @@ class Liveness:
 
     @property
     def passive_passed(self) -> bool:
-        return self.spoof.passed and self._surface_passed
+        return self.spoof.passed and self._moire_passed
 
     @property
     def instruction(self) -> str | None:
@@ -142,8 +142,8 @@ class Liveness:
         return DEMANDS[self.policy]
 
     @property
-    def _surface_passed(self) -> bool:
-        return self.surface.passed or not self._demands.surface
+    def _moire_passed(self) -> bool:
+        return self.moire.passed or not self._demands.moire
 
     def see(self, mark: FrameMark) -> None:
         """Take note of a frame, whatever it shows."""
@@ -159,7 +159,7 @@ class Liveness:
         self.first_at_ms = reading.at_ms if self.first_at_ms is None else self.first_at_ms
         self.readings += 1
         self.spoof.observe(reading)
-        self.surface.observe(reading)
+        self.moire.observe(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
         if self._demands.alive:

@@ -20,7 +20,6 @@ class Evidence:
     live_scores: int
     live_score_median: float | None
     live_score_worst: float | None
-    border: float | None
     moire: float | None
     blinks: int
     spoke: bool
@@ -45,8 +44,7 @@ class Evidence:
             live_scores=len(scores),
             live_score_median=_median(scores),
             live_score_worst=min(scores, default=None),
-            border=_median(liveness.surface.borders),
-            moire=_median(liveness.surface.moires),
+            moire=_median(liveness.moire.peaks),
             blinks=liveness.blink.count,
             spoke=liveness.mouth.seen,
             skin_change=liveness.skin.change,

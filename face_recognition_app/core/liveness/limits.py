@@ -45,8 +45,8 @@ MIN_SCORES_TO_REFUSE = 6
 
 MOIRE = 2.7
 """Median height of the strongest regular pattern, decades."""
-MIN_SURFACES = 3
-MIN_SURFACES_TO_REFUSE = 5
+MIN_MOIRES = 3
+MIN_MOIRES_TO_REFUSE = 5
 
 SKIN_WINDOW = 36
 """Samples; at ten a second a little under four seconds."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.traces import Surface
 from core.types import Box, MeshFace
 
 _IRISES = (468, 473)
@@ -24,7 +23,7 @@ class FaceReading:
     `mouth_opening` and `mouth_width`: of the lips and corners, over the distance of the irises. Angles in
     degrees. `box`: around the landmarks. `x`, `y`: the middle of the landmarks, and `size`: their root mean
     square distance from it, in widths of the frame. `sharpness` as in core.quality. `live_score`: the anti-spoof
-    network's 0..1, and `surface`: None when they were not asked.
+    network's 0..1, and `moire` as in core.traces: None when they were not asked.
     """
 
     at_ms: int
@@ -41,7 +40,7 @@ class FaceReading:
     x: float
     y: float
     size: float
-    surface: Surface | None
+    moire: float | None
 
 
 def read_face(
@@ -50,7 +49,7 @@ def read_face(
     live_score: float | None,
     at_ms: int,
     box: Box,
-    surface: Surface | None = None,
+    moire: float | None = None,
 ) -> FaceReading:
     eye_distance = _distance(face, *_IRISES)
     places = face.points[:468, :2]
@@ -71,7 +70,7 @@ def read_face(
         size=max(1e-5, round(float(np.sqrt(places.var(axis=0).sum())) / frame_width, 5)),
         sharpness=round(sharpness, 5),
         live_score=None if live_score is None else round(live_score, 4),
-        surface=surface,
+        moire=None if moire is None else round(moire, 4),
     )
 
 

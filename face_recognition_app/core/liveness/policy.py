@@ -27,11 +27,11 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """`steps` of a challenge, drawn from `actions`; `surface`: no display may be seen; `alive`: skin, and shoulders
-    where they are seen, must live; `watched`: frames are watched for repetition, and long enough for a loop to show."""
+    """`steps` of a challenge, drawn from `actions`; `moire`: no display's grid may be seen; `alive`: skin must live,
+    and shoulders where they are seen; `watched`: for repetition, and long enough for a loop to show."""
 
     steps: int
-    surface: bool
+    moire: bool
     alive: bool
     watched: bool
     actions: frozenset[Action] = frozenset()

@@ -10,88 +10,7 @@ from pydantic import Base64UrlBytes
 
 from core.liveness import limits
 from core.liveness.observation import FaceReading
-from core.traces.skin import SKIN_POINTS, SkinSamples
-
-_EYES_AND_BROW = (
-    3,
-    8,
-    23,
-    25,
-    27,
-    29,
-    31,
-    34,
-    47,
-    53,
-    56,
-    66,
-    69,
-    71,
-    104,
-    108,
-    111,
-    113,
-    117,
-    119,
-    121,
-    128,
-    130,
-    139,
-    143,
-    151,
-    168,
-    174,
-    188,
-    190,
-    193,
-    195,
-    197,
-    217,
-    221,
-    223,
-    225,
-    227,
-    229,
-    231,
-    233,
-    244,
-    247,
-    253,
-    255,
-    257,
-    259,
-    261,
-    264,
-    277,
-    283,
-    286,
-    296,
-    299,
-    301,
-    334,
-    336,
-    339,
-    341,
-    343,
-    345,
-    347,
-    349,
-    351,
-    353,
-    399,
-    413,
-    442,
-    444,
-    446,
-    448,
-    450,
-    452,
-    463,
-    465,
-)
-"""Landmarks of the upper face, down to a third of the distance of the eyes below them: hair falls there, lids move
-there, and masks have their holes there."""
-_CHEEKS_AND_CHIN = ~np.isin(SKIN_POINTS, _EYES_AND_BROW)
+from core.traces.skin import SkinSamples
 
 Series = npt.NDArray[np.float64]
 """(frames, points)."""
@@ -108,7 +27,7 @@ class SkinCue:
     change: float | None = None
 
     def observe(self, reading: FaceReading, samples: SkinSamples) -> None:
-        self.samples = [*self.samples, samples[_CHEEKS_AND_CHIN].tobytes()][-limits.SKIN_WINDOW :]
+        self.samples = [*self.samples, samples.tobytes()][-limits.SKIN_WINDOW :]
         self.poses = [*self.poses, (reading.yaw, reading.pitch)][-limits.SKIN_WINDOW :]
         self.seen += 1
         if self.seen >= limits.MIN_SKIN_SAMPLES and self.seen % limits.SKIN_EVERY == 0:

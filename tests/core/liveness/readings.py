@@ -13,7 +13,6 @@ from core.face_recognition_engine import LivenessDetector
 from core.liveness.actions import Action
 from core.liveness.observation import FaceReading, read_face
 from core.quality import Issue, assess, face_box
-from core.traces import Surface
 from core.types import Box, RgbImage
 
 HARMLESS = {Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED}
@@ -34,7 +33,7 @@ OPEN = FaceReading(
     x=0.5,
     y=0.35,
     size=0.12,
-    surface=Surface(border=0.1, moire=1.5),
+    moire=1.5,
 )
 CLOSED = replace(OPEN, blink=0.6, eye_opening=0.1)
 TALKING = replace(OPEN, mouth_opening=0.35)

@@ -73,4 +73,4 @@ def photographed(frame: int) -> Traces:
 
 
 def traces(samples: SkinSamples, thumbnail: Thumbnail) -> Traces:
-    return Traces(samples, np.full(3, 128, np.float32), thumbnail)
+    return Traces(samples, thumbnail)

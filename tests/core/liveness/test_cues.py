@@ -11,11 +11,10 @@ import pytest
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.liveness.cues import BlinkCue, MouthCue, SpoofCue, SurfaceCue
+from core.liveness.cues import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.limits import MOIRE
 from core.liveness.observation import FaceReading, read_face
 from core.quality import face_box
-from core.traces import Surface
 from core.types import RgbImage
 from tests.conftest import data_file, needs_shared_data
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, TALKING, first_seen, readings_of, timed
@@ -267,27 +266,27 @@ def test_six_scores_refuse_by_their_median() -> None:
     assert not scored().refused
 
 
-def surfaces(*moires: float | None) -> SurfaceCue:
-    cue = SurfaceCue()
+def grids(*moires: float | None) -> MoireCue:
+    cue = MoireCue()
     for moire in moires:
-        cue.observe(replace(OPEN, surface=Surface(border=0.1, moire=moire)))
+        cue.observe(replace(OPEN, moire=moire))
     return cue
 
 
-def test_surfaces_pass_and_are_refused_by_their_median() -> None:
-    assert surfaces(1.0, 1.0, MOIRE + 1).passed
-    assert not surfaces(1.0, 1.0).passed
-    assert not surfaces(1.0, MOIRE + 1, MOIRE + 1).passed
-    assert surfaces(1.0, 1.0, *[MOIRE] * 3).refused
-    assert not surfaces(*[MOIRE] * 4).refused
-    assert not surfaces(*[1.0] * 3, *[MOIRE] * 2).refused
+def test_grids_pass_and_are_refused_by_their_median() -> None:
+    assert grids(1.0, 1.0, MOIRE + 1).passed
+    assert not grids(1.0, 1.0).passed
+    assert not grids(1.0, MOIRE + 1, MOIRE + 1).passed
+    assert grids(1.0, 1.0, *[MOIRE] * 3).refused
+    assert not grids(*[MOIRE] * 4).refused
+    assert not grids(*[1.0] * 3, *[MOIRE] * 2).refused
 
 
-def test_a_surface_that_could_not_be_looked_at_never_passes() -> None:
-    assert not surfaces(*[None] * 50).passed
-    cue = surfaces(None, 1.0, None, 1.0)
+def test_a_grid_that_could_not_be_looked_at_never_passes() -> None:
+    assert not grids(*[None] * 50).passed
+    cue = grids(None, 1.0, None, 1.0)
     for _ in range(50):
-        cue.observe(replace(OPEN, surface=None))
+        cue.observe(replace(OPEN, moire=None))
     assert not cue.passed
 
 

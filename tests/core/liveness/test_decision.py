@@ -19,7 +19,7 @@ from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.traces import Surface, Traces
+from core.traces import Traces
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, RIGHT, SHOWN, TALKING, done, lively, timed
 from tests.core.liveness.scenes import living, photographed
 
@@ -93,9 +93,7 @@ def test_a_face_that_looks_presented_fails_whatever_it_does(policy: Policy) -> N
 
 @pytest.mark.parametrize("policy", [Policy.PASSIVE, Policy.STRICT])
 def test_the_grid_of_a_display_fails(policy: Policy) -> None:
-    assert OPEN.surface is not None
-    grid = replace(OPEN.surface, moire=limits.MOIRE + 1)
-    liveness = told(begun(policy), [replace(reading, surface=grid) for reading in lively(LONG)])
+    liveness = told(begun(policy), [replace(reading, moire=limits.MOIRE + 1) for reading in lively(LONG)])
     assert (liveness.verdict, liveness.failure) == (Verdict.FAILED, "spoof_suspected")
 
 
@@ -157,7 +155,7 @@ TELLING = st.builds(
     replace,
     st.sampled_from([OPEN, OPEN, CLOSED, TALKING, LEFT, RIGHT]),
     live_score=st.sampled_from([None, 0.1, 0.49, 0.5, 0.99]),
-    surface=st.sampled_from([None, OPEN.surface]),
+    moire=st.sampled_from([None, OPEN.moire]),
     x=st.floats(0.4, 0.6),
     smile=st.floats(0, 1),
     pitch=st.floats(-25, 10),
@@ -201,7 +199,7 @@ def test_whoever_passes_has_shown_every_piece_of_evidence(policy: Policy, seed: 
             assert liveness.blink.seen or liveness.mouth.seen
         if policy is not Policy.ACTIVE:
             assert (liveness.skin.change or 0) >= limits.SKIN_CHANGED
-            assert len(liveness.surface.moires) >= limits.MIN_SURFACES
+            assert len(liveness.moire.peaks) >= limits.MIN_MOIRES
     assert (liveness.instruction is not None) == (liveness.verdict is Verdict.PENDING)
 
 
@@ -235,7 +233,7 @@ def with_mishaps(events: list[Event], mishaps: list[tuple[int, Event]]) -> list[
 def at_rest(reading: FaceReading) -> FaceReading:
     """No action is left but the small movements of a head."""
     resting = replace(OPEN, x=reading.x, y=reading.y, yaw=max(-5.0, min(5.0, reading.yaw)))
-    return replace(resting, live_score=reading.live_score, surface=reading.surface)
+    return replace(resting, live_score=reading.live_score, moire=reading.moire)
 
 
 Withhold = Callable[[FaceReading, Scene | None], tuple[FaceReading, Scene | None]]
@@ -243,8 +241,7 @@ PATIENT = [Policy.PASSIVE, Policy.STRICT]
 WITHHELD: dict[str, tuple[list[Policy], Withhold]] = {
     "scores": (ASKING, lambda reading, scene: (replace(reading, live_score=None), scene)),
     "good scores": (ASKING, lambda reading, scene: (replace(reading, live_score=0.49), scene)),
-    "surface": (PATIENT, lambda reading, scene: (replace(reading, surface=None), scene)),
-    "moire": (PATIENT, lambda reading, scene: (replace(reading, surface=Surface(0.1, None)), scene)),
+    "moire": (PATIENT, lambda reading, scene: (replace(reading, moire=None), scene)),
     "traces": (PATIENT, lambda reading, scene: (reading, None)),
     "living skin": (PATIENT, lambda reading, scene: (reading, photographed)),
     "action": (ASKING, lambda reading, scene: (at_rest(reading), scene)),

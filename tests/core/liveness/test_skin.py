@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.face_mesh import FaceMesh
 from core.liveness.limits import MIN_SKIN_SAMPLES, SKIN_CHANGED, SKIN_CHANGED_MUCH, SKIN_WINDOW
 from core.liveness.skin import Series, SkinCue, skin_change
-from core.traces.skin import SKIN_POINTS
-from core.types import Box, RgbImage
+from core.types import Box
 from tests.core.liveness.readings import OPEN, moving
 from tests.core.liveness.scenes import skin, wave
 
@@ -99,20 +97,3 @@ def test_a_lost_face_begins_anew_and_keeps_what_was_measured() -> None:
     half.interrupt()
     half.observe(replace(OPEN, box=Box(0.1, 0.2, 0.3, 0.5)), skin(0))
     assert half.change is None
-
-
-def test_hair_lids_and_the_holes_of_masks_are_not_looked_at(mesh: FaceMesh, good_picture: RgbImage) -> None:
-    points = mesh.process(good_picture)[0].points[:, :2]
-    eyes, apart = points[[468, 473]].mean(axis=0), np.linalg.norm(points[468] - points[473])
-    upper = points[SKIN_POINTS, 1] < eyes[1] + 0.2 * apart
-    assert upper.mean() > 0.3
-    changes = {}
-    for name, places in (("upper", upper), ("lower", ~upper)):
-        cue = SkinCue()
-        for frame in range(FRAMES):
-            factor = 1 + 0.15 * wave(frame, 17) * (places & (np.arange(len(places)) % 2 == 0))
-            cue.observe(OPEN, np.asarray(np.clip(skin(frame) * factor, 1, 255), np.uint8))
-        assert cue.change is not None
-        changes[name] = cue.change
-    assert changes["upper"] < SKIN_CHANGED
-    assert changes["lower"] > SKIN_CHANGED_MUCH
