@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 
-from core.liveness.actions import NEWEST_VERSION, Action, known_by
+from core.liveness.actions import NEWEST_VERSION, known_by
+from core.liveness.challenge import Challenge
 from wire.errors import ChallengeUnsupported
 
 
@@ -14,10 +14,10 @@ def new_id(version: int = NEWEST_VERSION) -> str:
     return f"v{version}.{secrets.token_hex(8)}"
 
 
-def check_client(version: int, challenge_id: str, actions: Sequence[Action]) -> None:
+def check_client(version: int, challenge: Challenge) -> None:
     """Raises ChallengeUnsupported when a client cannot show what a challenge asks for."""
-    unknown = [action for action in actions if action not in known_by(version)]
-    if version < _version_of(challenge_id) and unknown:
+    unknown = [action for action in challenge.actions if action not in known_by(version)]
+    if version < _version_of(challenge.id) and unknown:
         raise ChallengeUnsupported(
             f"the session asks for {', '.join(unknown)}, which a client of challenge version {version} cannot show"
         )

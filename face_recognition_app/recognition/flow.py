@@ -140,7 +140,7 @@ class Flow:
         steps: int | None = None,
         allowed: Set[Action] | None = None,
     ) -> Flow:
-        """Raises ChallengeImpossible when fewer actions are allowed than steps are asked for."""
+        """Raises TooFewActions when fewer actions are allowed than steps are asked for."""
         liveness = Liveness.begin(policy, challenge_id, random.SystemRandom(), steps, allowed)
         return cls(purpose, subject_id, target_samples, no_match_frames, liveness)
 

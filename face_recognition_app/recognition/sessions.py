@@ -162,10 +162,11 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
         raise SessionNotFound(f"there is no session {session_id}") from error
 
 
-def connect(runtime: Runtime, session: Session) -> Connection:
+def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION) -> Connection:
     """Take the session over: earlier connections can decide nothing any more.
 
-    Raises TokenInvalid when it is over, and AlreadyDecided when a lock that fell since it was made ends it.
+    Raises TokenInvalid when it is over, ChallengeUnsupported when the client cannot show its challenge (then nothing
+    happened), and AlreadyDecided when a lock that fell since it was made ends it.
     """
     session = settle(runtime, session)
     with transaction.atomic():
@@ -173,6 +174,8 @@ def connect(runtime: Runtime, session: Session) -> Connection:
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
         flow = flows.load(session.checkpoint)
+        if flow.liveness.challenge is not None:
+            challenges.check_client(challenge_version, flow.liveness.challenge)
         until = attempts.locked_until(_claim(session))
         if until is None:
             return _take_over(runtime, session, flow)
@@ -192,14 +195,11 @@ def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
 
 
 def connect_by_token(runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION) -> Connection:
-    """As `connect`. Raises ChallengeUnsupported when the client cannot show the challenge; then nothing happened."""
+    """As `connect`."""
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     if session is None:
         raise TokenInvalid("the token is unknown")
-    challenge = flows.load(session.checkpoint).liveness.challenge if session.checkpoint else None
-    if challenge is not None:
-        challenges.check_client(challenge_version, challenge.id, challenge.actions)
-    return connect(runtime, session)
+    return connect(runtime, session, challenge_version)
 
 
 def ensure_owner(connection: Connection) -> None:

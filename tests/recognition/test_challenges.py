@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.liveness.actions import NEWEST_VERSION, Action, known_by
+from core.liveness.challenge import Challenge
 from recognition.challenges import check_client
 from wire.errors import ChallengeUnsupported
 
@@ -23,9 +24,9 @@ def test_each_version_knows_its_own() -> None:
     ids=["of its own version", "newer, but known", "new", "newer than we are"],
 )
 def test_a_client_that_can_show_the_challenge_is_served(version: int, challenge_id: str, actions: list[Action]) -> None:
-    check_client(version, challenge_id, actions)
+    check_client(version, Challenge(challenge_id, actions))
 
 
 def test_a_client_that_cannot_is_told_which_actions() -> None:
     with pytest.raises(ChallengeUnsupported, match="asks for nod, smile, which a client of challenge version 1 cannot"):
-        check_client(1, "v2.abc", [Action("nod"), Action.BLINK, Action("smile")])
+        check_client(1, Challenge("v2.abc", [Action.NOD, Action.BLINK, Action.SMILE]))

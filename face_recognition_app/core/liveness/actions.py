@@ -21,6 +21,10 @@ class Action(StrEnum):
     MOVE_CLOSER = "move_closer"
 
 
+MAY_COINCIDE = frozenset({Action.SMILE, Action.OPEN_MOUTH})
+"""People smile with an open mouth. Of any other two actions at once neither counts: a video of pairs would do too
+much."""
+
 KNOWN_BY_VERSION: dict[int, frozenset[Action]] = {
     1: frozenset({Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT}),
     2: frozenset(Action),

@@ -7,12 +7,12 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from core.liveness import limits
-from core.liveness.actions import Action, Neutral
+from core.liveness.actions import MAY_COINCIDE, Action, Neutral
 from core.liveness.cues import BlinkCue
 from core.liveness.observation import FaceReading
 
 
-class ChallengeImpossible(ValueError):
+class TooFewActions(ValueError):
     """Fewer actions are allowed than steps are asked for."""
 
 
@@ -39,9 +39,9 @@ class Challenge:
 
     @classmethod
     def draw(cls, challenge_id: str, steps: int, allowed: Set[Action], source: random.Random) -> Challenge:
-        """No action comes twice. Raises ChallengeImpossible."""
+        """No action comes twice. Raises TooFewActions."""
         if len(allowed) < steps:
-            raise ChallengeImpossible(f"{steps} steps of {len(allowed)} actions")
+            raise TooFewActions(f"{steps} steps of {len(allowed)} actions")
         return cls(challenge_id, source.sample(sorted(allowed), steps))
 
     @property
@@ -85,8 +85,8 @@ class Challenge:
             self.blink.observe(reading)
             self._count_mistakes(bool(shown))
             return self.blink.seen
-        doing = action in shown and len(shown) <= limits.AT_ONCE
-        self._count_mistakes(bool(shown) and not doing)
+        doing = shown in ({action}, MAY_COINCIDE) and action in shown
+        self._count_mistakes(bool(shown) and action not in shown)
         self.doing = self.doing + 1 if doing else 0
         if action is Action.NOD:
             self.nodding = self.nodding or self.doing >= limits.ACTION_READINGS

@@ -55,7 +55,7 @@ class Liveness:
         steps: int | None = None,
         allowed: Set[Action] | None = None,
     ) -> Liveness:
-        """`steps` and `allowed` stand for the policy's own. Raises ChallengeImpossible."""
+        """`steps` and `allowed` stand for the policy's own. Raises TooFewActions."""
         demands = DEMANDS[policy]
         if not demands.steps:
             return cls(policy)

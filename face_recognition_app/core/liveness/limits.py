@@ -124,8 +124,6 @@ CLOSER = 1.2
 
 ACTION_READINGS = 2
 """Readings in a row that show an action: a picture that flashes up is none."""
-AT_ONCE = 2
-"""A smile may open the mouth; a face that shows more than two actions at once shows none."""
 MISTAKES_ALLOWED = 1
 """Something else done, from neutral, than what was asked; the next mistake ends the session."""
 MISTAKE_READINGS = 2

@@ -12,7 +12,7 @@ import pytest
 
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.liveness.actions import NEWEST_VERSION, Action, Neutral, known_by
-from core.liveness.challenge import Challenge, ChallengeImpossible
+from core.liveness.challenge import Challenge, TooFewActions
 from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_WINDOW_MS
 from core.liveness.observation import FaceReading
 from tests.core.liveness.readings import (
@@ -71,7 +71,7 @@ def test_what_is_drawn_depends_on_the_source_alone() -> None:
 
 
 def test_fewer_allowed_actions_than_steps_are_refused() -> None:
-    with pytest.raises(ChallengeImpossible, match="3 steps of 2 actions"):
+    with pytest.raises(TooFewActions, match="3 steps of 2 actions"):
         Challenge.draw("c", 3, {Action.BLINK, Action.NOD}, random.Random(0))
 
 
@@ -274,6 +274,23 @@ def test_a_face_that_does_everything_at_once_does_not_do_what_was_asked() -> Non
     everything = timed(NEUTRAL + [OPEN, OPEN, OPEN, at_once, at_once, at_once] * 4)
     for asked in permutations([Action.TURN_LEFT, Action.OPEN_MOUTH, Action.MOVE_CLOSER], 2):
         assert not shown(asked, everything).passed, asked
+
+
+def test_a_video_of_everything_in_three_pairs_does_not_pass() -> None:
+    pairs = (
+        replace(LEFT, mouth_opening=0.35),
+        replace(RIGHT, smile=0.6, mouth_width=0.88),
+        replace(DOWN, size=CLOSER.size),
+    )
+    video = [reading for both in pairs for reading in [OPEN] * 3 + [both] * 3]
+    looped = timed(NEUTRAL + video * 4 + [OPEN])
+    assert not any(shown(actions, looped).passed for actions in permutations(NO_BLINK, 2))
+
+
+def test_a_smile_with_an_open_mouth_counts_for_either() -> None:
+    laughing = replace(SMILING, mouth_opening=0.35)
+    for action in (Action.SMILE, Action.OPEN_MOUTH):
+        assert acted([action], laughing, laughing).passed
 
 
 def test_neutral_is_the_median_of_the_first_readings() -> None:
