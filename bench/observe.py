@@ -86,7 +86,7 @@ class Seen:
         return read_face(self.face, self.quality.sharpness, score, at_ms, self.box, moire)
 
     def mark(self, at_ms: int) -> FrameMark:
-        return FrameMark(at_ms, self.sha256[:DIGEST_LENGTH], self.size)
+        return FrameMark(at_ms, self.sha256[:DIGEST_LENGTH], self.size, self.face is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,11 @@ import argparse
 import asyncio
 from pathlib import Path
 
+import numpy as np
+
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
+from tools.attacks.camera import Camera
 from tools.clips import astronaut, encode_jpeg, grace_hopper
 from tools.expressions import Action
 from tools.portrait import Portrait, framed, perform
@@ -41,7 +44,10 @@ async def _session(
     assert created.challenge is not None
     actions: list[Action] = [step["action"] for step in created.challenge["steps"]]
     print(f"  the service asks for: {', '.join(actions)}")
-    frames = [encode_jpeg(frame) for frame, _ in perform(person, actions, FRAMES_PER_SECOND)]
+    # A portrait is rendered the same each time; the service expects of a camera that no two pictures are.
+    sensor, camera = np.random.default_rng(), Camera()
+    performed = perform(person, actions, FRAMES_PER_SECOND)
+    frames = [encode_jpeg(camera.capture(frame, sensor)) for frame, _ in performed]
     said: list[str] = []
 
     def listen(message: Message) -> None:

@@ -22,7 +22,8 @@ def analyse(
     Raises ImageError, PoolTimeout, MeshFailed.
     """
     look = runtime.engine.look(data, runtime.limits, permit)
-    mark = FrameMark(at_ms, hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH], (look.rgb.shape[1], look.rgb.shape[0]))
+    digest = hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
+    mark = FrameMark(at_ms, digest, (look.rgb.shape[1], look.rgb.shape[0]), bool(look.faces))
     if look.face is None or look.box is None:
         return Observation(mark, None, look.quality)
     live_score = runtime.engine.live_score(look) if plan.spoof else None

@@ -12,16 +12,21 @@ DIGEST_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class FrameMark:
-    """What tells one frame from another, face or not: `digest` of its encoded bytes, `size` (width, height) pixels."""
+    """What tells one frame from another: `digest` of its encoded bytes, `size` (width, height) pixels."""
 
     at_ms: int
     digest: str
     size: tuple[int, int]
+    shows_face: bool
 
 
 @dataclass(slots=True)
 class Continuity:
-    """`failure` is the reason why the frames cannot all be one camera's, once there is one."""
+    """`failure` is the reason why the frames cannot all be one camera's, once there is one.
+
+    Only a frame that shows a face is evidence, so only its bytes must be new: a covered camera, or one that begins
+    with a black picture each time, sends the same bytes and harms nobody. The size is every frame's.
+    """
 
     digests: list[str] = field(default_factory=list)
     size: tuple[int, int] | None = None
@@ -41,6 +46,9 @@ class Continuity:
     def _judge(self, mark: FrameMark) -> str | None:
         if self.size is not None and mark.size != self.size:
             return "camera_changed"
+        if not mark.shows_face:
+            self.still_frames, self.still_since_ms = 0, mark.at_ms
+            return None
         if self.digests and mark.digest == self.digests[-1]:
             return self._stand_still(mark)
         self.still_frames, self.still_since_ms = 0, mark.at_ms
