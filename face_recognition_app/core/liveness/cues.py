@@ -20,7 +20,9 @@ class BlinkCue:
     closed_at_ms: int | None = None
 
     def observe(self, reading: FaceReading) -> None:
-        if len(self.open_readings) < limits.MIN_OPEN_READINGS or not _comparable(reading, self.open_readings):
+        if len(self.open_readings) < limits.MIN_OPEN_READINGS or not _comparable(
+            reading, self.open_readings, limits.BLINK_SHARP_SHARE
+        ):
             self._remember_open(reading)
             return
         open_blink = median(r.blink for r in self.open_readings)
@@ -107,15 +109,16 @@ def _speaks(openings: Sequence[float]) -> bool:
     return turns >= (1 if largest - smallest >= limits.MOUTH_WIDE_RANGE else limits.MOUTH_TURNS)
 
 
-def _comparable(reading: FaceReading, others: Sequence[FaceReading]) -> bool:
+def _comparable(reading: FaceReading, others: Sequence[FaceReading], sharp_share: float) -> bool:
     return (
         max(abs(reading.yaw), abs(reading.pitch)) <= limits.FRONTAL_DEG
         and abs(reading.yaw - median(r.yaw for r in others)) <= limits.STEADY_DEG
         and abs(reading.pitch - median(r.pitch for r in others)) <= limits.STEADY_DEG
-        and reading.sharpness >= limits.SHARP_SHARE * median(r.sharpness for r in others)
+        and reading.sharpness >= sharp_share * median(r.sharpness for r in others)
     )
 
 
 def _comparable_among(readings: Sequence[FaceReading]) -> list[FaceReading]:
     third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
-    return [r for r in readings if _comparable(r, readings) and r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
+    sharp = [r for r in readings if r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
+    return [r for r in sharp if _comparable(r, readings, limits.SHARP_SHARE)]

@@ -175,6 +175,13 @@ def test_readings_are_measures_of_the_face(mesh: FaceMesh, good_picture: RgbImag
     assert larger.mouth_opening == pytest.approx(reading.mouth_opening, abs=1e-3)
 
 
+def test_lids_that_close_make_a_sharp_face_duller_and_blink_all_the_same() -> None:
+    closed = replace(CLOSED, sharpness=0.61 * OPEN.sharpness)
+    assert blinks(timed([OPEN] * 5 + [closed] * 2 + [OPEN] * 2))
+    blurred = replace(CLOSED, sharpness=0.55 * OPEN.sharpness)
+    assert not blinks(timed([OPEN] * 5 + [blurred] * 2 + [OPEN] * 2))
+
+
 def test_open_closed_open_is_a_blink() -> None:
     assert blinks(timed([OPEN] * 5 + [CLOSED] * 2 + [OPEN]))
 
@@ -201,7 +208,7 @@ def test_lids_and_coefficient_must_agree(half: FaceReading) -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", [{"yaw": 10.0}, {"pitch": -10.0}, {"sharpness": 0.02}], ids=["turned", "nodded", "blurred"]
+    "elsewhere", [{"yaw": 10.0}, {"pitch": -10.0}, {"sharpness": 0.015}], ids=["turned", "nodded", "blurred"]
 )
 def test_eyes_that_close_only_while_head_or_picture_moves_have_not_blinked(elsewhere: dict[str, float]) -> None:
     moved = replace(CLOSED, **elsewhere)  # type: ignore[arg-type]
