@@ -153,18 +153,15 @@ def begin(recording: Recording, policy: Policy) -> Flow | None:
 
 
 def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
-    """Who does what the session asks for, after a natural delay; attackers try again, clips of real people cannot."""
+    """Who does what the session asks for, after a natural delay, and again where it was not seen."""
     source = random.Random(f"{recording.species}/{recording.index}")
-    real = recording.species in BONA_FIDE
     number = rested = waited = 0
     delay = source.randint(6, 12)
-    tried: set[str] = set()
     while number < _SESSION_S * recording.fps:
         stage = _stage(recording, flow, number)
         wanted = flow.liveness.instruction
         take = recording.shown.get(f"{stage}/{wanted}")
-        if take is not None and waited >= delay and not (real and wanted in tried):
-            tried.add(str(wanted))
+        if take is not None and waited >= delay:
             for seen in take:
                 yield _sent_anew(seen, number)
                 number += 1
@@ -173,8 +170,6 @@ def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
             waited, delay = 0, source.randint(6, 12)
             continue
         rest = recording.shown[f"{stage}/{NEUTRAL}"]
-        if real and rested >= len(rest):
-            return
         yield _sent_anew(rest[rested % len(rest)], number)
         number, rested, waited = number + 1, rested + 1, waited + 1
 

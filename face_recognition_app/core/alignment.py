@@ -29,10 +29,16 @@ def alignment(face: MeshFace) -> Matrix:
 
 
 def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbImage:
-    """A (size, size, 3) RGB crop around the face, `scale` times the larger side of its box; black outside."""
+    """A (size, size, 3) RGB crop around the face, `scale` times the larger side of its box.
+
+    Where that reaches beyond the picture the crop is moved inside, and made smaller if it must be:
+    a black margin looks like the edge of a display to the anti-spoof network.
+    """
+    height, width = rgb.shape[:2]
     low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
-    side = float((high - low).max()) * scale
-    corner = (low + high) / 2 - side / 2
+    side = min(float((high - low).max()) * scale, float(min(height, width)))
+    left, top = np.clip((low + high - side) / 2, 0.0, [width - side, height - side])
     zoom = size / side
-    transform = np.array([[zoom, 0, -corner[0] * zoom], [0, zoom, -corner[1] * zoom]])
-    return cv2.warpAffine(rgb, transform, (size, size)).astype(np.uint8, copy=False)
+    transform = np.array([[zoom, 0, -left * zoom], [0, zoom, -top * zoom]])
+    crop = cv2.warpAffine(rgb, transform, (size, size), borderMode=cv2.BORDER_REPLICATE)
+    return crop.astype(np.uint8, copy=False)

@@ -39,9 +39,10 @@ class Clip:
     face_y: float
     face_height: float
     takes: Mapping[str, Sequence[Window]] = field(default_factory=dict)
-    """Where an action is seen, from the person's neutral face and back where the clip has it; and `neutral` itself.
+    """Where one action alone is seen, from the person's neutral face and back where the clip has it; and `neutral`.
 
-    Measured with the FaceLandmarker, the project's own mesh: what it cannot see is not among them.
+    Measured with the project's own mesh and signs of actions: what those cannot see is not among them,
+    a turn of the head with a smile for instance.
     """
     rows: tuple[int, int] | None = None
     """The rows that are used of a tall picture."""
@@ -70,7 +71,7 @@ class Mover:
 
 
 _LIVE_CLIPS = (
-    Clip("d0", 25.0, 78, 0.50, 0.59, 0.54, {"neutral": [(0, 17)], "smile": [(8, 77)], "blink": [(58, 78)]}),
+    Clip("d0", 25.0, 78, 0.50, 0.59, 0.54, {"neutral": [(0, 17)], "smile": [(8, 77)], "blink": [(67, 78)]}),
     Clip(
         "d3",
         30.0,
@@ -96,8 +97,7 @@ _LIVE_CLIPS = (
         {
             "neutral": [(204, 220), (226, 270)],
             "blink": [(214, 234), (324, 345)],
-            "smile": [(26, 56)],
-            "open_mouth": [(50, 82), (88, 130)],
+            "open_mouth": [(88, 130)],
         },
     ),
     Clip(
@@ -109,11 +109,10 @@ _LIVE_CLIPS = (
         0.50,
         {
             "neutral": [(0, 15), (138, 150)],
-            "blink": [(128, 146)],
-            "turn_left": [(22, 58)],
-            "turn_right": [(66, 106)],
+            "blink": [(134, 147)],
+            "turn_right": [(74, 106)],
             "smile": [(8, 30), (96, 116)],
-            "open_mouth": [(108, 142)],
+            "open_mouth": [(116, 142)],
         },
     ),
     Clip(
@@ -126,7 +125,7 @@ _LIVE_CLIPS = (
         {
             "neutral": [(290, 340), (376, 430)],
             "blink": [(276, 298), (338, 358), (362, 384), (448, 470)],
-            "smile": [(108, 136)],
+            "smile": [(100, 180)],
         },
     ),
     Clip(
@@ -140,6 +139,10 @@ _LIVE_CLIPS = (
         rows=(40, 640),
     ),
 )
+_GRID_TAKES: Mapping[str, Mapping[str, Sequence[Window]]] = {
+    "lrwp9a": {"neutral": [(57, 71)], "open_mouth": [(5, 28)], "blink": [(62, 75)]},
+    "brbk7n": {"neutral": [(48, 75)], "smile": [(22, 46)], "blink": [(14, 30)]},
+}
 _GRID_FACES = {
     "bbaf2n": (0.43, 0.62),
     "brbk7n": (0.48, 0.67),
@@ -164,9 +167,14 @@ def movers(split: Split) -> list[Mover]:
     return sorted((m for m in everyone if split_of(m.person) == split), key=lambda m: m.person)
 
 
+def actors(split: Split) -> list[Mover]:
+    """Those who can be asked for two different things."""
+    return [mover for mover in movers(split) if len(mover.actor.takes) > 2]
+
+
 def _grid_clip(name: str) -> Clip:
     x, y = _GRID_FACES[name]
-    return Clip(name, 25.0, 75, x, y, 0.48)
+    return Clip(name, 25.0, 75, x, y, 0.48, _GRID_TAKES.get(name, {}))
 
 
 @cache

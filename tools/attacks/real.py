@@ -9,7 +9,7 @@ real people who do what is asked, cut from segments of their clip that show it; 
 from __future__ import annotations
 
 from tools.attacks.footage import filmed, takes_of, window
-from tools.attacks.people import Clip, Mover, Split, movers
+from tools.attacks.people import Clip, Mover, Split, actors, movers
 from tools.attacks.stream import FPS, Stream, generator
 from tools.clips import GRID_CLIPS
 
@@ -30,8 +30,7 @@ def bona_fide_brief(split: Split, index: int) -> Stream:
 
 
 def bona_fide_active(split: Split, index: int) -> Stream:
-    """Only people who can be asked for two different things."""
-    people = [mover for mover in movers(split) if len(mover.actor.takes) > 2]
+    people = actors(split)
     mover = people[index % len(people)]
     takes = takes_of(mover, "bona_fide_active", index)
     return Stream(

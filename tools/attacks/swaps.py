@@ -17,7 +17,7 @@ import numpy as np
 from core.types import RgbImage
 from tools.attacks.footage import filmed, takes_of, window
 from tools.attacks.meshes import victim
-from tools.attacks.people import Mover, Split, frames_of, movers, photograph
+from tools.attacks.people import Mover, Split, actors, frames_of, movers, photograph
 from tools.attacks.puppets import animated, obedient
 from tools.attacks.sheets import SECONDS, photo_frames
 from tools.attacks.stream import FPS, NEUTRAL, Frames, Stream, Takes, generator
@@ -73,20 +73,23 @@ def _spliced(first: Frames, second: Frames, at: int) -> Iterator[RgbImage]:
 
 
 def _accomplice(split: Split, index: int) -> tuple[str, Takes]:
-    actors = [mover for mover in movers(split) if "turn_left" in mover.actor.takes]
     if index // 2 % 2 == 0:
-        actor = actors[index % len(actors)]
+        actor = _actor(split, index)
         return actor.person, takes_of(actor, "swap", index)
     person, portrait = animated(split, index + _THIRD_PERSON)
     return person, obedient(portrait, person, index)
 
 
+def _actor(split: Split, index: int) -> Mover:
+    people = actors(split)
+    return people[index % len(people)]
+
+
 def _natural(split: Split, index: int, otherwise: Frames) -> Frames:
     """A live person of her own accord, where she is real; a puppet at rest is what it is."""
-    actors = [mover for mover in movers(split) if "turn_left" in mover.actor.takes]
     if index // 2 % 2:
         return otherwise
-    clip = actors[index % len(actors)].actor
+    clip = _actor(split, index).actor
     start = float(generator("swap", "natural", index).uniform(0, 2.0))
     return filmed(clip, window(clip, start, SECONDS, around=True), "swap", index)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median
+from statistics import median, quantiles
 
 from core.liveness import limits
 from core.liveness.observation import FaceReading
@@ -79,7 +79,8 @@ class SpoofCue:
 
 @dataclass(slots=True)
 class MoireCue:
-    """Regular patterns in the face, which displays have."""
+    """Regular patterns in the face, which displays have. They come and go as a display is moved: a quarter of the
+    frames is enough."""
 
     peaks: list[float] = field(default_factory=list)
 
@@ -89,11 +90,15 @@ class MoireCue:
 
     @property
     def passed(self) -> bool:
-        return len(self.peaks) >= limits.MIN_MOIRES and median(self.peaks) < limits.MOIRE
+        return len(self.peaks) >= limits.MIN_MOIRES and not self._shows
 
     @property
     def refused(self) -> bool:
-        return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and median(self.peaks) >= limits.MOIRE
+        return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and self._shows
+
+    @property
+    def _shows(self) -> bool:
+        return quantiles(self.peaks, n=4, method="inclusive")[2] >= limits.MOIRE
 
 
 def _speaks(openings: Sequence[float]) -> bool:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from core.types import MeshFace, RgbImage
 
 _SIDE = 128
-_LOWEST, _HIGHEST = 0.12, 0.49
-"""Cycles per pixel. Below are the features of a face; at the top is what JPEG and demosaicing leave."""
+_LOWEST = 0.12
+"""Cycles per pixel. Below are the features of a face."""
+_AROUND, _OWN = 5, 2
+"""What a pattern must stand out of: the places of the spectrum up to _AROUND away from it, without its own."""
+_CODEC = 1.3
+"""Decades by which a pattern that is just upright must be stronger: codecs leave their blocks and their halved colour
+there, up to 1.2 above the limit in clips and press photographs."""
 
-Spectrum = npt.NDArray[np.float64]
+Spectrum = npt.NDArray[np.float32]
+"""(_SIDE, _SIDE // 2 + 1)."""
 
 _WINDOW = np.outer(np.hanning(_SIDE), np.hanning(_SIDE)).astype(np.float32)
-_FREQUENCY: Spectrum = np.hypot(np.fft.fftfreq(_SIDE)[:, np.newaxis], np.fft.rfftfreq(_SIDE)[np.newaxis])
-_BAND = (_FREQUENCY >= _LOWEST) & (_FREQUENCY <= _HIGHEST)
-_RING = (_FREQUENCY * _SIDE / 2).astype(int)
-_PLACES_OF_RING = [np.flatnonzero(number == _RING) for number in range(int(_RING.max()) + 1)]
+_DOWN, _ACROSS = np.abs(np.fft.fftfreq(_SIDE))[:, np.newaxis], np.fft.rfftfreq(_SIDE)[np.newaxis]
+_IN_BAND = np.hypot(_DOWN, _ACROSS) >= _LOWEST
+
+
+def _neighbours() -> Spectrum:
+    weights = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.float32)
+    weights[_AROUND - _OWN : _AROUND + _OWN + 1, _AROUND - _OWN : _AROUND + _OWN + 1] = 0.0
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def _handicap() -> Spectrum:
+    edge = 1.6 / _SIDE
+    upright = [(plane < edge) | (plane > 0.5 - edge) for plane in (_DOWN, _ACROSS)]
+    return np.where(upright[0] | upright[1], np.float32(_CODEC), np.float32(0.0)).astype(np.float32)
+
+
+_NEIGHBOURS, _HANDICAP = _neighbours(), _handicap()
 
 
 def moire_peak(rgb: RgbImage, face: MeshFace) -> float | None:
@@ -44,6 +64,15 @@ def _patch(rgb: RgbImage, face: MeshFace) -> RgbImage | None:
 
 
 def _peak(plane: npt.NDArray[np.float32]) -> float:
-    spectrum = np.abs(np.fft.rfft2((plane - plane.mean()) * _WINDOW)) ** 2
-    around = np.array([np.median(spectrum.flat[places]) for places in _PLACES_OF_RING])
-    return float(np.log10((spectrum[_BAND] / (around[_RING[_BAND]] + 1e-3)).max() + 1e-9))
+    spectrum = np.fft.rfft2((plane - plane.mean()) * _WINDOW)
+    decades = np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-3).astype(np.float32)
+    stands_out = decades - _around(decades) - _HANDICAP
+    return float(stands_out[_IN_BAND].max())
+
+
+def _around(decades: Spectrum) -> Spectrum:
+    """The mean of each place's neighbours; the spectrum goes on at its ends, mirrored where it is halved."""
+    rows = np.concatenate([decades[-_AROUND:], decades, decades[:_AROUND]])
+    padded = cv2.copyMakeBorder(rows, 0, 0, _AROUND, _AROUND, cv2.BORDER_REFLECT_101)
+    means = cv2.filter2D(padded, -1, _NEIGHBOURS)
+    return np.asarray(means[_AROUND:-_AROUND, _AROUND:-_AROUND], np.float32)

@@ -33,7 +33,7 @@ OPEN = FaceReading(
     x=0.5,
     y=0.35,
     size=0.12,
-    moire=1.5,
+    moire=1.3,
 )
 CLOSED = replace(OPEN, blink=0.6, eye_opening=0.1)
 TALKING = replace(OPEN, mouth_opening=0.35)
