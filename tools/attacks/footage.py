@@ -14,6 +14,8 @@ from tools.attacks.people import Clip, Mover, Window, frames_of
 from tools.attacks.stream import FPS, NEUTRAL, Frames, Takes, generator
 
 _NEUTRAL_FRAMES = 40
+_TIMES = {"blink": 3}
+"""A blink is over in a tenth of a second: who is asked to blink blinks again until it was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,19 @@ def takes_of(mover: Mover, *identity: object) -> Takes:
     clip, rng = mover.actor, generator("takes", mover.person, *identity)
     takes = {}
     for action, windows in clip.takes.items():
-        indices = (
-            _neutral(clip, windows) if action == NEUTRAL else _take(clip, windows[int(rng.integers(len(windows)))])
-        )
+        indices = _neutral(clip, windows) if action == NEUTRAL else _take(clip, [*windows] * _TIMES.get(action, 1), rng)
         takes[action] = filmed(clip, indices, *identity)
     return takes
 
 
-def _take(clip: Clip, span: Window) -> list[int]:
-    return list(np.arange(span[0], span[1], clip.fps / FPS).astype(int))
+def _take(clip: Clip, windows: Sequence[Window], rng: np.random.Generator) -> list[int]:
+    """The windows in any order, as a camera of FPS catches it that knows nothing of its beginning."""
+    step = clip.fps / FPS
+    return [
+        int(at)
+        for number in rng.permutation(len(windows))
+        for at in np.arange(windows[number][0] + rng.uniform(0, step), windows[number][1], step)
+    ]
 
 
 def _neutral(clip: Clip, windows: Sequence[Window]) -> list[int]:

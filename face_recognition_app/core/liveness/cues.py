@@ -28,13 +28,17 @@ class BlinkCue:
         open_blink = median(r.blink for r in self.open_readings)
         open_eye = median(r.eye_opening for r in self.open_readings)
         narrowing = reading.eye_opening / open_eye
-        if reading.blink >= open_blink + limits.BLINK_RISE and narrowing <= limits.BLINK_NARROWING:
-            if self.closed_at_ms is None:
+        closed = reading.blink >= open_blink + limits.BLINK_RISE and narrowing <= limits.BLINK_NARROWING
+        if self.closed_at_ms is None:
+            if closed:
                 self.closed_at_ms = reading.at_ms
+            else:
+                self._remember_open(reading)
+        elif reading.at_ms - self.closed_at_ms > limits.BLINK_MAX_MS:
+            self._learn_anew(reading)
         elif narrowing >= limits.BLINK_REOPENED:
-            if self.closed_at_ms is not None:
-                self.count += reading.at_ms - self.closed_at_ms <= limits.BLINK_MAX_MS
-                self.closed_at_ms = None
+            self.count += 1
+            self.closed_at_ms = None
             self._remember_open(reading)
 
     @property
@@ -43,6 +47,10 @@ class BlinkCue:
 
     def _remember_open(self, reading: FaceReading) -> None:
         self.open_readings = [*self.open_readings, reading][-limits.OPEN_WINDOW :]
+
+    def _learn_anew(self, reading: FaceReading) -> None:
+        """Closed for longer than a blink: these eyes are narrow now, whatever they were before."""
+        self.closed_at_ms, self.open_readings = None, [reading]
 
 
 @dataclass(slots=True)
