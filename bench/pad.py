@@ -1,11 +1,12 @@
 """How well the liveness policies tell real people from simulated attacks.
 
-    python -m bench.pad [--split tuning|test] [--species a,b] [--count N] [--json FILE] [--html FILE]
+    python -m bench.pad [--split tuning|test] [--species a,b] [--count N] [--draws N] [--json FILE] [--html FILE]
 
 Streams of tools.attacks are looked at once by the real engine (bench.observe) and replayed through
 recognition.flow with a simulated clock. APCER is the share of attack tries that end as a success,
 whatever the reason for which the others end; recognition is left out of it, in that every face
 counts as the claimed one's, except in `swap`, where the claimed one is the second of two faces.
+Under a policy that asks for actions each stream is tried with several challenges.
 BPCER is the share of real people's tries that are refused; a stream that ends before a decision is
 a non-response and counted apart (ISO/IEC 30107-3). Tries of one person are not independent of
 each other: the bounds hold for the tries, not for the few people behind them.
@@ -31,13 +32,18 @@ from typing import Any, get_args
 import numpy as np
 
 from bench.observe import Part, Recording, Seen, Task, load, observe
+from core.liveness.body import BodyCue
 from core.liveness.decision import Liveness
-from core.liveness.policy import Policy
+from core.liveness.observation import FaceReading
+from core.liveness.policy import DEMANDS, Policy
+from core.liveness.skin import SkinCue
+from core.traces import Traces
 from core.types import Embedding
 from gallery.thresholds import threshold_for
-from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Purpose
+from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Outcome, Purpose
 from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Split
-from tools.attacks.stream import NEUTRAL
+from tools.attacks.screens import Display
+from tools.attacks.stream import NEUTRAL, generator
 from tools.clips import encode_jpeg, shared_data_available
 
 HEADER = (
@@ -57,6 +63,7 @@ _VOLUNTARY = ("bona_fide", "bona_fide_brief")
 class Try:
     """How one stream ended. `reason` is None after a success; `seconds` from the first frame to the decision."""
 
+    policy: str
     species: str
     person: str
     index: int
@@ -117,34 +124,40 @@ def _at_most(errors: int, tries: int, rate: float) -> float:
     )
 
 
-def play(recording: Recording, policy: Policy) -> Try | None:
-    """Replay one recording. None where it says nothing: an action that it cannot show would be asked of it, or it was
-    decided before the attack in it began."""
-    flow = begin(recording, policy)
+def play(recording: Recording, policy: Policy, number: int = 0) -> Try | None:
+    """Replay one recording under its challenge `number`. None where it says nothing: an action that it cannot show
+    would be asked of it, or it was decided before the attack in it began."""
+    flow = begin(recording, policy, number)
     if flow is None:
         return None
     shown = responding(recording, flow) if recording.stages and "frames" not in recording.shown else None
-    number = -1
-    for number, seen in enumerate(shown or recording.shown["frames"]):
-        outcome = flow.observe(_observation(flow, recording, seen, round(number * 1000 / recording.fps)))
+    at = -1
+    for at, seen in enumerate(shown or recording.shown["frames"]):
+        outcome = flow.observe(_observation(flow, recording, seen, round(at * 1000 / recording.fps)))
         if outcome is not None:
-            if shown is None and number < recording.attack_begins:
+            if shown is None and at < recording.attack_begins:
                 return None
-            return _ended(recording, outcome.success, outcome.reason, True, number)
-    outcome = flow.time_is_up()
-    return _ended(recording, outcome.success, outcome.reason, False, number)
+            return _ended(recording, policy, outcome, True, at)
+    return _ended(recording, policy, flow.time_is_up(), False, at)
 
 
-def _ended(recording: Recording, success: bool, reason: str | None, responded: bool, number: int) -> Try:
-    seconds = (number + 1) / recording.fps
-    why = None if reason is None else str(reason)
-    return Try(recording.species, recording.person, recording.index, success, why, responded, seconds)
+def _ended(recording: Recording, policy: Policy, outcome: Outcome, responded: bool, at: int) -> Try:
+    return Try(
+        policy=str(policy),
+        species=recording.species,
+        person=recording.person,
+        index=recording.index,
+        success=outcome.success,
+        reason=None if outcome.reason is None else str(outcome.reason),
+        responded=responded,
+        seconds=(at + 1) / recording.fps,
+    )
 
 
-def begin(recording: Recording, policy: Policy) -> Flow | None:
-    """A session as the service begins it; its challenge, drawn for this recording, is one that it can show."""
+def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
+    """A session as the service begins it; its challenge, the recording's `number`, is one that it can show."""
     for draw in range(_DRAWS):
-        source = random.Random(f"{recording.species}/{recording.person}/{recording.index}/{draw}")
+        source = random.Random(f"{recording.species}/{recording.person}/{recording.index}/{number}/{draw}")
         liveness = Liveness.begin(policy, "bench", source)
         asked = set(liveness.challenge.actions) if liveness.challenge is not None else set()
         if "frames" in recording.shown or {str(action) for action in asked} <= recording.repertoire:
@@ -236,21 +249,28 @@ def tasks(split: Split, species: Sequence[str], count: int, policies: Sequence[P
 
 def part_for(species: str, policy: Policy) -> Part | None:
     """What of a species is shown to a policy; None where nothing would be learnt."""
-    asks = policy not in (Policy.NONE, Policy.PASSIVE)
     if species in _VOLUNTARY:
-        return None if asks else "frames"
-    if species in RESPONDING and asks:
+        return None if _asks(policy) else "frames"
+    if species in RESPONDING and _asks(policy):
         return "takes"
     return "frames" if species != "bona_fide_active" else None
 
 
-def evaluate(recordings: Mapping[Task, Recording], policies: Sequence[Policy]) -> tuple[list[Row], list[Try]]:
+def _asks(policy: Policy) -> bool:
+    return DEMANDS[policy].steps > 0
+
+
+def evaluate(
+    recordings: Mapping[Task, Recording], policies: Sequence[Policy], draws: int = 1
+) -> tuple[list[Row], list[Try]]:
     rows, all_tries = [], []
     for policy in policies:
+        numbers = range(draws if _asks(policy) else 1)
         for species in dict.fromkeys(task.species for task in recordings):
             part = part_for(species, policy)
             shown = [recordings[task] for task in recordings if task.species == species and task.part == part]
-            tries = [done for recording in shown if (done := play(recording, policy)) is not None]
+            played = [play(recording, policy, number) for recording in shown for number in numbers]
+            tries = [done for done in played if done is not None]
             if tries:
                 rows.append(row(policy, species, tries))
                 all_tries += tries
@@ -297,8 +317,38 @@ def _reach(name: str) -> Cue:
     return cue
 
 
+def _no_moire(frames: Sequence[Seen]) -> float:
+    """The upper quartile of the peaks, negative: the less of a grid, the livelier."""
+    peaks = [seen.moire for seen in frames if seen.moire is not None]
+    return -float(np.percentile(peaks, 75)) if peaks else 0.0
+
+
+def _skin_change(frames: Sequence[Seen]) -> float:
+    cue = SkinCue()
+    for reading, traces in _traced(frames):
+        cue.observe(reading, traces.skin)
+    return cue.change or 0.0
+
+
+def _body_motion(frames: Sequence[Seen]) -> float:
+    cue = BodyCue()
+    for reading, traces in _traced(frames):
+        cue.observe(reading, traces.thumbnail)
+    return cue.motion or 0.0
+
+
+def _traced(frames: Sequence[Seen]) -> Iterator[tuple[FaceReading, Traces]]:
+    for at_ms, seen in enumerate(frames):
+        reading = seen.reading(at_ms, scored=False)
+        if reading is not None and seen.traces is not None:
+            yield reading, seen.traces
+
+
 CUES: dict[str, Cue] = {
     "median of the anti-spoof score": _live_score,
+    "absence of a display's grid, decades": _no_moire,
+    "change of the skin, shares of brightness": _skin_change,
+    "motion of the shoulders, % of the face's width": _body_motion,
     "reach of the blink coefficient": _reach("blink"),
     "reach of the mouth opening": _reach("mouth_opening"),
     "reach of the yaw, degrees": _reach("yaw"),
@@ -320,7 +370,8 @@ def report(split: Split, recordings: Mapping[Task, Recording], rows: Sequence[Ro
         f"<h1>Presentation attacks, {split} people</h1><p><b>{HEADER}</b></p>"
         f"<table><tr>{head}</tr>{body}</table><h2>Single cues</h2>"
         "<p>Share of attacks that look livelier than a threshold against the share of real people who do not.</p>"
-        f"{''.join(plots)}<h2>Time to decision</h2>{_times(tries)}<h2>Samples</h2>{pictures}"
+        f"{''.join(plots)}<h2>Displays</h2>{_displays(tries)}"
+        f"<h2>Time to decision</h2>{_times(tries)}<h2>Samples</h2>{pictures}"
     )
 
 
@@ -380,6 +431,20 @@ def _times(tries: Sequence[Try]) -> str:
     return _embedded(figure)
 
 
+def _displays(tries: Sequence[Try]) -> str:
+    """Which displays `passive` lets through: those whose dots the camera cannot tell apart."""
+    figure, axes = _figure()
+    shown = [t for t in tries if t.species == "screen" and t.policy == Policy.PASSIVE]
+    dots = [Display.draw(generator("display", t.species, t.person, t.index)).dots for t in shown]
+    for success, name in ((False, "refused"), (True, "let through")):
+        chosen = [number for number, t in zip(dots, shown, strict=True) if t.success is success]
+        axes.hist(chosen, bins=np.arange(0.6, 2.6, 0.2), alpha=0.6, label=name)
+    axes.set_xlabel("dots of the display for each pixel of the frame")
+    axes.set_ylabel("streams of a video on a display")
+    axes.legend()
+    return _embedded(figure)
+
+
 def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # Only reports need it, and it is slow to load.
 
@@ -406,7 +471,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     wanted = tasks(options.split, options.species, options.count, options.policy)
     recordings = {task: load(path) for task, path in observe(wanted, options.workers).items()}
-    rows, tries = evaluate(recordings, options.policy)
+    rows, tries = evaluate(recordings, options.policy, options.draws)
     print(table(rows))
     if options.json:
         result = {"about": HEADER, "split": options.split, "rows": [asdict(row) for row in rows]}
@@ -421,6 +486,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=get_args(Split), default="tuning", help="whose streams (%(default)s)")
     parser.add_argument("--species", type=_names, default=list(MAKERS), help=f"of {', '.join(MAKERS)}")
     parser.add_argument("--count", type=int, default=20, help="streams of each species (%(default)s)")
+    parser.add_argument("--draws", type=int, default=1, help="challenges for each stream (%(default)s)")
     parser.add_argument("--policy", type=lambda text: [Policy(p) for p in text.split(",")], default=list(Policy))
     parser.add_argument("--workers", type=int, default=2, help="processes that look at streams (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")

@@ -58,7 +58,8 @@ def test_the_bound_at_its_ends() -> None:
 
 
 def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad.Try:
-    return pad.Try(species, "Ann", 0, success, None if success else "spoof_suspected", responded, seconds)
+    reason = None if success else "spoof_suspected"
+    return pad.Try("passive", species, "Ann", 0, success, reason, responded, seconds)
 
 
 def test_an_attack_that_ends_without_a_decision_is_no_error() -> None:
@@ -80,6 +81,17 @@ def test_every_species_is_shown_to_some_policy() -> None:
     for species in (*ATTACKS, *BONA_FIDE):
         assert any(pad.part_for(species, policy) for policy in Policy)
     assert {pad.part_for(species, Policy.ACTIVE) for species in RESPONDING} == {"takes"}
+
+
+@needs_data
+def test_a_stream_is_tried_with_several_challenges_where_it_is_asked(recordings: dict[Task, Recording]) -> None:
+    streams = sum(task.species == "still" for task in recordings)
+    rows, _ = pad.evaluate(recordings, [Policy.PASSIVE, Policy.STRICT], draws=3)
+    tries = {row.policy: row.tries for row in rows if row.species == "still"}
+    assert tries == {"passive": streams, "strict": 3 * streams}
+    (recording,) = (one for task, one in recordings.items() if task.species == "still" and task.index == 0)
+    asked = {str(flow.liveness.challenge) for n in range(9) if (flow := pad.begin(recording, Policy.STRICT, n))}
+    assert len(asked) > 1
 
 
 @needs_data
@@ -155,7 +167,7 @@ def test_a_tiny_run_prints_and_writes_a_report(
     assert rows["passive", "still"]["error"] == 0.0
     assert rows["passive", "bona_fide"]["error"] == 0.0
     html = page.read_text()
-    assert html.count("data:image/png") == len(pad.CUES) + 1
+    assert html.count("data:image/png") == len(pad.CUES) + 2
     assert html.count("data:image/jpeg") == len(SPECIES)
     assert "http" not in html
 
