@@ -20,7 +20,7 @@ Message = dict[str, Any]
 """One JSON object from the server; `type` says which."""
 
 SessionKind = Literal["enrollment", "authentication", "identification"]
-Liveness = Literal["none", "passive", "active"]
+Liveness = Literal["none", "passive", "active", "strict"]
 
 _ANSWERS = frozenset({"frame_processed", "error"})
 

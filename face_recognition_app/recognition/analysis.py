@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from core.face_tint import face_tint
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import read_face
 from core.permits import Permit
@@ -28,7 +29,8 @@ def analyse(
         return Observation(mark, None, look.quality)
     live_score = runtime.engine.live_score(look) if plan.spoof else None
     moire = runtime.engine.moire(look) if plan.spoof else None
-    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire)
+    tint = face_tint(look.rgb, look.face) if plan.tint else None
+    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
     issues = set(look.quality.issues)
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):

@@ -120,6 +120,7 @@ def _liveness(flow: Flow) -> LivenessProgress | None:
         steps_done=liveness.steps_done,
         steps_total=liveness.steps_total,
         instruction=liveness.instruction,
+        light=liveness.challenge.colour if liveness.challenge else None,
     )
 
 

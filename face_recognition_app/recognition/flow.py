@@ -50,12 +50,13 @@ class Plan:
 
     `spoof`: the anti-spoof network, and the grid of displays.
     `identity`: an embedding and what tells of life, because only a frame of the same person may count for liveness.
-    `probe`: an embedding to keep as a sample or to match.
+    `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
     """
 
     spoof: bool
     identity: bool
     probe: bool
+    tint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ class Flow:
             spoof=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
             identity=self.liveness.verdict is Verdict.PENDING,
             probe=probe,
+            tint=self.liveness.instruction == Action.LIGHT,
         )
 
     def observe(self, seen: Observation) -> Outcome | None:

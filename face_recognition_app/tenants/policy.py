@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.actions import Action
+from core.liveness.actions import MOVEMENTS, Action
 from core.liveness.policy import DEMANDS, Policy
 from tenants.models import Tenant
 
@@ -15,7 +15,8 @@ class InvalidPolicy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
-    """`liveness` is for sessions that name none. Without `steps` the policy's own number; without `actions` all."""
+    """`liveness` is for sessions that name none. Without `steps` the policy's own number; without `actions`
+    every movement, and no light."""
 
     liveness: Policy
     minimum: Policy
@@ -30,7 +31,7 @@ class TenantPolicy:
             )
         if self.steps is not None and self.steps < 1:
             raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
-        possible = tuple(Action) if self.actions is None else self.actions
+        possible = tuple(MOVEMENTS) if self.actions is None else self.actions
         needed = DEMANDS[self.liveness].steps if self.steps is None else self.steps
         if len(possible) < needed:
             raise InvalidPolicy(

@@ -27,6 +27,7 @@ class Guidance(StrEnum):
     NOD = "nod"
     SMILE = "smile"
     OPEN_MOUTH = "open_mouth"
+    LIGHT = "light"
 
 
 GUIDANCE_MESSAGES: dict[Guidance, str] = {
@@ -49,6 +50,7 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.NOD: "Nod: chin down, and up again.",
     Guidance.SMILE: "Smile.",
     Guidance.OPEN_MOUTH: "Open your mouth wide.",
+    Guidance.LIGHT: "Look at the screen while it changes its colours.",
 }
 
 

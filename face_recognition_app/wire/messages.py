@@ -80,6 +80,11 @@ class LivenessProgress(Message):
     steps_done: int
     steps_total: int
     instruction: str | None
+    light: str | None = Field(
+        default=None,
+        exclude_if=lambda colour: colour is None,
+        description="The colour that the whole screen should have now, #rrggbb; only while a challenge asks for light.",
+    )
 
 
 class SampleProgress(Message):

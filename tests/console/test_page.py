@@ -113,13 +113,13 @@ class FakeSocket:
     def send(self, **message: Any) -> None:
         self.connections[-1].send(json.dumps(message))
 
-    def answer(self, seq: int, words: str) -> None:
+    def answer(self, seq: int, words: str, liveness: dict[str, Any] | None = None) -> None:
         self.send(
             type="frame_processed",
             seq=seq,
             face=None,
             samples=None,
-            liveness=None,
+            liveness=liveness,
             guidance={"message": words},
         )
 
@@ -274,6 +274,32 @@ def test_a_failure_says_why(page: Page, fake_socket: FakeSocket) -> None:
 
 
 @in_browser
+def test_the_screen_takes_the_colours_that_the_server_tells(page: Page, fake_socket: FakeSocket) -> None:
+    """All around the picture, in which the person sees herself and what to do; gone as soon as it is over."""
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if request.method == "POST" else None)
+    start_camera(page)
+    page.get_by_label("Strict").check()
+    page.get_by_role("button", name="Who am I?").click()
+    light = page.locator("#light")
+    expect(light).to_be_hidden()
+    steps = {"steps_done": 0, "steps_total": 1}
+    fake_socket.answer(1, "Look at the screen.", {**steps, "light": "#ff0000"})
+    expect(light).to_be_visible()
+    expect(light).to_have_css("background-color", "rgb(255, 0, 0)")
+    corner = "document.elementFromPoint(5, innerHeight - 5).id"
+    assert page.evaluate(corner) == "light"
+    picture = page.locator("#video").bounding_box()
+    assert picture is not None
+    middle = [picture["x"] + picture["width"] / 2, picture["y"] + picture["height"] / 2]
+    assert page.evaluate("([x, y]) => document.elementFromPoint(x, y).closest('.stage') !== null", middle)
+    fake_socket.answer(2, "Look at the screen.", {**steps, "light": "#0000ff"})
+    expect(light).to_have_css("background-color", "rgb(0, 0, 255)")
+    page.get_by_role("button", name="Cancel").click()
+    expect(light).to_be_hidden()
+    assert asked == [{"kind": "identification", "liveness": "strict", "challenge_version": 3}]
+
+
 def test_cancel_is_told_to_the_server(page: Page, fake_socket: FakeSocket) -> None:
     start_camera(page)
     press(page, "Enrol my face")

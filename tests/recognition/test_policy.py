@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.liveness.actions import Action
+from core.liveness.actions import MOVEMENTS, Action
 from core.liveness.policy import Policy
 from recognition import flow as flows
 from recognition import sessions
@@ -23,7 +23,7 @@ from tests.recognition.support import Backend, asked, connect
 SESSIONS = "/api/v1/sessions/"
 BLINK, LEFT, RIGHT = Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT
 OF_VERSION_1 = frozenset({BLINK, LEFT, RIGHT})
-NEWER = frozenset(Action) - OF_VERSION_1
+NEWER = MOVEMENTS - OF_VERSION_1
 
 
 def ask_for(tenant: Tenant, **changes: Any) -> Tenant:
@@ -62,14 +62,22 @@ def test_where_nothing_is_asked_nothing_can_be_too_little(backend: Backend, live
 
 
 def test_a_challenge_may_ask_for_everything_by_default(backend: Backend) -> None:
-    assert agree(backend.tenant, Wish(Policy.STRICT)) == Terms(Policy.STRICT, None, frozenset(Action))
-    assert agree(backend.tenant, Wish(Policy.ACTIVE)).allowed == frozenset(Action) - {Action.MOVE_CLOSER}
+    assert agree(backend.tenant, Wish(Policy.STRICT)) == Terms(Policy.STRICT, None, MOVEMENTS)
+    assert agree(backend.tenant, Wish(Policy.ACTIVE)).allowed == MOVEMENTS - {Action.MOVE_CLOSER}
+
+
+def test_light_is_asked_only_where_the_operator_wants_it_and_of_whom_can_bear_it(backend: Backend) -> None:
+    assert Action.LIGHT not in agree(backend.tenant, Wish(Policy.STRICT)).allowed
+    tenant = ask_for(backend.tenant, steps=2, actions=(Action.LIGHT, LEFT, RIGHT))
+    assert Action.LIGHT in agree(tenant, Wish(Policy.ACTIVE)).allowed
+    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({Action.LIGHT}))).allowed == {LEFT, RIGHT}
+    assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=2)).allowed == {LEFT, RIGHT}
 
 
 def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: Backend) -> None:
     tenant = backend.tenant
     assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=1)).allowed == OF_VERSION_1
-    assert agree(tenant, Wish(Policy.STRICT, frozenset({BLINK}))).allowed == frozenset(Action) - {BLINK}
+    assert agree(tenant, Wish(Policy.STRICT, frozenset({BLINK}))).allowed == MOVEMENTS - {BLINK}
     ask_for(tenant, steps=1, actions=(BLINK, LEFT))
     assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))) == Terms(Policy.ACTIVE, 1, frozenset({LEFT}))
 
@@ -161,7 +169,7 @@ async def test_the_api_says_what_a_challenge_would_need(api: httpx.AsyncClient) 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"liveness": "firm"}, {"avoid": ["jump"]}, {"avoid": "blink"}, {"challenge_version": 3}]
+    "wrong", [{"liveness": "firm"}, {"avoid": ["jump"]}, {"avoid": "blink"}, {"challenge_version": 4}]
 )
 async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong: dict[str, Any]) -> None:
     response = await api.post(SESSIONS, json={"kind": "identification", **wrong})

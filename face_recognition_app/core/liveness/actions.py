@@ -19,7 +19,12 @@ class Action(StrEnum):
     SMILE = "smile"
     OPEN_MOUTH = "open_mouth"
     MOVE_CLOSER = "move_closer"
+    LIGHT = "light"
+    """To look at the screen while it changes its colours; core.liveness.light judges it."""
 
+
+MOVEMENTS = frozenset(Action) - {Action.LIGHT}
+"""What is asked unless an operator wants the light, too: not everybody may look at a screen that changes."""
 
 MAY_COINCIDE = frozenset({Action.SMILE, Action.OPEN_MOUTH})
 """People smile with an open mouth. Of any other two actions at once neither counts: a video of pairs would do too
@@ -27,7 +32,8 @@ much."""
 
 KNOWN_BY_VERSION: dict[int, frozenset[Action]] = {
     1: frozenset({Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT}),
-    2: frozenset(Action),
+    2: MOVEMENTS,
+    3: frozenset(Action),
 }
 """What a client of each version of the challenge can show its user."""
 NEWEST_VERSION = max(KNOWN_BY_VERSION)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from core.liveness import limits
 from core.liveness.actions import MAY_COINCIDE, Action, Neutral
 from core.liveness.cues import BlinkCue
+from core.liveness.light import Colour, LightCue
 from core.liveness.observation import FaceReading
 
 
@@ -31,6 +32,7 @@ class Challenge:
     neutral_readings: list[FaceReading] = field(default_factory=list)
     neutral_held: int = 0
     blink: BlinkCue = field(default_factory=BlinkCue)
+    light: LightCue | None = None
     doing: int = 0
     nodding: bool = False
     astray: int = 0
@@ -42,7 +44,8 @@ class Challenge:
         """No action comes twice. Raises TooFewActions."""
         if len(allowed) < steps:
             raise TooFewActions(f"{steps} steps of {len(allowed)} actions")
-        return cls(challenge_id, source.sample(sorted(allowed), steps))
+        actions = source.sample(sorted(allowed), steps)
+        return cls(challenge_id, actions, light=LightCue.draw(source) if Action.LIGHT in actions else None)
 
     @property
     def current(self) -> Action | None:
@@ -51,6 +54,11 @@ class Challenge:
     @property
     def passed(self) -> bool:
         return self.failure is None and self.current is None
+
+    @property
+    def colour(self) -> Colour | None:
+        """What the person's screen should show now."""
+        return self.light.colour if self.light is not None and self.current is Action.LIGHT else None
 
     def observe(self, reading: FaceReading) -> None:
         action = self.current
@@ -85,6 +93,10 @@ class Challenge:
             self.blink.observe(reading)
             self._count_mistakes(bool(shown))
             return self.blink.seen
+        if self.light is not None and action is Action.LIGHT:
+            self.light.observe(reading)
+            self._count_mistakes(bool(shown))
+            return self.light.seen
         doing = shown in ({action}, MAY_COINCIDE) and action in shown
         self._count_mistakes(bool(shown) and action not in shown)
         self.doing = self.doing + 1 if doing else 0
@@ -111,3 +123,5 @@ class Challenge:
         self.neutral_held = self.astray = self.doing = 0
         self.nodding = False
         self.blink = BlinkCue()
+        if self.light is not None:
+            self.light.interrupt()

@@ -105,8 +105,13 @@ class MoireCue:
         return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and self._shows
 
     @property
+    def height(self) -> float | None:
+        """Of the peaks, what a quarter of the frames exceed. None before the second frame."""
+        return round(quantiles(self.peaks, n=4, method="inclusive")[2], 4) if len(self.peaks) > 1 else None
+
+    @property
     def _shows(self) -> bool:
-        return quantiles(self.peaks, n=4, method="inclusive")[2] >= limits.MOIRE
+        return self.height is not None and self.height >= limits.MOIRE
 
 
 def _speaks(openings: Sequence[float]) -> bool:

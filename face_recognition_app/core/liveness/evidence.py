@@ -31,6 +31,7 @@ class Evidence:
     steps_asked: list[str]
     steps_done: int
     mistakes: int
+    light: float | None
 
     @classmethod
     def of(cls, liveness: Liveness) -> Evidence:
@@ -44,7 +45,7 @@ class Evidence:
             live_scores=len(scores),
             live_score_median=_median(scores),
             live_score_worst=min(scores, default=None),
-            moire=_median(liveness.moire.peaks),
+            moire=liveness.moire.height,
             blinks=liveness.blink.count,
             spoke=liveness.mouth.seen,
             skin_change=liveness.skin.change,
@@ -55,6 +56,7 @@ class Evidence:
             steps_asked=[str(action) for action in challenge.actions] if challenge else [],
             steps_done=challenge.done if challenge else 0,
             mistakes=challenge.mistakes if challenge else 0,
+            light=challenge.light.agreement if challenge and challenge.light else None,
         )
 
 

@@ -132,3 +132,14 @@ MISTAKES_ALLOWED = 1
 """Something else done, from neutral, than what was asked; the next mistake ends the session."""
 MISTAKE_READINGS = 2
 """Readings in a row that show it."""
+
+LIGHT_HOLD_MS = 900
+"""Each colour of the screen, at least: 1.1 changes a second. Up to three flashes a second are held to be harmless
+(Web Content Accessibility Guidelines 2.2, success criterion 2.3.1)."""
+LIGHT_SETTLES_MS = 450
+"""Until a colour that was told is shown, and the camera's exposure has followed."""
+LIGHT_READINGS = 2
+LIGHT_COLOURS = 7
+LIGHT_DRAWN = 12
+LIGHT_AGREEMENT = 0.85
+LIGHT_TINT = 0.008

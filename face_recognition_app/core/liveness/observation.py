@@ -23,7 +23,7 @@ class FaceReading:
     `mouth_opening` and `mouth_width`: of the lips and corners, over the distance of the irises. Angles in
     degrees. `box`: around the landmarks. `x`, `y`: the middle of the landmarks, and `size`: their root mean
     square distance from it, in widths of the frame. `sharpness` as in core.quality. `live_score`: the anti-spoof
-    network's 0..1, and `moire` as in core.traces: None when they were not asked.
+    network's 0..1, `moire` as in core.traces, and `tint` as in core.face_tint: None when they were not asked.
     """
 
     at_ms: int
@@ -41,6 +41,7 @@ class FaceReading:
     y: float
     size: float
     moire: float | None
+    tint: tuple[float, float] | None = None
 
 
 def read_face(
@@ -50,6 +51,7 @@ def read_face(
     at_ms: int,
     box: Box,
     moire: float | None = None,
+    tint: tuple[float, float] | None = None,
 ) -> FaceReading:
     eye_distance = _distance(face, *_IRISES)
     places = face.points[:468, :2]
@@ -71,6 +73,7 @@ def read_face(
         sharpness=round(sharpness, 5),
         live_score=None if live_score is None else round(live_score, 4),
         moire=None if moire is None else round(moire, 4),
+        tint=tint,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.liveness.actions import Action
+from core.liveness.actions import MOVEMENTS, Action
 
 
 class Policy(StrEnum):
@@ -37,12 +37,12 @@ class Demands:
     actions: frozenset[Action] = frozenset()
 
 
-_AT_A_DESK = frozenset(Action) - {Action.MOVE_CLOSER}
+_AT_A_DESK = MOVEMENTS - {Action.MOVE_CLOSER}
 """What needs no room; a phone is moved more easily than a head before a webcam."""
 
 DEMANDS: dict[Policy, Demands] = {
     Policy.NONE: Demands(0, False, False, False),
     Policy.PASSIVE: Demands(0, True, True, True),
     Policy.ACTIVE: Demands(2, False, False, False, _AT_A_DESK),
-    Policy.STRICT: Demands(3, True, True, False, frozenset(Action)),
+    Policy.STRICT: Demands(3, True, True, False, MOVEMENTS),
 }

@@ -46,8 +46,8 @@ class NewSession(Request):
     avoid: list[Action] = Field(
         default_factory=list, description="What this person cannot do; a challenge leaves it out."
     )
-    challenge_version: Literal[1, 2] = Field(
-        2, description="What the client can show: 1 is blink, turn_left and turn_right; 2 is everything."
+    challenge_version: Literal[1, 2, 3] = Field(
+        2, description="What the client can show: 1 is blink, turn_left and turn_right; 2 every movement; 3 light, too."
     )
     target_samples: int | None = Field(None, ge=1, le=10, description="Good samples of an enrolment.")
     device_id: str | None = Field(

@@ -9,7 +9,7 @@ const view = new View();
 let running = null;
 
 async function openSession(kind, name, liveness, signal) {
-  const body = { kind, liveness };
+  const body = { kind, liveness, challenge_version: 3 };
   if (kind !== "identification") body.subject_id = name;
   let response, answer;
   try {

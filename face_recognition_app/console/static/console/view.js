@@ -23,6 +23,7 @@ export class View {
     } else {
       find("progress").hidden = true;
       find("face").hidden = true;
+      find("light").hidden = true;
     }
   }
 
@@ -47,6 +48,7 @@ export class View {
     this.#later = setTimeout(() => this.say(message.guidance.message), Math.max(0, readable));
     this.#drawFace(message.face);
     this.#drawProgress(counted(message));
+    this.#drawLight(message.liveness?.light);
   }
 
   fitTo({ videoWidth, videoHeight }) {
@@ -60,6 +62,11 @@ export class View {
     const { x, y, width, height } = face;
     const percent = (part) => `${part * 100}%`;
     Object.assign(box.style, { left: percent(x), top: percent(y), width: percent(width), height: percent(height) });
+  }
+
+  #drawLight(colour) {
+    find("light").hidden = !colour;
+    find("light").style.backgroundColor = colour ?? "";
   }
 
   #drawProgress(count) {

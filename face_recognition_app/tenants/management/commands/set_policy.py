@@ -24,7 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--liveness", choices=policies, help="the policy of sessions that name none")
         parser.add_argument("--minimum", choices=policies, help="sessions that ask for less are refused")
         parser.add_argument("--steps", metavar="N", help="steps of a challenge, or default: as the policy has")
-        parser.add_argument("--actions", metavar="A,B", help=f"what a challenge may ask: all, or {','.join(Action)}")
+        parser.add_argument(
+            "--actions", metavar="A,B", help=f"what a challenge may ask: all (movements), or {','.join(Action)}"
+        )
         parser.add_argument("--json", action="store_true", help="print {tenant, liveness, minimum, steps, actions}")
 
     def handle(self, *args: Any, **options: Any) -> None:
