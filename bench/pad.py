@@ -155,10 +155,16 @@ def _ended(recording: Recording, policy: Policy, outcome: Outcome, responded: bo
 
 
 def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
-    """A session as the service begins it; its challenge, the recording's `number`, is one that it can show."""
+    """A session as the service begins it; its challenge, the recording's `number`, is one that it can show.
+
+    A real person whose clip shows two things only is asked for no more.
+    """
+    steps = DEMANDS[policy].steps
+    if recording.species in BONA_FIDE and "frames" not in recording.shown:
+        steps = min(steps, len(recording.repertoire))
     for draw in range(_DRAWS):
         source = random.Random(f"{recording.species}/{recording.person}/{recording.index}/{number}/{draw}")
-        liveness = Liveness.begin(policy, "bench", source)
+        liveness = Liveness.begin(policy, "bench", source, steps)
         asked = set(liveness.challenge.actions) if liveness.challenge is not None else set()
         if "frames" in recording.shown or {str(action) for action in asked} <= recording.repertoire:
             return Flow(Purpose.AUTHENTICATION, "claimed", 1, _NO_MATCH_FRAMES, liveness)

@@ -98,12 +98,15 @@ class Liveness:
 
     @property
     def _skin_must_change(self) -> float:
-        """The less else the person does, the more; infinite for shoulders that do not breathe."""
+        """The less else the person does, the more; infinite for shoulders that do not breathe.
+
+        Beside a challenge shoulders must be seen: an animated portrait's skin changes, and its shoulders tell it.
+        """
         if self.challenge is None and self.mouth.seen:
             return limits.SKIN_CHANGED
-        if self.body.motion is None:
+        if self.challenge is None and self.body.motion is None:
             return limits.SKIN_CHANGED_MUCH
-        if self.body.motion < limits.BODY_MOVED:
+        if self.body.motion is None or self.body.motion < limits.BODY_MOVED:
             return float("inf")
         return limits.SKIN_CHANGED if self.blink.count >= limits.MANY_BLINKS else limits.SKIN_CHANGED_MORE
 
@@ -126,7 +129,7 @@ class Liveness:
         if self.challenge is not None and self.challenge.current is not None:
             return str(self.challenge.current)
         if self.acted and not self.alive:
-            return "smile"
+            return "move_back" if self.challenge is not None and self.body.motion is None else "smile"
         return "hold_still" if self.acted else "blink"
 
     @property

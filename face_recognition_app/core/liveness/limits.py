@@ -61,7 +61,7 @@ SKIN_CHANGED = 0.007
 SKIN_CHANGED_MORE = 0.0142
 """Of who blinked once, and whose shoulders move. Of 24 photographs with eye holes one reached it."""
 SKIN_CHANGED_MUCH = 0.022
-"""Where no shoulders are seen. With it three of 24 squeezed photographs pass."""
+"""Where no shoulders are seen and nothing was asked. With it three of 24 squeezed photographs pass."""
 MANY_BLINKS = 2
 """Who sits still and only blinks, blinks again: a quiet person, but also whoever looks through a mask."""
 

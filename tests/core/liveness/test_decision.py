@@ -20,6 +20,7 @@ from core.liveness.evidence import Evidence
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.traces import Traces
+from core.types import Box
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, RIGHT, SHOWN, TALKING, done, lively, timed
 from tests.core.liveness.scenes import living, photographed
 
@@ -111,6 +112,18 @@ def test_strict_wants_living_skin_besides_the_challenge() -> None:
     assert told(asked(Policy.STRICT, Action.TURN_LEFT), performed).verdict is Verdict.PASSED
     photograph = told(asked(Policy.STRICT, Action.TURN_LEFT), performed, photographed)
     assert (photograph.acted, photograph.verdict) == (True, Verdict.PENDING)
+
+
+def test_strict_asks_who_shows_no_shoulders_to_move_back() -> None:
+    """What could not be looked at did not pass: else a portrait would only have to be cut below the chin."""
+    near = Box(0.25, 0.2, 0.5, 0.75)
+    performed = [
+        replace(reading, box=near)
+        for reading in timed([*lively(30, speaks=False), LEFT, LEFT, *lively(30, 1, speaks=False)])
+    ]
+    liveness = told(asked(Policy.STRICT, Action.TURN_LEFT), performed)
+    assert liveness.body.motion is None
+    assert (liveness.acted, liveness.verdict, liveness.instruction) == (True, Verdict.PENDING, "move_back")
 
 
 def test_natural_behaviour_does_not_replace_the_challenge() -> None:
