@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench import cue_pictures, observe
+from bench import cue_frames, cue_pictures, observe
+from bench.cue_moments import differences
 from bench.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.frames import ImageLimits
-from core.liveness.limits import FORWARD_READINGS
+from core.liveness.limits import FORWARD_READINGS, LIGHT_AGREEMENT, LIGHT_COLOURS
 from core.liveness.repetition import difference
 from core.traces import moire_peak
 from core.types import RgbImage
@@ -20,23 +22,30 @@ from tools.attacks import Stream
 from tools.clips import encode_jpeg
 
 FRAMES = 22
+LIT = 4
+"""Times that the frames come again, until all colours are answered."""
 SPECTRA_AND_MATRICES = {"moire", "repetition"}
 
 
 @pytest.fixture(scope="module")
-def recordings(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> dict[Task, Recording]:
-    """One portrait that sways stands for all streams, as they run and as they answer."""
-    frames = [np.roll(hopper_rgb, at % 5, axis=1) for at in range(FRAMES)]
-    seen = observe.record(engine, "tuning", Stream("still", "Grace", 0, lambda: iter(frames)), "frames")
+def stream(hopper_rgb: RgbImage) -> Stream:
+    """A portrait that sways."""
+    return Stream("still", "Grace", 0, lambda: (np.roll(hopper_rgb, at % 5, axis=1) for at in range(FRAMES)))
+
+
+@pytest.fixture(scope="module")
+def recordings(engine: FaceRecognitionEngine, stream: Stream) -> dict[Task, Recording]:
+    """It stands for all streams, as they run and as they answer."""
+    seen = observe.record(engine, "tuning", stream, "frames")
     takes = {f"0/{action}": seen.shown["frames"] for action in ("neutral", "blink", "open_mouth")}
     shown = {"frames": seen, "takes": replace(seen, shown=takes, stages=1)}
     return {task: replace(shown[task.part], species=task.species) for task in cue_pictures.tasks()}
 
 
 def test_every_cue_has_its_picture_and_no_picture_is_a_photograph(
-    recordings: dict[Task, Recording], hopper_rgb: RgbImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recordings: dict[Task, Recording], stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cue_pictures, "picture_of", lambda recording, number: hopper_rgb)
+    monkeypatch.setattr(cue_frames, "stream_of", lambda recording: stream)
     paths = cue_pictures.write(tmp_path, recordings)
     texts = {path.stem: path.read_text() for path in paths}
     assert set(tmp_path.iterdir()) == set(paths)
@@ -66,12 +75,27 @@ def test_only_tuning_people_are_shown() -> None:
 def test_the_spectrum_is_the_one_that_the_service_looks_at(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> None:
     face = engine.look(encode_jpeg(hopper_rgb), ImageLimits(max_bytes=10**7, max_pixels=10**7)).face
     assert face is not None
-    assert np.nanmax(cue_pictures.standing_out(hopper_rgb, face)) == moire_peak(hopper_rgb, face)
+    assert np.nanmax(cue_frames.standing_out(hopper_rgb, face)) == moire_peak(hopper_rgb, face)
 
 
 def test_the_matrix_holds_what_the_cue_compares() -> None:
     track = np.random.default_rng(5).normal(size=(24, 8)) * 5
-    found = cue_pictures.differences(track)
+    found = differences(track)
     for end in range(2 * FORWARD_READINGS, len(track) + 1):
         newest = found[end - FORWARD_READINGS]
         assert np.nanmin(newest) == pytest.approx(difference(track[:end], FORWARD_READINGS, reverse=False))
+
+
+def test_the_face_is_seen_to_take_on_the_colours_only_where_it_does(
+    recordings: dict[Task, Recording], stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longer = replace(stream, frames=lambda: chain.from_iterable(stream.frames() for _ in range(LIT)))
+    monkeypatch.setattr(cue_frames, "stream_of", lambda recording: longer)
+    (recording,) = (recordings[task] for task in cue_pictures.PICTURES["light"].tasks)
+    recording = replace(recording, shown={"frames": [*recording.shown["frames"]] * LIT})
+    lit, unlit = (cue_frames.glowing(recording, share) for share in (0.08, 0.0))
+    answered, agreements = [glow for glow in lit if glow.answer], [glow.agreement for glow in lit if glow.agreement]
+    assert len(answered) >= LIGHT_COLOURS
+    assert all(glow.measured for glow in answered)
+    assert min(agreements) >= LIGHT_AGREEMENT
+    assert {glow.agreement for glow in unlit} == {None, 0.0}

@@ -1,0 +1,107 @@
+"""What no recording keeps: measured on the frames of the stream, which are made again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.cue_moments import moments, scored
+from bench.observe import Recording
+from core.face_tint import face_tint
+from core.frames import ImageLimits, decode_image
+from core.liveness.light import Colour, LightCue, Tint
+from core.traces import moire
+from core.types import MeshFace, RgbImage
+from tools.attacks import MAKERS, Stream
+from tools.clips import encode_jpeg
+
+_LATE = 3
+"""Frames from a colour that is told to the first that shows it."""
+_ANY_PICTURE = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
+_SEED = 4
+"""Of colours that all come within an answer."""
+
+Decades = npt.NDArray[np.float32]
+"""(rows, columns) of a spectrum; nan where no pattern is looked for."""
+
+
+def strongest(recording: Recording) -> Decades:
+    """The spectrum of the frame that shows the strongest pattern."""
+    found = max(scored(recording), key=lambda moment: moment.reading.moire or 0.0)
+    assert found.seen.face is not None
+    return standing_out(picture_of(recording, found.number), found.seen.face)
+
+
+def picture_of(recording: Recording, number: int) -> RgbImage:
+    """The frame as the service sees it."""
+    stream = stream_of(recording)
+    (frame,) = islice(stream.frames(), number, number + 1)
+    return _arrived(frame, stream)
+
+
+def stream_of(recording: Recording) -> Stream:
+    return MAKERS[recording.species](recording.split, recording.index)
+
+
+def _arrived(frame: RgbImage, stream: Stream) -> RgbImage:
+    return decode_image(encode_jpeg(frame, stream.jpeg_quality), _ANY_PICTURE)
+
+
+def standing_out(rgb: RgbImage, face: MeshFace) -> Decades:
+    """What core.traces.moire_peak is the largest of: the spectrum of brightness or of colour, whichever has it."""
+    patch = moire._patch(rgb, face)
+    assert patch is not None
+    planes = patch.astype(np.float32)
+    spectra = [_stands_out(planes.mean(axis=2)), _stands_out(planes[:, :, 0] - planes[:, :, 2])]
+    return max(spectra, key=lambda spectrum: float(np.nanmax(spectrum)))
+
+
+def _stands_out(plane: npt.NDArray[np.float32]) -> Decades:
+    spectrum = np.fft.rfft2((plane - plane.mean()) * moire._WINDOW)
+    decades = np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-3).astype(np.float32)
+    above = decades - moire._around(decades) - moire._HANDICAP
+    return np.where(moire._IN_BAND, above, np.float32(np.nan))
+
+
+@dataclass(frozen=True, slots=True)
+class Glow:
+    """A face before a screen that changes its colours, while it should show `colour`, the `step`th.
+
+    `measured`: the tint goes into an answer. `answer` and `agreement`: what the cue found at this moment.
+    """
+
+    second: float
+    tint: Tint
+    colour: Colour | None
+    step: int
+    measured: bool
+    answer: Tint | None
+    agreement: float | None
+
+
+def glowing(recording: Recording, share: float) -> list[Glow]:
+    """The screen adds `share` of its colour to every frame, _LATE frames after the cue told it; each shows its face."""
+    stream, cue = stream_of(recording), LightCue.draw(random.Random(_SEED))
+    told, found = [cue.colour] * _LATE, list[Glow]()
+    for moment, frame in zip(moments(recording), stream.frames(), strict=True):
+        assert moment.seen.face is not None
+        tint = face_tint(_arrived(_lit(frame, told[-_LATE], share), stream), moment.seen.face)
+        colour, step = cue.colour, cue.told
+        cue.observe(replace(moment.reading, tint=tint))
+        told.append(cue.colour)
+        answered = cue.told > step
+        answer = cue.answers[-1] if answered else None
+        measured = answered or bool(cue.settled)
+        found.append(Glow(moment.second, tint, colour, step, measured, answer, cue.agreement if answered else None))
+    return found
+
+
+def _lit(frame: RgbImage, colour: Colour | None, share: float) -> RgbImage:
+    if colour is None:
+        return frame
+    light = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    return np.clip(frame * (1 + share * light), 0, 255).astype(np.uint8)
