@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, islice, permutations
 
+import numpy as np
 import pytest
 
 from core.face_recognition_engine import FaceRecognitionEngine
@@ -15,6 +16,7 @@ from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, Action, Neutral, kn
 from core.liveness.challenge import Challenge, TooFewActions
 from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_WINDOW_MS
 from core.liveness.observation import FaceReading
+from core.types import RgbImage
 from tests.core.liveness.readings import (
     CLOSED,
     CLOSER,
@@ -29,6 +31,8 @@ from tests.core.liveness.readings import (
     readings_of,
     timed,
 )
+from tools.attacks.scene import Hold, Sheet, places
+from tools.attacks.scene import shown as seen_of
 from tools.expressions import Action as Performed
 from tools.portrait import Portrait, perform
 
@@ -317,3 +321,27 @@ def test_a_real_face_that_does_something_else_fails(performance: list[FaceReadin
     in_order = [Action(action) for action in ALL if Action(action) in asked]
     challenge = shown(asked, performance)
     assert not challenge.passed or list(asked) == in_order
+
+
+@pytest.fixture(scope="module")
+def held_in_hand(hopper_rgb: RgbImage, engine: FaceRecognitionEngine) -> list[FaceReading]:
+    """A photograph that is turned to both sides, up to 40 degrees, and tilted both ways, from rest each time."""
+    there_and_back = np.concatenate([np.zeros(6), np.linspace(0, 40, 8), np.full(3, 40.0), np.linspace(40, 0, 4)])
+    holds = [Hold(yaw=sign * float(deg)) for sign in (1, -1) for deg in there_and_back]
+    holds += [Hold(pitch=sign * float(deg) * 0.75) for sign in (1, -1) for deg in there_and_back]
+    sheet = Sheet(hopper_rgb.astype(np.float32), np.ones(hopper_rgb.shape[:2], np.float32), 300.0, 250.0, 1.1)
+    return readings_of([held(sheet, hold) for hold in holds], engine.detector, fps=10)
+
+
+def held(sheet: Sheet, hold: Hold) -> RgbImage:
+    image, cover = seen_of(sheet, places(hold, sheet))
+    return np.asarray(128 + (image - 128) * cover, np.uint8)
+
+
+@pytest.mark.parametrize("action", [Action.TURN_LEFT, Action.TURN_RIGHT, Action.NOD])
+def test_a_photograph_that_is_turned_and_tilted_does_not_turn_and_nod(
+    held_in_hand: list[FaceReading], action: Action
+) -> None:
+    """A plane does not move as a head does: the rigid fit hardly follows it."""
+    assert len(held_in_hand) > 70
+    assert shown([action], held_in_hand).done == 0
