@@ -300,7 +300,7 @@ def observe(tasks: Sequence[Task], workers: int = _WORKERS) -> dict[Task, Path]:
             running = [pool.submit(_observe, task, task.path) for task in missing]
             for done, future in enumerate(as_completed(running), start=1):
                 future.result()
-                _show_progress(done, len(running))
+                show_progress(done, len(running), "streams")
     return {task: task.path for task in tasks}
 
 
@@ -319,9 +319,9 @@ def _observe(task: Task, path: Path) -> None:
     save(record(_engine(), task.split, stream, task.part), path)
 
 
-def _show_progress(done: int, total: int) -> None:
+def show_progress(done: int, total: int, what: str) -> None:
     if sys.stderr.isatty():
         end = "\n" if done == total else ""
-        print(f"\r[{'#' * (40 * done // total):<40}] {done}/{total} streams", end=end, file=sys.stderr, flush=True)
+        print(f"\r[{'#' * (40 * done // total):<40}] {done}/{total} {what}", end=end, file=sys.stderr, flush=True)
     elif done == total or done % max(1, total // 10) == 0:
-        print(f"{done}/{total} streams", file=sys.stderr, flush=True)
+        print(f"{done}/{total} {what}", file=sys.stderr, flush=True)

@@ -20,18 +20,21 @@ import hashlib
 import io
 import json
 import math
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import NormalDist, median
 from typing import Any, get_args
 
 import numpy as np
 
-from bench.observe import Part, Recording, Seen, Task, load, observe
+from bench.observe import Part, Recording, Seen, Task, load, observe, show_progress
 from core.liveness.body import BodyCue
 from core.liveness.decision import Liveness
 from core.liveness.observation import FaceReading
@@ -222,13 +225,13 @@ def _match(recording: Recording, embedding: Embedding) -> Match:
     return Match("claimed", similarity, threshold)
 
 
-def row(policy: Policy, species: str, tries: Sequence[Try]) -> Row:
+def row(policy: str, species: str, tries: Sequence[Try]) -> Row:
     attack = species in ATTACKS
     errors = sum(t.success if attack else t.responded and not t.success for t in tries)
     times = [t.seconds for t in tries if t.responded and (attack or t.success)]
     reasons = [t.reason or "accepted" for t in tries]
     return Row(
-        policy=str(policy),
+        policy=policy,
         species=species,
         attack=attack,
         tries=len(tries),
@@ -266,21 +269,41 @@ def _asks(policy: Policy) -> bool:
     return DEMANDS[policy].steps > 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One recording to be tried under a policy, with `draws` challenges where it asks."""
+
+    species: str
+    path: Path
+    policy: Policy
+    draws: int
+
+
 def evaluate(
-    recordings: Mapping[Task, Recording], policies: Sequence[Policy], draws: int = 1
+    paths: Mapping[Task, Path], policies: Sequence[Policy], draws: int = 1, workers: int = 1
 ) -> tuple[list[Row], list[Try]]:
-    rows, all_tries = [], []
-    for policy in policies:
-        numbers = range(draws if _asks(policy) else 1)
-        for species in dict.fromkeys(task.species for task in recordings):
-            part = part_for(species, policy)
-            shown = [recordings[task] for task in recordings if task.species == species and task.part == part]
-            played = [play(recording, policy, number) for recording in shown for number in numbers]
-            tries = [done for done in played if done is not None]
-            if tries:
-                rows.append(row(policy, species, tries))
-                all_tries += tries
-    return rows, all_tries
+    """By worker processes, with a bar on standard error."""
+    jobs = [
+        _Job(task.species, path, policy, draws if _asks(policy) else 1)
+        for policy in policies
+        for task, path in paths.items()
+        if task.part == part_for(task.species, policy)
+    ]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # Many small matrices: threads would only wait for each other.
+    tries: list[Try] = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for number, done in enumerate(pool.map(_try, jobs), start=1):
+            tries += done
+            show_progress(number, len(jobs), "streams tried")
+    groups = dict.fromkeys((one.policy, one.species) for one in tries)
+    rows = [row(*group, [one for one in tries if (one.policy, one.species) == group]) for group in groups]
+    return rows, tries
+
+
+def _try(job: _Job) -> list[Try]:
+    recording = load(job.path)
+    tries = [play(recording, job.policy, number) for number in range(job.draws)]
+    return [one for one in tries if one is not None]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -476,13 +499,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("pad: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
         return 2
     wanted = tasks(options.split, options.species, options.count, options.policy)
-    recordings = {task: load(path) for task, path in observe(wanted, options.workers).items()}
-    rows, tries = evaluate(recordings, options.policy, options.draws)
+    paths = observe(wanted, options.workers)
+    rows, tries = evaluate(paths, options.policy, options.draws, options.workers)
     print(table(rows))
     if options.json:
         result = {"about": HEADER, "split": options.split, "rows": [asdict(row) for row in rows]}
         options.json.write_text(json.dumps(result | {"tries": [asdict(one) for one in tries]}, indent=1))
     if options.html:
+        recordings = {task: load(path) for task, path in paths.items()}
         options.html.write_text(report(options.split, recordings, rows, tries))
     return 0
 

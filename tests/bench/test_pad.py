@@ -84,12 +84,13 @@ def test_every_species_is_shown_to_some_policy() -> None:
 
 
 @needs_data
-def test_a_stream_is_tried_with_several_challenges_where_it_is_asked(recordings: dict[Task, Recording]) -> None:
-    streams = sum(task.species == "still" for task in recordings)
-    rows, _ = pad.evaluate(recordings, [Policy.PASSIVE, Policy.STRICT], draws=3)
-    tries = {row.policy: row.tries for row in rows if row.species == "still"}
-    assert tries == {"passive": streams, "strict": 3 * streams}
-    (recording,) = (one for task, one in recordings.items() if task.species == "still" and task.index == 0)
+def test_a_stream_is_tried_with_several_challenges_where_it_is_asked(
+    recordings: dict[Task, Recording], tmp_path: Path
+) -> None:
+    ((task, recording),) = ((task, one) for task, one in recordings.items() if task.species == "still")
+    observe.save(recording, tmp_path / "one.npz")
+    rows, _ = pad.evaluate({task: tmp_path / "one.npz"}, [Policy.PASSIVE, Policy.STRICT], draws=3)
+    assert {row.policy: row.tries for row in rows} == {"passive": 1, "strict": 3}
     asked = {str(flow.liveness.challenge) for n in range(9) if (flow := pad.begin(recording, Policy.STRICT, n))}
     assert len(asked) > 1
 
