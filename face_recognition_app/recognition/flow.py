@@ -151,7 +151,7 @@ class Flow:
         challenge = self.liveness.challenge
         return (
             len(self.liveness.spoof.scores),
-            (challenge.step_began_ms, challenge.mistakes) if challenge else None,
+            (challenge.step_began_ms, challenge.mistakes, challenge.colour) if challenge else None,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
+from core.liveness.decision import Liveness
+from core.liveness.light import LightCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.quality import Issue, Quality
@@ -430,6 +433,24 @@ def test_whatever_is_seen_success_needs_liveness_and_the_claimed_person(
             assert decided.reason is not None
             assert decided.subject_id is None
         return
+
+
+def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
+    """Each one is kept as soon as it is told: who connects again must not know what comes."""
+    light = LightCue.draw(random.Random(0))
+    liveness = Liveness(Policy.ACTIVE, Challenge("c", [Action.LIGHT], light=light))
+    flow = Flow(Purpose.IDENTIFICATION, None, 1, 8, liveness)
+    kept, told = flows.dump(flow), 0
+    for at_ms in range(0, 6_000, 100):
+        before, colour = flow.progress, light.colour
+        watch(flow, at_ms, reading=replace(OPEN, tint=(0.0, 0.0)))
+        kept = flows.dump(flow) if flow.progress != before else kept
+        if light.colour is not colour:
+            challenge = flows.load(kept).liveness.challenge
+            assert challenge is not None
+            assert challenge.colour is light.colour
+            told += 1
+    assert told > 4
 
 
 @settings(max_examples=150, deadline=None)
