@@ -103,5 +103,4 @@ def glowing(recording: Recording, share: float) -> list[Glow]:
 def _lit(frame: RgbImage, colour: Colour | None, share: float) -> RgbImage:
     if colour is None:
         return frame
-    light = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
-    return np.clip(frame * (1 + share * light), 0, 255).astype(np.uint8)
+    return np.clip(frame * (1 + share * np.array(colour.rgb)), 0, 255).astype(np.uint8)

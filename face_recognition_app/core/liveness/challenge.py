@@ -58,7 +58,8 @@ class Challenge:
     @property
     def colour(self) -> Colour | None:
         """What the person's screen should show now."""
-        return self.light.colour if self.light is not None and self.current is Action.LIGHT else None
+        asked = self.current is Action.LIGHT and self.failure is None
+        return self.light.colour if self.light is not None and asked else None
 
     def observe(self, reading: FaceReading) -> None:
         action = self.current

@@ -24,14 +24,17 @@ class Colour(StrEnum):
     BLUE = "#0000ff"
     WHITE = "#ffffff"
 
+    @property
+    def rgb(self) -> tuple[float, float, float]:
+        """Red, green and blue, 0..1."""
+        red, green, blue = bytes.fromhex(self.removeprefix("#"))
+        return red / 255, green / 255, blue / 255
 
-_TINTS: dict[Colour, Tint] = {
-    Colour.RED: (1.0, 0.0),
-    Colour.GREEN: (-1.0, -1.0),
-    Colour.BLUE: (0.0, 1.0),
-    Colour.WHITE: (0.0, 0.0),
-}
-"""Where each colour draws the tint of what it falls on; only the directions matter."""
+    @property
+    def tint(self) -> Tint:
+        """Where the colour draws the tint of what it falls on; only the direction matters."""
+        red, green, blue = self.rgb
+        return red - green, blue - green
 
 
 @dataclass(slots=True)
@@ -93,7 +96,7 @@ class LightCue:
 def agreement(colours: list[Colour], answers: list[Tint]) -> float:
     """The correlation, -1..1, of the newest LIGHT_COLOURS answers with their colours; 0 for a face that takes on less
     than LIGHT_TINT of them."""
-    expected = np.array([_TINTS[colour] for colour in colours[-limits.LIGHT_COLOURS :]])
+    expected = np.array([colour.tint for colour in colours[-limits.LIGHT_COLOURS :]])
     found = np.array(answers[-limits.LIGHT_COLOURS :])
     expected, found = expected - expected.mean(axis=0), found - found.mean(axis=0)
     if float(np.sqrt((found**2).mean())) < limits.LIGHT_TINT:

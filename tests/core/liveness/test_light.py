@@ -32,7 +32,7 @@ def mixed(share: float) -> Answer:
     """The tint of a grey face to whose light the screen adds `share` of its colour."""
 
     def answer(colour: Colour | None) -> Tint:
-        red, green, blue = (1.0 + share * (colour is not None and colour[at : at + 2] == "ff") for at in (1, 3, 5))
+        red, green, blue = (1.0 + share * light for light in (colour.rgb if colour else (0.0, 0.0, 0.0)))
         return float(np.log(red / green)), float(np.log(blue / green))
 
     return answer
@@ -127,6 +127,7 @@ def test_the_light_is_a_step_as_others_are() -> None:
     for reading in timed([*[OPEN] * 8, *([LEFT] * 4 + [OPEN] * 4) * 3]):
         moved.observe(reading)
     assert moved.failure == "wrong_action"
+    assert moved.colour is None
 
 
 def test_no_colour_is_shown_before_its_step() -> None:
