@@ -10,7 +10,7 @@ from typing import Any
 from bench.cue_moments import Answer, answering, rises
 from bench.cue_style import ASKED, COUNTED, LIMIT, RANGE, colour_of, legend, mark_counted, note, title_of
 from bench.observe import Recording
-from bench.pad import begin
+from bench.pad_tries import begin
 from core.liveness import limits
 from core.liveness.actions import Neutral
 from core.liveness.observation import FaceReading

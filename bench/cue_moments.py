@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.observe import Recording, Seen
-from bench.pad import responding
+from bench.pad_tries import responding
 from core.liveness import limits
 from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import observe, pad
+from bench import observe, pad, pad_rates, pad_report, pad_tries
 from bench.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.liveness.policy import Policy
@@ -30,7 +30,7 @@ SPECIES = {"still": 25, "bona_fide": 60}
 
 @pytest.fixture(scope="module")
 def recordings(engine: FaceRecognitionEngine) -> Iterator[dict[Task, Recording]]:
-    wanted = pad.tasks("tuning", list(SPECIES), 1, [Policy.PASSIVE])
+    wanted = pad_tries.tasks("tuning", list(SPECIES), 1, [Policy.PASSIVE])
     yield {task: observe.record(engine, task.split, _beginning(task), task.part) for task in wanted}
     mesh().close()
     mesh.cache_clear()
@@ -47,31 +47,31 @@ def _beginning(task: Task) -> Stream:
 )
 def test_the_bound_is_that_of_clopper_and_pearson(errors: int, tries: int, bound: float) -> None:
     """Quantiles of the beta distribution (errors + 1, tries - errors) at 0.95, by scipy.stats.beta.ppf."""
-    assert pad.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
+    assert pad_rates.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
 
 
 def test_the_bound_at_its_ends() -> None:
-    assert pad.upper_bound(7, 7) == 1.0
-    assert pad.upper_bound(0, 0) == 1.0
+    assert pad_rates.upper_bound(7, 7) == 1.0
+    assert pad_rates.upper_bound(0, 0) == 1.0
     with pytest.raises(ValueError, match="3 errors of 2 tries"):
-        pad.upper_bound(3, 2)
+        pad_rates.upper_bound(3, 2)
 
 
-def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad.Try:
+def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad_tries.Try:
     reason = None if success else "spoof_suspected"
-    return pad.Try("passive", species, "Ann", 0, success, reason, responded, seconds)
+    return pad_tries.Try("passive", species, "Ann", 0, success, reason, responded, seconds)
 
 
 def test_an_attack_that_ends_without_a_decision_is_no_error() -> None:
     tries = [try_of("print", success=True), try_of("print", success=False, responded=False, seconds=9.0)]
-    row = pad.row(Policy.PASSIVE, "print", tries)
+    row = pad_rates.row(Policy.PASSIVE, "print", tries)
     assert (row.errors, row.error, row.non_response, row.people) == (1, 0.5, 0.5, 1)
     assert row.p95_s == 2.0
 
 
 def test_a_real_person_who_is_refused_is_an_error_and_one_who_is_not_decided_is_not() -> None:
     tries = [try_of("bona_fide", success=s, responded=r) for s, r in ((True, True), (False, True), (False, False))]
-    row = pad.row(Policy.PASSIVE, "bona_fide", tries)
+    row = pad_rates.row(Policy.PASSIVE, "bona_fide", tries)
     assert row.errors == 1
     assert row.non_response == pytest.approx(1 / 3)
     assert row.reasons == {"accepted": 1, "spoof_suspected": 2}
@@ -79,8 +79,8 @@ def test_a_real_person_who_is_refused_is_an_error_and_one_who_is_not_decided_is_
 
 def test_every_species_is_shown_to_some_policy() -> None:
     for species in (*ATTACKS, *BONA_FIDE):
-        assert any(pad.part_for(species, policy) for policy in Policy)
-    assert {pad.part_for(species, Policy.ACTIVE) for species in RESPONDING} == {"takes"}
+        assert any(pad_tries.part_for(species, policy) for policy in Policy)
+    assert {pad_tries.part_for(species, Policy.ACTIVE) for species in RESPONDING} == {"takes"}
 
 
 @needs_data
@@ -89,9 +89,9 @@ def test_a_stream_is_tried_with_several_challenges_where_it_is_asked(
 ) -> None:
     ((task, recording),) = ((task, one) for task, one in recordings.items() if task.species == "still")
     observe.save(recording, tmp_path / "one.npz")
-    rows, _ = pad.evaluate({task: tmp_path / "one.npz"}, [Policy.PASSIVE, Policy.STRICT], draws=3)
-    assert {row.policy: row.tries for row in rows} == {"passive": 1, "strict": 3}
-    asked = {str(flow.liveness.challenge) for n in range(9) if (flow := pad.begin(recording, Policy.STRICT, n))}
+    tries = pad_tries.play_all({task: tmp_path / "one.npz"}, [Policy.PASSIVE, Policy.STRICT], draws=3)
+    assert {row.policy: row.tries for row in pad_rates.rows_of(tries)} == {"passive": 1, "strict": 3}
+    asked = {str(flow.liveness.challenge) for n in range(9) if (flow := pad_tries.begin(recording, Policy.STRICT, n))}
     assert len(asked) > 1
 
 
@@ -168,7 +168,7 @@ def test_a_tiny_run_prints_and_writes_a_report(
     assert rows["passive", "still"]["error"] == 0.0
     assert rows["passive", "bona_fide"]["error"] == 0.0
     html = page.read_text()
-    assert html.count("data:image/png") == len(pad.CUES) + 2
+    assert html.count("data:image/png") == len(pad_report.CUES) + 2
     assert html.count("data:image/jpeg") == len(SPECIES)
     assert "http" not in html
 
