@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.cue_moments import moments, scored
 from bench.observe import Recording
 from core.face_tint import face_tint
 from core.frames import ImageLimits, decode_image
 from core.liveness.light import Colour, LightCue, Tint
-from core.traces import moire
-from core.types import MeshFace, RgbImage
+from core.traces.moire import Spectrum, standing_out
+from core.types import RgbImage
 from tools.attacks import MAKERS, Stream
 from tools.clips import encode_jpeg
 
@@ -25,15 +24,14 @@ _ANY_PICTURE = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _SEED = 4
 """Of colours that all come within an answer."""
 
-Decades = npt.NDArray[np.float32]
-"""(rows, columns) of a spectrum; nan where no pattern is looked for."""
 
-
-def strongest(recording: Recording) -> Decades:
+def strongest(recording: Recording) -> Spectrum:
     """The spectrum of the frame that shows the strongest pattern."""
     found = max(scored(recording), key=lambda moment: moment.reading.moire or 0.0)
     assert found.seen.face is not None
-    return standing_out(picture_of(recording, found.number), found.seen.face)
+    spectra = standing_out(picture_of(recording, found.number), found.seen.face)
+    assert spectra is not None
+    return max(spectra, key=lambda spectrum: float(spectrum.max()))
 
 
 def picture_of(recording: Recording, number: int) -> RgbImage:
@@ -49,22 +47,6 @@ def stream_of(recording: Recording) -> Stream:
 
 def _arrived(frame: RgbImage, stream: Stream) -> RgbImage:
     return decode_image(encode_jpeg(frame, stream.jpeg_quality), _ANY_PICTURE)
-
-
-def standing_out(rgb: RgbImage, face: MeshFace) -> Decades:
-    """What core.traces.moire_peak is the largest of: the spectrum of brightness or of colour, whichever has it."""
-    patch = moire._patch(rgb, face)
-    assert patch is not None
-    planes = patch.astype(np.float32)
-    spectra = [_stands_out(planes.mean(axis=2)), _stands_out(planes[:, :, 0] - planes[:, :, 2])]
-    return max(spectra, key=lambda spectrum: float(np.nanmax(spectrum)))
-
-
-def _stands_out(plane: npt.NDArray[np.float32]) -> Decades:
-    spectrum = np.fft.rfft2((plane - plane.mean()) * moire._WINDOW)
-    decades = np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-3).astype(np.float32)
-    above = decades - moire._around(decades) - moire._HANDICAP
-    return np.where(moire._IN_BAND, above, np.float32(np.nan))
 
 
 @dataclass(frozen=True, slots=True)

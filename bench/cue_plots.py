@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.cue_frames import Decades, strongest
+from bench.cue_frames import strongest
 from bench.cue_moments import Moment, after_each, followed, moments, rises, scored, seconds_of
 from bench.cue_style import (
     COUNTED,
@@ -31,6 +31,7 @@ from core.liveness.cues import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.decision import Liveness
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
+from core.traces.moire import Spectrum
 from core.traces.thumbnail import WIDTH
 
 
@@ -71,10 +72,10 @@ def draw_moire(figure: Any, recordings: Sequence[Recording]) -> None:
     legend(figure)
 
 
-def _spectrum(axes: Any, decades: Decades, colour: str) -> Any:
+def _spectrum(axes: Any, decades: Spectrum, colour: str) -> Any:
     """With a ring around the strongest place."""
     rows, columns = decades.shape
-    row, column = np.unravel_index(np.nanargmax(decades), decades.shape)
+    row, column = np.unravel_index(np.argmax(decades), decades.shape)
     place = column / (2 * (columns - 1)), row / rows - 0.5
     axes.plot(*place, "o", markersize=11, markerfacecolor="none", markeredgecolor=colour, clip_on=False)
     half = 0.5 / rows

@@ -13,13 +13,10 @@ from bench import cue_frames, cue_pictures, observe
 from bench.cue_moments import differences
 from bench.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.frames import ImageLimits
 from core.liveness.limits import FORWARD_READINGS, LIGHT_AGREEMENT, LIGHT_COLOURS
 from core.liveness.repetition import difference
-from core.traces import moire_peak
 from core.types import RgbImage
 from tools.attacks import Stream
-from tools.clips import encode_jpeg
 
 FRAMES = 22
 LIT = 4
@@ -70,12 +67,6 @@ def test_the_documentation_has_these_pictures_and_no_others() -> None:
 
 def test_only_tuning_people_are_shown() -> None:
     assert {task.split for task in cue_pictures.tasks()} == {"tuning"}
-
-
-def test_the_spectrum_is_the_one_that_the_service_looks_at(engine: FaceRecognitionEngine, hopper_rgb: RgbImage) -> None:
-    face = engine.look(encode_jpeg(hopper_rgb), ImageLimits(max_bytes=10**7, max_pixels=10**7)).face
-    assert face is not None
-    assert np.nanmax(cue_frames.standing_out(hopper_rgb, face)) == moire_peak(hopper_rgb, face)
 
 
 def test_the_matrix_holds_what_the_cue_compares() -> None:

@@ -46,11 +46,17 @@ def moire_peak(rgb: RgbImage, face: MeshFace) -> float | None:
     The larger of brightness and colour (red less blue); None where the frame is smaller than the patch.
     The frame's own pixels are looked at: a scaled picture has no grid any more.
     """
+    spectra = standing_out(rgb, face)
+    return None if spectra is None else max(float(spectrum.max()) for spectrum in spectra)
+
+
+def standing_out(rgb: RgbImage, face: MeshFace) -> tuple[Spectrum, Spectrum] | None:
+    """How far brightness and colour stand out of their surroundings, decades; -inf where no pattern is looked for."""
     patch = _patch(rgb, face)
     if patch is None:
         return None
     planes = patch.astype(np.float32)
-    return max(_peak(planes.mean(axis=2)), _peak(planes[:, :, 0] - planes[:, :, 2]))
+    return _stands_out(planes.mean(axis=2)), _stands_out(planes[:, :, 0] - planes[:, :, 2])
 
 
 def _patch(rgb: RgbImage, face: MeshFace) -> RgbImage | None:
@@ -63,11 +69,10 @@ def _patch(rgb: RgbImage, face: MeshFace) -> RgbImage | None:
     return rgb[top : top + _SIDE, left : left + _SIDE]
 
 
-def _peak(plane: npt.NDArray[np.float32]) -> float:
+def _stands_out(plane: npt.NDArray[np.float32]) -> Spectrum:
     spectrum = np.fft.rfft2((plane - plane.mean()) * _WINDOW)
     decades = np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-3).astype(np.float32)
-    stands_out = decades - _around(decades) - _HANDICAP
-    return float(stands_out[_IN_BAND].max())
+    return np.where(_IN_BAND, decades - _around(decades) - _HANDICAP, np.float32(-np.inf))
 
 
 def _around(decades: Spectrum) -> Spectrum:
