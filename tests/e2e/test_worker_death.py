@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.conftest import needs_shared_data
 from tests.e2e.streams import clip, jpegs
@@ -73,9 +73,9 @@ async def _stream_until_first_sample(socket: ClientConnection, frames: list[byte
 
 
 async def _play_again(address: str, frames: list[bytes]) -> StreamResult:
-    """As a client that reconnects: whoever the dying worker had just accepted is reset, and tries once more."""
+    """As a client that reconnects: whoever the dying worker had just accepted is cut off, and tries once more."""
     for _ in range(5):
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionResetError, InvalidHandshake):
             return await play(address, frames)
         await asyncio.sleep(0.2)
     raise AssertionError("no worker took the connection")
