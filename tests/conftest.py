@@ -14,8 +14,8 @@ from core.frames import ImageLimits
 from core.types import RgbImage
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
-from tests.service import LiveService, running_service
 from tools.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
+from tools.service import LiveService, running_service
 
 BLOCKED_AFTER_S = 0.25
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from tests.service import free_port
+from tools.service import free_port
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, e
 
 from console import views
 from tests.conftest import needs_shared_data
-from tests.service import LiveService
 from tools import clips, portrait
+from tools.service import LiveService
 
 CHROMIUM = shutil.which("chromium")
 SWITCHES = [

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.service import REPOSITORY
+from tools.service import REPOSITORY
 from wire.codes import Reason
 
 WORDS = (REPOSITORY / "face_recognition_app" / "console" / "static" / "console" / "words.js").read_text()

@@ -10,7 +10,7 @@ import pytest
 
 from ops.settings import Settings
 from recognition.api import make_api
-from tests.service import REPOSITORY
+from tools.service import REPOSITORY
 from wire.asyncapi import CLIENT, SERVER
 
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()

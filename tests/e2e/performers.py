@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from core.face_mesh import FaceMesh
 from core.types import RgbImage
-from tests.service import LiveService
 from tools.attacks.camera import Camera
 from tools.clips import encode_jpeg
 from tools.expressions import ACTIONS, Action
 from tools.portrait import Portrait, framed, perform
+from tools.service import LiveService
 from tools.stream_client import Message
 
 AT_ONCE = 3

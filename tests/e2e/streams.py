@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from tests.service import LiveService
 from tools.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip
+from tools.service import LiveService
 from tools.stream_client import Liveness, Message, SessionKind, StreamResult, play
 
 

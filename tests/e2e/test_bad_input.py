@@ -26,8 +26,8 @@ from websockets.asyncio.client import connect as connect_to
 from websockets.exceptions import ConnectionClosed
 
 from core.types import RgbImage
-from tests.service import LiveService
 from tools.clips import astronaut, encode_jpeg
+from tools.service import LiveService
 from tools.stream_client import Message
 
 PORTRAIT = astronaut()

@@ -13,10 +13,10 @@ from core.types import RgbImage
 from ops.settings import REPOSITORY
 from tests.conftest import needs_shared_data
 from tests.e2e.streams import clip, erase_everyone, jpegs, run_to_the_end
-from tests.service import LiveService, running_service
 from tools.clips import SHARED_DATA, astronaut, encode_jpeg, read_clip
 from tools.expressions import Action
 from tools.portrait import Portrait, framed, perform
+from tools.service import LiveService, running_service
 from tools.stream_client import Message, play
 
 TIME_LIMIT_S = 8

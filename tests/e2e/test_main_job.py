@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import needs_shared_data
 from tests.e2e.streams import clip, erase_everyone, jpegs, run, run_to_the_end
-from tests.service import LiveService
 from tools.clips import GRID_CLIPS, SHARED_DATA, GridClip
+from tools.service import LiveService
 from tools.stream_client import SessionKind
 
 pytestmark = needs_shared_data

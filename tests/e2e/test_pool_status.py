@@ -7,8 +7,8 @@ import asyncio
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service import LiveService
 from tools.clips import astronaut, encode_jpeg
+from tools.service import LiveService
 from tools.stream_client import play
 
 STREAMS = 12

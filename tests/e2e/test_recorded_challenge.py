@@ -13,8 +13,8 @@ from core.types import RgbImage
 from ops.settings import REPOSITORY
 from tests.e2e.performers import Attempt, Performer, attempts, filmed
 from tests.e2e.streams import run_to_the_end
-from tests.service import LiveService, running_service
 from tools.expressions import Action
+from tools.service import LiveService, running_service
 
 SUBJECT = "astronaut"
 FPS = 10

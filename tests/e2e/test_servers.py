@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from tests.conftest import needs_shared_data
 from tests.e2e.streams import clip, jpegs, run_to_the_end
 from tests.servers import postgresql, redis_server
-from tests.service import LiveService, running_service
+from tools.service import LiveService, running_service
 
 pytestmark = [
     needs_shared_data,

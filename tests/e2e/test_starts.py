@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import REPOSITORY, LiveService, free_port, running_command
 from tools.clips import astronaut, encode_jpeg
+from tools.service import REPOSITORY, LiveService, free_port, running_command
 from tools.stream_client import Message, play
 
 APPLICATION = REPOSITORY / "face_recognition_app"

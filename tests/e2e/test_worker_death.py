@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.conftest import needs_shared_data
 from tests.e2e.streams import clip, jpegs
-from tests.service import LiveService, running_service
+from tools.service import LiveService, running_service
 from tools.stream_client import Message, StreamResult, play
 
 pytestmark = needs_shared_data

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.service import REPOSITORY
+from tools.service import REPOSITORY
 
 APPLICATION = REPOSITORY / "face_recognition_app"
 

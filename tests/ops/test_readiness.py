@@ -12,7 +12,7 @@ from pytest_django import DjangoDbBlocker
 from ops import readiness
 from ops.readiness import check_components
 from ops.settings import load
-from tests.service import free_port
+from tools.service import free_port
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "forgotten_migrations")
 
