@@ -114,14 +114,13 @@ def load_engine() -> FaceRecognitionEngine:
     paths = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
     return FaceRecognitionEngine.load(
         EngineConfig(
-            backend="mediapipe",
+            backend="openvino",
             pool_size=1,
             mesh_max_uses=None,
             borrow_timeout_s=60.0,
             landmarker_path=paths["face_landmarker"],
             embedder_path=paths["fr_feature"],
             spoof_path=paths["fr_liveness"],
-            threads=1,
         )
     )
 

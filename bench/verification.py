@@ -196,14 +196,13 @@ def _load_engine(models: Path) -> FaceRecognitionEngine:
     paths = ensure_models(models, lambda line: print(line, file=sys.stderr))
     return FaceRecognitionEngine.load(
         EngineConfig(
-            backend="mediapipe",
+            backend="openvino",
             pool_size=_WORKERS,
             mesh_max_uses=None,
             borrow_timeout_s=60.0,
             landmarker_path=paths["face_landmarker"],
             embedder_path=paths["fr_feature"],
             spoof_path=paths["fr_liveness"],
-            threads=_WORKERS,
         )
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.face_mesh import UNTRACKED, Tracking
 from core.types import MeshFace, RgbImage
 
 
@@ -17,7 +18,7 @@ class CountingMesh:
     maker: MeshFactory
     closed: bool = False
 
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         assert not self.closed, "used after it was closed"
         return []
 
@@ -33,11 +34,11 @@ class FailingMesh(CountingMesh):
 
     after: int = 0
 
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         if self.after == 0:
             raise RuntimeError("the graph broke")
         self.after -= 1
-        return super().process(rgb)
+        return super().process(rgb, tracking)
 
 
 @dataclass

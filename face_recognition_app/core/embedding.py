@@ -18,8 +18,8 @@ class Embedder:
         self._network = network
 
     @classmethod
-    def load(cls, path: Path, streams: int) -> Embedder:
-        return cls(OpenVinoNetwork(path, streams))
+    def load(cls, path: Path) -> Embedder:
+        return cls(OpenVinoNetwork(path))
 
     def embed(self, rgb: RgbImage, face: MeshFace) -> Embedding:
         bgr = aligned_crop(rgb, face)[:, :, ::-1]

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
-from core.face_mesh import FaceMesh, mesh_factory
+from core.face_mesh import UNTRACKED, FaceMesh, Tracking, mesh_factory
 from core.frames import ImageLimits, decode_image
 from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
@@ -38,7 +38,6 @@ class EngineConfig:
     landmarker_path: Path
     embedder_path: Path
     spoof_path: Path
-    threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,9 @@ class LivenessDetector:
         self.__pool = pool
         self._borrow_timeout_s = borrow_timeout_s
 
-    def safe_process(self, rgb_frame: RgbImage, permit: Permit | None = None) -> list[MeshFace]:
+    def safe_process(
+        self, rgb_frame: RgbImage, permit: Permit | None = None, tracking: Tracking = UNTRACKED
+    ) -> list[MeshFace]:
         """The faces of one frame, most prominent first: the only way to a mesh.
 
         The instance goes back to the pool whatever happens; one that raised is replaced.
@@ -77,7 +78,7 @@ class LivenessDetector:
         """
         try:
             with self.__pool.borrow(self._borrow_timeout_s, permit) as mesh:
-                return mesh.process(rgb_frame)
+                return mesh.process(rgb_frame, tracking)
         except EngineError:
             raise
         except Exception as error:
@@ -114,8 +115,8 @@ class FaceRecognitionEngine:
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(config.embedder_path, config.threads),
-            SpoofDetector.load(config.spoof_path, config.threads),
+            Embedder.load(config.embedder_path),
+            SpoofDetector.load(config.spoof_path),
             config.backend,
         )
         engine.detector.warm_up()
@@ -123,10 +124,12 @@ class FaceRecognitionEngine:
         engine._spoof.live_score(_BLANK_FRAME, _WARM_UP_FACE)
         return engine
 
-    def look(self, data: bytes, limits: ImageLimits, permit: Permit | None = None) -> Look:
+    def look(
+        self, data: bytes, limits: ImageLimits, permit: Permit | None = None, tracking: Tracking = UNTRACKED
+    ) -> Look:
         """Decode an encoded picture and find its faces. Raises ImageError, PoolTimeout, MeshFailed."""
         rgb = decode_image(data, limits)
-        faces = self.detector.safe_process(rgb, permit)
+        faces = self.detector.safe_process(rgb, permit, tracking)
         return Look(rgb, faces, assess(rgb, faces))
 
     def embed(self, look: Look) -> Embedding:

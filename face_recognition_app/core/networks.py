@@ -1,16 +1,19 @@
-"""Runs a network on one input: the only place that knows the inference library."""
+"""Runs networks: the only place that knows the inference library."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
+from openvino.preprocess import PrePostProcessor
 
 Tensor = npt.NDArray[np.float32]
+Array = npt.NDArray[np.generic]
 
 
 class Network(Protocol):
@@ -18,20 +21,49 @@ class Network(Protocol):
         """(1, 3, height, width) in, the first output out. Safe from several threads at once."""
 
 
-class OpenVinoNetwork:
-    """One compiled model, one inference request per calling thread, one core per request."""
+class InferRequest:
+    """One thread's way to run a compiled network; its buffers are its own."""
 
-    def __init__(self, path: Path, streams: int) -> None:
-        self._model = ov.Core().compile_model(
-            path,
-            "CPU",
-            {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False},
-        )
+    def __init__(self, model: ov.CompiledModel) -> None:
+        self._request = model.create_infer_request()
+        self._outputs = range(len(model.outputs))
+
+    def run(self, batch: Array) -> Sequence[Tensor]:
+        """Every output, in order; they are overwritten by the next run."""
+        self._request.infer({0: batch}, share_inputs=True, share_outputs=True)
+        return [self._request.get_output_tensor(index).data for index in self._outputs]
+
+
+class OpenVinoNetwork:
+    """One compiled model; each calling thread has its own request, and does the computing itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._model = compile_network(path)
         self._local = threading.local()
 
     def run(self, batch: Tensor) -> Tensor:
-        request: ov.InferRequest | None = getattr(self._local, "request", None)
+        request: InferRequest | None = getattr(self._local, "request", None)
         if request is None:
-            request = self._local.request = self._model.create_infer_request()
-        output = request.infer({0: batch}, share_inputs=True)[0]
-        return np.array(output, np.float32)
+            request = self._local.request = InferRequest(self._model)
+        return np.array(request.run(batch)[0], np.float32)
+
+
+def compile_network(path: Path) -> ov.CompiledModel:
+    """For the CPU. No stream of its own: whoever runs it lends the thread, so there is none to count or to pin."""
+    return _compile(ov.Core().read_model(path))
+
+
+def compile_image_network(path: Path, low: float, high: float) -> ov.CompiledModel:
+    """A network of (1, height, width, 3) pictures that takes bytes 0..255, and scales them to low..high itself."""
+    model = ov.Core().read_model(path)
+    _batch, *sides = model.inputs[0].partial_shape
+    model.reshape({model.inputs[0]: [1, *(side.get_length() for side in sides)]})
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.u8)
+    scale = 255.0 / (high - low)
+    steps.input().preprocess().convert_element_type(ov.Type.f32).mean(-low * scale).scale(scale)
+    return _compile(steps.build())
+
+
+def _compile(model: ov.Model) -> ov.CompiledModel:
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 0})

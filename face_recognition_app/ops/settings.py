@@ -51,8 +51,10 @@ class Settings(BaseModel):
     mesh_pool_size: int = Field(
         8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker, and frames in work."
     )
-    mesh_backend: Literal["mediapipe"] = Field(
-        "mediapipe", alias="FACE_MESH_BACKEND", description="Which FaceMesh runs."
+    mesh_backend: Literal["openvino", "mediapipe"] = Field(
+        "openvino",
+        alias="FACE_MESH_BACKEND",
+        description="openvino follows faces from frame to frame; mediapipe is the slower reference.",
     )
     mesh_max_uses: int | None = Field(
         None, alias="FACE_MESH_MAX_USES", ge=1, description="Replace an instance after so many frames; unset: never."

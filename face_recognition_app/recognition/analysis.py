@@ -1,13 +1,13 @@
-"""One frame of a session, on a worker thread: from bytes to an observation."""
+"""One frame of a session, on a worker thread: from what the mesh saw to an observation."""
 
 from __future__ import annotations
 
 import hashlib
 
+from core.face_recognition_engine import Look
 from core.face_tint import face_tint
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import read_face
-from core.permits import Permit
 from core.types import Embedding
 from gallery.thresholds import threshold_for
 from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Plan, Purpose
@@ -16,13 +16,9 @@ from tenants.models import Tenant
 
 
 def analyse(
-    runtime: Runtime, tenant: Tenant | None, flow: Flow, data: bytes, plan: Plan, at_ms: int, permit: Permit
+    runtime: Runtime, tenant: Tenant | None, flow: Flow, look: Look, data: bytes, plan: Plan, at_ms: int
 ) -> Observation:
-    """Look at one encoded frame. A sandbox has no tenant and matches nobody.
-
-    Raises ImageError, PoolTimeout, MeshFailed.
-    """
-    look = runtime.engine.look(data, runtime.limits, permit)
+    """What a look at the frame `data` tells a session. A sandbox has no tenant and matches nobody."""
     digest = hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
     mark = FrameMark(at_ms, digest, (look.rgb.shape[1], look.rgb.shape[0]), bool(look.faces))
     if look.face is None or look.box is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import threading
 import time
 from contextlib import ExitStack
@@ -57,7 +56,6 @@ def build(settings: Settings) -> Runtime:
     """Load and warm up everything; takes a second or two."""
     began = time.monotonic()
     models = ensure_models(settings.model_dir, logger.info)
-    threads = min(settings.mesh_pool_size, os.cpu_count() or 1)
     engine = FaceRecognitionEngine.load(
         EngineConfig(
             backend=settings.mesh_backend,
@@ -67,7 +65,6 @@ def build(settings: Settings) -> Runtime:
             landmarker_path=models["face_landmarker"],
             embedder_path=models["fr_feature"],
             spoof_path=models["fr_liveness"],
-            threads=threads,
         )
     )
     with ExitStack() as undo:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
+from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
 from core.permits import Permit
 from ops import metrics
@@ -50,6 +51,7 @@ class Stream(ABC):
         self.runtime = runtime
         self.tenant = tenant
         self.flow = flow
+        self._tracking = UNTRACKED
 
     @property
     @abstractmethod
@@ -114,12 +116,14 @@ class Stream(ABC):
         """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too."""
         self._ensure_owner()
         try:
-            seen = analyse(self.runtime, self.tenant, self.flow, frame.data, plan, at_ms, permit)
+            look = self.runtime.engine.look(frame.data, self.runtime.limits, permit, self._tracking)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except (PoolTimeout, PoolClosed, MeshFailed) as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
             raise Busy("the frame could not be analysed", retry_after_ms=500) from error
+        self._tracking = self._tracking.after(look.faces)
+        seen = analyse(self.runtime, self.tenant, self.flow, look, frame.data, plan, at_ms)
         return seen, self.flow.observe(seen)
 
     @abstractmethod

@@ -21,7 +21,7 @@ def model_dir(runtime: Runtime) -> Path:
 @pytest.fixture(scope="session")
 def mesh(model_dir: Path) -> Iterator[FaceMesh]:
     """One instance of our own, not a pooled one."""
-    mesh = mesh_factory("mediapipe", model_dir / "face_landmarker.task")()
+    mesh = mesh_factory("openvino", model_dir / "face_landmarker.task")()
     yield mesh
     mesh.close()
 

@@ -15,3 +15,9 @@ def moved(rgb: RgbImage, face: MeshFace, transform: cv2.typing.MatLike) -> tuple
     points = face.points.copy()
     points[:, :2] = points[:, :2] @ transform[:, :2].T + transform[:, 2]
     return picture, replace(face, points=points)
+
+
+def shifted(rgb: RgbImage, x: int, y: int) -> RgbImage:
+    size = (rgb.shape[1], rgb.shape[0])
+    transform = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
+    return np.asarray(cv2.warpAffine(rgb, transform, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -23,7 +23,7 @@ IMPOSTORS_AT_1E_4 = 0.412
 
 @pytest.fixture(scope="module")
 def embedder(model_dir: Path) -> Embedder:
-    return Embedder.load(model_dir / "fr_feature.onnx", 1)
+    return Embedder.load(model_dir / "fr_feature.onnx")
 
 
 def embedded(embedder: Embedder, mesh: FaceMesh, rgb: RgbImage) -> Embedding:

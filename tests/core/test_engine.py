@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
-from core.face_mesh import FaceMesh
+from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import ImageLimits
 from core.permits import PermitQueue
@@ -31,14 +31,13 @@ def detector(meshes: MeshFactory, timeout_s: float = 1.0) -> LivenessDetector:
 
 def config(model_dir: Path) -> EngineConfig:
     return EngineConfig(
-        backend="mediapipe",
+        backend="openvino",
         pool_size=1,
         mesh_max_uses=None,
         borrow_timeout_s=1.0,
         landmarker_path=model_dir / "face_landmarker.task",
         embedder_path=model_dir / "fr_feature.onnx",
         spoof_path=model_dir / "fr_liveness.onnx",
-        threads=1,
     )
 
 
@@ -79,7 +78,7 @@ def test_a_thousand_failures_leave_every_instance_available() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_is_not_disguised(error: type[BaseException]) -> None:
     class Interrupted(CountingMesh):
-        def process(self, rgb: RgbImage) -> list[MeshFace]:
+        def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
             raise error
 
     detect = detector(MeshFactory(Interrupted))
@@ -101,7 +100,7 @@ def test_an_exhausted_pool_says_busy_in_time() -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(CountingMesh):
-        def process(self, rgb: RgbImage) -> list[MeshFace]:
+        def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
             inside.set()
             assert go_on.wait(10)
             return []

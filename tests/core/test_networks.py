@@ -11,7 +11,7 @@ from core.networks import OpenVinoNetwork
 
 
 def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
-    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx", 2)
+    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx")
     source = np.random.default_rng(0)
     batches = [source.uniform(0, 255, (1, 3, 128, 128)).astype(np.float32) for _ in range(8)]
     alone = [network.run(batch) for batch in batches]
@@ -22,7 +22,7 @@ def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
 
 
 def test_an_answer_is_kept_when_the_network_runs_again(model_dir: Path) -> None:
-    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx", 1)
+    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx")
     first = network.run(np.zeros((1, 3, 128, 128), np.float32))
     kept = first.copy()
     network.run(np.full((1, 3, 128, 128), 200, np.float32))

@@ -17,7 +17,7 @@ from tools.clips import GRID_CLIPS, read_clip, read_image
 
 @pytest.fixture(scope="module")
 def spoof(model_dir: Path) -> SpoofDetector:
-    return SpoofDetector.load(model_dir / "fr_liveness.onnx", 1)
+    return SpoofDetector.load(model_dir / "fr_liveness.onnx")
 
 
 def score(spoof: SpoofDetector, mesh: FaceMesh, rgb: RgbImage) -> float:

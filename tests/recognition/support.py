@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from channels.testing import WebsocketCommunicator
 
-from core.face_mesh import FaceMesh
+from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
 from core.liveness.policy import Policy
 from core.pool import Pool
@@ -182,22 +182,22 @@ class RealMesh:
         self._engine = engine
         self.closed = False
 
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
-        return self._engine.detector.safe_process(rgb)
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+        return self._engine.detector.safe_process(rgb, tracking=tracking)
 
     def close(self) -> None:
         self.closed = True
 
 
 class RaisingMesh(RealMesh):
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         raise RuntimeError("this mesh is broken")
 
 
 class SlowMesh(RealMesh):
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         time.sleep(0.05)
-        return super().process(rgb)
+        return super().process(rgb, tracking)
 
 
 class Gate:
@@ -226,9 +226,9 @@ class GatedMesh(RealMesh):
         super().__init__(engine)
         self._gate = gate
 
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         self._gate.pass_through()
-        return super().process(rgb)
+        return super().process(rgb, tracking)
 
 
 def with_meshes(runtime: Runtime, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Runtime:

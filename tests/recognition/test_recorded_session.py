@@ -36,7 +36,7 @@ PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 @pytest.fixture(scope="module")
 def takes(runtime: Runtime, astronaut_rgb: RgbImage) -> Takes:
     """Each action from rest to rest."""
-    mesh = mesh_factory("mediapipe", runtime.settings.model_dir / "face_landmarker.task")()
+    mesh = mesh_factory("openvino", runtime.settings.model_dir / "face_landmarker.task")()
     portrait = Portrait(framed(astronaut_rgb, mesh), mesh)
     mesh.close()
     chance = np.random.default_rng(0)

@@ -110,8 +110,8 @@ def test_an_open_mouth_is_seen(subject: Subject) -> None:
 
 
 def test_it_stays_the_same_live_person(subject: Subject) -> None:
-    embedder = Embedder.load(MODELS / "fr_feature.onnx", 1)
-    spoof = SpoofDetector.load(MODELS / "fr_liveness.onnx", 1)
+    embedder = Embedder.load(MODELS / "fr_feature.onnx")
+    spoof = SpoofDetector.load(MODELS / "fr_liveness.onnx")
     original = embedder.embed(subject.rgb, subject.face)
     assert spoof.live_score(subject.rgb, subject.face) > 0.5
     for expression in (Expression(yaw_deg=1.0), Expression(blink=1.0), Expression(yaw_deg=25.0), Expression(jaw=1.0)):

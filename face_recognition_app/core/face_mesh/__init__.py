@@ -1,4 +1,4 @@
-"""FaceMesh backends. One is chosen by name; each is stateless from frame to frame."""
+"""FaceMesh backends. One is chosen by name; none remembers anything from frame to frame."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from core.face_mesh.base import FaceMesh
+from core.face_mesh.tracking import UNTRACKED, Tracking
 
 
 def mesh_factory(backend: str, model_path: Path) -> Callable[[], FaceMesh]:
     """What makes one instance of the named backend; only that backend's library is imported."""
+    if backend == "openvino":
+        from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
+
+        return partial(OpenVinoFaceMesh, MeshNetworks.load(model_path))
     if backend == "mediapipe":
         from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 
@@ -18,4 +23,4 @@ def mesh_factory(backend: str, model_path: Path) -> Callable[[], FaceMesh]:
     raise ValueError(f"there is no FaceMesh backend {backend!r}")
 
 
-__all__ = ["FaceMesh", "mesh_factory"]
+__all__ = ["UNTRACKED", "FaceMesh", "Tracking", "mesh_factory"]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.types import MeshFace, RgbImage
 
 MAX_FACES = 2
@@ -13,8 +14,11 @@ MAX_FACES = 2
 
 
 class FaceMesh(Protocol):
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
-        """The faces of one frame, most prominent first, at most MAX_FACES. Blocks; one thread at a time."""
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+        """The faces of one frame, most prominent first, at most MAX_FACES.
+
+        With `tracking` they are looked for where they were. Blocks; one thread at a time; remembers nothing.
+        """
 
     def close(self) -> None: ...
 

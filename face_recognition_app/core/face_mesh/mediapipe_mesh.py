@@ -1,4 +1,4 @@
-"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode."""
+"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode: it looks at every frame anew."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
 from core.face_mesh.base import MAX_FACES, prominence
+from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.geometry import pose_from_rotation
 from core.types import MeshFace, RgbImage
 
@@ -32,7 +33,7 @@ class MediaPipeFaceMesh:
             )
         )
 
-    def process(self, rgb: RgbImage) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         result = self._landmarker.detect(image)
         height, width = rgb.shape[:2]

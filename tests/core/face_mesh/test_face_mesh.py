@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,14 +11,21 @@ import pytest
 
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
+from tests.core.pictures import shifted
 from tools.expressions import Expression
 from tools.portrait import Portrait
 
 
-def shifted(rgb: RgbImage, x: int, y: int) -> RgbImage:
-    size = (rgb.shape[1], rgb.shape[0])
-    transform = np.array([[1.0, 0.0, x], [0.0, 1.0, y]])
-    return np.asarray(cv2.warpAffine(rgb, transform, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+@pytest.fixture(scope="session", params=["openvino", "mediapipe"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def mesh(backend: str, model_dir: Path) -> Iterator[FaceMesh]:
+    mesh = mesh_factory(backend, model_dir / "face_landmarker.task")()
+    yield mesh
+    mesh.close()
 
 
 def rotated(rgb: RgbImage, clockwise_deg: float) -> RgbImage:
@@ -55,9 +63,9 @@ def test_points_grow_with_the_picture(mesh: FaceMesh, good_picture: RgbImage) ->
 
 
 def test_one_frame_leaves_nothing_behind_for_the_next(
-    mesh: FaceMesh, model_dir: Path, good_picture: RgbImage, hopper_rgb: RgbImage
+    backend: str, mesh: FaceMesh, model_dir: Path, good_picture: RgbImage, hopper_rgb: RgbImage
 ) -> None:
-    fresh = mesh_factory("mediapipe", model_dir / "face_landmarker.task")()
+    fresh = mesh_factory(backend, model_dir / "face_landmarker.task")()
     alone = fresh.process(hopper_rgb)[0]
     fresh.close()
     for other in (good_picture, shifted(hopper_rgb, 30, 10), np.zeros_like(good_picture)):

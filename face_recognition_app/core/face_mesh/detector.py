@@ -1,0 +1,103 @@
+"""Where faces are in a frame that nothing is known of: BlazeFace, short range.
+
+V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from core.face_mesh import regions
+from core.face_mesh.regions import Region
+from core.networks import InferRequest
+from core.types import RgbImage
+
+SIZE = 128
+_MIN_SCORE = 0.5
+_SAME_FACE = 0.3
+"""Intersection over union above which two boxes are of one face."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def _anchors() -> Floats:
+    """(896, 2): the middles of two boxes per cell of a 16x16 grid, then of six per cell of an 8x8 grid."""
+    grids = []
+    for cells, boxes in ((16, 2), (8, 6)):
+        middles = (np.arange(cells, dtype=np.float32) + 0.5) / cells
+        grids.append(np.repeat(np.stack(np.meshgrid(middles, middles), axis=-1).reshape(-1, 2), boxes, axis=0))
+    return np.asarray(np.concatenate(grids) * SIZE, np.float32)
+
+
+_ANCHORS = _anchors()
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """A frame made square: scaled to fit, centred, black beside it."""
+
+    picture: RgbImage
+    scale: float
+    left: int
+    top: int
+
+
+def letterbox(rgb: RgbImage) -> Letterbox:
+    height, width = rgb.shape[:2]
+    scale = SIZE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (SIZE - size[0]) // 2, (SIZE - size[1]) // 2
+    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+    cv2.resize(rgb, size, picture[top : top + size[1], left : left + size[0]], interpolation=cv2.INTER_AREA)
+    return Letterbox(picture, scale, left, top)
+
+
+def find_faces(request: InferRequest, rgb: RgbImage) -> list[Region]:
+    """The regions of all faces, the surest first."""
+    boxed = letterbox(rgb)
+    boxes, scores = request.run(boxed.picture[np.newaxis])
+    return [_region(box, boxed) for box in decode(boxes[0], scores[0, :, 0])]
+
+
+def decode(raw: Floats, logits: Floats) -> list[Floats]:
+    """Boxes with their points, each (16,): left, top, right, bottom, then x and y of six points; pixels of the square.
+
+    `raw` (896, 16) against the anchors, `logits` (896,). Of boxes of one face the mean, weighted by their scores.
+    """
+    scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
+    good = np.flatnonzero(scores >= _MIN_SCORE)
+    order = good[np.argsort(-scores[good], kind="stable")]
+    faces = _placed(raw[order], _ANCHORS[order])
+    weights = scores[order]
+    found = []
+    while len(faces):
+        same = _overlap(faces[0], faces) > _SAME_FACE
+        same[0] = True
+        found.append(np.average(faces[same], axis=0, weights=weights[same]).astype(np.float32))
+        faces, weights = faces[~same], weights[~same]
+    return found
+
+
+def _placed(raw: Floats, anchors: Floats) -> Floats:
+    placed = raw + np.tile(anchors, 8)
+    middle, half = raw[:, 0:2] + anchors, raw[:, 2:4] / 2
+    placed[:, 0:2], placed[:, 2:4] = middle - half, middle + half
+    return placed
+
+
+def _overlap(face: Floats, faces: Floats) -> Floats:
+    """Intersection over union of one box with each of several."""
+    low = np.maximum(face[:2], faces[:, :2])
+    high = np.minimum(face[2:4], faces[:, 2:4])
+    shared = np.prod(np.maximum(high - low, 0.0), axis=1)
+    areas = np.prod(faces[:, 2:4] - faces[:, :2], axis=1)
+    return np.asarray(shared / np.maximum(areas + np.prod(face[2:4] - face[:2]) - shared, 1e-9))
+
+
+def _region(face: Floats, boxed: Letterbox) -> Region:
+    places = (face.reshape(8, 2) - (boxed.left, boxed.top)) / boxed.scale
+    return regions.around(places[:2], places[2], places[3])

@@ -1,0 +1,72 @@
+"""How a head is turned: a rigid fit of a model face to the landmarks, seen through a camera.
+
+The model face and the landmarks that count are MediaPipe's (geometry_pipeline_metadata). The camera is the one that it
+supposes, too: 63 degrees from top to bottom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from core.face_mesh import protobuf
+from core.geometry import Matrix, pose_from_rotation
+from core.types import Points, Pose
+
+_FIELD_OF_VIEW_DEG = 63.0
+_VERTEX_FIELDS = 5
+"""x, y, z, and two of a texture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFace:
+    """`points` (n, 3) in centimetres, x right, y up, z to the camera; their `landmarks` and `weights`, each (n,)."""
+
+    points: Matrix
+    landmarks: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
+
+    @classmethod
+    def read(cls, metadata: bytes) -> Self:
+        """From a geometry_pipeline_metadata message: the mesh is its field 1, and each field 2 a landmark's weight."""
+        message = protobuf.read(metadata)
+        mesh = protobuf.read(message.parts(1)[0])
+        vertices = np.array(mesh.floats(3)).reshape(-1, _VERTEX_FIELDS)[:, :3]
+        entries = [protobuf.read(part) for part in message.parts(2)]
+        landmarks = np.array([entry.number(1) for entry in entries])
+        return cls(vertices[landmarks], landmarks, np.array([entry.floats(2)[0] for entry in entries]))
+
+
+def head_pose(face: ModelFace, points: Points, width: int, height: int) -> Pose:
+    """The pose of a head whose landmarks are `points` (n, 3), pixels of a frame of `width` x `height`.
+
+    The landmarks are weak perspective: their depth has an unknown scale. A first fit gives it, then the points are
+    moved to where the camera saw them, and fitted again.
+    """
+    # One unit before the camera, a frame is this high.
+    unit = 2 * np.tan(np.radians(_FIELD_OF_VIEW_DEG) / 2) / height
+    seen = points[face.landmarks].astype(np.float64)
+    seen = (seen - (width / 2, height / 2, 0.0)) * (unit, -unit, -unit)
+    depth = seen[:, 2] - points[:468, 2].mean(dtype=np.float64) * -unit
+    scale = _fit(face, seen)[1]
+    for _ in range(2):
+        # In centimetres: as far away as makes the face as large as it is seen.
+        away = (1.0 - depth) / scale
+        placed = np.column_stack([seen[:, :2] * away[:, np.newaxis], -away])
+        rotation, correction = _fit(face, placed)
+        scale *= correction
+    return pose_from_rotation(rotation)
+
+
+def _fit(face: ModelFace, points: Matrix) -> tuple[Matrix, float]:
+    """The (3, 3) rotation and the scale that take the model face to `points`, by weighted least squares (Umeyama)."""
+    shares = face.weights / face.weights.sum()
+    model = face.points - shares @ face.points
+    centred = points - shares @ points
+    u, singular, vt = np.linalg.svd((centred * shares[:, np.newaxis]).T @ model)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    scale = float(singular @ sign) / float(shares @ (model**2).sum(axis=1))
+    return np.asarray((u * sign) @ vt), scale

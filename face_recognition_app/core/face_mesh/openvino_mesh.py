@@ -1,0 +1,116 @@
+"""FaceMesh that runs MediaPipe's networks itself and follows faces from frame to frame.
+
+What a landmark network saw in one frame tells where to look in the next, so the detector runs only for what is not
+followed yet.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import openvino as ov
+
+from core.face_mesh import regions
+from core.face_mesh.base import MAX_FACES, prominence
+from core.face_mesh.detector import find_faces
+from core.face_mesh.head_pose import ModelFace, head_pose
+from core.face_mesh.regions import Region
+from core.face_mesh.tracking import UNTRACKED, Tracking
+from core.networks import InferRequest, compile_image_network, compile_network
+from core.types import MeshFace, Points, RgbImage
+
+MESH_SIZE = 256
+_MIN_PRESENCE = 0.0
+"""Logit of the mesh network's belief that there is a face: one half."""
+_SAME_FACE = 0.5
+"""Regions whose middles are nearer than this share of the larger side are of one face."""
+
+_LANDMARKS = """
+    0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 105
+    107 109 127 132 133 136 144 145 146 148 149 150 152 153 154 155 157 158 159 160 161 162 163 168 172 173 176 178 181
+    185 191 195 197 234 246 249 251 263 267 269 270 276 282 283 284 285 288 291 293 295 296 297 300 308 310 311 312 314
+    317 318 321 323 324 332 334 336 338 356 361 362 365 373 374 375 377 378 379 380 381 382 384 385 386 387 388 389 390
+    397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477
+"""
+_BLENDSHAPE_POINTS = np.array(_LANDMARKS.split(), np.int64)
+"""The landmarks that the blendshape network was trained on, in its order."""
+_BLINK_LEFT, _BLINK_RIGHT, _JAW_OPEN, _SMILE_LEFT, _SMILE_RIGHT = 9, 10, 25, 44, 45
+"""Places of the coefficients in its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshNetworks:
+    """Compiled once per process; every instance makes requests of its own."""
+
+    detector: ov.CompiledModel
+    mesh: ov.CompiledModel
+    blendshapes: ov.CompiledModel
+    model_face: ModelFace
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """From a face_landmarker.task, a zip of networks."""
+        with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(path) as bundle:
+            # The library reads this format from files only.
+            bundle.extractall(directory)
+            files = Path(directory)
+            return cls(
+                detector=compile_image_network(files / "face_detector.tflite", -1.0, 1.0),
+                mesh=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0),
+                blendshapes=compile_network(files / "face_blendshapes.tflite"),
+                model_face=ModelFace.read((files / "geometry_pipeline_metadata_landmarks.binarypb").read_bytes()),
+            )
+
+
+class OpenVinoFaceMesh:
+    def __init__(self, networks: MeshNetworks) -> None:
+        self._model_face = networks.model_face
+        self._detector = InferRequest(networks.detector)
+        self._mesh = InferRequest(networks.mesh)
+        self._blendshapes = InferRequest(networks.blendshapes)
+
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+        meshes = [points for region in tracking.regions if (points := self._landmarks(rgb, region)) is not None]
+        if not meshes or (tracking.detection_is_due and len(meshes) < MAX_FACES):
+            meshes.extend(self._new_faces(rgb, [regions.around_mesh(points) for points in meshes]))
+        faces = (self._face(rgb, points) for points in meshes)
+        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
+
+    def close(self) -> None:
+        """Requests end with the instance."""
+
+    def _new_faces(self, rgb: RgbImage, known: list[Region]) -> Iterator[Points]:
+        found = [region for region in find_faces(self._detector, rgb) if not any(_overlap(region, k) for k in known)]
+        for region in found[: MAX_FACES - len(known)]:
+            points = self._landmarks(rgb, region)
+            if points is not None:
+                yield points
+
+    def _landmarks(self, rgb: RgbImage, region: Region) -> Points | None:
+        """(478, 3) in pixels of the frame; None where there is no face."""
+        outputs = self._mesh.run(regions.cut(rgb, region, MESH_SIZE)[np.newaxis])
+        if float(outputs[1].ravel()[0]) < _MIN_PRESENCE:
+            return None
+        return regions.to_frame(outputs[0].reshape(-1, 3), region, MESH_SIZE)
+
+    def _face(self, rgb: RgbImage, points: Points) -> MeshFace:
+        coefficients = self._blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])[0]
+        return MeshFace(
+            points=points,
+            pose=head_pose(self._model_face, points, rgb.shape[1], rgb.shape[0]),
+            blink_left=float(coefficients[_BLINK_LEFT]),
+            blink_right=float(coefficients[_BLINK_RIGHT]),
+            smile=float(coefficients[_SMILE_LEFT] + coefficients[_SMILE_RIGHT]) / 2,
+            jaw_open=float(coefficients[_JAW_OPEN]),
+        )
+
+
+def _overlap(region: Region, other: Region) -> bool:
+    apart = float(np.hypot(region.x - other.x, region.y - other.y))
+    return apart < _SAME_FACE * max(region.side, other.side)

@@ -1,0 +1,36 @@
+"""Where a session's faces were in its last frame.
+
+It belongs to the session and travels with its frames, so that any pooled instance serves any session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from core.face_mesh.regions import Region, around_mesh
+from core.types import MeshFace
+
+LOOK_AGAIN_FRAMES = 10
+"""A second face can come into a frame whose first is followed: the detector looks for it this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """`frames` counts those since the detector was due."""
+
+    regions: tuple[Region, ...] = ()
+    frames: int = 0
+
+    @property
+    def detection_is_due(self) -> bool:
+        return not self.regions or self.frames >= LOOK_AGAIN_FRAMES
+
+    def after(self, faces: Sequence[MeshFace]) -> Self:
+        """What to hand in with the next frame, when this one showed `faces`."""
+        frames = 1 if self.detection_is_due else self.frames + 1
+        return type(self)(tuple(around_mesh(face.points) for face in faces), frames)
+
+
+UNTRACKED = Tracking()
