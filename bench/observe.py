@@ -24,6 +24,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from core.appearance import SIZE, Appearance
+from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
@@ -37,12 +39,12 @@ from core.types import Box, Embedding, MeshFace, Points, Pose, RgbImage
 from tools.attacks import MAKERS, Split, Stream
 from tools.clips import encode_jpeg
 
-VERSION = 2
+VERSION = 3
 REPOSITORY = Path(__file__).resolve().parents[1]
 CACHE = REPOSITORY / "var" / "cache" / "pad"
 _MODELS = REPOSITORY / "var" / "models"
 _CORE = REPOSITORY / "face_recognition_app" / "core"
-_LOOKING = ("frames", "quality", "alignment", "geometry", "embedding", "spoof", "networks", "types")
+_LOOKING = ("frames", "quality", "alignment", "appearance", "geometry", "embedding", "spoof", "networks", "types")
 _LOOKING_FOLDERS = ("face_mesh", "traces")
 _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _WORKERS = 2
@@ -74,6 +76,7 @@ class Seen:
     box: Box | None = None
     face: MeshFace | None = None
     live_score: float | None = None
+    appearance: Appearance | None = None
     embedding: Embedding | None = None
     traces: Traces | None = None
     moire: float | None = None
@@ -126,9 +129,11 @@ def load_engine() -> FaceRecognitionEngine:
 
 
 def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[Seen]:
+    tracking = UNTRACKED
     for rgb in frames:
         data = encode_jpeg(rgb, jpeg_quality)
-        look = engine.look(data, _LIMITS)
+        look = engine.look(data, _LIMITS, tracking=tracking)
+        tracking = tracking.after(look.faces)
         known_by: dict[str, Any] = {
             "size": (rgb.shape[1], rgb.shape[0]),
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -142,6 +147,7 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
             box=look.box,
             face=look.face,
             live_score=engine.live_score(look),
+            appearance=engine.appearance(look),
             embedding=engine.embed(look),
             traces=engine.trace(look),
             moire=engine.moire(look),
@@ -188,6 +194,7 @@ def save(recording: Recording, path: Path) -> None:
     shares = (points - low[:, None]) / np.maximum(span, 1e-6)[:, None]
     vectors = [frame.embedding for frame in seen if frame.embedding is not None]
     traces = [frame.traces for frame in seen if frame.traces is not None]
+    appearances = [frame.appearance for frame in seen if frame.appearance is not None]
     about = {f.name: getattr(recording, f.name) for f in fields(recording) if f.name not in ("shown", "claimed")}
     about["claimed"] = None if recording.claimed is None else recording.claimed.tolist()
     about["shown"] = {name: [_plain(frame) for frame in frames] for name, frames in recording.shown.items()}
@@ -201,6 +208,7 @@ def save(recording: Recording, path: Path) -> None:
             low=low.astype(np.float32),
             span=np.asarray(span, np.float32),
             embeddings=np.array(vectors, np.float16).reshape(-1, 512),
+            appearances=np.array(appearances, np.float16).reshape(-1, SIZE),
             skin=np.array([one.skin for one in traces], np.uint8).reshape(-1, len(SKIN_POINTS)),
             thumbnails=np.array([one.thumbnail for one in traces], np.uint8).reshape(-1, HEIGHT, WIDTH),
         )
@@ -212,8 +220,9 @@ def load(path: Path) -> Recording:
         about = json.loads(stored["about"].tobytes())
         points = stored["shares"] * (stored["span"] / np.float32(65535))[:, None] + stored["low"][:, None]
         vectors = stored["embeddings"].astype(np.float32)
+        appearances = stored["appearances"].astype(np.float32)
         traces = map(Traces, stored["skin"], stored["thumbnails"])
-    kept = Kept(iter(points.astype(np.float32)), iter(vectors), traces)
+    kept = Kept(iter(points.astype(np.float32)), iter(appearances), iter(vectors), traces)
     about["shown"] = {name: [_revived(frame, kept) for frame in frames] for name, frames in about["shown"].items()}
     about["claimed"] = None if about["claimed"] is None else np.array(about["claimed"], np.float32)
     return Recording(**about)
@@ -224,11 +233,12 @@ class Kept:
     """The arrays of a recording, in the order of its frames with a face."""
 
     points: Iterator[Points]
+    appearances: Iterator[Appearance]
     embeddings: Iterator[Embedding]
     traces: Iterator[Traces]
 
 
-_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose")]
+_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "framing")]
 
 
 def _plain(seen: Seen) -> dict[str, Any]:
@@ -256,13 +266,14 @@ def _revived(plain: dict[str, Any], kept: Kept) -> Seen:
         box=Box(*plain["box"]),
         face=MeshFace(points=next(kept.points), pose=Pose(*plain["pose"]), **plain["face"]),
         live_score=plain["live_score"],
+        appearance=_unit(next(kept.appearances)),
         embedding=_unit(next(kept.embeddings)),
         traces=next(kept.traces),
         moire=plain["moire"],
     )
 
 
-def _unit(vector: npt.NDArray[np.float32]) -> Embedding:
+def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 

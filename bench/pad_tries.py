@@ -152,9 +152,13 @@ def _observation(flow: Flow, recording: Recording, seen: Seen, at_ms: int) -> Ob
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
         return Observation(mark, seen.box, seen.quality, reading)
     assert seen.embedding is not None
-    match = _match(recording, seen.embedding) if is_probe else None
+    assert seen.appearance is not None
+    assert reading is not None
     traces = seen.traces if plan.identity else None
-    return Observation(mark, seen.box, seen.quality, reading, traces, seen.embedding, is_probe, match)
+    if not is_probe and flow.recognises(seen.appearance, reading):
+        return Observation(mark, seen.box, seen.quality, reading, traces, seen.appearance)
+    match = _match(recording, seen.embedding) if is_probe else None
+    return Observation(mark, seen.box, seen.quality, reading, traces, seen.appearance, seen.embedding, is_probe, match)
 
 
 def _match(recording: Recording, embedding: Embedding) -> Match:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -18,14 +20,19 @@ _ARCFACE_POINTS = np.array(
 """Where ArcFace (Deng et al., CVPR 2019) puts the same five points in its 112x112 crop."""
 
 
-def aligned_crop(rgb: RgbImage, face: MeshFace) -> RgbImage:
-    """The (112, 112, 3) RGB crop in which eyes, nose and mouth stand where the embedder expects them."""
-    return cv2.warpAffine(rgb, alignment(face), (ALIGNED_SIZE, ALIGNED_SIZE)).astype(np.uint8, copy=False)
+@dataclass(frozen=True, slots=True)
+class AlignedFace:
+    """The (112, 112, 3) RGB crop in which eyes, nose and mouth stand where the embedder expects them, and the (2, 3)
+    similarity transform from the frame to it."""
+
+    crop: RgbImage
+    transform: Matrix
 
 
-def alignment(face: MeshFace) -> Matrix:
-    """The (2, 3) similarity transform from the frame to the aligned crop."""
-    return similarity_transform(face.points[_MESH_POINTS, :2], _ARCFACE_POINTS)
+def align(rgb: RgbImage, face: MeshFace) -> AlignedFace:
+    transform = similarity_transform(face.points[_MESH_POINTS, :2], _ARCFACE_POINTS)
+    crop = cv2.warpAffine(rgb, transform, (ALIGNED_SIZE, ALIGNED_SIZE))
+    return AlignedFace(np.asarray(crop, np.uint8), transform)
 
 
 def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbImage:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.alignment import aligned_crop
 from core.networks import Network, OpenVinoNetwork
-from core.types import Embedding, MeshFace, RgbImage
+from core.types import Embedding, RgbImage
 
 
 class Embedder:
@@ -21,8 +20,9 @@ class Embedder:
     def load(cls, path: Path) -> Embedder:
         return cls(OpenVinoNetwork(path))
 
-    def embed(self, rgb: RgbImage, face: MeshFace) -> Embedding:
-        bgr = aligned_crop(rgb, face)[:, :, ::-1]
+    def embed(self, crop: RgbImage) -> Embedding:
+        """Of an aligned crop."""
+        bgr = crop[:, :, ::-1]
         batch = (bgr.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - 127.5) / 127.5
         vector = self._network.run(batch)[0]
         return np.asarray(vector / np.linalg.norm(vector), np.float32)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from core.alignment import AlignedFace, align
+from core.appearance import Appearance, appearance
 from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking, mesh_factory
 from core.frames import ImageLimits, decode_image
 from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
-from core.quality import Quality, assess, face_box
+from core.quality import NOBODY, Quality, assess, face_box
 from core.spoof import SpoofDetector
 from core.traces import Traces, moire_peak, trace
 from core.types import Box, Embedding, MeshFace, Pose, RgbImage
@@ -42,11 +45,22 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One decoded frame and what the mesh and the quality gate say of it; `faces` most prominent first."""
+    """One decoded frame and what the mesh and the quality gate say of it.
+
+    `faces` most prominent first; `aligned` shows the first, None where there is none.
+    """
 
     rgb: RgbImage
     faces: list[MeshFace]
+    aligned: AlignedFace | None
     quality: Quality
+
+    @classmethod
+    def at(cls, rgb: RgbImage, faces: list[MeshFace]) -> Self:
+        if not faces:
+            return cls(rgb, faces, None, NOBODY)
+        aligned = align(rgb, faces[0])
+        return cls(rgb, faces, aligned, assess(rgb, faces, aligned))
 
     @property
     def face(self) -> MeshFace | None:
@@ -58,7 +72,7 @@ class Look:
 
     def each_face(self) -> list[tuple[Box, Quality]]:
         """Every face by itself: its box, and its quality as if it were alone."""
-        return [(face_box(face, self.rgb), assess(self.rgb, [face])) for face in self.faces]
+        return [(face_box(face, self.rgb), Look.at(self.rgb, [face]).quality) for face in self.faces]
 
 
 class LivenessDetector:
@@ -120,7 +134,7 @@ class FaceRecognitionEngine:
             config.backend,
         )
         engine.detector.warm_up()
-        engine._embedder.embed(_BLANK_FRAME, _WARM_UP_FACE)
+        engine._embedder.embed(align(_BLANK_FRAME, _WARM_UP_FACE).crop)
         engine._spoof.live_score(_BLANK_FRAME, _WARM_UP_FACE)
         return engine
 
@@ -130,11 +144,15 @@ class FaceRecognitionEngine:
         """Decode an encoded picture and find its faces. Raises ImageError, PoolTimeout, MeshFailed."""
         rgb = decode_image(data, limits)
         faces = self.detector.safe_process(rgb, permit, tracking)
-        return Look(rgb, faces, assess(rgb, faces))
+        return Look.at(rgb, faces)
 
     def embed(self, look: Look) -> Embedding:
         """The embedding of the most prominent face. The look must have one."""
-        return self._embedder.embed(look.rgb, look.faces[0])
+        return self._embedder.embed(_aligned(look).crop)
+
+    def appearance(self, look: Look) -> Appearance:
+        """Likewise, and cheaper: enough to tell that a face is plainly the same as half a second ago."""
+        return appearance(_aligned(look).crop)
 
     def live_score(self, look: Look) -> float:
         """How live the most prominent face looks, 0..1. The look must have one."""
@@ -142,7 +160,7 @@ class FaceRecognitionEngine:
 
     def trace(self, look: Look) -> Traces:
         """What the frame shows of skin and shoulders. The look must have a face."""
-        return trace(look.rgb, look.faces[0])
+        return trace(look.rgb, look.faces[0], _aligned(look))
 
     def moire(self, look: Look) -> float | None:
         """How much the face shows a display's grid; None for a frame that is too small. The look must have a face."""
@@ -153,3 +171,8 @@ class FaceRecognitionEngine:
 
     def close(self) -> None:
         self.detector.close()
+
+
+def _aligned(look: Look) -> AlignedFace:
+    assert look.aligned is not None
+    return look.aligned

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.alignment import aligned_crop
+from core.alignment import AlignedFace
 from core.types import Box, MeshFace, RgbImage
 
 MIN_FACE_WIDTH_PX = 60
@@ -65,14 +65,14 @@ def face_box(face: MeshFace, rgb: RgbImage) -> Box:
     )
 
 
-def assess(rgb: RgbImage, faces: list[MeshFace]) -> Quality:
-    """Judge the first of `faces`, the most prominent; the others only count."""
-    if not faces:
-        return Quality(0.0, (Issue.NO_FACE,), 0.0)
+NOBODY = Quality(0.0, (Issue.NO_FACE,), 0.0)
+
+
+def assess(rgb: RgbImage, faces: list[MeshFace], aligned: AlignedFace) -> Quality:
+    """Judge the first of `faces`, the most prominent, which `aligned` shows; the others only count."""
     face = faces[0]
     box = face_box(face, rgb)
-    crop = aligned_crop(rgb, face)
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(aligned.crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     sharpness = _sharpness(grey)
     issues = [
         *_several(box, [face_box(other, rgb) for other in faces[1:]]),

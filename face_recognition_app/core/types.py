@@ -46,11 +46,23 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
+class Framing:
+    """How a mesh network's view of a face stood about the landmarks that it found: `scale` of its side against the
+    larger extent of the landmarks, `right` and `down` of its middle in such extents, and `turn` in radians."""
+
+    scale: float
+    right: float
+    down: float
+    turn: float
+
+
+@dataclass(frozen=True, slots=True)
 class MeshFace:
     """One face as a FaceMesh sees it.
 
     `points` is (478, 3); `blink_left` and `blink_right` (the person's own sides), `smile` and
-    `jaw_open` are blendshape coefficients 0..1.
+    `jaw_open` are blendshape coefficients 0..1. `framing` is what following the face takes; a mesh that does not
+    follow gives none.
     """
 
     points: Points
@@ -59,3 +71,4 @@ class MeshFace:
     blink_right: float
     smile: float
     jaw_open: float
+    framing: Framing | None = None

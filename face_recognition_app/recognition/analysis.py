@@ -31,10 +31,13 @@ def analyse(
     is_probe = plan.probe and not issues
     if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
         return Observation(mark, look.box, look.quality, reading)
+    traces = runtime.engine.trace(look) if plan.identity else None
+    appearance = runtime.engine.appearance(look)
+    if not is_probe and flow.recognises(appearance, reading):
+        return Observation(mark, look.box, look.quality, reading, traces, appearance)
     embedding = runtime.engine.embed(look)
     match = _match(runtime, tenant, flow, embedding) if is_probe and tenant is not None else None
-    traces = runtime.engine.trace(look) if plan.identity else None
-    return Observation(mark, look.box, look.quality, reading, traces, embedding, is_probe, match)
+    return Observation(mark, look.box, look.quality, reading, traces, appearance, embedding, is_probe, match)
 
 
 def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, TypeAdapter
 
+from core.appearance import Appearance, plainly_the_same
 from core.liveness.actions import Action
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
@@ -30,6 +31,8 @@ SAMPLE_GAP_FRAMES = 5
 PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
 SPOOF_EVERY_FRAMES = 3
+MAX_GLANCES = 4
+"""Frames in a row that count without an embedding, however much a face looks the same."""
 MAX_SEEN_DIGESTS = 150
 
 HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
@@ -49,7 +52,7 @@ class Plan:
     """What should be computed of the next frame besides the mesh.
 
     `spoof`: the anti-spoof network, and the grid of displays.
-    `identity`: an embedding and what tells of life, because only a frame of the same person may count for liveness.
+    `identity`: what tells of life, and proof that it is the same person, because nobody else's frame may count.
     `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
     """
 
@@ -76,7 +79,8 @@ class Match:
 class Observation:
     """What one frame showed.
 
-    `match` is the best candidate when the frame is a probe, None when there was nobody to compare with.
+    `embedding` may be None where `Flow.recognises` the `appearance`. `match` is the best candidate when the frame is
+    a probe, None when there was nobody to compare with.
     """
 
     mark: FrameMark
@@ -84,6 +88,7 @@ class Observation:
     quality: Quality
     reading: FaceReading | None = None
     traces: Traces | None = None
+    appearance: Appearance | None = None
     embedding: Embedding | None = None
     is_probe: bool = False
     match: Match | None = None
@@ -123,6 +128,8 @@ class Flow:
     probed_at_ms: int = -1_000_000
     samples: list[KeptSample] = field(default_factory=list)
     anchor: Base64UrlBytes = b""
+    appearance: Base64UrlBytes = b""
+    glances: int = 0
     unmatched: int = 0
     match: Match | None = None
     matched_probe: Base64UrlBytes = b""
@@ -179,7 +186,7 @@ class Flow:
     def plan(self, at_ms: int) -> Plan:
         """What to compute of the frame that comes next."""
         asked = self.liveness.policy is not Policy.NONE
-        probe = self.purpose is not Purpose.SANDBOX and self._gap_is_over(at_ms)
+        probe = not self._has_probes and self._gap_is_over(at_ms)
         return Plan(
             spoof=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
             identity=self.liveness.verdict is Verdict.PENDING,
@@ -193,12 +200,22 @@ class Flow:
         self.liveness.see(seen.mark)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
-        elif seen.embedding is not None and seen.reading is not None:
-            if self._is_the_person(seen.embedding, good=not seen.quality.issues):
-                self._take_evidence(seen, seen.embedding, seen.reading)
+            self.appearance = b""
+        elif seen.reading is not None and (seen.embedding is not None or seen.appearance is not None):
+            if self._shows_the_person(seen, seen.reading):
+                self._take_evidence(seen, seen.reading)
             else:
                 self.liveness.suspect(seen.reading)
         return self.outcome()
+
+    def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
+        """Whether a frame shows so plainly the person of the last one that was embedded that it need not be.
+
+        Never where the eyes close or open: there a moment is enough to look alive.
+        """
+        known = np.frombuffer(self.appearance, np.float32)
+        fresh = known.size > 0 and self.glances < MAX_GLANCES
+        return fresh and not self.liveness.blink.concerns(reading) and plainly_the_same(appearance, known)
 
     def resume(self) -> None:
         """A client connected again."""
@@ -249,6 +266,23 @@ class Flow:
         gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
         return self.frames + 1 - self.probed_frame >= gap_frames or at_ms - self.probed_at_ms >= gap_ms
 
+    @property
+    def _has_probes(self) -> bool:
+        """No further one can change the decision; a sandbox needs none."""
+        if self.purpose is Purpose.ENROLLMENT:
+            return len(self.samples) >= self.target_samples
+        return self.purpose is Purpose.SANDBOX or self.match is not None
+
+    def _shows_the_person(self, seen: Observation, reading: FaceReading) -> bool:
+        if seen.embedding is None:
+            known = seen.appearance is not None and self.recognises(seen.appearance, reading)
+            self.glances += 1
+            return known
+        same = self._is_the_person(seen.embedding, good=not seen.quality.issues)
+        self.appearance = seen.appearance.tobytes() if same and seen.appearance is not None else b""
+        self.glances = 0
+        return same
+
     def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
         """Whether a frame shows whom the first good frame showed; a good one that does not ends the session."""
         if not self.anchor and good:
@@ -261,12 +295,12 @@ class Flow:
             self.failure = Reason.FACE_CHANGED if good else self.failure
         return same
 
-    def _take_evidence(self, seen: Observation, embedding: Embedding, reading: FaceReading) -> None:
+    def _take_evidence(self, seen: Observation, reading: FaceReading) -> None:
         self.liveness.observe(reading, seen.traces)
-        if seen.is_probe:
+        if seen.is_probe and seen.embedding is not None:
             self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
             if reading.live_score is None or reading.live_score >= LIVE_SCORE:
-                self._take_probe(seen, embedding.astype(np.float32).tobytes())
+                self._take_probe(seen, seen.embedding.astype(np.float32).tobytes())
 
     def _take_probe(self, seen: Observation, vector: bytes) -> None:
         if self.purpose is Purpose.ENROLLMENT:

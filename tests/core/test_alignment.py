@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.alignment import aligned_crop, square_crop
+from core.alignment import align, square_crop
 from core.types import MeshFace, RgbImage
 from tests.core.pictures import moved
 
@@ -25,21 +25,21 @@ def marked(rgb: RgbImage, face: MeshFace, index: int) -> RgbImage:
 def test_eyes_nose_and_mouth_stand_at_their_places(good_picture: RgbImage, face: MeshFace) -> None:
     expected = [(38.3, 51.7), (73.5, 51.5), (56.0, 71.7), (41.5, 92.4), (70.7, 92.2)]
     for index, place in zip(EYES_NOSE_MOUTH, expected, strict=True):
-        crop = aligned_crop(marked(good_picture, face, index), face)[:, :, 0].astype(float)
+        crop = align(marked(good_picture, face, index), face).crop[:, :, 0].astype(float)
         rows, columns = np.mgrid[:112, :112]
         centre = ((columns * crop).sum() / crop.sum(), (rows * crop).sum() / crop.sum())
         assert np.hypot(centre[0] - place[0], centre[1] - place[1]) < 8
 
 
 def test_the_aligned_crop_is_the_same_wherever_the_face_stands(good_picture: RgbImage, face: MeshFace) -> None:
-    expected = aligned_crop(good_picture, face).astype(int)
+    expected = align(good_picture, face).crop.astype(int)
     assert expected.shape == (112, 112, 3)
     for transform in (
         cv2.getRotationMatrix2D((320, 240), 40, 1.0),
         cv2.getRotationMatrix2D((320, 240), 0, 0.8),
         np.array([[1.0, 0.0, 60.0], [0.0, 1.0, -30.0]]),
     ):
-        crop = aligned_crop(*moved(good_picture, face, transform))
+        crop = align(*moved(good_picture, face, transform)).crop
         assert np.abs(crop.astype(int) - expected).mean() < 4
 
 

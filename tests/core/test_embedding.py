@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from core.alignment import align
 from core.embedding import Embedder
 from core.face_mesh import FaceMesh
 from core.networks import Tensor
@@ -27,7 +28,7 @@ def embedder(model_dir: Path) -> Embedder:
 
 
 def embedded(embedder: Embedder, mesh: FaceMesh, rgb: RgbImage) -> Embedding:
-    return embedder.embed(rgb, mesh.process(rgb)[0])
+    return embedder.embed(align(rgb, mesh.process(rgb)[0]).crop)
 
 
 def test_an_embedding_has_512_numbers_and_length_one(
@@ -104,7 +105,7 @@ def test_the_network_is_fed_blue_first_from_minus_one_to_one(mesh: FaceMesh, goo
     network = Recorder()
     reddish = np.zeros_like(good_picture)
     reddish[:, :, 0] = 255
-    vector = Embedder(network).embed(reddish, mesh.process(good_picture)[0])
+    vector = Embedder(network).embed(align(reddish, mesh.process(good_picture)[0]).crop)
     assert network.batch.shape == (1, 3, 112, 112)
     assert network.batch.dtype == np.float32
     assert [float(np.median(channel)) for channel in network.batch[0]] == [-1.0, -1.0, 1.0]

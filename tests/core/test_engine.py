@@ -192,7 +192,7 @@ def test_embedding_and_live_score_are_of_the_largest_face(
     assert len(both.faces) == 2
     assert float(engine.embed(both) @ engine.embed(near)) > 0.9
     assert engine.live_score(both) == pytest.approx(engine.live_score(near), abs=0.1)
-    other = Look(both.rgb, both.faces[::-1], both.quality)
+    other = Look.at(both.rgb, both.faces[::-1])
     assert float(engine.embed(other) @ engine.embed(near)) < 0.3
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.appearance import SIZE, Appearance
 from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
@@ -66,7 +67,22 @@ def watch(
     if not is_probe and not (plan.identity and set(issues) <= flows.HARMLESS_TO_LIVENESS):
         return flow.observe(Observation(mark, BOX, quality, seen))
     found = match if is_probe else None
-    return flow.observe(Observation(mark, BOX, quality, seen, living(flow.frames), person(who), is_probe, found))
+    traces = living(flow.frames)
+    return flow.observe(Observation(mark, BOX, quality, seen, traces, None, person(who), is_probe, found))
+
+
+def looks_like(number: int) -> Appearance:
+    appearance = np.zeros(SIZE, np.float32)
+    appearance[number] = 1.0
+    return appearance
+
+
+def glance(flow: Flow, at_ms: int, look: int, *, who: int | None = None, reading: FaceReading = OPEN_EYES) -> None:
+    """Show a frame of which only the appearance is known, or also whom it shows."""
+    mark = FrameMark(at_ms, f"{5_000 + flow.frames:016x}", (640, 480), True)
+    seen, traces = replace(reading, at_ms=at_ms), living(flow.frames)
+    embedding = None if who is None else person(who)
+    flow.observe(Observation(mark, BOX, GOOD, seen, traces, looks_like(look), embedding))
 
 
 def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
@@ -467,3 +483,53 @@ def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_wo
         if flow.progress != progress:
             checkpoint = flows.dump(flow)
         assert flows.load(checkpoint).time_is_up() == flow.time_is_up()
+
+
+def known_person() -> Flow:
+    """After three frames whose embedding was computed."""
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    for at_ms in (0, 100, 200):
+        glance(flow, at_ms, look=0, who=0)
+    assert flow.liveness.readings == 3
+    return flow
+
+
+def test_a_face_that_looks_as_it_did_counts_without_an_embedding() -> None:
+    flow = known_person()
+    glance(flow, 300, look=0)
+    assert flow.liveness.readings == 4
+
+
+def test_a_face_that_looks_otherwise_counts_only_with_an_embedding() -> None:
+    flow = known_person()
+    glance(flow, 300, look=1)
+    assert flow.liveness.readings == 3
+    glance(flow, 400, look=1, who=0)
+    assert flow.liveness.readings == 4
+
+
+def test_nobody_is_taken_at_a_glance_for_ever() -> None:
+    flow = known_person()
+    for number in range(10):
+        glance(flow, 300 + 100 * number, look=0)
+    assert flow.liveness.readings == 3 + flows.MAX_GLANCES
+
+
+def test_closing_eyes_are_never_taken_at_a_glance() -> None:
+    flow = known_person()
+    assert flow.recognises(looks_like(0), OPEN_EYES)
+    assert not flow.recognises(looks_like(0), CLOSED_EYES)
+    glance(flow, 300, look=0, who=0, reading=CLOSED_EYES)
+    assert not flow.recognises(looks_like(0), OPEN_EYES), "the eyes open again: that completes a blink"
+
+
+def test_after_a_stranger_an_embedding_is_needed_again() -> None:
+    flow = known_person()
+    glance(flow, 300, look=2, who=1, reading=replace(OPEN_EYES, yaw=25.0))
+    assert not flow.recognises(looks_like(0), OPEN_EYES)
+
+
+def test_after_an_empty_frame_an_embedding_is_needed_again() -> None:
+    flow = known_person()
+    watch(flow, 300, issues=(Issue.NO_FACE,))
+    assert not flow.recognises(looks_like(0), OPEN_EYES)

@@ -83,8 +83,13 @@ def observed(flow: Flow, seen: Seen, at_ms: int, claimed: Embedding) -> Observat
     is_probe = plan.probe and not issues
     if seen.embedding is None or not (is_probe or (plan.identity and issues <= HARMLESS_TO_LIVENESS)):
         return Observation(mark, seen.box, seen.quality, reading)
+    assert seen.appearance is not None
+    assert reading is not None
+    if not is_probe and flow.recognises(seen.appearance, reading):
+        return Observation(mark, seen.box, seen.quality, reading, seen.traces, seen.appearance)
     match = Match("alice", float(claimed @ seen.embedding), threshold_for(1e-4, 8)) if is_probe else None
-    return Observation(mark, seen.box, seen.quality, reading, seen.traces, seen.embedding, is_probe, match)
+    found = Observation(mark, seen.box, seen.quality, reading, seen.traces, seen.appearance, seen.embedding)
+    return replace(found, is_probe=is_probe, match=match)
 
 
 def performance(takes: Takes, actions: Sequence[Action]) -> list[Seen]:

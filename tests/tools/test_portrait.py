@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.alignment import align
 from core.embedding import Embedder
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.spoof import SpoofDetector
@@ -112,11 +113,11 @@ def test_an_open_mouth_is_seen(subject: Subject) -> None:
 def test_it_stays_the_same_live_person(subject: Subject) -> None:
     embedder = Embedder.load(MODELS / "fr_feature.onnx")
     spoof = SpoofDetector.load(MODELS / "fr_liveness.onnx")
-    original = embedder.embed(subject.rgb, subject.face)
+    original = embedder.embed(align(subject.rgb, subject.face).crop)
     assert spoof.live_score(subject.rgb, subject.face) > 0.5
     for expression in (Expression(yaw_deg=1.0), Expression(blink=1.0), Expression(yaw_deg=25.0), Expression(jaw=1.0)):
         frame, face = subject.seen(expression)
-        assert float(embedder.embed(frame, face) @ original) >= 0.6
+        assert float(embedder.embed(align(frame, face).crop) @ original) >= 0.6
         assert spoof.live_score(frame, face) > 0.5
 
 

@@ -38,22 +38,20 @@ _ANCHORS = _anchors()
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A frame made square: scaled to fit, centred, black beside it."""
+    """A frame made square: scaled to fit, centred, black beside it. `left` and `top` in pixels of the square."""
 
     picture: RgbImage
     scale: float
-    left: int
-    top: int
+    left: float
+    top: float
 
 
 def letterbox(rgb: RgbImage) -> Letterbox:
     height, width = rgb.shape[:2]
     scale = SIZE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    left, top = (SIZE - size[0]) // 2, (SIZE - size[1]) // 2
-    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
-    cv2.resize(rgb, size, picture[top : top + size[1], left : left + size[0]], interpolation=cv2.INTER_AREA)
-    return Letterbox(picture, scale, left, top)
+    left, top = (SIZE - width * scale) / 2, (SIZE - height * scale) / 2
+    transform = np.array([[scale, 0.0, left], [0.0, scale, top]])
+    return Letterbox(np.asarray(cv2.warpAffine(rgb, transform, (SIZE, SIZE)), np.uint8), scale, left, top)
 
 
 def find_faces(request: InferRequest, rgb: RgbImage) -> list[Region]:
@@ -100,4 +98,4 @@ def _overlap(face: Floats, faces: Floats) -> Floats:
 
 def _region(face: Floats, boxed: Letterbox) -> Region:
     places = (face.reshape(8, 2) - (boxed.left, boxed.top)) / boxed.scale
-    return regions.around(places[:2], places[2], places[3])
+    return regions.around_box(places[:2], places[2], places[3])

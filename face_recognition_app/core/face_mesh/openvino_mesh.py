@@ -23,7 +23,7 @@ from core.face_mesh.head_pose import ModelFace, head_pose
 from core.face_mesh.regions import Region
 from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.networks import InferRequest, compile_image_network, compile_network
-from core.types import MeshFace, Points, RgbImage
+from core.types import Framing, MeshFace, Points, RgbImage
 
 MESH_SIZE = 256
 _MIN_PRESENCE = 0.0
@@ -76,21 +76,25 @@ class OpenVinoFaceMesh:
         self._blendshapes = InferRequest(networks.blendshapes)
 
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
-        meshes = [points for region in tracking.regions if (points := self._landmarks(rgb, region)) is not None]
-        if not meshes or (tracking.detection_is_due and len(meshes) < MAX_FACES):
-            meshes.extend(self._new_faces(rgb, [regions.around_mesh(points) for points in meshes]))
-        faces = (self._face(rgb, points) for points in meshes)
+        faces = [
+            self._face(rgb, points, followed.framing)
+            for followed in tracking.faces
+            if (points := self._landmarks(rgb, followed.region)) is not None
+        ]
+        if not faces or (tracking.detection_is_due and len(faces) < MAX_FACES):
+            faces.extend(self._new_faces(rgb, tracking.after(faces)))
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
 
     def close(self) -> None:
         """Requests end with the instance."""
 
-    def _new_faces(self, rgb: RgbImage, known: list[Region]) -> Iterator[Points]:
-        found = [region for region in find_faces(self._detector, rgb) if not any(_overlap(region, k) for k in known)]
-        for region in found[: MAX_FACES - len(known)]:
+    def _new_faces(self, rgb: RgbImage, known: Tracking) -> Iterator[MeshFace]:
+        places = [followed.region for followed in known.faces]
+        found = [region for region in find_faces(self._detector, rgb) if not any(_overlap(region, p) for p in places)]
+        for region in found[: MAX_FACES - len(places)]:
             points = self._landmarks(rgb, region)
             if points is not None:
-                yield points
+                yield self._face(rgb, points, regions.framing_of(region, points))
 
     def _landmarks(self, rgb: RgbImage, region: Region) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
@@ -99,7 +103,7 @@ class OpenVinoFaceMesh:
             return None
         return regions.to_frame(outputs[0].reshape(-1, 3), region, MESH_SIZE)
 
-    def _face(self, rgb: RgbImage, points: Points) -> MeshFace:
+    def _face(self, rgb: RgbImage, points: Points, framing: Framing) -> MeshFace:
         coefficients = self._blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])[0]
         return MeshFace(
             points=points,
@@ -108,6 +112,7 @@ class OpenVinoFaceMesh:
             blink_right=float(coefficients[_BLINK_RIGHT]),
             smile=float(coefficients[_SMILE_LEFT] + coefficients[_SMILE_RIGHT]) / 2,
             jaw_open=float(coefficients[_JAW_OPEN]),
+            framing=framing,
         )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.types import Points, RgbImage
+from core.types import Framing, Points, RgbImage
 
 _MARGIN = 1.5
-"""Side of the region over the larger side of the face, as the mesh networks were trained."""
+"""Side of the region over the larger side of a detected box, as the mesh networks were trained."""
 _EYE_CORNERS = (33, 263)
 """Landmarks: the outer ones, first the one on the left of the picture."""
 
@@ -26,19 +26,47 @@ class Region:
     angle: float
 
 
-def around(points: Points, left_eye: Points, right_eye: Points) -> Region:
-    """The region of a face whose outline or landmarks are `points` (n, 2), upright by its eyes, each (2,)."""
+def around_box(box: Points, left_eye: Points, right_eye: Points) -> Region:
+    """The region of a detected face: the corners of its `box`, (2, 2), and its eyes, each (2,)."""
+    tight = _tight(box, left_eye, right_eye)
+    return replace(tight, side=tight.side * _MARGIN)
+
+
+def framing_of(region: Region, points: Points) -> Framing:
+    """How the region stands about the landmarks (n, 3) that were found in it."""
+    tight = _tight_around(points)
+    cosine, sine = np.cos(tight.angle), np.sin(tight.angle)
+    x, y = (region.x - tight.x) / tight.side, (region.y - tight.y) / tight.side
+    turn = (region.angle - tight.angle + np.pi) % (2 * np.pi) - np.pi
+    return Framing(region.side / tight.side, float(cosine * x + sine * y), float(cosine * y - sine * x), float(turn))
+
+
+def framed(points: Points, framing: Framing) -> Region:
+    """The region that stands about these landmarks as one stood about earlier ones of the same face.
+
+    A network sees lips and lids a little otherwise in every region; so a followed face is seen as it was when it was
+    detected, and nothing drifts.
+    """
+    tight = _tight_around(points)
+    cosine, sine = np.cos(tight.angle) * tight.side, np.sin(tight.angle) * tight.side
+    return Region(
+        float(tight.x + cosine * framing.right - sine * framing.down),
+        float(tight.y + sine * framing.right + cosine * framing.down),
+        tight.side * framing.scale,
+        tight.angle + framing.turn,
+    )
+
+
+def _tight_around(points: Points) -> Region:
+    flat = points[:, :2]
+    return _tight(flat, flat[_EYE_CORNERS[0]], flat[_EYE_CORNERS[1]])
+
+
+def _tight(points: Points, left_eye: Points, right_eye: Points) -> Region:
     low, high = points.min(axis=0), points.max(axis=0)
     across = right_eye - left_eye
-    middle = (low + high) / 2
-    side = float((high - low).max()) * _MARGIN
-    return Region(float(middle[0]), float(middle[1]), side, float(np.arctan2(across[1], across[0])))
-
-
-def around_mesh(points: Points) -> Region:
-    """The region to look at in the next frame, from the landmarks of this one."""
-    flat = points[:, :2]
-    return around(flat, flat[_EYE_CORNERS[0]], flat[_EYE_CORNERS[1]])
+    x, y = (low + high) / 2
+    return Region(float(x), float(y), float((high - low).max()), float(np.arctan2(across[1], across[0])))
 
 
 def cut(rgb: RgbImage, region: Region, size: int) -> RgbImage:

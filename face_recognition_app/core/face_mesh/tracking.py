@@ -9,28 +9,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from core.face_mesh.regions import Region, around_mesh
-from core.types import MeshFace
+from core.face_mesh.regions import Region, framed
+from core.types import Framing, MeshFace
 
 LOOK_AGAIN_FRAMES = 10
 """A second face can come into a frame whose first is followed: the detector looks for it this often."""
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedFace:
+    """Where to look for it, and how that stands about its landmarks."""
+
+    region: Region
+    framing: Framing
+
+
+@dataclass(frozen=True, slots=True)
 class Tracking:
     """`frames` counts those since the detector was due."""
 
-    regions: tuple[Region, ...] = ()
+    faces: tuple[FollowedFace, ...] = ()
     frames: int = 0
 
     @property
     def detection_is_due(self) -> bool:
-        return not self.regions or self.frames >= LOOK_AGAIN_FRAMES
+        return not self.faces or self.frames >= LOOK_AGAIN_FRAMES
 
     def after(self, faces: Sequence[MeshFace]) -> Self:
         """What to hand in with the next frame, when this one showed `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
-        return type(self)(tuple(around_mesh(face.points) for face in faces), frames)
+        followed = (
+            FollowedFace(framed(face.points, face.framing), face.framing) for face in faces if face.framing is not None
+        )
+        return type(self)(tuple(followed), frames)
 
 
 UNTRACKED = Tracking()

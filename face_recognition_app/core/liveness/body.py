@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Base64UrlBytes
@@ -25,6 +26,7 @@ _BESIDE = 0.95
 _ABOVE_CHIN = 0.2
 """Of the face's width and height: where shoulders are looked for, and what is behind the person."""
 _MIN_PIXELS = 60
+_SMOOTHING = np.array([0.25, 0.5, 0.25])
 _TEXTURED = 4.0
 """Mean gradient, brightness per pixel, of a background whose own motion can be told."""
 
@@ -83,13 +85,15 @@ def _alike(reading: FaceReading, other: FaceReading) -> bool:
 
 def regions(box: Box) -> tuple[Region, Region]:
     """Where the shoulders are, below the face, and what is behind the person, beside and above it."""
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
     middle, chin = (box.x + box.width / 2) * WIDTH, (box.y + box.height) * HEIGHT
     width, height = box.width * WIDTH, box.height * HEIGHT
-    inside = (rows > 0) & (rows < HEIGHT - 1) & (columns > 0) & (columns < WIDTH - 1)
+    inside_rows, inside_columns = (rows > 0) & (rows < HEIGHT - 1), (columns > 0) & (columns < WIDTH - 1)
     off = np.abs(columns - middle)
-    shoulders = inside & (rows > chin + _BELOW_CHIN * height) & (off < _SHOULDERS * width)
-    behind = inside & (rows < chin - _ABOVE_CHIN * height) & (off > _BESIDE * width)
+    shoulders = np.outer(
+        inside_rows & (rows > chin + _BELOW_CHIN * height), inside_columns & (off < _SHOULDERS * width)
+    )
+    behind = np.outer(inside_rows & (rows < chin - _ABOVE_CHIN * height), inside_columns & (off > _BESIDE * width))
     return shoulders, behind
 
 
@@ -99,29 +103,31 @@ def shift(before: Grey, now: Grey, region: Region) -> tuple[float, float]:
     One step of least squares: B. Lucas and T. Kanade, IJCAI 1981. Good for motions of about a
     pixel; longer ones come out shorter than they are.
     """
-    if region.sum() < _MIN_PIXELS:
+    changed = (before - now)[region]
+    if changed.size < _MIN_PIXELS:
         return 0.0, 0.0
     down, across = _slopes((before + now) / 2)
-    terms = np.stack([across[region], down[region], before[region], np.ones(int(region.sum()))], axis=1)
-    found = np.linalg.lstsq(terms, (before - now)[region], rcond=None)[0]
+    terms = np.stack([across[region], down[region], before[region], np.ones(changed.size)])
+    # Through the normal equations: four unknowns of a thousand pixels.
+    found = np.linalg.lstsq(terms @ terms.T, terms @ changed, rcond=1e-10)[0]
     return float(found[0]), float(found[1])
 
 
 def _texture(grey: Grey, region: Region) -> float:
-    if region.sum() < _MIN_PIXELS:
-        return 0.0
     down, across = _slopes(grey)
-    return float(np.sqrt((across[region] ** 2 + down[region] ** 2).mean()))
+    steepness = (across**2 + down**2)[region]
+    return float(np.sqrt(steepness.mean())) if steepness.size >= _MIN_PIXELS else 0.0
 
 
 def _slopes(grey: Grey) -> tuple[Grey, Grey]:
-    down, across = np.gradient(grey)
-    return np.asarray(down), np.asarray(across)
+    """Of brightness per pixel, down and across; none at the edge, which is of no region."""
+    down, across = np.zeros_like(grey), np.zeros_like(grey)
+    down[1:-1] = (grey[2:] - grey[:-2]) / 2
+    across[:, 1:-1] = (grey[:, 2:] - grey[:, :-2]) / 2
+    return down, across
 
 
 def _soft(thumbnail: Thumbnail) -> Grey:
     """Smoothed with weights 1, 2, 1 both ways: derivatives of a bare picture are mostly noise."""
-    grey = thumbnail.astype(np.float64)
-    padded = np.pad(grey, 1, mode="edge")
-    rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-    return np.asarray((rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4)
+    soft = cv2.sepFilter2D(thumbnail, cv2.CV_64F, _SMOOTHING, _SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(soft, np.float64)

@@ -45,6 +45,12 @@ class BlinkCue:
     def seen(self) -> bool:
         return self.count > 0
 
+    def concerns(self, reading: FaceReading) -> bool:
+        """Whether eyes close in it, or are closed until now: a reading that may begin or end a blink."""
+        if self.closed_at_ms is not None or len(self.open_readings) < limits.MIN_OPEN_READINGS:
+            return True
+        return reading.eye_opening < limits.BLINK_REOPENED * median(r.eye_opening for r in self.open_readings)
+
     def _remember_open(self, reading: FaceReading) -> None:
         self.open_readings = [*self.open_readings, reading][-limits.OPEN_WINDOW :]
 

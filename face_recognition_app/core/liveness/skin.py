@@ -55,14 +55,20 @@ def skin_change(skin: Series) -> float:
     outliers; what is left is smoothed over three frames, against noise.
     """
     still = np.median(skin, axis=0)
-    explained = np.stack([still, np.ones_like(still)], axis=1)
-    left = np.array([_unexplained(frame, explained) for frame in skin]) / (np.median(still) + 10.0)
+    rest = skin - _explained(skin, still, np.ones_like(skin))
+    near = np.abs(rest) <= 2 * np.median(np.abs(rest), axis=1, keepdims=True) + 1e-6
+    left = (skin - _explained(skin, still, near)) / (np.median(still) + 10.0)
     smooth = (left[2:] + left[1:-1] + left[:-2]) / 3
     high, low = np.percentile(smooth, [90, 10], axis=0)
     return float(np.percentile((high - low) / 2.56, 75))
 
 
-def _unexplained(frame: Series, explained: Series) -> Series:
-    rest = frame - explained @ np.linalg.lstsq(explained, frame, rcond=None)[0]
-    near = np.abs(rest) <= 2 * np.median(np.abs(rest)) + 1e-6
-    return np.asarray(frame - explained @ np.linalg.lstsq(explained[near], frame[near], rcond=None)[0])
+def _explained(skin: Series, still: Series, weights: npt.NDArray[np.generic]) -> Series:
+    """Each frame's best share of `still` and offset, by least squares over the points that its weights keep."""
+    kept = weights.astype(np.float64)
+    count = kept.sum(axis=1)
+    still_mean, frame_mean = kept @ still / count, (kept * skin).sum(axis=1) / count
+    variance = kept @ still**2 / count - still_mean**2
+    covariance = (kept * skin) @ still / count - still_mean * frame_mean
+    share = covariance / np.maximum(variance, 1e-9)
+    return np.asarray(share[:, np.newaxis] * (still - still_mean[:, np.newaxis]) + frame_mean[:, np.newaxis])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.alignment import AlignedFace
 from core.traces.moire import moire_peak
 from core.traces.skin import SkinSamples, sample_skin
 from core.traces.thumbnail import Thumbnail, thumbnail
@@ -18,8 +19,8 @@ class Traces:
     thumbnail: Thumbnail
 
 
-def trace(rgb: RgbImage, face: MeshFace) -> Traces:
-    return Traces(sample_skin(rgb, face), thumbnail(rgb))
+def trace(rgb: RgbImage, face: MeshFace, aligned: AlignedFace) -> Traces:
+    return Traces(sample_skin(aligned, face), thumbnail(rgb))
 
 
 __all__ = ["SkinSamples", "Thumbnail", "Traces", "moire_peak", "trace"]

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.alignment import ALIGNED_SIZE, aligned_crop, alignment
-from core.types import MeshFace, RgbImage
+from core.alignment import ALIGNED_SIZE, AlignedFace
+from core.types import MeshFace
 
 SkinSamples = npt.NDArray[np.uint8]
 """(n,): brightness at SKIN_POINTS, 1..255; 0 where the place lies outside the aligned crop."""
@@ -28,10 +28,10 @@ _SMOOTHING = 2.0
 """Pixels of the aligned crop: what a landmark is off by matters less."""
 
 
-def sample_skin(rgb: RgbImage, face: MeshFace) -> SkinSamples:
-    grey = cv2.cvtColor(aligned_crop(rgb, face), cv2.COLOR_RGB2GRAY)
+def sample_skin(aligned: AlignedFace, face: MeshFace) -> SkinSamples:
+    grey = cv2.cvtColor(aligned.crop, cv2.COLOR_RGB2GRAY)
     soft = cv2.GaussianBlur(grey, (0, 0), _SMOOTHING)
-    transform = alignment(face)
+    transform = aligned.transform
     places = (face.points[SKIN_POINTS, :2] @ transform[:, :2].T + transform[:, 2]).astype(np.float32)
     samples = cv2.remap(soft, places[:, :1], places[:, 1:], cv2.INTER_LINEAR)[:, 0]
     outside = ((places < 1) | (places > ALIGNED_SIZE - 2)).any(axis=1)

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from core.face_mesh import UNTRACKED, FaceMesh, mesh_factory
+from core.face_recognition_engine import Look
 from core.liveness.cues import BlinkCue
 from core.liveness.observation import read_face
-from core.quality import assess, face_box
+from core.quality import face_box
 from core.types import MeshFace, RgbImage
 from tests.conftest import needs_shared_data
 from tools.clips import GRID_CLIPS, SHARED_DATA, read_clip, read_image
@@ -68,7 +69,7 @@ def blinks(frames: Sequence[RgbImage], faces: Sequence[MeshFace]) -> list[int]:
     """The frames in which a blink was complete."""
     cue, counts = BlinkCue(), [0]
     for index, (rgb, face) in enumerate(zip(frames, faces, strict=True)):
-        sharpness = assess(rgb, [face]).sharpness
+        sharpness = Look.at(rgb, [face]).quality.sharpness
         cue.observe(read_face(face, sharpness, None, index * 40, face_box(face, rgb)))
         counts.append(cue.count)
     return [index for index, (before, after) in enumerate(pairwise(counts)) if after > before]

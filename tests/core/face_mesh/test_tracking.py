@@ -78,7 +78,7 @@ def test_nobody_is_looked_for_in_every_frame(mesh: FaceMesh, good_picture: RgbIm
     tracking = UNTRACKED
     for rgb in (good_picture, np.zeros_like(good_picture), np.zeros_like(good_picture)):
         tracking = tracking.after(mesh.process(rgb, tracking))
-    assert tracking.regions == ()
+    assert tracking.faces == ()
     assert detections.count == 3
     assert len(mesh.process(good_picture, tracking)) == 1
 
@@ -95,12 +95,12 @@ def test_a_second_face_is_seen_when_it_is_looked_for_again(mesh: FaceMesh, good_
         counts.append(len(faces))
     assert counts[0] == 1
     assert counts[-1] == 2
-    assert len(tracking.regions) == 2
+    assert len(tracking.faces) == 2
 
 
 def test_two_regions_of_one_face_are_not_two_faces(mesh: FaceMesh, good_picture: RgbImage) -> None:
     tracking = UNTRACKED.after(mesh.process(good_picture))
-    due = Tracking(tracking.regions, LOOK_AGAIN_FRAMES)
+    due = Tracking(tracking.faces, LOOK_AGAIN_FRAMES)
     assert len(mesh.process(good_picture, due)) == 1
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.face_recognition_engine import LivenessDetector
+from core.face_recognition_engine import LivenessDetector, Look
 from core.liveness.actions import Action
 from core.liveness.observation import FaceReading, read_face
-from core.quality import Issue, assess, face_box
+from core.quality import Issue, face_box
 from core.types import Box, RgbImage
 
 HARMLESS = {Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED}
@@ -93,7 +93,7 @@ def readings_of(frames: Sequence[RgbImage], detector: LivenessDetector, fps: flo
 
     def read(index: int) -> FaceReading | None:
         faces = detector.safe_process(frames[index])
-        quality = assess(frames[index], faces)
+        quality = Look.at(frames[index], faces).quality
         if not faces or not set(quality.issues) <= HARMLESS:
             return None
         box = face_box(faces[0], frames[index])

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from core.alignment import align
+from core.traces import SkinSamples
 from core.traces.skin import SKIN_POINTS, sample_skin
 from core.types import MeshFace, RgbImage
 from tests.core.pictures import moved
@@ -15,6 +17,10 @@ from tests.core.pictures import moved
 EYES_AND_LIPS = (33, 133, 159, 145, 263, 362, 386, 374, 13, 14, 61, 291)
 TIP_OF_THE_NOSE = 1
 """The crop is aligned by it."""
+
+
+def skin_of(rgb: RgbImage, face: MeshFace) -> SkinSamples:
+    return sample_skin(align(rgb, face), face)
 
 
 @pytest.mark.parametrize(
@@ -28,14 +34,14 @@ TIP_OF_THE_NOSE = 1
     ids=["shifted", "farther", "nearer", "leaning"],
 )
 def test_the_samples_follow_the_face(good_picture: RgbImage, face: MeshFace, transform: cv2.typing.MatLike) -> None:
-    before = sample_skin(good_picture, face)
-    after = sample_skin(*moved(good_picture, face, transform))
+    before = skin_of(good_picture, face)
+    after = skin_of(*moved(good_picture, face, transform))
     assert np.ptp(before) > 60, "a face is not of one brightness"
     assert np.abs(after.astype(int) - before).mean() < 2
 
 
 def test_the_darkest_skin_is_told_from_what_cannot_be_seen(face: MeshFace, good_picture: RgbImage) -> None:
-    samples = sample_skin(np.zeros_like(good_picture), face)
+    samples = skin_of(np.zeros_like(good_picture), face)
     assert samples.shape == (len(SKIN_POINTS),)
     assert samples.dtype == np.uint8
     assert set(samples.tolist()) == {0, 1}
@@ -47,19 +53,19 @@ def test_places_outside_the_crop_are_zero(face: MeshFace, good_picture: RgbImage
     astray = np.arange(0, len(SKIN_POINTS), 4)
     astray = astray[SKIN_POINTS[astray] != TIP_OF_THE_NOSE]
     points[SKIN_POINTS[astray], 0] += 400
-    before = sample_skin(good_picture, face)
-    samples = sample_skin(good_picture, replace(face, points=points))
+    before = skin_of(good_picture, face)
+    samples = skin_of(good_picture, replace(face, points=points))
     assert set(samples[astray].tolist()) == {0}
     np.testing.assert_array_equal(np.delete(samples, astray), np.delete(before, astray))
 
 
 def test_a_stain_is_seen_where_it_is(face: MeshFace, good_picture: RgbImage) -> None:
-    before = sample_skin(good_picture, face)
+    before = skin_of(good_picture, face)
     stained = good_picture.copy()
     at = len(SKIN_POINTS) // 2
     x, y = face.points[SKIN_POINTS[at], :2]
     cv2.circle(stained, (round(float(x)), round(float(y))), 12, (0, 0, 0), -1)
-    changed = np.abs(sample_skin(stained, face).astype(int) - before)
+    changed = np.abs(skin_of(stained, face).astype(int) - before)
     assert changed[at] > 40
     assert (changed > 10).mean() < 0.25
 

@@ -1,0 +1,51 @@
+"""Regions follow the landmarks rigidly, and cuts are undone exactly."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from core.face_mesh.regions import Region, cut, framed, framing_of, to_frame
+from core.types import MeshFace, RgbImage
+
+REGION = Region(310.0, 235.0, 260.0, 0.2)
+
+
+def turned(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    transform = cv2.getRotationMatrix2D((320, 240), -degrees, scale)
+    moved = points.copy()
+    moved[:, :2] = points[:, :2] @ transform[:, :2].T + transform[:, 2] + shift
+    return moved
+
+
+def test_a_region_stands_about_the_same_landmarks_as_it_did(face: MeshFace) -> None:
+    again = framed(face.points, framing_of(REGION, face.points))
+    for field in ("x", "y", "side", "angle"):
+        assert getattr(again, field) == pytest.approx(getattr(REGION, field), abs=1e-3)
+
+
+def test_a_region_goes_where_the_face_goes(face: MeshFace) -> None:
+    there = framed(turned(face.points, 0, 1.5, (40, -20)), framing_of(REGION, face.points))
+    assert there.side == pytest.approx(1.5 * REGION.side, rel=1e-3)
+    assert (there.x, there.y) == pytest.approx(
+        (320 + 1.5 * (REGION.x - 320) + 40, 240 + 1.5 * (REGION.y - 240) - 20), abs=0.1
+    )
+
+
+def test_a_head_that_leans_over_takes_its_region_along_through_half_a_turn(face: MeshFace) -> None:
+    framing = framing_of(REGION, face.points)
+    upside_down = framed(turned(face.points, 175, 1.0, (0, 0)), framing)
+    assert np.cos(upside_down.angle - REGION.angle) == pytest.approx(np.cos(np.radians(175)), abs=0.02)
+    again = framing_of(upside_down, turned(face.points, 175, 1.0, (0, 0)))
+    assert again.turn == pytest.approx(framing.turn, abs=1e-3)
+
+
+def test_what_is_seen_in_a_cut_is_found_again_in_the_frame(good_picture: RgbImage) -> None:
+    marked = np.zeros_like(good_picture)
+    cv2.circle(marked, (350, 200), 3, (255, 255, 255), -1)
+    crop = cut(marked, REGION, 256)[:, :, 0].astype(float)
+    rows, columns = np.mgrid[:256, :256]
+    seen = np.array([[(columns * crop).sum() / crop.sum(), (rows * crop).sum() / crop.sum(), 10.0]], np.float32)
+    back = to_frame(seen, REGION, 256)[0]
+    assert back == pytest.approx([350, 200, 10 * 260 / 256], abs=0.3)
