@@ -1,0 +1,113 @@
+"""Where the sockets of a load lead: sandboxes, or sessions that are created over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import uuid
+from types import TracebackType
+from typing import Literal, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from bench.load.frames import portraits, sources
+from tools.service import LiveService
+from tools.stream_client import Liveness, ServiceClient, SessionKind
+
+Kind = Literal["sandbox", "identification", "authentication", "enrollment"]
+
+ENVIRONMENT = {"FACE_DUPLICATE_CHECK": "false", "FACE_ATTEMPTS_LIMIT": "1000"}
+"""A load has few faces and many sessions: nobody is refused for being known or for having failed."""
+
+
+class Sessions(Protocol):
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    async def open(self, slot: int, person: str) -> str:
+        """The path of a new socket for client number `slot`, who shows `person`."""
+        ...
+
+
+class Sandboxes:
+    """Nothing is stored, and nothing is asked over HTTP."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    async def open(self, slot: int, person: str) -> str:
+        return sandbox_path(slot)
+
+
+class StoredSessions:
+    """Sessions of one kind. An enrolled subject is erased when its client opens the next session, so
+    that the gallery stays as large as the load. Raises ServiceError and httpx.TransportError.
+    """
+
+    def __init__(self, base_url: str, api_key: str, kind: SessionKind, liveness: Liveness) -> None:
+        self._kind = kind
+        self._liveness: Liveness = liveness
+        self._service = ServiceClient(base_url, api_key, timeout_s=30.0)
+        headers = {"authorization": f"Bearer {api_key}"}
+        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30.0, trust_env=False)
+        self._run = uuid.uuid4().hex[:8]
+        self._numbers = itertools.count()
+        self._enrolled: dict[int, str] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._service.close()
+        await self._http.aclose()
+
+    async def open(self, slot: int, person: str) -> str:
+        subject_id: str | None = None
+        if self._kind == "authentication":
+            subject_id = person
+        elif self._kind == "enrollment":
+            subject_id = await self._newcomer(slot)
+        session = await self._service.create_session(self._kind, subject_id, self._liveness)
+        return urlsplit(session.websocket_url).path
+
+    async def _newcomer(self, slot: int) -> str:
+        if (old := self._enrolled.pop(slot, None)) is not None:
+            await self._http.delete(f"/api/v1/subjects/{old}/")
+        new = self._enrolled[slot] = f"load-{self._run}-{next(self._numbers)}"
+        return new
+
+
+def sessions_of(base_url: str, api_key: str, kind: Kind, liveness: Liveness) -> Sessions:
+    return Sandboxes() if kind == "sandbox" else StoredSessions(base_url, api_key, kind, liveness)
+
+
+def sandbox_path(number: int) -> str:
+    return f"/ws/auth/process-image/test_load_{number}/"
+
+
+def enroll_people(service: LiveService) -> frozenset[str]:
+    """Everyone of the clips under their own name, over HTTP; who could be. The others are told on stderr."""
+    enrolled: set[str] = set()
+    headers = {"authorization": f"Bearer {service.api_key}"}
+    with httpx.Client(base_url=service.base_url, headers=headers, timeout=60.0, trust_env=False) as http:
+        for source in sources():
+            if source.person in enrolled:
+                continue
+            files = [("images", (f"{i}.jpg", image, "image/jpeg")) for i, image in enumerate(portraits(source.path))]
+            response = http.post(f"/api/v1/subjects/{source.person}/templates/", files=files)
+            if response.is_success:
+                enrolled.add(source.person)
+            else:
+                print(f"{source.person} was not enrolled: {response.text[:200]}", file=sys.stderr)
+    return frozenset(enrolled)

@@ -1,0 +1,192 @@
+"""How many live clients the service answers in time, over real sockets on the loopback device.
+
+    python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--workers 2] [--pool-size 8]
+        [--kind sandbox|identification|authentication|enrollment] [--liveness none|passive|active]
+        [--overload 2,5,10] [--obey-pacing] [--guess 8] [--json]
+
+Starts the service and one process of clients, each of which sends JPEGs of real clips (of 640x480
+pixels) whether answers come or not. Without --sessions it searches the largest number with a p95
+of at most 200 ms from send to answer, nothing dropped and nobody told busy, and confirms that over
+--seconds. Then come the multiples of --overload. Sessions other than sandboxes are created over
+HTTP beforehand, outside of what is measured, and a client whose session is decided opens the next.
+Clients that obey pacing (in the runs of --sessions and --overload, not in the search) send no
+faster than `target_fps` says, and nothing for `retry_after_ms` of a busy answer.
+
+Server and clients share the machine: what the clients take of it is in the table.
+Ends with 1 after an error other than busy, with 2 when there are no clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from bench.load.figures import Step, confirm, search_largest, step_of, steps_table
+from bench.load.live import Manner
+from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
+from bench.load.server_usage import Usage, usage
+from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
+from bench.load.streams import StreamJob
+from tools.clips import shared_data_available
+from tools.service import LiveService, running_service
+from tools.stream_client import Liveness
+
+SEARCH_SECONDS = 6.0
+WARM_UP_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    sessions: int | None
+    """None: searched."""
+    fps: float
+    seconds: float
+    workers: int
+    pool_size: int
+    kind: Kind
+    liveness: Liveness
+    overload: tuple[float, ...]
+    obey_pacing: bool
+    guess: int
+
+
+@dataclass(slots=True)
+class Report:
+    plan: Plan
+    search: list[Step] = field(default_factory=list)
+    sessions: int = 0
+    """As asked for, or the largest number that held; 0 when not even one did."""
+    steady: Step | None = None
+    overload: list[Step] = field(default_factory=list)
+
+    @property
+    def steps(self) -> list[Step]:
+        return [*self.search, *([self.steady] if self.steady else []), *self.overload]
+
+
+class Bench:
+    """A running service and a load process, and the steps that they are put through."""
+
+    def __init__(self, service: LiveService, load: LoadProcess, plan: Plan) -> None:
+        self._service = service
+        self._load = load
+        self._plan = plan
+        self._steps = 0
+        self._people: frozenset[str] = frozenset()
+        if plan.kind in ("authentication", "identification"):
+            self._people = enroll_people(service)
+
+    def run(self) -> Report:
+        report = Report(self._plan, sessions=self._plan.sessions or 0)
+        if report.sessions:
+            report.steady = self.step(report.sessions, self._plan.seconds, self._plan.obey_pacing)
+        else:
+            self._search(report)
+        for factor in self._plan.overload if report.sessions else ():
+            size = max(1, round(factor * report.sessions))
+            report.overload.append(self.step(size, self._plan.seconds, self._plan.obey_pacing))
+        return report
+
+    def _search(self, report: Report) -> None:
+        def holds_for(seconds: float, sessions: int) -> bool:
+            step = self.step(sessions, seconds, obey_pacing=False)
+            report.search.append(step)
+            return step.holds(self._plan.fps)
+
+        found = search_largest(lambda sessions: holds_for(SEARCH_SECONDS, sessions), self._plan.guess)
+        report.sessions = confirm(lambda sessions: holds_for(self._plan.seconds, sessions), found)
+        if report.sessions:
+            report.steady = report.search.pop()
+
+    def step(self, sessions: int, seconds: float, obey_pacing: bool) -> Step:
+        plan = self._plan
+        self._steps += 1
+        job = StreamJob(
+            base_url=self._service.base_url,
+            api_key=self._service.api_key,
+            kind=plan.kind,
+            liveness=plan.liveness,
+            people=self._people,
+            sessions=sessions,
+            manner=Manner(plan.fps, obey_pacing),
+            warm_up_s=WARM_UP_S,
+            seconds=seconds,
+            seed=self._steps,
+        )
+        moments: list[Usage] = []
+        outcome = self._load.run(job, lambda _: moments.append(usage(self._service.pid)))
+        before, after = moments
+        step = step_of(outcome, before, after)
+        print(_progress(step), file=sys.stderr, flush=True)
+        return step
+
+
+def _progress(step: Step) -> str:
+    trouble = f", errors {dict(step.errors)}" if step.errors else ""
+    return (
+        f"{step.sessions} sessions, {step.seconds:.0f} s: {step.answered_per_s:.0f} of {step.sent_per_s:.0f} frames/s, "
+        f"p95 {step.latency_ms.p95} ms, dropped {step.dropped}, busy {step.busy}{trouble}"
+    )
+
+
+def _text(report: Report) -> str:
+    plan = report.plan
+    lines = [steps_table(report.steps), ""]
+    if plan.sessions is None:
+        lines.append(f"largest number of {plan.kind} sessions at {plan.fps:g} frames/s that holds: {report.sessions}")
+    for step in report.steps:
+        if step.failures:
+            lines.append(f"{step.sessions} sessions: did not succeed by {dict(step.failures)}")
+        if step.errors:
+            lines.append(f"{step.sessions} sessions: errors {dict(step.errors)}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not shared_data_available():
+        print("stream: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    raise_file_limit()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-stream-") as directory,
+        running_service(
+            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
+        ) as service,
+        LoadProcess() as load,
+    ):
+        report = Bench(service, load, plan).run()
+    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    return 1 if any(step.errors for step in report.steps) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.stream", description="Live clients over real sockets.")
+    parser.add_argument("--sessions", type=int, help="clients (default: search the largest number that holds)")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a step, beside the search's (%(default)g)")
+    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
+    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
+    parser.add_argument("--liveness", choices=["none", "passive", "active"], default="passive", help="(%(default)s)")
+    parser.add_argument("--overload", type=_factors, default=(), help="multiples of the number to run afterwards")
+    parser.add_argument("--obey-pacing", action="store_true", help="clients send no faster than they are asked to")
+    parser.add_argument("--guess", type=int, default=8, help="where the search begins (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser
+
+
+def _factors(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    end_on_sigterm()
+    sys.exit(main())
