@@ -13,18 +13,16 @@ Matrix = npt.NDArray[np.float64]
 def similarity_transform(source: Points, target: Points) -> Matrix:
     """The (2, 3) rotation, scale and shift that takes `source` to `target`, both (n, 2).
 
-    Least squares over all points: S. Umeyama, "Least-squares estimation of transformation
-    parameters between two point patterns", IEEE PAMI 13(4), 1991, equations 40 to 42.
+    Least squares over all points, without a reflection: S. Umeyama, "Least-squares estimation of transformation
+    parameters between two point patterns", IEEE PAMI 13(4), 1991, which for two dimensions is a complex number.
     """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    source_centred, target_centred = source - source_mean, target - target_mean
-    covariance = target_centred.T.astype(np.float64) @ source_centred / len(source)
-    u, singular, vt = np.linalg.svd(covariance)
-    sign = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0])
-    rotation = (u * sign) @ vt
-    scale = float(singular @ sign) / max(float((source_centred**2).sum()) / len(source), 1e-12)
-    shift = target_mean - scale * rotation @ source_mean
-    return np.column_stack([scale * rotation, shift])
+    source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
+    x, y = (source - source_mean).T
+    u, v = (target - target_mean).T
+    extent = max(float(x @ x + y @ y), 1e-12)
+    along, across = float(x @ u + y @ v) / extent, float(x @ v - y @ u) / extent
+    turn = np.array([[along, -across], [across, along]])
+    return np.column_stack([turn, target_mean - turn @ source_mean])
 
 
 def pose_from_rotation(rotation: npt.NDArray[np.floating]) -> Pose:

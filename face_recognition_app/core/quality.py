@@ -118,11 +118,15 @@ def _exposure(brightness: float) -> list[Issue]:
 def _eyes(face: MeshFace, grey: npt.NDArray[np.float32]) -> list[Issue]:
     """Covered: both eye regions of the aligned crop are much darker than the cheeks, as behind dark glasses."""
     left_eye, right_eye = grey[42:62, 26:50], grey[42:62, 62:86]
-    cheeks = float(np.median(np.concatenate([grey[70:84, 24:40].ravel(), grey[70:84, 72:88].ravel()])))
-    brightest_eye = max(float(np.percentile(left_eye, 75)), float(np.percentile(right_eye, 75)))
+    cheeks = float(np.median(np.concatenate([grey[70:84, 24:40], grey[70:84, 72:88]])))
+    brightest_eye = max(_upper_quartile(left_eye), _upper_quartile(right_eye))
     if brightest_eye < COVERED_EYES * cheeks:
         return [Issue.EYES_COVERED]
     return [Issue.EYES_CLOSED] if min(face.blink_left, face.blink_right) > CLOSED_EYES else []
+
+
+def _upper_quartile(values: npt.NDArray[np.float32]) -> float:
+    return float(np.sort(values, axis=None)[3 * values.size // 4])
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:

@@ -23,21 +23,25 @@ _VERTEX_FIELDS = 5
 
 @dataclass(frozen=True, slots=True)
 class ModelFace:
-    """`points` (n, 3) in centimetres, x right, y up, z to the camera; their `landmarks` and `weights`, each (n,)."""
+    """What a fit needs of the model face: which `landmarks` (n,) count, the model's points about their weighted mean
+    times their share of the weight, `pulls` (n, 3), and their weighted `variance`. In centimetres, x right, y up, z to
+    the camera."""
 
-    points: Matrix
     landmarks: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float64]
+    pulls: Matrix
+    variance: float
 
     @classmethod
     def read(cls, metadata: bytes) -> Self:
         """From a geometry_pipeline_metadata message: the mesh is its field 1, and each field 2 a landmark's weight."""
         message = protobuf.read(metadata)
-        mesh = protobuf.read(message.parts(1)[0])
-        vertices = np.array(mesh.floats(3)).reshape(-1, _VERTEX_FIELDS)[:, :3]
+        vertices = np.array(protobuf.read(message.parts(1)[0]).floats(3)).reshape(-1, _VERTEX_FIELDS)[:, :3]
         entries = [protobuf.read(part) for part in message.parts(2)]
         landmarks = np.array([entry.number(1) for entry in entries])
-        return cls(vertices[landmarks], landmarks, np.array([entry.floats(2)[0] for entry in entries]))
+        weights = np.array([entry.floats(2)[0] for entry in entries])
+        shares = weights / weights.sum()
+        centred = vertices[landmarks] - shares @ vertices[landmarks]
+        return cls(landmarks, shares[:, np.newaxis] * centred, float(shares @ (centred**2).sum(axis=1)))
 
 
 def head_pose(face: ModelFace, points: Points, width: int, height: int) -> Pose:
@@ -50,23 +54,24 @@ def head_pose(face: ModelFace, points: Points, width: int, height: int) -> Pose:
     unit = 2 * np.tan(np.radians(_FIELD_OF_VIEW_DEG) / 2) / height
     seen = points[face.landmarks].astype(np.float64)
     seen = (seen - (width / 2, height / 2, 0.0)) * (unit, -unit, -unit)
-    depth = seen[:, 2] - points[:468, 2].mean(dtype=np.float64) * -unit
+    depth = seen[:, 2] + float(points[:468, 2].mean()) * unit
     scale = _fit(face, seen)[1]
     for _ in range(2):
         # In centimetres: as far away as makes the face as large as it is seen.
         away = (1.0 - depth) / scale
-        placed = np.column_stack([seen[:, :2] * away[:, np.newaxis], -away])
-        rotation, correction = _fit(face, placed)
+        seen[:, 2] = -1.0
+        rotation, correction = _fit(face, seen * away[:, np.newaxis])
         scale *= correction
     return pose_from_rotation(rotation)
 
 
 def _fit(face: ModelFace, points: Matrix) -> tuple[Matrix, float]:
-    """The (3, 3) rotation and the scale that take the model face to `points`, by weighted least squares (Umeyama)."""
-    shares = face.weights / face.weights.sum()
-    model = face.points - shares @ face.points
-    centred = points - shares @ points
-    u, singular, vt = np.linalg.svd((centred * shares[:, np.newaxis]).T @ model)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    scale = float(singular @ sign) / float(shares @ (model**2).sum(axis=1))
-    return np.asarray((u * sign) @ vt), scale
+    """The (3, 3) rotation and the scale that take the model face to `points`, by weighted least squares.
+
+    S. Umeyama, IEEE PAMI 13(4), 1991. The model is centred, so the points need not be.
+    """
+    covariance = points.T @ face.pulls
+    u, singular, vt = np.linalg.svd(covariance)
+    if np.linalg.det(covariance) < 0:
+        u[:, 2], singular[2] = -u[:, 2], -singular[2]
+    return u @ vt, float(singular.sum()) / face.variance

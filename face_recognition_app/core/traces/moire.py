@@ -20,15 +20,12 @@ there, up to 1.2 above the limit in clips and press photographs."""
 Spectrum = npt.NDArray[np.float32]
 """(_SIDE, _SIDE // 2 + 1)."""
 
+_THIRD = np.float32(1 / 3)
+_FLOOR = np.float32(1e-3)
+_DECADES = np.float32(1 / np.log(10))
 _WINDOW = np.outer(np.hanning(_SIDE), np.hanning(_SIDE)).astype(np.float32)
 _DOWN, _ACROSS = np.abs(np.fft.fftfreq(_SIDE))[:, np.newaxis], np.fft.rfftfreq(_SIDE)[np.newaxis]
 _IN_BAND = np.hypot(_DOWN, _ACROSS) >= _LOWEST
-
-
-def _neighbours() -> Spectrum:
-    weights = np.ones((2 * _AROUND + 1, 2 * _AROUND + 1), np.float32)
-    weights[_AROUND - _OWN : _AROUND + _OWN + 1, _AROUND - _OWN : _AROUND + _OWN + 1] = 0.0
-    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def _handicap() -> Spectrum:
@@ -37,7 +34,7 @@ def _handicap() -> Spectrum:
     return np.where(upright[0] | upright[1], np.float32(_CODEC), np.float32(0.0)).astype(np.float32)
 
 
-_NEIGHBOURS, _HANDICAP = _neighbours(), _handicap()
+_HANDICAP = _handicap()
 
 
 def moire_peak(rgb: RgbImage, face: MeshFace) -> float | None:
@@ -55,8 +52,8 @@ def standing_out(rgb: RgbImage, face: MeshFace) -> tuple[Spectrum, Spectrum] | N
     patch = _patch(rgb, face)
     if patch is None:
         return None
-    planes = patch.astype(np.float32)
-    return _stands_out(planes.mean(axis=2)), _stands_out(planes[:, :, 0] - planes[:, :, 2])
+    red, green, blue = cv2.split(patch.astype(np.float32))
+    return _stands_out((red + green + blue) * _THIRD), _stands_out(red - blue)
 
 
 def _patch(rgb: RgbImage, face: MeshFace) -> RgbImage | None:
@@ -70,8 +67,8 @@ def _patch(rgb: RgbImage, face: MeshFace) -> RgbImage | None:
 
 
 def _stands_out(plane: npt.NDArray[np.float32]) -> Spectrum:
-    spectrum = np.fft.rfft2((plane - plane.mean()) * _WINDOW)
-    decades = np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-3).astype(np.float32)
+    spectrum = cv2.dft((plane - plane.mean()) * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : _SIDE // 2 + 1]
+    decades = cv2.log(spectrum[:, :, 0] ** 2 + spectrum[:, :, 1] ** 2 + _FLOOR) * _DECADES
     return np.where(_IN_BAND, decades - _around(decades) - _HANDICAP, np.float32(-np.inf))
 
 
@@ -79,5 +76,6 @@ def _around(decades: Spectrum) -> Spectrum:
     """The mean of each place's neighbours; the spectrum goes on at its ends, mirrored where it is halved."""
     rows = np.concatenate([decades[-_AROUND:], decades, decades[:_AROUND]])
     padded = cv2.copyMakeBorder(rows, 0, 0, _AROUND, _AROUND, cv2.BORDER_REFLECT_101)
-    means = cv2.filter2D(padded, -1, _NEIGHBOURS)
-    return np.asarray(means[_AROUND:-_AROUND, _AROUND:-_AROUND], np.float32)
+    wide, own = (cv2.boxFilter(padded, -1, (2 * n + 1, 2 * n + 1), normalize=False) for n in (_AROUND, _OWN))
+    count = (2 * _AROUND + 1) ** 2 - (2 * _OWN + 1) ** 2
+    return np.asarray((wide - own)[_AROUND:-_AROUND, _AROUND:-_AROUND] / np.float32(count), np.float32)
