@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.appearance import SIZE, Appearance
-from core.face_mesh import UNTRACKED
+from core.face_mesh import UNTRACKED, MeshModels
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
@@ -121,7 +121,7 @@ def load_engine() -> FaceRecognitionEngine:
             pool_size=1,
             mesh_max_uses=None,
             borrow_timeout_s=60.0,
-            landmarker_path=paths["face_landmarker"],
+            mesh_models=MeshModels(paths["face_landmarker"], paths["face_landmark"]),
             embedder_path=paths["fr_feature"],
             spoof_path=paths["fr_liveness"],
         )

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from core.face_mesh import MeshModels
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.models import ensure_models
@@ -200,7 +201,7 @@ def _load_engine(models: Path) -> FaceRecognitionEngine:
             pool_size=_WORKERS,
             mesh_max_uses=None,
             borrow_timeout_s=60.0,
-            landmarker_path=paths["face_landmarker"],
+            mesh_models=MeshModels(paths["face_landmarker"], paths["face_landmark"]),
             embedder_path=paths["fr_feature"],
             spoof_path=paths["fr_liveness"],
         )

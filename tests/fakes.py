@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.face_mesh import UNTRACKED, Tracking
-from core.types import MeshFace, RgbImage
+from core.types import Detail, MeshFace, RgbImage
 
 
 @dataclass(eq=False)
@@ -18,7 +18,7 @@ class CountingMesh:
     maker: MeshFactory
     closed: bool = False
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         assert not self.closed, "used after it was closed"
         return []
 
@@ -34,11 +34,11 @@ class FailingMesh(CountingMesh):
 
     after: int = 0
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         if self.after == 0:
             raise RuntimeError("the graph broke")
         self.after -= 1
-        return super().process(rgb, tracking)
+        return super().process(rgb, tracking, detail)
 
 
 @dataclass

@@ -12,14 +12,14 @@ from core.alignment import AlignedFace, align
 from core.appearance import Appearance, appearance
 from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
-from core.face_mesh import UNTRACKED, FaceMesh, Tracking, mesh_factory
+from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
 from core.frames import ImageLimits, decode_image
 from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
 from core.quality import NOBODY, Quality, assess, face_box
 from core.spoof import SpoofDetector
 from core.traces import Traces, moire_peak, trace
-from core.types import Box, Embedding, MeshFace, Pose, RgbImage
+from core.types import Box, Detail, Embedding, MeshFace, Pose, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 _WARM_UP_FACE = MeshFace(
@@ -38,7 +38,7 @@ class EngineConfig:
     pool_size: int
     mesh_max_uses: int | None
     borrow_timeout_s: float
-    landmarker_path: Path
+    mesh_models: MeshModels
     embedder_path: Path
     spoof_path: Path
 
@@ -83,7 +83,11 @@ class LivenessDetector:
         self._borrow_timeout_s = borrow_timeout_s
 
     def safe_process(
-        self, rgb_frame: RgbImage, permit: Permit | None = None, tracking: Tracking = UNTRACKED
+        self,
+        rgb_frame: RgbImage,
+        permit: Permit | None = None,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
     ) -> list[MeshFace]:
         """The faces of one frame, most prominent first: the only way to a mesh.
 
@@ -92,7 +96,7 @@ class LivenessDetector:
         """
         try:
             with self.__pool.borrow(self._borrow_timeout_s, permit) as mesh:
-                return mesh.process(rgb_frame, tracking)
+                return mesh.process(rgb_frame, tracking, detail)
         except EngineError:
             raise
         except Exception as error:
@@ -125,7 +129,7 @@ class FaceRecognitionEngine:
     @classmethod
     def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
         """Load every model, make the pool's instances in parallel and run each network once."""
-        make_mesh = mesh_factory(config.backend, config.landmarker_path)
+        make_mesh = mesh_factory(config.backend, config.mesh_models)
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
@@ -139,11 +143,16 @@ class FaceRecognitionEngine:
         return engine
 
     def look(
-        self, data: bytes, limits: ImageLimits, permit: Permit | None = None, tracking: Tracking = UNTRACKED
+        self,
+        data: bytes,
+        limits: ImageLimits,
+        permit: Permit | None = None,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
     ) -> Look:
         """Decode an encoded picture and find its faces. Raises ImageError, PoolTimeout, MeshFailed."""
         rgb = decode_image(data, limits)
-        faces = self.detector.safe_process(rgb, permit, tracking)
+        faces = self.detector.safe_process(rgb, permit, tracking, detail)
         return Look.at(rgb, faces)
 
     def embed(self, look: Look) -> Embedding:

@@ -70,6 +70,16 @@ MODELS = (
         ),
     ),
     Model(
+        name="face_landmark",
+        filename="face_landmark.tflite",
+        sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+        licence="Apache-2.0",
+        sources=(
+            PyPiWheel("mediapipe==0.10.21", "mediapipe/modules/face_landmark/face_landmark.tflite"),
+            Url("https://storage.googleapis.com/mediapipe-assets/face_landmark.tflite"),
+        ),
+    ),
+    Model(
         name="fr_feature",
         filename="fr_feature.onnx",
         sha256="87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -56,13 +57,20 @@ class Framing:
     turn: float
 
 
+class Detail(StrEnum):
+    """How closely a mesh looks. LIGHT tells where a face is and how it is turned, at a third of the time."""
+
+    FULL = "full"
+    LIGHT = "light"
+
+
 @dataclass(frozen=True, slots=True)
 class MeshFace:
     """One face as a FaceMesh sees it.
 
     `points` is (478, 3); `blink_left` and `blink_right` (the person's own sides), `smile` and
     `jaw_open` are blendshape coefficients 0..1. `framing` is what following the face takes; a mesh that does not
-    follow gives none.
+    follow gives none. In a LIGHT face the irises are the middles of the eyes and the coefficients are all 0.
     """
 
     points: Points
@@ -72,3 +80,4 @@ class MeshFace:
     smile: float
     jaw_open: float
     framing: Framing | None = None
+    detail: Detail = Detail.FULL

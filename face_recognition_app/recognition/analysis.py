@@ -23,14 +23,14 @@ def analyse(
     mark = FrameMark(at_ms, digest, (look.rgb.shape[1], look.rgb.shape[0]), bool(look.faces))
     if look.face is None or look.box is None:
         return Observation(mark, None, look.quality)
+    issues = set(look.quality.issues)
+    is_probe = plan.probe and not issues
+    if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
+        return Observation(mark, look.box, look.quality)
     live_score = runtime.engine.live_score(look) if plan.spoof else None
     moire = runtime.engine.moire(look) if plan.spoof else None
     tint = face_tint(look.rgb, look.face) if plan.tint else None
     reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
-    issues = set(look.quality.issues)
-    is_probe = plan.probe and not issues
-    if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
-        return Observation(mark, look.box, look.quality, reading)
     traces = runtime.engine.trace(look) if plan.identity else None
     appearance = runtime.engine.appearance(look)
     if not is_probe and flow.recognises(appearance, reading):

@@ -21,7 +21,7 @@ from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.quality import Issue, Quality
 from core.traces import Traces
-from core.types import Box, Embedding
+from core.types import Box, Detail, Embedding
 from gallery.thresholds import SAME_PERSON
 from wire.codes import Guidance, Reason
 
@@ -60,6 +60,11 @@ class Plan:
     identity: bool
     probe: bool
     tint: bool = False
+
+    @property
+    def detail(self) -> Detail:
+        """Of a frame that can prove nothing only the place is of interest."""
+        return Detail.FULL if self.identity or self.probe else Detail.LIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +191,11 @@ class Flow:
     def plan(self, at_ms: int) -> Plan:
         """What to compute of the frame that comes next."""
         asked = self.liveness.policy is not Policy.NONE
+        pending = self.liveness.verdict is Verdict.PENDING
         probe = not self._has_probes and self._gap_is_over(at_ms)
         return Plan(
-            spoof=asked and (probe or self.frames % SPOOF_EVERY_FRAMES == 0),
-            identity=self.liveness.verdict is Verdict.PENDING,
+            spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
+            identity=pending,
             probe=probe,
             tint=self.liveness.instruction == Action.LIGHT,
         )

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from core.face_mesh import MeshModels
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.models import MODELS, ensure_models
@@ -62,7 +63,7 @@ def build(settings: Settings) -> Runtime:
             pool_size=settings.mesh_pool_size,
             mesh_max_uses=settings.mesh_max_uses,
             borrow_timeout_s=settings.admission_timeout_ms / 1000,
-            landmarker_path=models["face_landmarker"],
+            mesh_models=MeshModels(models["face_landmarker"], models["face_landmark"]),
             embedder_path=models["fr_feature"],
             spoof_path=models["fr_liveness"],
         )

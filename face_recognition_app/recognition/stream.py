@@ -116,7 +116,7 @@ class Stream(ABC):
         """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too."""
         self._ensure_owner()
         try:
-            look = self.runtime.engine.look(frame.data, self.runtime.limits, permit, self._tracking)
+            look = self.runtime.engine.look(frame.data, self.runtime.limits, permit, self._tracking, plan.detail)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except (PoolTimeout, PoolClosed, MeshFailed) as error:

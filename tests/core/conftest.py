@@ -10,6 +10,7 @@ import pytest
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
 from recognition.runtime import Runtime
+from tests.models import mesh_models
 from tools.portrait import Portrait, framed
 
 
@@ -21,7 +22,7 @@ def model_dir(runtime: Runtime) -> Path:
 @pytest.fixture(scope="session")
 def mesh(model_dir: Path) -> Iterator[FaceMesh]:
     """One instance of our own, not a pooled one."""
-    mesh = mesh_factory("openvino", model_dir / "face_landmarker.task")()
+    mesh = mesh_factory("openvino", mesh_models(model_dir))()
     yield mesh
     mesh.close()
 

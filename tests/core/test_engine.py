@@ -18,8 +18,9 @@ from core.frames import ImageLimits
 from core.permits import PermitQueue
 from core.pool import Pool
 from core.quality import Issue
-from core.types import MeshFace, RgbImage
+from core.types import Detail, MeshFace, RgbImage
 from tests.fakes import CountingMesh, FailingMesh, MeshFactory
+from tests.models import mesh_models
 from tools.clips import encode_jpeg
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
@@ -35,7 +36,7 @@ def config(model_dir: Path) -> EngineConfig:
         pool_size=1,
         mesh_max_uses=None,
         borrow_timeout_s=1.0,
-        landmarker_path=model_dir / "face_landmarker.task",
+        mesh_models=mesh_models(model_dir),
         embedder_path=model_dir / "fr_feature.onnx",
         spoof_path=model_dir / "fr_liveness.onnx",
     )
@@ -78,7 +79,9 @@ def test_a_thousand_failures_leave_every_instance_available() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_is_not_disguised(error: type[BaseException]) -> None:
     class Interrupted(CountingMesh):
-        def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+        def process(
+            self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL
+        ) -> list[MeshFace]:
             raise error
 
     detect = detector(MeshFactory(Interrupted))
@@ -100,7 +103,9 @@ def test_an_exhausted_pool_says_busy_in_time() -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     class Slow(CountingMesh):
-        def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+        def process(
+            self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL
+        ) -> list[MeshFace]:
             inside.set()
             assert go_on.wait(10)
             return []
@@ -235,4 +240,4 @@ def test_an_engine_without_its_backend_is_not_loaded(model_dir: Path) -> None:
 
 def test_an_engine_without_its_model_is_not_loaded(model_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"nowhere\.task"):
-        FaceRecognitionEngine.load(replace(config(model_dir), landmarker_path=tmp_path / "nowhere.task"))
+        FaceRecognitionEngine.load(replace(config(model_dir), mesh_models=mesh_models(tmp_path / "nowhere.task")))

@@ -287,7 +287,7 @@ def test_verify_takes_only_the_pinned_bytes(tmp_path: Path) -> None:
 
 
 def test_every_pinned_model_has_a_digest_a_licence_and_more_than_one_source() -> None:
-    assert [pinned.name for pinned in MODELS] == ["face_landmarker", "fr_feature", "fr_liveness"]
+    assert [pinned.name for pinned in MODELS] == ["face_landmarker", "face_landmark", "fr_feature", "fr_liveness"]
     for pinned in MODELS:
         assert len(bytes.fromhex(pinned.sha256)) == 32
         assert pinned.licence in {"Apache-2.0", "MIT"}

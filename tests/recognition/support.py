@@ -19,7 +19,7 @@ from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
 from core.liveness.policy import Policy
 from core.pool import Pool
-from core.types import MeshFace, RgbImage
+from core.types import Detail, MeshFace, RgbImage
 from face_app.asgi import application
 from recognition import sessions
 from recognition.admission import Admission
@@ -182,22 +182,22 @@ class RealMesh:
         self._engine = engine
         self.closed = False
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
-        return self._engine.detector.safe_process(rgb, tracking=tracking)
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+        return self._engine.detector.safe_process(rgb, tracking=tracking, detail=detail)
 
     def close(self) -> None:
         self.closed = True
 
 
 class RaisingMesh(RealMesh):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         raise RuntimeError("this mesh is broken")
 
 
 class SlowMesh(RealMesh):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         time.sleep(0.05)
-        return super().process(rgb, tracking)
+        return super().process(rgb, tracking, detail)
 
 
 class Gate:
@@ -226,9 +226,9 @@ class GatedMesh(RealMesh):
         super().__init__(engine)
         self._gate = gate
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         self._gate.pass_through()
-        return super().process(rgb, tracking)
+        return super().process(rgb, tracking, detail)
 
 
 def with_meshes(runtime: Runtime, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Runtime:

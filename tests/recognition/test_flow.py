@@ -19,9 +19,9 @@ from core.liveness.light import LightCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.quality import Issue, Quality
-from core.types import Box, Embedding
+from core.types import Box, Detail, Embedding
 from recognition import flow as flows
-from recognition.flow import SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
+from recognition.flow import PROBE_GAP_MS, SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
 from tests.core.liveness.readings import OPEN, lively
 from tests.core.liveness.scenes import living
 from wire.codes import Guidance, Reason
@@ -533,3 +533,21 @@ def test_after_an_empty_frame_an_embedding_is_needed_again() -> None:
     flow = known_person()
     watch(flow, 300, issues=(Issue.NO_FACE,))
     assert not flow.recognises(looks_like(0), OPEN_EYES)
+
+
+def test_a_frame_that_can_prove_nothing_is_only_glanced_at() -> None:
+    flow = begin(Purpose.AUTHENTICATION)
+    assert flow.plan(0).detail is Detail.FULL
+    watch(flow, 0, match=STRANGER)
+    assert flow.plan(100).detail is Detail.LIGHT
+    assert flow.plan(PROBE_GAP_MS).detail is Detail.FULL
+    assert begin(Purpose.AUTHENTICATION, Policy.PASSIVE).plan(0).detail is Detail.FULL
+
+
+def test_what_was_found_is_not_looked_for_again() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    watch(flow, 0, match=ALICE)
+    assert not flow.plan(1_000).probe
+    enrolling = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=1)
+    watch(enrolling, 0)
+    assert not enrolling.plan(1_000).probe

@@ -21,6 +21,7 @@ from gallery.thresholds import threshold_for
 from recognition import flow as flows
 from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Outcome, Purpose
 from recognition.runtime import Runtime
+from tests.models import mesh_models
 from tools.clips import encode_jpeg
 from tools.expressions import Action as Performed
 from tools.portrait import Portrait, framed, perform
@@ -36,7 +37,7 @@ PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 @pytest.fixture(scope="module")
 def takes(runtime: Runtime, astronaut_rgb: RgbImage) -> Takes:
     """Each action from rest to rest."""
-    mesh = mesh_factory("openvino", runtime.settings.model_dir / "face_landmarker.task")()
+    mesh = mesh_factory("openvino", mesh_models(runtime.settings.model_dir))()
     portrait = Portrait(framed(astronaut_rgb, mesh), mesh)
     mesh.close()
     chance = np.random.default_rng(0)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from core.face_mesh.base import FaceMesh
+from core.face_mesh.base import FaceMesh, MeshModels
 from core.face_mesh.tracking import UNTRACKED, Tracking
 
 
-def mesh_factory(backend: str, model_path: Path) -> Callable[[], FaceMesh]:
+def mesh_factory(backend: str, models: MeshModels) -> Callable[[], FaceMesh]:
     """What makes one instance of the named backend; only that backend's library is imported."""
     if backend == "openvino":
         from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 
-        return partial(OpenVinoFaceMesh, MeshNetworks.load(model_path))
+        return partial(OpenVinoFaceMesh, MeshNetworks.load(models))
     if backend == "mediapipe":
         from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 
-        return partial(MediaPipeFaceMesh, model_path)
+        return partial(MediaPipeFaceMesh, models.landmarker)
     raise ValueError(f"there is no FaceMesh backend {backend!r}")
 
 
-__all__ = ["UNTRACKED", "FaceMesh", "Tracking", "mesh_factory"]
+__all__ = ["UNTRACKED", "FaceMesh", "MeshModels", "Tracking", "mesh_factory"]

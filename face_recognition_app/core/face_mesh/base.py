@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from core.face_mesh.tracking import UNTRACKED, Tracking
-from core.types import MeshFace, RgbImage
+from core.types import Detail, MeshFace, RgbImage
 
 MAX_FACES = 2
 """One more than a session accepts, so that a second face is seen."""
 
 
+@dataclass(frozen=True, slots=True)
+class MeshModels:
+    """`landmarker`: a face_landmarker.task, a zip of networks. `light`: face_landmark.tflite."""
+
+    landmarker: Path
+    light: Path
+
+
 class FaceMesh(Protocol):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         """The faces of one frame, most prominent first, at most MAX_FACES.
 
-        With `tracking` they are looked for where they were. Blocks; one thread at a time; remembers nothing.
+        A mesh may look closer than `detail` asks. With `tracking` faces are looked for where they were. Blocks; one
+        thread at a time; remembers nothing.
         """
 
     def close(self) -> None: ...

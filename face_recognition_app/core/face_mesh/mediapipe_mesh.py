@@ -11,7 +11,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 from core.face_mesh.base import MAX_FACES, prominence
 from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.geometry import pose_from_rotation
-from core.types import MeshFace, RgbImage
+from core.types import Detail, MeshFace, RgbImage
 
 _BLENDSHAPES = {
     "eyeBlinkLeft": "blink_left",
@@ -33,7 +33,7 @@ class MediaPipeFaceMesh:
             )
         )
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         result = self._landmarker.detect(image)
         height, width = rgb.shape[:2]

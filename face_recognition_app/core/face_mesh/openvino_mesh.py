@@ -1,7 +1,8 @@
 """FaceMesh that runs MediaPipe's networks itself and follows faces from frame to frame.
 
 What a landmark network saw in one frame tells where to look in the next, so the detector runs only for what is not
-followed yet.
+followed yet. Two networks find landmarks: one of 478 points that sees lids, lips and irises well enough to tell blinks,
+and an older one of 468 that takes a third of the time.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import numpy as np
 import openvino as ov
 
 from core.face_mesh import regions
-from core.face_mesh.base import MAX_FACES, prominence
+from core.face_mesh.base import MAX_FACES, MeshModels, prominence
 from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import ModelFace, head_pose
 from core.face_mesh.regions import Region
 from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.networks import InferRequest, compile_image_network, compile_network
-from core.types import Framing, MeshFace, Points, RgbImage
+from core.types import Detail, Framing, MeshFace, Points, RgbImage
 
-MESH_SIZE = 256
+FULL_SIZE, LIGHT_SIZE = 256, 192
+"""Pixels of the two landmark networks' views, each way."""
 _MIN_PRESENCE = 0.0
-"""Logit of the mesh network's belief that there is a face: one half."""
+"""Logit of a landmark network's belief that there is a face: one half."""
 _SAME_FACE = 0.5
 """Regions whose middles are nearer than this share of the larger side are of one face."""
 
@@ -44,25 +46,31 @@ _BLINK_LEFT, _BLINK_RIGHT, _JAW_OPEN, _SMILE_LEFT, _SMILE_RIGHT = 9, 10, 25, 44,
 """Places of the coefficients in its output."""
 
 
+_EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
+"""Corners and lids; first of the eye on the left of the picture, whose iris comes first, too."""
+_IRIS_POINTS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class MeshNetworks:
     """Compiled once per process; every instance makes requests of its own."""
 
     detector: ov.CompiledModel
-    mesh: ov.CompiledModel
+    full: ov.CompiledModel
+    light: ov.CompiledModel
     blendshapes: ov.CompiledModel
     model_face: ModelFace
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """From a face_landmarker.task, a zip of networks."""
-        with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(path) as bundle:
+    def load(cls, models: MeshModels) -> Self:
+        with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models.landmarker) as bundle:
             # The library reads this format from files only.
             bundle.extractall(directory)
             files = Path(directory)
             return cls(
                 detector=compile_image_network(files / "face_detector.tflite", -1.0, 1.0),
-                mesh=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0),
+                full=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0),
+                light=compile_image_network(models.light, 0.0, 1.0),
                 blendshapes=compile_network(files / "face_blendshapes.tflite"),
                 model_face=ModelFace.read((files / "geometry_pipeline_metadata_landmarks.binarypb").read_bytes()),
             )
@@ -72,14 +80,15 @@ class OpenVinoFaceMesh:
     def __init__(self, networks: MeshNetworks) -> None:
         self._model_face = networks.model_face
         self._detector = InferRequest(networks.detector)
-        self._mesh = InferRequest(networks.mesh)
+        self._full = InferRequest(networks.full)
+        self._light = InferRequest(networks.light)
         self._blendshapes = InferRequest(networks.blendshapes)
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED) -> list[MeshFace]:
+    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         faces = [
-            self._face(rgb, points, followed.framing)
+            self._face(rgb, points, followed.framing, detail)
             for followed in tracking.faces
-            if (points := self._landmarks(rgb, followed.region)) is not None
+            if (points := self._landmarks(rgb, followed.region, detail)) is not None
         ]
         if not faces or (tracking.detection_is_due and len(faces) < MAX_FACES):
             faces.extend(self._new_faces(rgb, tracking.after(faces)))
@@ -89,31 +98,44 @@ class OpenVinoFaceMesh:
         """Requests end with the instance."""
 
     def _new_faces(self, rgb: RgbImage, known: Tracking) -> Iterator[MeshFace]:
+        """Looked at closely, whatever is asked: how a face is framed is told by the landmarks of this network."""
         places = [followed.region for followed in known.faces]
         found = [region for region in find_faces(self._detector, rgb) if not any(_overlap(region, p) for p in places)]
         for region in found[: MAX_FACES - len(places)]:
-            points = self._landmarks(rgb, region)
+            points = self._landmarks(rgb, region, Detail.FULL)
             if points is not None:
-                yield self._face(rgb, points, regions.framing_of(region, points))
+                yield self._face(rgb, points, regions.framing_of(region, points), Detail.FULL)
 
-    def _landmarks(self, rgb: RgbImage, region: Region) -> Points | None:
+    def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
-        outputs = self._mesh.run(regions.cut(rgb, region, MESH_SIZE)[np.newaxis])
+        full = detail is Detail.FULL
+        size, network = (FULL_SIZE, self._full) if full else (LIGHT_SIZE, self._light)
+        outputs = network.run(regions.cut(rgb, region, size)[np.newaxis])
         if float(outputs[1].ravel()[0]) < _MIN_PRESENCE:
             return None
-        return regions.to_frame(outputs[0].reshape(-1, 3), region, MESH_SIZE)
+        points = regions.to_frame(outputs[0].reshape(-1, 3), region, size)
+        return points if full else _with_middles_of_eyes(points)
 
-    def _face(self, rgb: RgbImage, points: Points, framing: Framing) -> MeshFace:
+    def _face(self, rgb: RgbImage, points: Points, framing: Framing, detail: Detail) -> MeshFace:
+        pose = head_pose(self._model_face, points, rgb.shape[1], rgb.shape[0])
+        if detail is Detail.LIGHT:
+            return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, framing, detail)
         coefficients = self._blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])[0]
         return MeshFace(
             points=points,
-            pose=head_pose(self._model_face, points, rgb.shape[1], rgb.shape[0]),
+            pose=pose,
             blink_left=float(coefficients[_BLINK_LEFT]),
             blink_right=float(coefficients[_BLINK_RIGHT]),
             smile=float(coefficients[_SMILE_LEFT] + coefficients[_SMILE_RIGHT]) / 2,
             jaw_open=float(coefficients[_JAW_OPEN]),
             framing=framing,
         )
+
+
+def _with_middles_of_eyes(points: Points) -> Points:
+    """Landmarks (468, 3), and where the others have their irises the middles of the eyes: (478, 3)."""
+    middles = [points[list(eye)].mean(axis=0) for eye in _EYES]
+    return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)]).astype(np.float32)
 
 
 def _overlap(region: Region, other: Region) -> bool:

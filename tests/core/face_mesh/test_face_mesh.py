@@ -12,6 +12,7 @@ import pytest
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
 from tests.core.pictures import shifted
+from tests.models import mesh_models
 from tools.expressions import Expression
 from tools.portrait import Portrait
 
@@ -23,7 +24,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def mesh(backend: str, model_dir: Path) -> Iterator[FaceMesh]:
-    mesh = mesh_factory(backend, model_dir / "face_landmarker.task")()
+    mesh = mesh_factory(backend, mesh_models(model_dir))()
     yield mesh
     mesh.close()
 
@@ -65,7 +66,7 @@ def test_points_grow_with_the_picture(mesh: FaceMesh, good_picture: RgbImage) ->
 def test_one_frame_leaves_nothing_behind_for_the_next(
     backend: str, mesh: FaceMesh, model_dir: Path, good_picture: RgbImage, hopper_rgb: RgbImage
 ) -> None:
-    fresh = mesh_factory(backend, model_dir / "face_landmarker.task")()
+    fresh = mesh_factory(backend, mesh_models(model_dir))()
     alone = fresh.process(hopper_rgb)[0]
     fresh.close()
     for other in (good_picture, shifted(hopper_rgb, 30, 10), np.zeros_like(good_picture)):
@@ -149,4 +150,4 @@ def test_a_smile_and_an_open_mouth_are_measured(mesh: FaceMesh, portrait: Portra
 
 def test_an_unknown_backend_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'magic'"):
-        mesh_factory("magic", tmp_path)
+        mesh_factory("magic", mesh_models(tmp_path))

@@ -16,6 +16,7 @@ from core.networks import InferRequest
 from core.types import MeshFace, RgbImage
 from tests.conftest import needs_shared_data
 from tests.core.pictures import shifted
+from tests.models import mesh_models
 from tools.clips import GRID_CLIPS, read_clip
 
 
@@ -106,7 +107,7 @@ def test_two_regions_of_one_face_are_not_two_faces(mesh: FaceMesh, good_picture:
 
 @needs_shared_data
 def test_sessions_that_share_an_instance_see_what_each_would_see_alone(model_dir: Path) -> None:
-    networks = MeshNetworks.load(model_dir / "face_landmarker.task")
+    networks = MeshNetworks.load(mesh_models(model_dir))
     clips = [read_clip(clip.path, 0, 24) for clip in GRID_CLIPS[:4]]
     alone = [follow(OpenVinoFaceMesh(networks), frames) for frames in clips]
     instances = [OpenVinoFaceMesh(networks) for _ in range(2)]
