@@ -17,7 +17,8 @@ from recognition.runtime import Runtime
 from tools.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
 from tools.service import LiveService, running_service
 
-BLOCKED_AFTER_S = 0.25
+BLOCKED_AFTER_S = 1.0
+"""By the clock on the wall: on a crowded machine a callback may be made to wait for a core."""
 
 needs_shared_data = pytest.mark.skipif(
     not shared_data_available(), reason=f"real clips are not here: {SHARED_DATA} is missing"

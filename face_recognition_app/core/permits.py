@@ -1,4 +1,4 @@
-"""The right to use one of a bounded number of things, granted first come, first served."""
+"""The right to use one of a bounded number of things, granted in turn to everybody who waits for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,11 @@ def _nothing() -> None:
 class Permit:
     """One place in the queue: waiting, granted, or ended. Made by `PermitQueue.request()`."""
 
-    __slots__ = ("_ended", "_granted", "_on_grant", "_queue", "_requested_at")
+    __slots__ = ("_ended", "_granted", "_on_grant", "_owner", "_queue", "_requested_at")
 
-    def __init__(self, queue: PermitQueue, on_grant: Callable[[], None]) -> None:
+    def __init__(self, queue: PermitQueue, on_grant: Callable[[], None], owner: Hashable) -> None:
         self._queue = queue
+        self._owner = owner
         self._on_grant = on_grant
         self._requested_at = time.monotonic()
         self._granted = False
@@ -53,11 +54,11 @@ class Permit:
 
 
 class PermitQueue:
-    """`size` permits and a first-in, first-out queue of those who wait for one.
+    """`size` permits and a queue of those who wait for one: owners take turns, and each owner's come in their order.
 
-    It blocks nobody: a request that cannot be granted at once is granted later by a call of its
-    `on_grant` on the thread that released, so threads and event loops can both wait here.
-    `on_change` is called after every change, on the thread that made it; what it raises is logged.
+    So the many requests of one owner cannot starve another's few. It blocks nobody: a request that cannot be granted at
+    once is granted later by a call of its `on_grant` on the thread that released, so threads and event loops can both
+    wait here. `on_change` is called after every change, on the thread that made it; what it raises is logged.
     """
 
     def __init__(self, size: int) -> None:
@@ -65,22 +66,22 @@ class PermitQueue:
             raise ValueError(f"size must be at least 1, not {size}")
         self._size = size
         self._lock = threading.Lock()
-        self._waiting: deque[Permit] = deque()
+        self._waiting: OrderedDict[Hashable, deque[Permit]] = OrderedDict()
         self._in_use = 0
         self._exhausted_total = 0
         self._timeouts_total = 0
         self._wait_counts = [0] * len(WAIT_BOUNDS_MS)
         self.on_change: Callable[[], None] = _nothing
 
-    def request(self, on_grant: Callable[[], None]) -> Permit:
+    def request(self, on_grant: Callable[[], None], owner: Hashable = None) -> Permit:
         """A permit that is granted already, or will be: then `on_grant` is called, exactly once."""
-        permit = Permit(self, on_grant)
+        permit = Permit(self, on_grant, owner)
         with self._lock:
             if self._in_use < self._size:
                 self._grant(permit)
             else:
                 self._exhausted_total += 1
-                self._waiting.append(permit)
+                self._waiting.setdefault(owner, deque()).append(permit)
         self.notify()
         return permit
 
@@ -104,7 +105,7 @@ class PermitQueue:
             return PermitStatistics(
                 size=self._size,
                 in_use=self._in_use,
-                waiting=len(self._waiting),
+                waiting=sum(map(len, self._waiting.values())),
                 exhausted_total=self._exhausted_total,
                 timeouts_total=self._timeouts_total,
                 wait_counts=tuple(self._wait_counts),
@@ -123,6 +124,31 @@ class PermitQueue:
         waited_ms = (time.monotonic() - permit._requested_at) * 1000
         self._wait_counts[min(bisect_left(WAIT_BOUNDS_MS, waited_ms), len(WAIT_BOUNDS_MS) - 1)] += 1
 
+    def ahead_of_next(self, owner: Hashable = None) -> int:
+        """How many pieces of work, with those in hand, come before one that `owner` brings now; 0 when one is free."""
+        with self._lock:
+            if self._in_use < self._size:
+                return 0
+            own = len(self._waiting.get(owner, ()))
+            others = sum(min(len(queue), own + 1) for who, queue in self._waiting.items() if who != owner)
+            return self._size + own + others
+
+    def _next(self) -> Permit | None:
+        if not self._waiting:
+            return None
+        owner, queue = self._waiting.popitem(last=False)
+        permit = queue.popleft()
+        if queue:
+            self._waiting[owner] = queue  # Behind the others: it is their turn now.
+        self._grant(permit)
+        return permit
+
+    def _forget(self, permit: Permit) -> None:
+        queue = self._waiting[permit._owner]
+        queue.remove(permit)
+        if not queue:
+            del self._waiting[permit._owner]
+
     def _release(self, permit: Permit, timed_out: bool) -> None:
         successor: Permit | None = None
         with self._lock:
@@ -132,11 +158,9 @@ class PermitQueue:
             self._timeouts_total += timed_out
             if permit._granted:
                 self._in_use -= 1
-                if self._waiting:
-                    successor = self._waiting.popleft()
-                    self._grant(successor)
+                successor = self._next()
             else:
-                self._waiting.remove(permit)
+                self._forget(permit)
         self.notify()
         if successor is not None:
             successor._on_grant()

@@ -109,7 +109,7 @@ class Settings(BaseModel):
         90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
     )
     admission_timeout_ms: int = Field(
-        1_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="A frame waits so long for an instance, then busy."
+        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="So long one waits for an instance, then busy."
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
@@ -163,6 +163,12 @@ class Settings(BaseModel):
     @property
     def demo_enabled(self) -> bool:
         return self.development if self.demo is None else self.demo
+
+    @property
+    def compute_threads(self) -> int:
+        """Threads of a worker that compute frames: the workers together one or two for each core."""
+        cores = len(os.sched_getaffinity(0))
+        return min(self.mesh_pool_size, -(-cores // self.workers) + 1)
 
     @property
     def run_dir(self) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
 from core.permits import Permit, PermitQueue
+from recognition.pacing import Pacer
 from wire.errors import Busy
 
 logger = logging.getLogger(__name__)
@@ -19,58 +20,62 @@ T = TypeVar("T")
 WARN_EVERY_S = 30.0
 MIN_RETRY_MS = 100
 MAX_RETRY_MS = 5_000
+AHEAD = 1
+"""Pieces of work that lie ready beside those in work, so that no thread waits for the event loop."""
 
 
 class Admission:
-    """Lets as many pieces of work into threads as the pool has instances; the others wait or are told busy."""
+    """Lets as many pieces of work in as the pool has instances; the others wait or are told busy.
 
-    def __init__(self, permits: PermitQueue, timeout_s: float) -> None:
+    Of those let in, `threads` are computed at a time: more than there are cores would only make each take longer. The
+    work of one owner waits no longer because another brings much.
+    """
+
+    def __init__(self, permits: PermitQueue, timeout_s: float, threads: int | None = None) -> None:
         size = permits.statistics().size
         self._permits = permits
         self._timeout_s = timeout_s
         self._size = size
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="frame")
-        self._service_s = 0.05
+        self._threads = ThreadPoolExecutor(threads or size, thread_name_prefix="frame")
+        self._turns = PermitQueue((threads or size) + AHEAD)
+        self.pacer = Pacer(threads or size)
         self._warned_at = float("-inf")
 
-    async def run(self, work: Callable[[Permit], T]) -> T:
+    async def run(self, work: Callable[[Permit], T], owner: Hashable = None) -> T:
         """Run `work` in a thread, with a granted permit that is given back when it ends.
 
-        Raises Busy when none came free in time. A cancelled caller leaves work that has begun to
-        its end, and the permit with it.
+        Raises Busy, before the work has begun: when none came free in time, and at once when none will. A cancelled
+        caller leaves work that has begun to its end, and the permit with it.
         """
-        permit = await self._granted()
+        permit = await self._let_in(owner)
         try:
-            future = self._threads.submit(copy_context().run, self._timed, work, permit)
+            turn = await _granted(self._turns, None, None)
+            assert turn is not None
         except BaseException:
             permit.release()
             raise
-        future.add_done_callback(lambda _: permit.release())
+
+        def end(_: object) -> None:
+            permit.release()
+            turn.release()
+
+        try:
+            future = self._threads.submit(copy_context().run, self._timed, work, permit)
+        except BaseException:
+            end(None)
+            raise
+        future.add_done_callback(end)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def _granted(self) -> Permit:
-        loop = asyncio.get_running_loop()
-        granted = asyncio.Event()
-
-        def on_grant() -> None:
-            loop.call_soon_threadsafe(granted.set)
-
-        permit = self._permits.request(on_grant)
-        if permit.granted:
-            return permit
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await granted.wait()
-        except TimeoutError:
-            if not permit.granted:
-                permit.release(timed_out=True)
-                raise self._busy() from None
-        except BaseException:
-            permit.release()
-            raise
+    async def _let_in(self, owner: Hashable) -> Permit:
+        """Raises Busy."""
+        expected_s = self.pacer.wait_s(self._permits.ahead_of_next(owner))
+        permit = await _granted(self._permits, owner, self._timeout_s if expected_s <= self._timeout_s else 0.0)
+        if permit is None:
+            raise self._busy(expected_s)
         return permit
 
     def _timed(self, work: Callable[[Permit], T], permit: Permit) -> T:
@@ -78,9 +83,9 @@ class Admission:
         try:
             return work(permit)
         finally:
-            self._service_s += 0.1 * (time.monotonic() - began - self._service_s)
+            self.pacer.served(time.monotonic() - began)
 
-    def _busy(self) -> Busy:
+    def _busy(self, expected_s: float) -> Busy:
         waiting = self._permits.statistics().waiting
         now = time.monotonic()
         if now - self._warned_at > WARN_EVERY_S:
@@ -90,5 +95,30 @@ class Admission:
                 self._size,
                 waiting,
             )
-        expected_ms = int(1000 * self._service_s * (waiting + 1) / self._size)
-        return Busy("every instance is in use", retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, expected_ms)))
+        return Busy(
+            "every instance is in use", retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, int(1000 * expected_s)))
+        )
+
+
+async def _granted(queue: PermitQueue, owner: Hashable, timeout_s: float | None) -> Permit | None:
+    """A permit, or None when there was none in time."""
+    loop = asyncio.get_running_loop()
+    granted = asyncio.Event()
+
+    def on_grant() -> None:
+        loop.call_soon_threadsafe(granted.set)
+
+    permit = queue.request(on_grant, owner)
+    if permit.granted:
+        return permit
+    try:
+        async with asyncio.timeout(timeout_s):
+            await granted.wait()
+    except TimeoutError:
+        if not permit.granted:
+            permit.release(timed_out=True)
+            return None
+    except BaseException:
+        permit.release()
+        raise
+    return permit

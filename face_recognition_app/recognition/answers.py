@@ -49,7 +49,7 @@ def connection_established(
         status=status,
         expires_at=expires_at.isoformat(),
         limits=Limits(max_frame_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
-        pacing=Pacing(target_fps=settings.target_fps),
+        pacing=Pacing(target_fps=runtime.target_fps),
         challenge=challenge_info(flow),
         resumed=resumed,
     )

@@ -153,18 +153,21 @@ class FaceConsumer(AsyncConsumer):
 
     async def _work(self) -> None:
         try:
-            while (frame := self._slot.take()) is not None and not self._is_over:
-                await self._answer(frame)
+            going_on = True
+            while going_on and not self._is_over:
+                await self._answer()
+                going_on = self._slot.goes_on()
         except asyncio.CancelledError:
             raise
         except Exception as error:
             await self._fail(error)
 
-    async def _answer(self, frame: Frame | BadFrame) -> None:
+    async def _answer(self) -> None:
         try:
-            step = await self.stream.process(frame, self._slot.dropped)
+            step = await self.stream.process(self._slot)
         except (UnusableFrame, Busy) as error:
-            await self._send(error_message(error, frame.seq))
+            assert self._slot.in_work is not None
+            await self._send(error_message(error, self._slot.in_work.seq))
             return
         if step.processed is not None:
             await self._send(step.processed)

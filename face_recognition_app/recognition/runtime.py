@@ -42,6 +42,11 @@ class Runtime:
         return ImageLimits(self.settings.max_image_bytes, self.settings.max_image_pixels)
 
     @property
+    def target_fps(self) -> int:
+        """Frames a second that each session is asked to send now."""
+        return self.admission.pacer.target_fps(self.settings.target_fps)
+
+    @property
     def rules(self) -> EnrollmentRules:
         return EnrollmentRules(self.settings.duplicate_check, self.settings.target_fpir, self.settings.target_fmr)
 
@@ -84,7 +89,7 @@ def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
     return Runtime(
         settings=settings,
         engine=engine,
-        admission=Admission(engine.detector.permits, settings.admission_timeout_ms / 1000),
+        admission=Admission(engine.detector.permits, settings.admission_timeout_ms / 1000, settings.compute_threads),
         database=DatabaseThreads(),
         gallery=Gallery(digests["fr_feature"][:16]),
         signer=signer,

@@ -19,13 +19,13 @@ from recognition import sessions
 from recognition.analysis import analyse
 from recognition.answers import connection_established, frame_processed, session_complete
 from recognition.database import with_connection
-from recognition.flow import Flow, Observation, Outcome, Plan, Purpose
+from recognition.flow import Flow, Observation, Outcome, Purpose
 from recognition.models import Decision
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 from wire.errors import Busy, Replaced, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
-from wire.session import BadFrame, Frame
+from wire.session import BadFrame, Frame, FrameSlot
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +66,14 @@ class Stream(ABC):
     @abstractmethod
     def established(self) -> ConnectionEstablished: ...
 
-    async def process(self, frame: Frame | BadFrame, dropped: int, *, keep_everything: bool = False) -> Step:
-        """Take one frame to its answers.
+    async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> Step:
+        """Take the newest frame of the slot to its answers; `slot.in_work` is the one that was taken.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
         Raises UnusableFrame, Busy or Replaced.
         """
         try:
-            if isinstance(frame, BadFrame):
-                await self.runtime.database.run(self._ensure_owner)
-                raise frame.error
-            seen, complete = await self._take(frame, keep_everything)
+            seen, complete = await self._take(slot, keep_everything)
         except (UnusableFrame, Busy) as error:
             metrics.frames.labels(error.code).inc()
             raise
@@ -84,11 +81,16 @@ class Stream(ABC):
             raise Replaced(str(error)) from error
         except sessions.AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
+        frame = slot.in_work
+        assert isinstance(frame, Frame)
         took_s = time.monotonic() - frame.received_at
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
-        target_fps = self.runtime.settings.target_fps
-        return Step(frame_processed(self.flow, seen, frame.seq, target_fps, dropped, took_s * 1000), complete)
+        self.runtime.admission.pacer.heard_from(self)
+        return Step(
+            frame_processed(self.flow, seen, frame.seq, self.runtime.target_fps, slot.dropped_before, took_s * 1000),
+            complete,
+        )
 
     async def finish(self, outcome: Outcome) -> SessionComplete:
         """Decide without a frame: at the time limit or on a cancellation. Raises Replaced."""
@@ -99,22 +101,33 @@ class Stream(ABC):
         except sessions.AlreadyDecided as error:
             return session_complete(error.decision)
 
-    async def _take(self, frame: Frame, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
-        at_ms = self.elapsed_ms
-        plan = self.flow.plan(at_ms)
+    async def _take(self, slot: FrameSlot, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
         progress = self.flow.progress
-        seen, outcome = await self.runtime.admission.run(
-            lambda permit: with_connection(self._look, frame, plan, at_ms, permit)
-        )
+        try:
+            seen, outcome = await self.runtime.admission.run(
+                lambda permit: with_connection(self._look, slot, permit), self.tenant and self.tenant.pk
+            )
+        except Busy:
+            if slot.in_work is None:
+                slot.take()
+            raise
         if outcome is not None:
             return seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
         return seen, None
 
-    def _look(self, frame: Frame, plan: Plan, at_ms: int, permit: Permit) -> tuple[Observation, Outcome | None]:
-        """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too."""
+    def _look(self, slot: FrameSlot, permit: Permit) -> tuple[Observation, Outcome | None]:
+        """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too.
+
+        The frame is taken only now: whatever waited meanwhile, this one is the newest.
+        """
+        frame = slot.take()
         self._ensure_owner()
+        if isinstance(frame, BadFrame):
+            raise frame.error
+        at_ms = self.elapsed_ms
+        plan = self.flow.plan(at_ms)
         try:
             look = self.runtime.engine.look(frame.data, self.runtime.limits, permit, self._tracking, plan.detail)
         except ImageError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,26 +46,42 @@ Event = Frame | BadFrame | Ping | Cancel
 
 
 class FrameSlot:
-    """Room for one frame in work and one waiting; a newer frame replaces the waiting one."""
+    """Room for one frame in work and one waiting; a newer frame replaces the waiting one.
+
+    Frames are offered on one thread and may be taken on another.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.in_work: Frame | BadFrame | None = None
+        """The frame that was taken and is not answered yet."""
+        self.dropped_before = 0
+        """Of the dropped frames those that came before the one in work."""
         self._waiting: Frame | BadFrame | None = None
         self._working = False
+        self._lock = threading.Lock()
 
     def offer(self, frame: Frame | BadFrame) -> bool:
-        """Put a frame in line; True when nothing was in work and the caller must begin to take."""
-        if self._waiting is not None:
-            self.dropped += 1
-        self._waiting = frame
-        idle, self._working = not self._working, True
-        return idle
+        """Put a frame in line; True when nothing is in work and the caller must begin to serve the slot."""
+        with self._lock:
+            self.dropped += self._waiting is not None
+            self._waiting = frame
+            idle, self._working = not self._working, True
+            return idle
 
-    def take(self) -> Frame | BadFrame | None:
-        """The next frame to work on, or None: then nothing is in work any more."""
-        frame, self._waiting = self._waiting, None
-        self._working = frame is not None
-        return frame
+    def take(self) -> Frame | BadFrame:
+        """The newest frame: there must be one. Whoever serves the slot takes it as late as possible."""
+        with self._lock:
+            assert self._waiting is not None
+            self.in_work, self._waiting = self._waiting, None
+            self.dropped_before = self.dropped
+            return self.in_work
+
+    def goes_on(self) -> bool:
+        """Whether another frame waits, for whoever has served one; if none does, nothing is in work any more."""
+        with self._lock:
+            self.in_work, self._working = None, self._waiting is not None
+            return self._working
 
 
 class RateLimit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_nobody_barges_in_before_those_who_wait() -> None:
     pushy = waiting(queue, "pushy", granted)
     assert patient.granted
     assert not pushy.granted
+
+
+def test_owners_take_turns_and_each_keeps_its_order() -> None:
+    granted: list[str] = []
+    queue = PermitQueue(1)
+    held = waiting(queue, "held", granted)
+    permits = {
+        name: queue.request(partial(granted.append, name), owner=name[0]) for name in ("a1", "a2", "a3", "b1", "b2")
+    }
+    held.release()
+    for number in range(len(permits)):
+        permits[granted[number]].release()
+    assert granted == ["a1", "b1", "a2", "b2", "a3"]
+
+
+def test_what_lies_ahead_of_a_request_is_counted_by_turns() -> None:
+    queue = PermitQueue(2)
+    assert queue.ahead_of_next("b") == 0
+    for _ in range(12):
+        queue.request(lambda: None, "a")
+    assert queue.ahead_of_next("a") == 2 + 10
+    assert queue.ahead_of_next("b") == 2 + 1
+    queue.request(lambda: None, "b")
+    assert queue.ahead_of_next("b") == 2 + 1 + 2
 
 
 def test_one_who_gave_up_is_passed_over() -> None:

@@ -160,7 +160,8 @@ async def test_the_longer_the_queue_the_later_one_should_come_again(permits: Per
     slow = Admission(permits, timeout_s=0.3)
     for _ in range(30):
         permits.request(lambda: None)
-    slow._service_s = 0.5
+    for _ in range(100):
+        slow.pacer.served(0.5)
     with pytest.raises(Busy) as caught:
         await slow.run(work)
     slow.close()
@@ -226,3 +227,51 @@ async def test_a_full_pool_is_logged_once_and_not_for_every_frame(
     warnings = [record for record in caplog.records if record.name == "recognition.admission"]
     assert len(warnings) == 1
     assert "2 instances in use" in warnings[0].getMessage()
+
+
+async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(permits: PermitQueue, work: Work) -> None:
+    admission = Admission(permits, timeout_s=PATIENCE_S)
+    tasks = await fill(admission, work)
+    for _ in range(100):
+        admission.pacer.served(4 * PATIENCE_S)
+    began = time.monotonic()
+    with pytest.raises(Busy):
+        await admission.run(work)
+    assert time.monotonic() - began < 1.0
+    work.end.set()
+    await asyncio.gather(*tasks)
+    assert await admission.run(work), "with a free instance nobody is refused, however slow the last ones were"
+    admission.close()
+
+
+async def test_who_brings_much_does_not_hold_up_who_brings_little() -> None:
+    one = Admission(PermitQueue(1), PATIENCE_S)
+    served: list[str] = []
+    gate = threading.Event()
+
+    def serve(name: str) -> None:
+        assert gate.wait(PATIENCE_S)
+        served.append(name)
+
+    greedy = [asyncio.create_task(one.run(lambda _: serve("greedy"), "greedy")) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    modest = [asyncio.create_task(one.run(lambda _: serve("modest"), "modest")) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await asyncio.gather(*greedy, *modest)
+    one.close()
+    assert "modest" in served[:3]
+    assert served[:8].count("modest") == 3
+
+
+async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
+    permits = PermitQueue(4)
+    admission = Admission(permits, PATIENCE_S, threads=1)
+    tasks = [asyncio.create_task(admission.run(work)) for _ in range(6)]
+    await became(lambda: permits.statistics().waiting == 2, "four are let in")
+    await asyncio.sleep(0.05)
+    assert work.running == 1
+    work.end.set()
+    assert len(set(await asyncio.gather(*tasks))) == 1
+    await became(lambda: permits.statistics().in_use == 0, "the permits came back")
+    admission.close()

@@ -531,6 +531,27 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
     assert crowded.engine.pool_status().timeouts_total == 1
 
 
+async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
+    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+) -> None:
+    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate))
+    async with (
+        connect(await token(crowded, backend)) as first,
+        connect(await token(crowded, backend, ANYONE)) as second,
+    ):
+        await first.greeted()
+        await second.greeted()
+        await first.send(faces.astronaut)
+        await gate.somebody_arrived()
+        for _ in range(3):
+            await second.send(faces.nobody)
+        await second.say("ping")
+        assert await second.receive() == {"type": "pong"}
+        gate.open()
+        answer = await second.receive()
+    assert (answer["type"], answer["seq"], answer["dropped"]) == ("frame_processed", 3, 2)
+
+
 async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_order(
     backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
 ) -> None:

@@ -172,9 +172,22 @@ def test_the_newest_frame_replaces_the_waiting_one() -> None:
     for seq in (2, 3, 4):
         slot.offer(frame(seq))
     assert slot.dropped == 2
+    assert slot.goes_on()
     assert slot.take() == frame(4)
-    assert slot.take() is None
+    assert slot.in_work == frame(4)
+    assert not slot.goes_on()
+    assert slot.in_work is None
     assert slot.dropped == 2
+
+
+def test_a_frame_that_is_not_taken_yet_is_replaced_like_any_other() -> None:
+    slot = FrameSlot()
+    assert slot.offer(frame(1))
+    assert not slot.offer(frame(2))
+    assert (slot.take(), slot.dropped_before) == (frame(2), 1)
+    slot.offer(frame(3))
+    slot.offer(frame(4))
+    assert (slot.dropped, slot.dropped_before) == (2, 1)
 
 
 def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
@@ -187,24 +200,26 @@ def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["offer", "take"])))
+@given(st.lists(st.sampled_from(["offer", "take", "end"])))
 def test_every_frame_that_was_not_replaced_is_taken_once_in_order_by_one_worker(moves: list[str]) -> None:
     slot = FrameSlot()
     offered, taken, replaced = 0, [], []
     waiting: int | None = None
     working = False
-    for move in [*moves, "take", "take"]:
+    for move in [*moves, "take", "end", "take", "end"]:
         if move == "offer":
             offered += 1
             replaced += [waiting] if waiting is not None else []
             waiting = offered
             assert slot.offer(frame(offered)) is not working, "the caller starts a worker exactly when none works"
             working = True
-        elif working:
-            found = slot.take()
-            assert found == (None if waiting is None else frame(waiting))
-            taken += [waiting] if waiting is not None else []
-            working, waiting = waiting is not None, None
+        elif move == "take" and working and waiting is not None:
+            assert slot.take() == frame(waiting)
+            taken.append(waiting)
+            waiting = None
+        elif move == "end" and working:
+            working = waiting is not None
+            assert slot.goes_on() is working
     assert slot.dropped == len(replaced)
     assert sorted([*taken, *replaced]) == list(range(1, offered + 1))
     assert taken == sorted(taken)

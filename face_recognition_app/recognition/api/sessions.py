@@ -25,7 +25,7 @@ from recognition.runtime import Runtime
 from recognition.stream import SessionStream
 from tenants.models import Tenant
 from wire.messages import FrameProcessed, SessionComplete
-from wire.session import Frame
+from wire.session import Frame, FrameSlot
 
 router = Router(tags=["sessions"])
 MAX_IDEMPOTENCY_KEY = 255
@@ -72,7 +72,9 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         return session_complete(error.decision)
     stream = SessionStream(runtime, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
-    step = await stream.process(frame, dropped=0, keep_everything=True)
+    slot = FrameSlot()
+    slot.offer(frame)
+    step = await stream.process(slot, keep_everything=True)
     answer = step.complete or step.processed
     assert answer is not None
     return answer

@@ -1,0 +1,58 @@
+"""Clients are asked for what the worker has shown that it can take."""
+
+from __future__ import annotations
+
+import pytest
+
+from recognition.pacing import ACTIVE_S, Pacer
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr("recognition.pacing.time.monotonic", lambda: now[0])
+    return now
+
+
+def pacer(service_s: float, threads: int = 1) -> Pacer:
+    made = Pacer(threads)
+    for _ in range(500):
+        made.served(service_s)
+    return made
+
+
+def asked_of(paced: Pacer, sessions: int, at_most: int = 60) -> int:
+    for session in range(sessions):
+        paced.heard_from(session)
+    return paced.target_fps(at_most)
+
+
+def test_a_session_alone_is_asked_for_all_that_is_wanted() -> None:
+    assert pacer(0.02).target_fps(10) == 10
+    assert asked_of(pacer(0.02), 1, at_most=10) == 10
+
+
+def test_the_more_sessions_are_active_the_less_each_is_asked_for() -> None:
+    asked = [asked_of(pacer(0.02), sessions) for sessions in (1, 5, 10, 20)]
+    assert asked == [42, 8, 4, 2]
+
+
+def test_twice_as_slow_or_half_the_threads_is_half_as_much() -> None:
+    assert asked_of(pacer(0.01), 10) == asked_of(pacer(0.02, threads=2), 10) == 2 * asked_of(pacer(0.02), 10)
+
+
+def test_nobody_is_asked_for_nothing() -> None:
+    assert asked_of(pacer(1.0), 50) == 1
+
+
+def test_who_sends_nothing_any_more_leaves_room_to_the_others(clock: list[float]) -> None:
+    paced = pacer(0.05)
+    assert asked_of(paced, 10) == 1
+    for _ in range(3):
+        clock[0] += ACTIVE_S
+        asked = asked_of(paced, 1, at_most=10)
+    assert asked == 10
+
+
+def test_an_expected_wait_is_the_work_ahead_over_the_threads() -> None:
+    assert pacer(0.02, threads=2).wait_s(10) == pytest.approx(0.1, rel=0.01)
