@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
@@ -14,9 +15,16 @@ from ops import metrics, request_id
 from ops.pool_status import pool_status
 from ops.settings import Settings
 
-Answer = tuple[int, str, bytes]
-PATHS = ("/api/health/", "/api/ready/", "/api/pool/status/", "/metrics")
+HEALTH = "/api/health/"
+PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})
+READING = ("GET", "HEAD")
 ReadinessCheck = Callable[[], Awaitable[dict[str, str]]]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
 
 
 class Probes:
@@ -31,61 +39,65 @@ class Probes:
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
-        chosen = request_id.choose(list(scope["headers"]))
+        chosen = request_id.choose(scope["headers"])
+        # Asked for most often by far, and also while every core computes: nothing is set up for it.
+        if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in READING:
+            await _send(scope, send, _healthy(os.getpid()), chosen)
+            return
         token = request_id.current.set(chosen)
         try:
-            if scope["type"] == "http":
-                await self._http(scope, receive, _with_header(send, chosen))
-            else:
+            if scope["type"] != "http":
                 await self._application(scope, receive, send)
+            elif scope["path"] in PATHS:
+                await _send(scope, send, await self._answer(scope), chosen)
+            else:
+                await self._application(scope, receive, _with_header(send, chosen))
         finally:
             request_id.current.reset(token)
 
-    async def _http(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        reading = scope["method"] in ("GET", "HEAD")
-        answer = await self._answer(scope["path"]) if reading else _not_allowed(scope["path"])
-        if answer is None:
-            await self._application(scope, receive, send)
-            return
-        status, content_type, body = answer
-        headers = [
-            (b"content-type", content_type.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-        content = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": content, "more_body": False})
-
-    async def _answer(self, path: str) -> Answer | None:
-        match path:
-            case "/api/health/":
-                return _json(200, {"status": "ok", "pid": os.getpid()})
+    async def _answer(self, scope: HTTPScope) -> Answer:
+        if scope["method"] not in READING:
+            error = {"code": "method_not_allowed", "message": "GET only", "details": None}
+            return _json(405, {"error": error, "request_id": request_id.current.get()})
+        match scope["path"]:
             case "/api/ready/":
                 report = await self._check()
                 ready = all(state == "ok" for state in report.values())
                 status = "ready" if ready else "not_ready"
                 return _json(200 if ready else 503, {"status": status, "components": report})
             case "/api/pool/status/":
-                status_of_all = await asyncio.to_thread(
-                    pool_status, self._settings.run_dir, self._settings.mesh_backend
+                return _json(
+                    200, await asyncio.to_thread(pool_status, self._settings.run_dir, self._settings.mesh_backend)
                 )
-                return _json(200, status_of_all)
-            case "/metrics":
+            case _:
                 text = await asyncio.to_thread(metrics.exposition, self._settings.run_dir)
-                return 200, metrics.CONTENT_TYPE, text
-        return None
+                return _answer_of(200, metrics.CONTENT_TYPE, text)
 
 
-def _not_allowed(path: str) -> Answer | None:
-    if path not in PATHS:
-        return None
-    error = {"code": "method_not_allowed", "message": "GET only", "details": None}
-    return _json(405, {"error": error, "request_id": request_id.current.get()})
+@lru_cache(maxsize=1)
+def _healthy(pid: int) -> Answer:
+    """By process, for a worker may be forked from one that has answered."""
+    return _json(200, {"status": "ok", "pid": pid})
 
 
 def _json(status: int, content: dict[str, Any]) -> Answer:
-    return status, "application/json", json.dumps(content).encode()
+    return _answer_of(status, "application/json", json.dumps(content).encode())
+
+
+def _answer_of(status: int, content_type: str, body: bytes) -> Answer:
+    headers = (
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    )
+    return Answer(status, headers, body)
+
+
+async def _send(scope: HTTPScope, send: ASGISendCallable, answer: Answer, chosen: str) -> None:
+    headers = (*answer.headers, (b"x-request-id", chosen.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
+    content = b"" if scope["method"] == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
 def _with_header(send: ASGISendCallable, chosen: str) -> ASGISendCallable:
