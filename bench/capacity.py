@@ -1,0 +1,202 @@
+"""How many live sessions this machine holds with each number of workers and pool size: the sizing table.
+
+    python -m bench.capacity [--settings 1x4,2x4,2x8] [--fps 10] [--seconds 10] [--guess 8] [--json]
+
+For every setting (workers x pool size) and load a service of its own, and the search of bench.stream: the largest
+number of sessions with a p95 of at most 200 ms from send to answer, nothing dropped and nobody told busy, confirmed
+over --seconds. The loads are sandboxes, which look for life, and identifications without liveness. Each takes a minute
+or two. The table comes on stdout as markdown, what goes on meanwhile on stderr.
+
+Clients share the machine with the service, so a server by itself holds more. Ends with 1 when a setting does
+not hold one session, with 2 when there are no clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from bench.load.figures import Step
+from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
+from bench.load.server_usage import MIB, usage
+from bench.load.sessions import ENVIRONMENT, Kind
+from bench.load.tables import number
+from bench.stream import Bench, Plan
+from tools.clips import shared_data_available
+from tools.service import running_service
+from tools.stream_client import Liveness
+
+_HEADS = (
+    *("load", "workers", "pool size", "sessions", "frames/s", "decided/s", "p95 ms"),
+    *("MiB per worker", "server cores", "client cores"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    workers: int
+    pool_size: int
+
+    def __str__(self) -> str:
+        return f"{self.workers}x{self.pool_size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    kind: Kind
+    liveness: Liveness
+
+    def __str__(self) -> str:
+        return f"{self.kind}, liveness {self.liveness}"
+
+
+LOADS = (Load("sandbox", "passive"), Load("identification", "none"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a setting holds of a load. `steady` is None when not even one session was answered in time."""
+
+    load: Load
+    setting: Setting
+    sessions: int
+    worker_mib: float
+    """Proportional share of memory of a worker, the mean of all, right after the load."""
+    steady: Step | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How each load is searched."""
+
+    fps: float
+    seconds: float
+    guess: int
+
+    def plan(self, setting: Setting, load: Load, guess: int) -> Plan:
+        return Plan(
+            sessions=None,
+            fps=self.fps,
+            seconds=self.seconds,
+            workers=setting.workers,
+            pool_size=setting.pool_size,
+            kind=load.kind,
+            liveness=load.liveness,
+            overload=(),
+            obey_pacing=False,
+            guess=guess,
+        )
+
+
+def measure(settings: Sequence[Setting], search: Search) -> list[Row]:
+    """A load's search begins where that of the setting before ended."""
+    rows: list[Row] = []
+    guesses = dict.fromkeys(LOADS, search.guess)
+    for setting in settings:
+        for load in LOADS:
+            print(f"capacity: {setting.workers} workers, pool of {setting.pool_size}: {load}", file=sys.stderr)
+            row = _measure(setting, load, search.plan(setting, load, guesses[load]))
+            guesses[load] = max(1, row.sessions)
+            rows.append(row)
+    return rows
+
+
+def _measure(setting: Setting, load: Load, plan: Plan) -> Row:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-capacity-") as directory,
+        running_service(
+            Path(directory), workers=setting.workers, pool_size=setting.pool_size, environment=ENVIRONMENT
+        ) as service,
+        LoadProcess() as process,
+    ):
+        report = Bench(service, process, plan).run()
+        worker_mib = _worker_bytes(service.pid) / MIB
+    return Row(load, setting, report.sessions, round(worker_mib, 1), report.steady)
+
+
+def _worker_bytes(master: int) -> float:
+    """Mean of the workers' proportional shares."""
+    workers = psutil.Process(master).children()
+    return sum(usage(worker.pid).pss_bytes for worker in workers) / len(workers)
+
+
+def sizing_table(rows: Sequence[Row]) -> str:
+    """Markdown, load by load."""
+    ordered = sorted(rows, key=lambda row: LOADS.index(row.load))
+    lines = [_HEADS, ("---",) * len(_HEADS), *map(_cells, ordered)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    setting = (str(row.load), str(row.setting.workers), str(row.setting.pool_size), str(row.sessions))
+    step = row.steady
+    if step is None:
+        return (*setting, "-", "-", "-", number(row.worker_mib), "-", "-")
+    return (
+        *setting,
+        number(step.answered_per_s),
+        number(step.decided_per_s, 1),
+        number(step.latency_ms.p95),
+        number(row.worker_mib),
+        number(step.server.cpu_cores, 2),
+        number(step.client_cpu_cores, 2),
+    )
+
+
+def parse_settings(text: str) -> list[Setting]:
+    """
+    >>> parse_settings("1x4,2x8")
+    [Setting(workers=1, pool_size=4), Setting(workers=2, pool_size=8)]
+    """
+    settings = []
+    for part in text.split(","):
+        workers, _, pool_size = part.partition("x")
+        settings.append(Setting(int(workers), int(pool_size)))
+        if min(settings[-1].workers, settings[-1].pool_size) < 1:
+            raise ValueError(f"at least one worker and one instance, not {part}")
+    return settings
+
+
+def default_settings(cores: int) -> list[Setting]:
+    """One worker, then one for each core with a small and a large pool."""
+    return list(dict.fromkeys([Setting(1, 4), Setting(cores, 4), Setting(cores, 8)]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not shared_data_available():
+        print("capacity: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    raise_file_limit()
+    rows = measure(options.settings, Search(options.fps, options.seconds, options.guess))
+    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else sizing_table(rows))
+    return 0 if all(row.sessions for row in rows) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.capacity", description="The sizing table of this machine.")
+    settings = default_settings(len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--settings",
+        type=parse_settings,
+        default=settings,
+        help=f"WORKERSxPOOL, with commas ({','.join(map(str, settings))})",
+    )
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each session (%(default)g)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that a number of sessions must hold (%(default)g)")
+    parser.add_argument("--guess", type=int, default=8, help="sessions to begin the first search with (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    end_on_sigterm()
+    sys.exit(main())

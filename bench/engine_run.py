@@ -1,0 +1,111 @@
+"""The engine bench's subjects, put through their rounds. Needs Django to be set up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import cv2
+
+from bench.engine_frames import Clip, read_clips
+from bench.engine_pools import POOL_SIZES, ROUNDS, Subject, Throughput, figures_of, one_round
+from bench.engine_report import (
+    FACE_LANDMARKER,
+    LEGACY,
+    LEGACY_THREADS,
+    MESHES,
+    PASSIVE,
+    PASSIVE_LANDMARKER,
+    SANDBOX,
+    Report,
+    ratios_of,
+)
+from bench.engine_sessions import MeshWalker, SessionWalker
+from bench.engine_stages import StageBench
+from bench.legacy_baseline import INSTANCES, LegacyResult, measure
+from core.types import Detail
+from ops.settings import load
+from recognition.flow import Purpose
+from recognition.runtime import Runtime, build
+
+_LEGACY_FRAMES = 40
+"""It follows nothing, so that frames need not follow each other."""
+
+
+def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
+    """Files of the runtimes go to `directory`. Raises LegacyError."""
+    clips = read_clips()
+    with _opencv_on_its_callers_thread(), ExitStack() as stack:
+        ours, theirs = (_runtime(directory, backend, stack) for backend in ("openvino", "mediapipe"))
+        _tell("stages")
+        with StageBench(ours) as bench:
+            stages = bench.measure(clips)
+        rounds = _rounds(_subjects(ours, theirs, clips), clips, seconds, legacy=legacy)
+    return Report(stages, figures_of(rounds), ratios_of(stages, rounds))
+
+
+def _runtime(directory: Path, backend: str, stack: ExitStack) -> Runtime:
+    own = {"mesh_backend": backend, "mesh_pool_size": max(POOL_SIZES), "data_dir": directory / backend}
+    runtime = build(load().model_copy(update=own))
+    stack.callback(runtime.close)
+    return runtime
+
+
+@contextmanager
+def _opencv_on_its_callers_thread() -> Iterator[None]:
+    """As in the service; and the clock of a stage sees no other thread."""
+    usual = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(usual)
+
+
+def _subjects(ours: Runtime, theirs: Runtime, clips: Sequence[Clip]) -> list[Subject]:
+    threads = range(max(POOL_SIZES))
+
+    def mesh(name: str, runtime: Runtime, detail: Detail) -> Subject:
+        return Subject(name, [MeshWalker(runtime, detail, clips, thread) for thread in threads])
+
+    def session(name: str, runtime: Runtime, purpose: Purpose) -> Subject:
+        return Subject(name, [SessionWalker(runtime, purpose, clips, thread) for thread in threads])
+
+    return [
+        mesh(FACE_LANDMARKER, theirs, Detail.FULL),
+        *(mesh(name, ours, detail) for detail, name in MESHES.items()),
+        session(PASSIVE_LANDMARKER, theirs, Purpose.ENROLLMENT),
+        session(PASSIVE, ours, Purpose.ENROLLMENT),
+        session(SANDBOX, ours, Purpose.SANDBOX),
+    ]
+
+
+def _rounds(
+    subjects: Sequence[Subject], clips: Sequence[Clip], seconds: float, *, legacy: bool
+) -> dict[tuple[str, int], list[Throughput]]:
+    pictures = [frame for clip in clips for frame in clip.frames]
+    some = pictures[:: max(1, len(pictures) // _LEGACY_FRAMES)]
+    rounds: dict[tuple[str, int], list[Throughput]] = {}
+    for number in range(ROUNDS):
+        _tell(f"round {number + 1} of {ROUNDS}")
+        measured = one_round(subjects, seconds)
+        if legacy:
+            measured[LEGACY, INSTANCES] = _as_ours(measure(some, LEGACY_THREADS, seconds))
+        for key, throughput in measured.items():
+            rounds.setdefault(key, []).append(throughput)
+    return rounds
+
+
+def _as_ours(result: LegacyResult) -> Throughput:
+    return Throughput(
+        result.frames,
+        result.found,
+        seconds=result.frames / result.frames_per_second,
+        cpu_s=result.frames * result.cpu_ms_per_frame / 1000,
+    )
+
+
+def _tell(line: str) -> None:
+    print(f"engine: {line}", file=sys.stderr, flush=True)
