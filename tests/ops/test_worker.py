@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
+import socket
 
 from ops.settings import load
-from ops.worker import FaceWorker
+from ops.worker import UNREAD_ANSWERS_TIMEOUT_MS, FaceWorker, drop_who_reads_nothing
 from wire.messages import FrameMessage
 
 
@@ -17,3 +18,18 @@ def test_the_largest_frame_fits_into_a_text_message() -> None:
 def test_pictures_are_not_compressed_again_and_a_worker_that_cannot_start_ends() -> None:
     assert FaceWorker.CONFIG_KWARGS["ws_per_message_deflate"] is False
     assert FaceWorker.CONFIG_KWARGS["lifespan"] == "on"
+
+
+def test_the_system_ends_a_connection_whose_client_takes_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        drop_who_reads_nothing(listener)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                timeout = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert timeout == UNREAD_ANSWERS_TIMEOUT_MS
+
+
+def test_a_listener_that_is_no_tcp_stays_as_it_is() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        drop_who_reads_nothing(listener)

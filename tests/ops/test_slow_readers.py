@@ -1,0 +1,151 @@
+"""A client that sends and never reads costs the worker a little memory, and nobody else their answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+
+from tools.clips import encode_jpeg
+from tools.service import LiveService, running_service
+
+TEXT, PING = 0x1, 0x9
+FLOODERS = 4
+FLOOD_S = 4.0
+SMALL_BUFFER = 2048
+GROWTH_LIMIT_BYTES = 16 << 20
+"""One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
+goes on."""
+SLOW_S = 0.5
+CLOSE_S = 5.0
+"""Uvicorn gives up waiting for a client's close after ten."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    # The limit of messages would end the flood before it tells anything.
+    unlimited = {"FACE_MAX_MESSAGES_PER_SECOND": "1000000"}
+    directory: Path = tmp_path_factory.mktemp("service")
+    with running_service(directory, workers=1, pool_size=1, environment=unlimited) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("opcode", "payload"),
+    [(TEXT, b'{"type":"ping"}'), (PING, bytes(125))],
+    ids=["messages", "pings of the protocol"],
+)
+async def test_answers_that_nobody_reads_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
+    (worker,) = psutil.Process(service.pid).children()
+    flooders = [deaf_socket(service, number) for number in range(FLOODERS)]
+    try:
+        before = worker.memory_info().rss
+        flood = asyncio.create_task(flood_all(flooders, client_frame(opcode, payload) * 500))
+        slowest_s = await slowest_answer(service, flood)
+        grown = worker.memory_info().rss - before
+        assert await flood > 1 << 20, "nothing was flooded"
+    finally:
+        for flooder in flooders:
+            flooder.close()
+    assert grown < GROWTH_LIMIT_BYTES
+    assert slowest_s < SLOW_S
+
+
+async def test_a_burst_is_answered_to_its_end_and_in_order(service: LiveService) -> None:
+    address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_burst/"
+    picture = encode_jpeg(np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8))
+    assert len(picture) > 160_000
+    async with connect(address, max_queue=None) as client:
+        await client.recv()
+        for number in range(1, 4):
+            for _ in range(1_000):
+                await client.send('{"type":"ping"}')
+            await client.send(picture)
+            kinds = [json.loads(await client.recv()) for _ in range(1_001)]
+            assert [message["type"] for message in kinds] == ["pong"] * 1_000 + ["frame_processed"]
+            assert kinds[-1]["seq"] == number
+        await (await client.ping())
+
+
+async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -> None:
+    address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_leave/"
+    client = await connect(address, max_queue=None)
+    await client.recv()
+    for _ in range(2_000):
+        await client.send('{"type":"ping"}')
+    await client.send('{"type":"cancel"}')
+    for _ in range(2_000):
+        await client.send('{"type":"ping"}')
+    began = time.monotonic()
+    await client.close()
+    assert time.monotonic() - began < CLOSE_S
+
+
+def deaf_socket(service: LiveService, number: int) -> socket.socket:
+    """A sandbox that is open and takes next to nothing of what is sent to it."""
+    host, port = service.base_url.removeprefix("http://").split(":")
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+    deaf.connect((host, int(port)))
+    lines = (
+        f"GET /ws/auth/process-image/test_deaf{number}/ HTTP/1.1",
+        f"Host: {host}:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
+    )
+    deaf.sendall("\r\n".join([*lines, "", ""]).encode())
+    assert deaf.recv(12) == b"HTTP/1.1 101"
+    deaf.setblocking(False)
+    return deaf
+
+
+def client_frame(opcode: int, payload: bytes) -> bytes:
+    """Masked with zeros, which changes nothing."""
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+async def flood_all(flooders: list[socket.socket], frames: bytes) -> int:
+    """Send as much as is taken for a while; returns how many bytes were."""
+    unsent = dict.fromkeys(flooders, b"")
+    sent = 0
+    deadline = time.monotonic() + FLOOD_S
+    while time.monotonic() < deadline:
+        for flooder in flooders:
+            data = unsent[flooder] or frames
+            try:
+                taken = flooder.send(data)
+            except BlockingIOError:
+                taken = 0
+            unsent[flooder] = data[taken:]
+            sent += taken
+        await asyncio.sleep(0.001)
+    return sent
+
+
+async def slowest_answer(service: LiveService, flood: asyncio.Task[int]) -> float:
+    """Of the health probe and of another's ping, until the flood is over."""
+    slowest_s = 0.0
+    address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_other/"
+    async with httpx.AsyncClient(base_url=service.base_url) as http, connect(address) as other:
+        await other.recv()
+        while not flood.done():
+            began = time.monotonic()
+            assert (await http.get("/api/health/")).status_code == 200
+            await other.send('{"type":"ping"}')
+            assert await other.recv() == '{"type":"pong"}'
+            slowest_s = max(slowest_s, time.monotonic() - began)
+            await asyncio.sleep(0.1)
+    return slowest_s

@@ -1,0 +1,57 @@
+"""Every thread of a worker has a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+
+from recognition.database import DATABASE_THREADS
+from tools.clips import astronaut, encode_jpeg
+from tools.service import running_service
+from tools.stream_client import play
+
+POOL_SIZE = 2
+EXECUTOR_THREADS = 4
+"""The event loop's own, for what takes no time: one for each call that was made while the others were busy."""
+DUMP = signal.SIGRTMIN + 1
+DUMP_TIMEOUT_S = 5.0
+TELL_THREADS = f"""\
+import faulthandler, os
+faulthandler.register({DUMP:d}, open(os.environ["DUMP_FILE"], "w"), all_threads=True)
+"""
+
+
+async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TELL_THREADS)
+    dump = tmp_path / "threads"
+    # Empty counts as unset, also for what this process's own imports have put there.
+    environment = {"PYTHONPATH": str(tmp_path), "DUMP_FILE": str(dump)}
+    environment |= {"OPENBLAS_NUM_THREADS": "", "OPENCV_FOR_THREADS_NUM": ""}
+    with running_service(tmp_path, workers=1, pool_size=POOL_SIZE, environment=environment) as service:
+        (worker,) = psutil.Process(service.pid).children()
+        address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_threads/"
+        result = await play(address, [encode_jpeg(astronaut())] * 5, linger_s=0.1)
+        assert sum(message["type"] == "frame_processed" for message in result.messages) == 5
+        of_python = python_threads(worker, dump)
+        others = worker.num_threads() - of_python
+
+    event_loop = 1
+    assert of_python <= event_loop + POOL_SIZE + DATABASE_THREADS + EXECUTOR_THREADS
+    # OpenVINO reads the models with as many threads as there are cores, of which the caller is one; they sleep
+    # afterwards, for networks run on the thread of their frame. None is numpy's or OpenCV's: each of these would add
+    # as many again.
+    assert others <= (os.cpu_count() or 1) - 1
+
+
+def python_threads(worker: psutil.Process, dump: Path) -> int:
+    """How many of its threads the interpreter knows, by what it dumps when it is asked."""
+    worker.send_signal(DUMP)
+    deadline = time.monotonic() + DUMP_TIMEOUT_S
+    while "Current thread" not in dump.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.2)  # Until the last line is written.
+    return sum(line.startswith(("Thread 0x", "Current thread 0x")) for line in dump.read_text().splitlines())
