@@ -162,7 +162,8 @@ class Flow:
         """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
         challenge = self.liveness.challenge
         return (
-            len(self.liveness.spoof.scores),
+            sum(score < LIVE_SCORE for score in self.liveness.spoof.scores),
+            self.liveness.passive_passed,
             (challenge.step_began_ms, challenge.mistakes, challenge.colour) if challenge else None,
             self.frames > 0,
             len(self.samples),
