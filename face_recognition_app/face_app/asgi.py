@@ -12,9 +12,6 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
-# Before numpy and OpenCV are loaded: a frame has its thread already, and theirs would only take turns on its cores.
-for _variable in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
-    os.environ[_variable] = os.environ.get(_variable) or "1"
 django.setup()
 
 from django.conf import settings  # noqa: E402

@@ -85,11 +85,10 @@ LOGGING = {
     },
     "loggers": {
         "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
-        # Each request and each probe: a flood that few want to see.
+        # Each request and each probe, which few want to see; without a handler Uvicorn does not even word it.
         "uvicorn.access": {
-            "handlers": ["stderr"],
+            "handlers": ["stderr"] if FACE.log_level == "debug" else [],
             "propagate": False,
-            "level": "INFO" if FACE.log_level == "debug" else "WARNING",
         },
     },
     "root": {"handlers": ["stderr"], "level": FACE.log_level.upper()},

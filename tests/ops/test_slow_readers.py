@@ -22,12 +22,13 @@ from tools.service import LiveService, running_service
 
 TEXT, PING = 0x1, 0x9
 FLOODERS = 4
-FLOOD_S = 4.0
+FLOOD_S = 6.0
 SMALL_BUFFER = 2048
 GROWTH_LIMIT_BYTES = 16 << 20
 """One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
 goes on."""
-SLOW_S = 0.5
+SLOW_S = 5.0
+"""One read of a flood is thousands of messages: a second or two, and never the whole flood."""
 CLOSE_S = 5.0
 """Uvicorn gives up waiting for a client's close after ten."""
 
