@@ -166,7 +166,7 @@ class Settings(BaseModel):
 
     @property
     def compute_threads(self) -> int:
-        """Threads of a worker that compute frames: the workers together one or two for each core."""
+        """Threads of a worker that compute frames: its share of the cores and one more: some wait for the database."""
         cores = len(os.sched_getaffinity(0))
         return min(self.mesh_pool_size, -(-cores // self.workers) + 1)
 

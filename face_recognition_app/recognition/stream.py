@@ -72,6 +72,7 @@ class Stream(ABC):
         `keep_everything` checkpoints even without progress, for callers that keep no state.
         Raises UnusableFrame, Busy or Replaced.
         """
+        self.runtime.admission.pacer.heard_from(id(self))
         try:
             seen, complete = await self._take(slot, keep_everything)
         except (UnusableFrame, Busy) as error:
@@ -86,7 +87,6 @@ class Stream(ABC):
         took_s = time.monotonic() - frame.received_at
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
-        self.runtime.admission.pacer.heard_from(self)
         return Step(
             frame_processed(self.flow, seen, frame.seq, self.runtime.target_fps, slot.dropped_before, took_s * 1000),
             complete,

@@ -45,7 +45,6 @@ _BLENDSHAPE_POINTS = np.array(_LANDMARKS.split(), np.int64)
 _BLINK_LEFT, _BLINK_RIGHT, _JAW_OPEN, _SMILE_LEFT, _SMILE_RIGHT = 9, 10, 25, 44, 45
 """Places of the coefficients in its output."""
 
-
 _EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
 """Corners and lids; first of the eye on the left of the picture, whose iris comes first, too."""
 _IRIS_POINTS = 5
@@ -85,11 +84,13 @@ class OpenVinoFaceMesh:
         self._blendshapes = InferRequest(networks.blendshapes)
 
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
-        faces = [
-            self._face(rgb, points, followed.framing, detail)
-            for followed in tracking.faces
-            if (points := self._landmarks(rgb, followed.region, detail)) is not None
-        ]
+        faces: list[MeshFace] = []
+        for followed in tracking.faces:
+            # Two that were followed may have come to one face: whoever was behind it is gone.
+            if not any(_overlap(followed.region, other.region) for other in tracking.after(faces).faces):
+                points = self._landmarks(rgb, followed.region, detail)
+                if points is not None:
+                    faces.append(self._face(rgb, points, followed.framing, detail))
         if not faces or (tracking.detection_is_due and len(faces) < MAX_FACES):
             faces.extend(self._new_faces(rgb, tracking.after(faces)))
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
@@ -111,7 +112,7 @@ class OpenVinoFaceMesh:
         full = detail is Detail.FULL
         size, network = (FULL_SIZE, self._full) if full else (LIGHT_SIZE, self._light)
         outputs = network.run(regions.cut(rgb, region, size)[np.newaxis])
-        if float(outputs[1].ravel()[0]) < _MIN_PRESENCE:
+        if not float(outputs[1].ravel()[0]) >= _MIN_PRESENCE:
             return None
         points = regions.to_frame(outputs[0].reshape(-1, 3), region, size)
         return points if full else _with_middles_of_eyes(points)

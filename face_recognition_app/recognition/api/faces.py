@@ -36,8 +36,8 @@ _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 async def detect(request: HttpRequest) -> DetectResult:
-    runtime, data = runtimes.current(), one_image(request)
-    looks = await runtime.admission.run(lambda permit: runtime.engine.look(data, runtime.limits, permit))
+    runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
+    looks = await runtime.admission.run(lambda permit: runtime.engine.look(data, runtime.limits, permit), tenant.pk)
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in looks.each_face()]
     return DetectResult(faces=found)
 
@@ -49,8 +49,8 @@ async def detect(request: HttpRequest) -> DetectResult:
     summary="Is this one picture live",
 )
 async def liveness(request: HttpRequest) -> LivenessResult:
-    runtime, data = runtimes.current(), one_image(request)
-    quality, score = await runtime.admission.run(lambda permit: read_liveness(runtime, data, permit))
+    runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
+    quality, score = await runtime.admission.run(lambda permit: read_liveness(runtime, data, permit), tenant.pk)
     reasons = [str(issue) for issue in quality.issues if issue in _UNUSABLE]
     if not reasons and score < LIVE_SCORE:
         reasons = ["spoof_suspected"]
@@ -59,11 +59,11 @@ async def liveness(request: HttpRequest) -> LivenessResult:
 
 @router.post("compare/", response=CompareResult, openapi_extra=IMAGES, summary="Do two pictures show one person")
 async def compare(request: HttpRequest) -> CompareResult:
-    runtime = runtimes.current()
+    runtime, tenant = runtimes.current(), caller(request).tenant
     uploads = images(request, "images")
     if len(uploads) != 2:
         raise ApiError(422, "validation_error", f"images: send exactly two, not {len(uploads)}")
-    first, second = [await _probe(runtime, upload.data) for upload in uploads]
+    first, second = [await _probe(runtime, tenant, upload.data) for upload in uploads]
     similarity = float(first @ second)
     threshold = threshold_for(runtime.settings.target_fmr, 1)
     return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
@@ -73,7 +73,7 @@ async def compare(request: HttpRequest) -> CompareResult:
 async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
-    probe = await _probe(runtime, one_image(request))
+    probe = await _probe(runtime, tenant, one_image(request))
     found = await runtime.database.run(runtime.gallery.compare, tenant, subject_id, probe)
     if found is None:
         raise ApiError(409, "no_template", f"subject {subject_id!r} has no template yet")
@@ -85,7 +85,7 @@ async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> Co
 @router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
 async def search(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
-    probe = await _probe(runtime, one_image(request))
+    probe = await _probe(runtime, tenant, one_image(request))
     return await runtime.database.run(_search, runtime, tenant, probe, limit)
 
 
@@ -99,9 +99,9 @@ def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> S
     return SearchResult(matches=matches, threshold=threshold)
 
 
-async def _probe(runtime: Runtime, data: bytes) -> Embedding:
+async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
-    picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit))
+    picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit), tenant.pk)
     unusable = [issue for issue in picture.quality.issues if issue in _UNUSABLE]
     if picture.embedding is None or unusable:
         raise ApiError(422, str(unusable[0]), "the picture has no single usable face")

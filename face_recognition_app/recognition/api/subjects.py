@@ -82,7 +82,7 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
     uploads = images(request, "images")
     if len(uploads) > MAX_IMAGES:
         raise ApiError(422, "validation_error", f"images: {MAX_IMAGES} at a time are allowed")
-    good, rejected = await _sort_out(runtime, uploads)
+    good, rejected = await _sort_out(runtime, tenant, uploads)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(422, "no_usable_face", "no image has a usable face", details)
@@ -109,12 +109,14 @@ class _GoodImage:
     sample: people.Sample
 
 
-async def _sort_out(runtime: Runtime, uploads: list[Upload]) -> tuple[list[_GoodImage], list[RejectedImage]]:
+async def _sort_out(
+    runtime: Runtime, tenant: Tenant, uploads: list[Upload]
+) -> tuple[list[_GoodImage], list[RejectedImage]]:
     good: list[_GoodImage] = []
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        sample, reason = await _sample(runtime, upload.data, known)
+        sample, reason = await _sample(runtime, tenant, upload.data, known)
         if sample is None:
             rejected.append(RejectedImage(index=upload.index, filename=upload.filename, reason=reason))
         else:
@@ -122,10 +124,12 @@ async def _sort_out(runtime: Runtime, uploads: list[Upload]) -> tuple[list[_Good
     return good, rejected
 
 
-async def _sample(runtime: Runtime, data: bytes, known: Embedding | None) -> tuple[people.Sample | None, str]:
+async def _sample(
+    runtime: Runtime, tenant: Tenant, data: bytes, known: Embedding | None
+) -> tuple[people.Sample | None, str]:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit))
+        picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit), tenant.pk)
     except ImageError as error:
         return None, error.code
     if picture.embedding is None or picture.quality.issues:

@@ -105,6 +105,11 @@ def test_two_regions_of_one_face_are_not_two_faces(mesh: FaceMesh, good_picture:
     assert len(mesh.process(good_picture, due)) == 1
 
 
+def test_two_that_are_followed_to_one_face_are_one(mesh: FaceMesh, good_picture: RgbImage) -> None:
+    (followed,) = UNTRACKED.after(mesh.process(good_picture)).faces
+    assert len(mesh.process(good_picture, Tracking((followed, followed), 1))) == 1
+
+
 @needs_shared_data
 def test_sessions_that_share_an_instance_see_what_each_would_see_alone(model_dir: Path) -> None:
     networks = MeshNetworks.load(mesh_models(model_dir))
