@@ -24,6 +24,18 @@ check() {
     "$python" "$@" || failed+=("$*")
 }
 
+# A test that fails is never run again. But the interpreter under the coverage tracer has crashed between two tests,
+# without a trace and never twice: then everything is run once more, and the output says so.
+run_the_tests() {
+    local status=0
+    echo "== python -m coverage run -m pytest"
+    "$python" -m coverage run -m pytest || status=$?
+    ((status > 128)) || return "$status"
+    echo "run_tests.sh: the interpreter died of signal $((status - 128)); all tests are run once more" >&2
+    "$python" -m coverage erase
+    "$python" -m coverage run -m pytest
+}
+
 check_system
 check_test_programs
 install service dev
@@ -39,7 +51,7 @@ check -m ruff format --check
 check -m mypy
 check "$venv/bin/lint-imports"
 "$python" -m coverage erase
-check -m coverage run -m pytest
+run_the_tests || failed+=("the tests")
 check -m coverage combine --quiet
 check -m coverage report
 if ((${#failed[@]})); then
