@@ -25,7 +25,7 @@ keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
-# One listener per worker: connections spread evenly instead of piling up on the first to wake.
+# One listener per worker: connections spread instead of piling up on the first to wake; ops.siblings evens them out.
 reuse_port = True
 # A second service of one user would collide on the default control socket.
 control_socket = str(_settings.run_dir / "gunicorn.ctl")
