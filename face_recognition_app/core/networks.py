@@ -22,16 +22,20 @@ class Network(Protocol):
 
 
 class InferRequest:
-    """One thread's way to run a compiled network; its buffers are its own."""
+    """One thread's way to run a compiled network of fixed shapes; its buffers are its own.
+
+    What is to be looked at is written into `input`: handing a batch over takes the library a tenth of a millisecond.
+    """
 
     def __init__(self, model: ov.CompiledModel) -> None:
         self._request = model.create_infer_request()
-        self._outputs = range(len(model.outputs))
+        self.input: Array = self._request.get_input_tensor(0).data
+        self._outputs: list[Tensor] = [self._request.get_output_tensor(n).data for n in range(len(model.outputs))]
 
-    def run(self, batch: Array) -> Sequence[Tensor]:
-        """Every output, in order; they are overwritten by the next run."""
-        self._request.infer({0: batch}, share_inputs=True, share_outputs=True)
-        return [self._request.get_output_tensor(index).data for index in self._outputs]
+    def run(self) -> Sequence[Tensor]:
+        """Every output of what `input` holds, in order; they are overwritten by the next run."""
+        self._request.infer({}, share_outputs=True)
+        return self._outputs
 
 
 class OpenVinoNetwork:
@@ -45,7 +49,8 @@ class OpenVinoNetwork:
         request: InferRequest | None = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = InferRequest(self._model)
-        return np.array(request.run(batch)[0], np.float32)
+        request.input[:] = batch
+        return np.array(request.run()[0], np.float32)
 
 
 def compile_network(path: Path) -> ov.CompiledModel:

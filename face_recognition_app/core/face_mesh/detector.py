@@ -57,7 +57,8 @@ def letterbox(rgb: RgbImage) -> Letterbox:
 def find_faces(request: InferRequest, rgb: RgbImage) -> list[Region]:
     """The regions of all faces, the surest first."""
     boxed = letterbox(rgb)
-    boxes, scores = request.run(boxed.picture[np.newaxis])
+    request.input[0] = boxed.picture
+    boxes, scores = request.run()
     return [_region(box, boxed) for box in decode(boxes[0], scores[0, :, 0])]
 
 

@@ -26,8 +26,6 @@ from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.networks import InferRequest, compile_image_network, compile_network
 from core.types import Detail, Framing, MeshFace, Points, RgbImage
 
-FULL_SIZE, LIGHT_SIZE = 256, 192
-"""Pixels of the two landmark networks' views, each way."""
 _MIN_PRESENCE = 0.0
 """Logit of a landmark network's belief that there is a face: one half."""
 _SAME_FACE = 0.5
@@ -45,7 +43,7 @@ _BLENDSHAPE_POINTS = np.array(_LANDMARKS.split(), np.int64)
 _BLINK_LEFT, _BLINK_RIGHT, _JAW_OPEN, _SMILE_LEFT, _SMILE_RIGHT = 9, 10, 25, 44, 45
 """Places of the coefficients in its output."""
 
-_EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
+_EYES = np.array([[33, 133, 159, 145], [263, 362, 386, 374]])
 """Corners and lids; first of the eye on the left of the picture, whose iris comes first, too."""
 _IRIS_POINTS = 5
 
@@ -93,7 +91,7 @@ class OpenVinoFaceMesh:
                     faces.append(self._face(rgb, points, followed.framing, detail))
         if not faces or (tracking.detection_is_due and len(faces) < MAX_FACES):
             faces.extend(self._new_faces(rgb, tracking.after(faces)))
-        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
+        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
         """Requests end with the instance."""
@@ -110,18 +108,20 @@ class OpenVinoFaceMesh:
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
         full = detail is Detail.FULL
-        size, network = (FULL_SIZE, self._full) if full else (LIGHT_SIZE, self._light)
-        outputs = network.run(regions.cut(rgb, region, size)[np.newaxis])
+        network = self._full if full else self._light
+        cut = regions.cut(rgb, region, network.input[0])
+        outputs = network.run()
         if not float(outputs[1].ravel()[0]) >= _MIN_PRESENCE:
             return None
-        points = regions.to_frame(outputs[0].reshape(-1, 3), region, size)
+        points = cut.to_frame(outputs[0].reshape(-1, 3))
         return points if full else _with_middles_of_eyes(points)
 
     def _face(self, rgb: RgbImage, points: Points, framing: Framing, detail: Detail) -> MeshFace:
         pose = head_pose(self._model_face, points, rgb.shape[1], rgb.shape[0])
         if detail is Detail.LIGHT:
             return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, framing, detail)
-        coefficients = self._blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])[0]
+        self._blendshapes.input[0] = points[_BLENDSHAPE_POINTS, :2]
+        coefficients = self._blendshapes.run()[0]
         return MeshFace(
             points=points,
             pose=pose,
@@ -135,8 +135,8 @@ class OpenVinoFaceMesh:
 
 def _with_middles_of_eyes(points: Points) -> Points:
     """Landmarks (468, 3), and where the others have their irises the middles of the eyes: (478, 3)."""
-    middles = [points[list(eye)].mean(axis=0) for eye in _EYES]
-    return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)]).astype(np.float32)
+    middles = points[_EYES].mean(axis=1)
+    return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)])
 
 
 def _overlap(region: Region, other: Region) -> bool:

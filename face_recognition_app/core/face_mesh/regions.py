@@ -63,31 +63,39 @@ def _tight_around(points: Points) -> Region:
 
 
 def _tight(points: Points, left_eye: Points, right_eye: Points) -> Region:
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = np.minimum.reduce(points), np.maximum.reduce(points)
     across = right_eye - left_eye
     x, y = (low + high) / 2
     return Region(float(x), float(y), float((high - low).max()), float(np.arctan2(across[1], across[0])))
 
 
-def cut(rgb: RgbImage, region: Region, size: int) -> RgbImage:
-    """The region as an upright (size, size, 3) picture; what lies beyond the frame repeats its edge."""
-    crop = cv2.warpAffine(
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a picture was cut out: the (2, 3) `transform` of its pixels to the frame's, `scale` times as large."""
+
+    transform: npt.NDArray[np.float64]
+    scale: float
+
+    def to_frame(self, landmarks: Points) -> Points:
+        """Landmarks (n, 3) in pixels of the picture as pixels of the frame."""
+        points = np.empty_like(landmarks)
+        points[:, :2] = landmarks[:, :2] @ self.transform[:, :2].T + self.transform[:, 2]
+        points[:, 2] = landmarks[:, 2] * self.scale
+        return points
+
+
+def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
+    """Fill `picture`, (n, n, 3), with the region made upright; what lies beyond the frame repeats its edge."""
+    made = Cut(_to_frame(region, len(picture)), region.side / len(picture))
+    cv2.warpAffine(
         rgb,
-        _to_frame(region, size),
-        (size, size),
+        made.transform,
+        picture.shape[:2],
+        dst=picture,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(crop, np.uint8)
-
-
-def to_frame(landmarks: Points, region: Region, size: int) -> Points:
-    """Landmarks (n, 3) in pixels of the cut as pixels of the frame."""
-    matrix = _to_frame(region, size)
-    points = np.empty_like(landmarks)
-    points[:, :2] = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    points[:, 2] = landmarks[:, 2] * (region.side / size)
-    return points
+    return made
 
 
 def _to_frame(region: Region, size: int) -> npt.NDArray[np.float64]:

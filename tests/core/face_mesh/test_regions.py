@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.face_mesh.regions import Region, cut, framed, framing_of, to_frame
+from core.face_mesh.regions import Region, cut, framed, framing_of
 from core.types import MeshFace, RgbImage
 
 REGION = Region(310.0, 235.0, 260.0, 0.2)
@@ -44,8 +44,10 @@ def test_a_head_that_leans_over_takes_its_region_along_through_half_a_turn(face:
 def test_what_is_seen_in_a_cut_is_found_again_in_the_frame(good_picture: RgbImage) -> None:
     marked = np.zeros_like(good_picture)
     cv2.circle(marked, (350, 200), 3, (255, 255, 255), -1)
-    crop = cut(marked, REGION, 256)[:, :, 0].astype(float)
+    picture = np.empty((256, 256, 3), np.uint8)
+    made = cut(marked, REGION, picture)
+    crop = picture[:, :, 0].astype(float)
     rows, columns = np.mgrid[:256, :256]
     seen = np.array([[(columns * crop).sum() / crop.sum(), (rows * crop).sum() / crop.sum(), 10.0]], np.float32)
-    back = to_frame(seen, REGION, 256)[0]
+    back = made.to_frame(seen)[0]
     assert back == pytest.approx([350, 200, 10 * 260 / 256], abs=0.3)
