@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,9 @@ async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_g
     happened: list[str] = []
     monkeypatch.setattr(runtimes, "current", lambda: happened.append("warm"))
     monkeypatch.setattr(runtimes, "close", lambda: happened.append("closed"))
+    frozen: list[object] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.extend(happened))
     answers = await answers_to("lifespan.startup", "lifespan.shutdown")
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert happened == ["warm", "closed"]
+    assert frozen == ["warm"], "what a warm worker keeps is never looked through again"
