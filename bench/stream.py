@@ -1,6 +1,6 @@
 """How many live clients the service answers in time, over real sockets on the loopback device.
 
-    python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--workers 2] [--pool-size 8]
+    python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--warm-up 2] [--workers 2] [--pool-size 8]
         [--kind sandbox|identification|authentication|enrollment] [--liveness none|passive|active]
         [--overload 2,5,10] [--obey-pacing] [--guess 8] [--json]
 
@@ -38,7 +38,6 @@ from tools.service import LiveService, running_service
 from tools.stream_client import Liveness
 
 SEARCH_SECONDS = 6.0
-WARM_UP_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,7 @@ class Plan:
     """None: searched."""
     fps: float
     seconds: float
+    warm_up: float
     workers: int
     pool_size: int
     kind: Kind
@@ -115,7 +115,7 @@ class Bench:
             people=self._people,
             sessions=sessions,
             manner=Manner(plan.fps, obey_pacing),
-            warm_up_s=WARM_UP_S,
+            warm_up_s=plan.warm_up,
             seconds=seconds,
             seed=self._steps,
         )
@@ -172,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sessions", type=int, help="clients (default: search the largest number that holds)")
     parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a step, beside the search's (%(default)g)")
+    parser.add_argument("--warm-up", type=float, default=2.0, help="seconds before a step is measured (%(default)g)")
     parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
     parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
     parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
