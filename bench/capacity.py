@@ -29,7 +29,7 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT, Kind
 from bench.load.tables import number
-from bench.stream import Bench, Plan
+from bench.stream import WARM_UP_S, Bench, Plan
 from tools.clips import shared_data_available
 from tools.service import running_service
 from tools.stream_client import Liveness
@@ -86,6 +86,7 @@ class Search:
             sessions=None,
             fps=self.fps,
             seconds=self.seconds,
+            warm_up=WARM_UP_S,
             workers=setting.workers,
             pool_size=setting.pool_size,
             kind=load.kind,
