@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sessions", type=int, help="clients (default: search the largest number that holds)")
     parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a step, beside the search's (%(default)g)")
-    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds before a step is measured (%(default)g)")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds before each step (%(default)g)")
     parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
     parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
     parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
