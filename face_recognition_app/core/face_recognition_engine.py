@@ -47,20 +47,22 @@ class EngineConfig:
 class Look:
     """One decoded frame and what the mesh and the quality gate say of it.
 
-    `faces` most prominent first; `aligned` shows the first, None where there is none.
+    `faces` most prominent first, and the `boxes` of each; `aligned` shows the first, None where there is none.
     """
 
     rgb: RgbImage
     faces: list[MeshFace]
+    boxes: list[Box]
     aligned: AlignedFace | None
     quality: Quality
 
     @classmethod
     def at(cls, rgb: RgbImage, faces: list[MeshFace]) -> Self:
         if not faces:
-            return cls(rgb, faces, None, NOBODY)
+            return cls(rgb, faces, [], None, NOBODY)
         aligned = align(rgb, faces[0])
-        return cls(rgb, faces, aligned, assess(rgb, faces, aligned))
+        boxes = [face_box(face, rgb) for face in faces]
+        return cls(rgb, faces, boxes, aligned, assess(faces[0], aligned, boxes, rgb.shape[1]))
 
     @property
     def face(self) -> MeshFace | None:
@@ -68,11 +70,12 @@ class Look:
 
     @property
     def box(self) -> Box | None:
-        return face_box(self.faces[0], self.rgb) if self.faces else None
+        return self.boxes[0] if self.boxes else None
 
     def each_face(self) -> list[tuple[Box, Quality]]:
         """Every face by itself: its box, and its quality as if it were alone."""
-        return [(face_box(face, self.rgb), Look.at(self.rgb, [face]).quality) for face in self.faces]
+        alone = (Look.at(self.rgb, [face]) for face in self.faces)
+        return [(look.boxes[0], look.quality) for look in alone]
 
 
 class LivenessDetector:

@@ -5,6 +5,7 @@ The limits keep 95 of 100 faces of Labeled Faces in the Wild, press photographs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,7 +57,8 @@ class Quality:
 
 def face_box(face: MeshFace, rgb: RgbImage) -> Box:
     height, width = rgb.shape[:2]
-    low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
+    flat = face.points[:, :2]
+    low, high = np.minimum.reduce(flat), np.maximum.reduce(flat)
     return Box(
         float(low[0] / width),
         float(low[1] / height),
@@ -68,24 +70,23 @@ def face_box(face: MeshFace, rgb: RgbImage) -> Box:
 NOBODY = Quality(0.0, (Issue.NO_FACE,), 0.0)
 
 
-def assess(rgb: RgbImage, faces: list[MeshFace], aligned: AlignedFace) -> Quality:
-    """Judge the first of `faces`, the most prominent, which `aligned` shows; the others only count."""
-    face = faces[0]
-    box = face_box(face, rgb)
+def assess(face: MeshFace, aligned: AlignedFace, boxes: Sequence[Box], frame_width: int) -> Quality:
+    """Judge the most prominent face, which `aligned` shows; its box is the first of all faces' `boxes`."""
+    box = boxes[0]
     grey = cv2.cvtColor(aligned.crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     sharpness = _sharpness(grey)
     issues = [
-        *_several(box, [face_box(other, rgb) for other in faces[1:]]),
-        *_placement(box, rgb.shape[1]),
+        *_several(box, boxes[1:]),
+        *_placement(box, frame_width),
         *_pose(face),
         *_exposure(float(grey.mean())),
         *([Issue.BLURRY] if sharpness < MIN_SHARPNESS else []),
         *_eyes(face, grey),
     ]
-    return Quality(_score(face, box, rgb.shape[1], sharpness, bool(issues)), tuple(issues), sharpness)
+    return Quality(_score(face, box, frame_width, sharpness, bool(issues)), tuple(issues), sharpness)
 
 
-def _several(box: Box, others: list[Box]) -> list[Issue]:
+def _several(box: Box, others: Sequence[Box]) -> list[Issue]:
     return [Issue.MULTIPLE_FACES] if any(other.area > SECOND_FACE_AREA * box.area for other in others) else []
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median, quantiles
+from typing import Self
 
 from core.liveness import limits
 from core.liveness.observation import FaceReading
@@ -20,9 +21,8 @@ class BlinkCue:
     closed_at_ms: int | None = None
 
     def observe(self, reading: FaceReading) -> None:
-        if len(self.open_readings) < limits.MIN_OPEN_READINGS or not _comparable(
-            reading, self.open_readings, limits.BLINK_SHARP_SHARE
-        ):
+        known = len(self.open_readings) >= limits.MIN_OPEN_READINGS
+        if not known or not _Usual.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
             self._remember_open(reading)
             return
         open_blink = median(r.blink for r in self.open_readings)
@@ -117,7 +117,7 @@ class MoireCue:
 
     @property
     def _shows(self) -> bool:
-        return self.height is not None and self.height >= limits.MOIRE
+        return (self.height or 0.0) >= limits.MOIRE
 
 
 def _speaks(openings: Sequence[float]) -> bool:
@@ -133,16 +133,31 @@ def _speaks(openings: Sequence[float]) -> bool:
     return turns >= (1 if largest - smallest >= limits.MOUTH_WIDE_RANGE else limits.MOUTH_TURNS)
 
 
-def _comparable(reading: FaceReading, others: Sequence[FaceReading], sharp_share: float) -> bool:
-    return (
-        max(abs(reading.yaw), abs(reading.pitch)) <= limits.FRONTAL_DEG
-        and abs(reading.yaw - median(r.yaw for r in others)) <= limits.STEADY_DEG
-        and abs(reading.pitch - median(r.pitch for r in others)) <= limits.STEADY_DEG
-        and reading.sharpness >= sharp_share * median(r.sharpness for r in others)
-    )
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """How the head is held most of the time, and how sharp it is then."""
+
+    yaw: float
+    pitch: float
+    sharpness: float
+
+    @classmethod
+    def of(cls, readings: Sequence[FaceReading]) -> Self:
+        return cls(
+            median(r.yaw for r in readings), median(r.pitch for r in readings), median(r.sharpness for r in readings)
+        )
+
+    def is_like(self, reading: FaceReading, sharp_share: float) -> bool:
+        return (
+            max(abs(reading.yaw), abs(reading.pitch)) <= limits.FRONTAL_DEG
+            and abs(reading.yaw - self.yaw) <= limits.STEADY_DEG
+            and abs(reading.pitch - self.pitch) <= limits.STEADY_DEG
+            and reading.sharpness >= sharp_share * self.sharpness
+        )
 
 
 def _comparable_among(readings: Sequence[FaceReading]) -> list[FaceReading]:
     third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
+    usual = _Usual.of(readings)
     sharp = [r for r in readings if r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
-    return [r for r in sharp if _comparable(r, readings, limits.SHARP_SHARE)]
+    return [r for r in sharp if usual.is_like(r, limits.SHARP_SHARE)]
