@@ -89,7 +89,12 @@ class Camera:
 
 @cache
 def _messages(path: Path) -> list[bytes]:
-    return [client_frame(BINARY, encode_jpeg(_scaled(frame), _QUALITY)) for frame in read_clip(path, 0, _LENGTH)]
+    return [client_frame(BINARY, jpeg) for jpeg in jpegs(path)]
+
+
+def jpegs(path: Path) -> list[bytes]:
+    """The frames of a clip as clients send them."""
+    return [encode_jpeg(_scaled(frame), _QUALITY) for frame in read_clip(path, 0, _LENGTH)]
 
 
 def _scaled(frame: RgbImage) -> RgbImage:

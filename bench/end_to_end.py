@@ -1,0 +1,134 @@
+"""How much of what the bare engine does is left end to end, over the socket.
+
+    python -m bench.end_to_end [--seconds 4] [--rounds 5] [--sessions 8] [--workers 2] [--pool-size 8] [--json]
+
+Round by round sandbox sessions are shown the same clips: first to engines without a server, one in each of as many
+processes and on as many threads as the service has, then to the service, by clients that send a frame as soon as the
+last one is answered. Sessions have settled by then: their liveness is decided, or nothing in the clip decides it.
+Clients share the machine with the service, nobody does with the bare engines.
+
+Ends with 1 when less than 80 % is left, with 2 when there are no clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from bench.bare_engine import BareEngine, BareJob
+from bench.load.closed_loop import ClosedLoopJob
+from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
+from bench.load.sessions import ENVIRONMENT
+from bench.load.tables import number, table
+from tools.clips import shared_data_available
+from tools.service import running_service
+
+SETTLE_S = 8.0
+BAR = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seconds: float
+    rounds: int
+    sessions: int
+    workers: int
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Frames a second of all processes together."""
+
+    bare_per_s: float
+    socket_per_s: float
+
+    @property
+    def share(self) -> float:
+        return self.socket_per_s / self.bare_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    plan: Plan
+    rounds: list[Round]
+
+    @property
+    def share(self) -> float:
+        """Of the rounds' shares the median: what disturbed one round disturbed both sides of it."""
+        return statistics.median(one.share for one in self.rounds)
+
+
+def run(directory: Path, plan: Plan) -> Report:
+    with ExitStack() as stack:
+        engines = [stack.enter_context(LoadProcess()) for _ in range(plan.workers)]
+        clients = stack.enter_context(LoadProcess())
+        service = stack.enter_context(
+            running_service(directory, workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT)
+        )
+        shares = [len(range(first, plan.sessions, plan.workers)) for first in range(plan.workers)]
+        jobs = [
+            BareJob(BareEngine(directory / f"bare-{n}", plan.workers, plan.pool_size, share), plan.seconds)
+            for n, share in enumerate(shares)
+        ]
+        _bare_per_s(engines, [replace(job, seconds=SETTLE_S) for job in jobs])
+        rounds = []
+        for done in range(plan.rounds):
+            print(f"end_to_end: round {done + 1} of {plan.rounds}", file=sys.stderr, flush=True)
+            bare_per_s = _bare_per_s(engines, jobs)
+            socket_per_s = clients.run(ClosedLoopJob(service.base_url, plan.sessions, SETTLE_S, plan.seconds))
+            rounds.append(Round(round(bare_per_s, 1), round(socket_per_s, 1)))
+    return Report(plan, rounds)
+
+
+def _bare_per_s(engines: Sequence[LoadProcess], jobs: Sequence[BareJob]) -> float:
+    """Of all engines side by side."""
+    for engine, job in zip(engines, jobs, strict=True):
+        engine.start(job)
+    return sum(engine.result(job) for engine, job in zip(engines, jobs, strict=True))
+
+
+def _text(report: Report) -> str:
+    rows = [[number(one.bare_per_s, 1), number(one.socket_per_s, 1), f"{one.share:.0%}"] for one in report.rounds]
+    reached = "reached" if report.share >= BAR else "missed"
+    return (
+        f"{table(('bare frames/s', 'over the socket', 'share'), rows)}\n\n"
+        f"{report.plan.sessions} sandbox sessions: {report.share:.0%} of the bare engine is left;"
+        f" the bar is {BAR:.0%}: {reached}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not shared_data_available():
+        print("end_to_end: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    raise_file_limit()
+    with tempfile.TemporaryDirectory(prefix="bench-end-to-end-") as directory:
+        report = run(Path(directory), plan)
+    print(json.dumps(asdict(report) | {"share": report.share}, indent=2) if options.json else _text(report))
+    return 0 if report.share >= BAR else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description="What the socket takes.")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each side in each round (%(default)g)")
+    parser.add_argument("--rounds", type=int, default=5, help="of both sides (%(default)s)")
+    parser.add_argument("--sessions", type=int, default=8, help="side by side (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the service, and bare engines (%(default)s)")
+    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    end_on_sigterm()
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Clients that send a frame as soon as the last one is answered: as many frames as the service can take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.load.client import Address, LoadSocket, connect
+from bench.load.frames import Camera, wire_clips
+from bench.load.process import Tell
+from bench.load.sessions import sandbox_path
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoopJob:
+    """Answered frames a second of so many sandbox `sessions`, after `settle_s` that do not count."""
+
+    base_url: str
+    sessions: int
+    settle_s: float
+    seconds: float
+
+    async def run(self, tell: Tell) -> float:
+        clips = wire_clips(frozenset(), self.sessions)
+        askers = [_Asker(Camera(clips[n % len(clips)].messages, random.Random(n))) for n in range(self.sessions)]
+        address = Address.of(self.base_url)
+        sockets = [await connect(address, sandbox_path(n), asker.receive) for n, asker in enumerate(askers)]
+        for asker, socket in zip(askers, sockets, strict=True):
+            asker.begin(socket)
+        await asyncio.sleep(self.settle_s)
+        before, began_s = _answered(askers), time.monotonic()
+        await asyncio.sleep(self.seconds)
+        per_s = (_answered(askers) - before) / (time.monotonic() - began_s)
+        await asyncio.gather(*(socket.close() for socket in sockets))
+        return per_s
+
+
+class _Asker:
+    def __init__(self, camera: Camera) -> None:
+        self.answered = 0
+        self._camera = camera
+        self._socket: LoadSocket | None = None
+
+    def begin(self, socket: LoadSocket) -> None:
+        self._socket = socket
+        socket.write(self._camera.shoot())
+
+    def receive(self, text: bytes) -> None:
+        if json.loads(text)["type"] not in ("frame_processed", "error"):
+            return
+        self.answered += 1
+        assert self._socket is not None
+        self._socket.write(self._camera.shoot())
+
+
+def _answered(askers: Sequence[_Asker]) -> int:
+    return sum(asker.answered for asker in askers)
