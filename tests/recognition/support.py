@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
 import time
@@ -27,6 +28,7 @@ from recognition.database import with_connection
 from recognition.models import Decision, Session, SessionKind
 from recognition.policy import Wish
 from recognition.runtime import Runtime
+from recognition.sessions import SessionRequest
 from tenants.models import Tenant
 
 Message = dict[str, Any]
@@ -248,3 +250,30 @@ async def became(true: Callable[[], bool], what: str) -> None:
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"never came true: {what}") from None
+
+
+ALICE = asked("enrollment", "alice")
+ANYONE = asked("identification")
+
+
+async def token(runtime: Runtime, backend: Backend, request: SessionRequest = ALICE) -> str:
+    session = await runtime.database.run(sessions.create, runtime, backend.tenant, request, None)
+    return sessions.token_of(runtime, session)
+
+
+async def row(runtime: Runtime) -> Session:
+    """The only session."""
+    return await runtime.database.run(Session.objects.get)
+
+
+async def count(runtime: Runtime, model: Any) -> int:
+    found: int = await runtime.database.run(model.objects.count)
+    return found
+
+
+async def frame_answers(socket: Socket, number: int) -> list[Message]:
+    return [await socket.receive() for _ in range(number)]
+
+
+def text_frame(data: bytes, **fields: Any) -> dict[str, Any]:
+    return {"image": base64.b64encode(data).decode(), **fields}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import jwt
 import pytest
 from django.utils import timezone
-from prometheus_client import REGISTRY
 
 from core.face_mesh import FaceMesh
 from core.liveness.actions import Action
@@ -25,44 +22,28 @@ from recognition import sessions
 from recognition.flow import Flow
 from recognition.models import Decision, Session, SessionStatus
 from recognition.runtime import Runtime
-from recognition.sessions import SessionRequest
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
+    ANYONE,
     Backend,
     Faces,
     Gate,
     GatedMesh,
     RaisingMesh,
     RealMesh,
-    SlowMesh,
     Socket,
     asked,
     became,
     connect,
+    count,
     http_client,
+    row,
+    text_frame,
+    token,
     until_complete,
 )
-from tools.stream_client import Message
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
-
-ALICE = asked("enrollment", "alice")
-ANYONE = asked("identification")
-
-
-async def token(runtime: Runtime, backend: Backend, request: SessionRequest = ALICE) -> str:
-    session = await runtime.database.run(sessions.create, runtime, backend.tenant, request, None)
-    return sessions.token_of(runtime, session)
-
-
-async def row(runtime: Runtime) -> Session:
-    """The only session."""
-    return await runtime.database.run(Session.objects.get)
-
-
-async def count(runtime: Runtime, model: Any) -> int:
-    found: int = await runtime.database.run(model.objects.count)
-    return found
 
 
 @asynccontextmanager
@@ -73,14 +54,6 @@ async def two_sockets(shared: str) -> AsyncIterator[tuple[Socket, Socket]]:
         async with connect(shared) as newer:
             assert (await newer.greeted())["resumed"] is True
             yield older, newer
-
-
-async def frame_answers(socket: Socket, number: int) -> list[Message]:
-    return [await socket.receive() for _ in range(number)]
-
-
-def text_frame(data: bytes, **fields: Any) -> dict[str, Any]:
-    return {"image": base64.b64encode(data).decode(), **fields}
 
 
 async def test_the_greeting_has_every_field_of_the_contract(runtime: Runtime, backend: Backend) -> None:
@@ -428,204 +401,6 @@ async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure
     headers = [(b"host", b"face.example"), (b"origin", b"https://app.example")]
     async with connect(await token(runtime, backend), headers) as socket:
         await socket.greeted()
-
-
-async def test_a_connection_too_many_is_refused(backend: Backend, configure: Configure) -> None:
-    runtime = configure(max_connections=1)
-    async with connect(await token(runtime, backend)) as first:
-        await first.greeted()
-        async with connect(await token(runtime, backend, ANYONE)) as second:
-            error = await second.receive()
-            assert (error["code"], error["retryable"]) == ("overloaded", True)
-            assert error["retry_after_ms"] > 0
-            assert await second.closed() == 1013
-    async with connect(await token(runtime, backend, ANYONE)) as third:
-        await third.greeted()
-
-
-async def test_a_flood_ends_the_connection(backend: Backend, configure: Configure) -> None:
-    runtime = configure(max_messages_per_s=5)
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        for _ in range(60):
-            await socket.say("ping")
-        messages = [await socket.receive()]
-        while messages[-1] == {"type": "pong"}:
-            messages.append(await socket.receive())
-        assert len(messages) > 20
-        assert messages[-1]["code"] == "too_fast"
-        assert await socket.closed() == 4429
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
-
-
-async def test_a_silent_socket_is_closed(backend: Backend, configure: Configure) -> None:
-    runtime = configure(idle_timeout_s=0.3)
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        assert await socket.refused() == ("idle", 4408)
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
-
-
-async def test_a_socket_that_pings_is_not_idle(backend: Backend, configure: Configure) -> None:
-    runtime = configure(idle_timeout_s=0.5)
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        for _ in range(8):
-            await socket.say("ping")
-            assert await socket.receive() == {"type": "pong"}
-            await asyncio.sleep(0.1)
-
-
-async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Backend, configure: Configure) -> None:
-    runtime = configure(recognition_time_limit_s=0.3)
-    async with connect(await token(runtime, backend, ANYONE)) as socket:
-        await socket.greeted()
-        done = await socket.receive()
-        assert await socket.closed() == 1000
-    assert (done["type"], done["success"], done["reason"]) == ("identification_complete", False, "timeout")
-    assert (await row(runtime)).status == SessionStatus.FAILED
-
-
-async def test_the_time_limit_ends_a_session_whose_frames_never_stop(
-    backend: Backend, faces: Faces, runtime: Runtime, configure: Configure, use_meshes: UseMeshes
-) -> None:
-    impatient = configure(enrollment_time_limit_s=0.6, max_messages_per_s=1_000)
-    use_meshes(lambda: SlowMesh(runtime.engine), of=impatient)
-    async with connect(await token(impatient, backend)) as socket:
-        await socket.greeted()
-        streaming = asyncio.create_task(send_without_end(socket, faces.nobody))
-        try:
-            async with asyncio.timeout(4.0):
-                while (message := await socket.receive())["type"] == "frame_processed":
-                    pass
-        finally:
-            streaming.cancel()
-    assert (message["type"], message["success"]) == ("enrollment_complete", False)
-
-
-async def send_without_end(socket: Socket, data: bytes) -> None:
-    while True:
-        await socket.send(data)
-        await asyncio.sleep(0.01)
-
-
-async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes_on(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
-) -> None:
-    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.2)
-    async with (
-        connect(await token(crowded, backend)) as first,
-        connect(await token(crowded, backend, ANYONE)) as second,
-    ):
-        await first.greeted()
-        await second.greeted()
-        await first.send(faces.astronaut)
-        await gate.somebody_arrived()
-        await second.say("frame", **text_frame(faces.astronaut, seq=9))
-        busy = await second.receive()
-        assert (busy["type"], busy["code"], busy["retryable"], busy["seq"]) == ("error", "busy", True, 9)
-        assert busy["retry_after_ms"] > 0
-        gate.open()
-        assert (await first.receive())["type"] == "frame_processed"
-        assert (await second.ask(faces.astronaut))["type"] == "frame_processed"
-    assert crowded.engine.pool_status().timeouts_total == 1
-
-
-async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
-) -> None:
-    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with (
-        connect(await token(crowded, backend)) as first,
-        connect(await token(crowded, backend, ANYONE)) as second,
-    ):
-        await first.greeted()
-        await second.greeted()
-        await first.send(faces.astronaut)
-        await gate.somebody_arrived()
-        for _ in range(3):
-            await second.send(faces.nobody)
-        await second.say("ping")
-        assert await second.receive() == {"type": "pong"}
-        gate.open()
-        answer = await second.receive()
-    assert (answer["type"], answer["seq"], answer["dropped"]) == ("frame_processed", 3, 2)
-
-
-async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_order(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
-) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        await socket.send(faces.nobody)
-        await gate.somebody_arrived()
-        for _ in range(5):
-            await socket.send(faces.nobody)
-        await socket.say("ping")
-        assert await socket.receive() == {"type": "pong"}
-        gate.open()
-        first, newest = await frame_answers(socket, 2)
-        assert (first["seq"], newest["seq"]) == (1, 6)
-        assert newest["dropped"] == 4
-        assert await socket.is_silent()
-        after = await socket.ask(faces.nobody)
-    assert (after["seq"], after["dropped"]) == (7, 4)
-
-
-async def test_a_bad_frame_waits_its_turn(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
-) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        await socket.send(faces.nobody)
-        await gate.somebody_arrived()
-        await socket.say("frame", image="!")
-        gate.open()
-        first, second = await frame_answers(socket, 2)
-    assert [(answer["type"], answer["seq"]) for answer in (first, second)] == [("frame_processed", 1), ("error", 2)]
-
-
-async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was_not_replaced(
-    runtime: Runtime, backend: Backend, faces: Faces
-) -> None:
-    sent = 40
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        for _ in range(sent):
-            await socket.send(faces.nobody)
-            await asyncio.sleep(0.002)
-        answers = [await socket.receive()]
-        while answers[-1]["seq"] < sent:
-            answers.append(await socket.receive())
-        assert await socket.is_silent()
-    numbers = [answer["seq"] for answer in answers]
-    assert all(earlier < later for earlier, later in pairwise(numbers))
-    assert len(answers) + answers[-1]["dropped"] == sent
-    assert answers[-1]["dropped"] > 0
-
-
-async def test_replaced_frames_are_counted_in_the_metrics(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
-) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    before = dropped_total()
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        await socket.send(faces.nobody)
-        await gate.somebody_arrived()
-        for _ in range(4):
-            await socket.send(faces.nobody)
-        gate.open()
-        await frame_answers(socket, 2)
-    assert dropped_total() - before == 3
-
-
-def dropped_total() -> float:
-    value = REGISTRY.get_sample_value("face_frames_dropped_total")
-    assert value is not None
-    return value
 
 
 async def test_a_mesh_that_raises_costs_one_frame(
