@@ -2,7 +2,7 @@
 
     python -m bench.engine [--seconds 0.5] [--no-legacy] [--json]
 
-Real clips as a webcam gives them, 640x480. Stages are in CPU time of their thread, in the order and as often as a
+Real clips as a webcam gives them, 640x480. Stages are in CPU time, in the order and as often as a
 session with passive liveness asks for them; what it does not ask for was measured beside it, on every fifth frame.
 Pools of 1, 2, 4 and 8 instances are driven by as many threads, --seconds for each: with the mesh alone, and with whole
 frames of sessions. Frames a second of a core are those of a second of CPU time.

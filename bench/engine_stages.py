@@ -43,7 +43,10 @@ _PATIENCE_S = 60.0
 
 
 class Clock:
-    """CPU time of the calling thread by stage; what a stage calls in turn counts there, not for itself."""
+    """CPU time by stage; what a stage calls in turn counts there, not for itself.
+
+    Of all threads, for networks compute on threads of their own: nothing else may run meanwhile.
+    """
 
     def __init__(self) -> None:
         self.samples_ms: defaultdict[str, list[float]] = defaultdict(list)
@@ -51,18 +54,11 @@ class Clock:
 
     def time(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         self._inner_ms.append(0.0)
-        began_s = time.thread_time()
-        result = call(*args, **kwargs)
-        took_ms = 1000 * (time.thread_time() - began_s)
-        self.samples_ms[name].append(took_ms - self._inner_ms.pop())
-        self._inner_ms[-1] += took_ms
-        return result
-
-    def time_process(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Likewise of all threads: for what computes on threads of its own."""
         began_s = time.process_time()
         result = call(*args, **kwargs)
-        self.samples_ms[name].append(1000 * (time.process_time() - began_s))
+        took_ms = 1000 * (time.process_time() - began_s)
+        self.samples_ms[name].append(took_ms - self._inner_ms.pop())
+        self._inner_ms[-1] += took_ms
         return result
 
 
@@ -128,7 +124,7 @@ class Bystanders:
         for detail in Detail:
             self._clock.time(MESHES[detail], self._mesh.process, rgb, followed, detail)
         self._clock.time(POSE, head_pose, self._model_face, face.points, rgb.shape[1], rgb.shape[0])
-        self._clock.time_process(FACE_LANDMARKER, self._landmarker.process, rgb)
+        self._clock.time(FACE_LANDMARKER, self._landmarker.process, rgb)
 
     def close(self) -> None:
         self._mesh.close()

@@ -17,8 +17,8 @@ class Embedder:
         self._network = network
 
     @classmethod
-    def load(cls, path: Path) -> Embedder:
-        return cls(OpenVinoNetwork(path))
+    def load(cls, path: Path, streams: int = 1) -> Embedder:
+        return cls(OpenVinoNetwork(path, streams))
 
     def embed(self, crop: RgbImage) -> Embedding:
         """Of an aligned crop."""

@@ -34,6 +34,8 @@ _WARM_UP_FACE = MeshFace(
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
+    """`streams`: frames that are computed at once, for each of which every network has a thread."""
+
     backend: str
     pool_size: int
     mesh_max_uses: int | None
@@ -41,6 +43,7 @@ class EngineConfig:
     mesh_models: MeshModels
     embedder_path: Path
     spoof_path: Path
+    streams: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +135,12 @@ class FaceRecognitionEngine:
     @classmethod
     def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
         """Load every model, make the pool's instances in parallel and run each network once."""
-        make_mesh = mesh_factory(config.backend, config.mesh_models)
+        make_mesh = mesh_factory(config.backend, config.mesh_models, config.streams)
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(config.embedder_path),
-            SpoofDetector.load(config.spoof_path),
+            Embedder.load(config.embedder_path, config.streams),
+            SpoofDetector.load(config.spoof_path, config.streams),
             config.backend,
         )
         engine.detector.warm_up()

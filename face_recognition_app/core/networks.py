@@ -39,10 +39,10 @@ class InferRequest:
 
 
 class OpenVinoNetwork:
-    """One compiled model; each calling thread has its own request, and does the computing itself."""
+    """One compiled model; each calling thread has its own request."""
 
-    def __init__(self, path: Path) -> None:
-        self._model = compile_network(path)
+    def __init__(self, path: Path, streams: int = 1) -> None:
+        self._model = compile_network(path, streams)
         self._local = threading.local()
 
     def run(self, batch: Tensor) -> Tensor:
@@ -53,12 +53,12 @@ class OpenVinoNetwork:
         return np.array(request.run()[0], np.float32)
 
 
-def compile_network(path: Path) -> ov.CompiledModel:
-    """For the CPU. No stream of its own: whoever runs it lends the thread, so there is none to count or to pin."""
-    return _compile(ov.Core().read_model(path))
+def compile_network(path: Path, streams: int) -> ov.CompiledModel:
+    """For the CPU: so many requests run side by side, each on one thread, while their callers wait for them."""
+    return _compile(ov.Core().read_model(path), streams)
 
 
-def compile_image_network(path: Path, low: float, high: float) -> ov.CompiledModel:
+def compile_image_network(path: Path, low: float, high: float, streams: int) -> ov.CompiledModel:
     """A network of (1, height, width, 3) pictures that takes bytes 0..255, and scales them to low..high itself."""
     model = ov.Core().read_model(path)
     _batch, *sides = model.inputs[0].partial_shape
@@ -67,8 +67,11 @@ def compile_image_network(path: Path, low: float, high: float) -> ov.CompiledMod
     steps.input().tensor().set_element_type(ov.Type.u8)
     scale = 255.0 / (high - low)
     steps.input().preprocess().convert_element_type(ov.Type.f32).mean(-low * scale).scale(scale)
-    return _compile(steps.build())
+    return _compile(steps.build(), streams)
 
 
-def _compile(model: ov.Model) -> ov.CompiledModel:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 0})
+def _compile(model: ov.Model, streams: int) -> ov.CompiledModel:
+    # Without streams the callers would compute themselves, but one after the other: they would share one graph's lock.
+    # Every worker would pin its streams to the same first cores.
+    only = {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams, "ENABLE_CPU_PINNING": False}
+    return ov.Core().compile_model(model, "CPU", only)

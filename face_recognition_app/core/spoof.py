@@ -22,8 +22,8 @@ class SpoofDetector:
         self._network = network
 
     @classmethod
-    def load(cls, path: Path) -> SpoofDetector:
-        return cls(OpenVinoNetwork(path))
+    def load(cls, path: Path, streams: int = 1) -> SpoofDetector:
+        return cls(OpenVinoNetwork(path, streams))
 
     def live_score(self, rgb: RgbImage, face: MeshFace) -> float:
         """How sure the network is of a live face, 0..1 (softmax of its live class)."""

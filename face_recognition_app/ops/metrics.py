@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ops.boards import living_workers
+from ops.memory import memory_bytes
 from ops.pool_status import sum_statistics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -52,6 +53,10 @@ class PoolCollector:
         yield CounterMetricFamily("face_pool_exhausted", "Borrows that found none free.", pool.exhausted_total)
         yield CounterMetricFamily("face_pool_timeouts", "Borrows that gave up waiting.", pool.timeouts_total)
         yield CounterMetricFamily("face_pool_recycled", "Instances replaced.", pool.recycled_total)
+        memory = GaugeMetricFamily("face_worker_memory_bytes", "In memory, shared pages included.", labels=["pid"])
+        for worker in workers:
+            memory.add_metric([f"{worker.pid}"], memory_bytes(worker.pid))
+        yield memory
 
 
 def exposition(run_dir: Path) -> bytes:

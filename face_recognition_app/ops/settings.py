@@ -59,6 +59,12 @@ class Settings(BaseModel):
     mesh_max_uses: int | None = Field(
         None, alias="FACE_MESH_MAX_USES", ge=1, description="Replace an instance after so many frames; unset: never."
     )
+    worker_max_memory_mb: int = Field(
+        2_048,
+        alias="FACE_WORKER_MAX_MEMORY_MB",
+        ge=0,
+        description="A worker above it is replaced when its sockets have ended; 0: never.",
+    )
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
     )
@@ -163,6 +169,10 @@ class Settings(BaseModel):
     @property
     def demo_enabled(self) -> bool:
         return self.development if self.demo is None else self.demo
+
+    @property
+    def worker_max_memory_bytes(self) -> int | None:
+        return self.worker_max_memory_mb << 20 or None
 
     @property
     def compute_threads(self) -> int:

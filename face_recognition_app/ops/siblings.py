@@ -27,6 +27,8 @@ FOUND_AGAIN_S = 1.0
 """So long a worker that has just started may go unnoticed."""
 SILENT_S = 1.0
 """A sibling that has not taken a socket for so long is given no more of them."""
+_TOO_MANY = 1 << 40
+"""Sockets, as a worker says that wants no more."""
 _SLACK = 16
 """One in so many sockets more than a sibling has is even enough; handing over has its cost too."""
 
@@ -59,7 +61,9 @@ class Siblings:
         self._run_dir = run_dir
         self._siblings: dict[int, _Sibling] = {}
         self._looked_at = float("-inf")
-        self._open = 0
+        self.open = 0
+        """Sockets of this worker."""
+        self._retired = False
         self._count: mmap.mmap | None = None
         self._socket: socket.socket | None = None
         self._directory = -1
@@ -89,11 +93,16 @@ class Siblings:
         self._socket = None
 
     def opened(self) -> None:
-        self._open += 1
+        self.open += 1
         self._publish()
 
     def closed(self) -> None:
-        self._open -= 1
+        self.open -= 1
+        self._publish()
+
+    def retire(self) -> None:
+        """Be sent nothing more, and hand over whatever a sibling can take."""
+        self._retired = True
         self._publish()
 
     def hand_over(self, connection: int, request: bytes) -> bool:
@@ -120,15 +129,16 @@ class Siblings:
         return True
 
     def _emptier(self, now: float) -> int | None:
-        """The sibling with the fewest sockets, where this worker has more than it."""
+        """The sibling with the fewest sockets, where this worker has more than it or has retired."""
         if now - self._looked_at > FOUND_AGAIN_S:
             self._looked_at = now
             self._look()
         able = [pid for pid, sibling in self._siblings.items() if not sibling.is_silent(now)]
         least = min(able, key=lambda pid: self._siblings[pid].sockets, default=None)
-        if least is None or self._siblings[least].sockets >= self._open - self._open // _SLACK:
+        if least is None:
             return None
-        return least
+        mine = _TOO_MANY if self._retired else self.open - self.open // _SLACK
+        return least if self._siblings[least].sockets < mine else None
 
     def _look(self) -> None:
         """Get to know workers that have come, and forget those that left."""
@@ -155,7 +165,7 @@ class Siblings:
 
     def _publish(self) -> None:
         if self._count is not None:
-            self._count[: _COUNT.size] = _COUNT.pack(self._open)
+            self._count[: _COUNT.size] = _COUNT.pack(_TOO_MANY if self._retired else self.open)
 
     def _receive(self) -> None:
         for _ in range(_RECEIVE_AT_ONCE):

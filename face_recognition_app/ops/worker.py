@@ -17,12 +17,15 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from ops.draining import say_farewell
+from ops.retirement import Retirement
 from ops.settings import load
 from ops.siblings import Siblings
 
 BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 UNREAD_ANSWERS_TIMEOUT_MS = 60_000
+TICKS_BETWEEN_LOOKS = 50
+"""At the size of the worker. Uvicorn ticks ten times a second."""
 
 
 class FairWebSockets(WebSocketsSansIOProtocol):
@@ -77,16 +80,23 @@ class SharingHttp(HttpToolsProtocol):
 
 
 class FaceServer(Server):
-    """Shares sockets with the other workers, and tells every socket's client before Uvicorn closes it with 1012."""
+    """Shares sockets with the other workers, ends without any when it has grown too large, and tells every socket's
+    client before Uvicorn closes it with 1012."""
 
-    def __init__(self, config: Config, siblings: Siblings) -> None:
+    def __init__(self, config: Config, siblings: Siblings, retirement: Retirement) -> None:
         super().__init__(config)
         self._siblings = siblings
+        self._retirement = retirement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._siblings.join(self._new_socket)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter and counter % TICKS_BETWEEN_LOOKS == 0:
+            self._retirement.consider()
+        return await super().on_tick(counter) or self._retirement.is_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._siblings.leave()
@@ -111,10 +121,13 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        siblings = Siblings(load().run_dir)
+        settings = load()
+        siblings = Siblings(settings.run_dir)
         self.config.http = partial(SharingHttp, siblings)
         self.config.ws = partial(FairWebSockets, siblings)
-        server = FaceServer(self.config, siblings)
+        server = FaceServer(
+            self.config, siblings, Retirement(settings.run_dir, settings.worker_max_memory_bytes, siblings)
+        )
         self._install_sigquit_handler()
         for listener in self.sockets:
             drop_who_reads_nothing(listener)

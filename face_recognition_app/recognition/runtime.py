@@ -71,6 +71,7 @@ def build(settings: Settings) -> Runtime:
             mesh_models=MeshModels(models["face_landmarker"], models["face_landmark"]),
             embedder_path=models["fr_feature"],
             spoof_path=models["fr_liveness"],
+            streams=settings.compute_threads,
         )
     )
     with ExitStack() as undo:

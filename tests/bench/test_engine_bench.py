@@ -72,7 +72,7 @@ def test_a_stage_counts_what_it_does_itself() -> None:
     assert 9 < clock.samples_ms["outer"][0] < 20
 
 
-def test_a_clock_of_the_process_sees_other_threads() -> None:
+def test_the_clock_sees_other_threads() -> None:
     clock = Clock()
 
     def elsewhere() -> None:
@@ -80,9 +80,7 @@ def test_a_clock_of_the_process_sees_other_threads() -> None:
         thread.start()
         thread.join()
 
-    clock.time("thread", elsewhere)
-    clock.time_process("process", elsewhere)
-    assert clock.samples_ms["thread"][0] < 15
+    clock.time("process", elsewhere)
     assert clock.samples_ms["process"][0] > 19
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -135,6 +137,15 @@ async def test_those_on_their_way_count(tmp_path: Path) -> None:
         siblings.opened()
         went = [siblings.hand_over(connection.fileno(), REQUEST) for _ in range(3)]
     assert went == [True, True, False]
+
+
+async def test_who_has_retired_hands_everything_over_and_is_handed_nothing(tmp_path: Path) -> None:
+    with living(DEAF_SIBLING, tmp_path), joined(tmp_path) as siblings, connected() as connection:
+        assert not siblings.hand_over(connection.fileno(), REQUEST), "it has no more than the other"
+        siblings.retire()
+        assert siblings.hand_over(connection.fileno(), REQUEST)
+        (told,) = struct.unpack("<q", (tmp_path / "siblings" / f"{os.getpid()}.open").read_bytes()[:8])
+    assert told > 1_000_000
 
 
 async def test_what_a_dead_sibling_left_is_no_sibling(tmp_path: Path) -> None:

@@ -59,16 +59,16 @@ class MeshNetworks:
     model_face: ModelFace
 
     @classmethod
-    def load(cls, models: MeshModels) -> Self:
+    def load(cls, models: MeshModels, streams: int = 1) -> Self:
         with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models.landmarker) as bundle:
             # The library reads this format from files only.
             bundle.extractall(directory)
             files = Path(directory)
             return cls(
-                detector=compile_image_network(files / "face_detector.tflite", -1.0, 1.0),
-                full=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0),
-                light=compile_image_network(models.light, 0.0, 1.0),
-                blendshapes=compile_network(files / "face_blendshapes.tflite"),
+                detector=compile_image_network(files / "face_detector.tflite", -1.0, 1.0, streams),
+                full=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0, streams),
+                light=compile_image_network(models.light, 0.0, 1.0, streams),
+                blendshapes=compile_network(files / "face_blendshapes.tflite", streams),
                 model_face=ModelFace.read((files / "geometry_pipeline_metadata_landmarks.binarypb").read_bytes()),
             )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,9 +21,10 @@ from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, Lo
 from core.frames import ImageLimits
 from core.models import ensure_models
 from core.types import RgbImage
+from ops.memory import memory_bytes
 from ops.service import service_settings
 from ops.settings import Settings
-from ops.sizing import KIB, FrameCosts, Machine, Recommendation, pool_size_for, recommend, this_machine, workers_for
+from ops.sizing import FrameCosts, Machine, Recommendation, pool_size_for, recommend, this_machine, workers_for
 
 MEASURE_S = 3.0
 _WARM_UP_FRAMES = 5
@@ -56,7 +57,7 @@ def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[Recom
     pool_size = pool_size_for(machine.cores, workers_for(machine.cores))
     with _opencv_on_its_callers_thread(), _engine(settings, pool_size) as engine:
         costs = frame_costs(engine, ImageLimits(settings.max_image_bytes, settings.max_image_pixels), seconds)
-        worker_bytes = _memory_of_this_process()
+        worker_bytes = memory_bytes(os.getpid())
     return recommend(machine, costs.frame_ms, worker_bytes, settings.target_fps), costs
 
 
@@ -145,11 +146,3 @@ def portrait() -> RgbImage:
     cv2.ellipse(frame, (320, 270), (16, 7), 0, 0, 180, shade, 4)
     cv2.ellipse(frame, (320, 306), (32, 11), 0, 0, 360, lips, cv2.FILLED)
     return np.asarray(cv2.GaussianBlur(frame, (0, 0), 2), np.uint8)
-
-
-def _memory_of_this_process() -> int:
-    """Bytes resident; a share of it would be less than a worker takes by itself."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * KIB
-    raise CommandError("/proc/self/status has no VmRSS")

@@ -1,0 +1,69 @@
+"""A worker that has grown too large is replaced, and nobody whose session it holds is cut off.
+
+It takes no new sockets while a sibling can, serves those it has until they end, and then ends itself; Gunicorn starts
+another. Sessions have time limits, so that takes minutes at most. A worker that is alone goes on taking sockets, and
+ends in the first moment without any.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from pathlib import Path
+
+from ops.memory import memory_bytes
+from ops.siblings import Siblings
+
+logger = logging.getLogger(__name__)
+
+ONE_IN_S = 60.0
+"""Workers retire one at a time and not more often: a bound that every new worker passes must not stop the service."""
+
+
+class Retirement:
+    """Of this worker, once it uses more than `limit_bytes`; None is no limit."""
+
+    def __init__(self, run_dir: Path, limit_bytes: int | None, siblings: Siblings) -> None:
+        self._path = run_dir / "retiring"
+        self._limit_bytes = limit_bytes
+        self._siblings = siblings
+        self._turn: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """The worker has retired and nobody needs it any more."""
+        return self._turn is not None and self._siblings.open == 0
+
+    def consider(self) -> None:
+        """Retire if the worker is too large and no other one retires."""
+        if self._limit_bytes is None or self._turn is not None:
+            return
+        used = memory_bytes(os.getpid())
+        if used <= self._limit_bytes or not self._takes_turn():
+            return
+        self._siblings.retire()
+        logger.warning(
+            "this worker uses %d MB of memory, more than the %d MB of FACE_WORKER_MAX_MEMORY_MB: another one takes its"
+            " place when its %d sockets have ended",
+            used >> 20,
+            self._limit_bytes >> 20,
+            self._siblings.open,
+        )
+
+    def _takes_turn(self) -> bool:
+        """The lock is held as long as the process lives, and the file is as old as the last retirement."""
+        turn = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(turn)
+            return False
+        last = os.fstat(turn)
+        if last.st_size and time.time() - last.st_mtime < ONE_IN_S:
+            os.close(turn)
+            return False
+        os.pwrite(turn, f"{os.getpid()}\n".encode(), 0)
+        self._turn = turn
+        return True
