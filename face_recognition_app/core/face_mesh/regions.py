@@ -57,6 +57,11 @@ def framed(points: Points, framing: Framing) -> Region:
     )
 
 
+def shift(region: Region, other: Region) -> float:
+    """How far apart their middles are, in sides of the first."""
+    return float(np.hypot(region.x - other.x, region.y - other.y)) / region.side
+
+
 def _tight_around(points: Points) -> Region:
     flat = points[:, :2]
     return _tight(flat, flat[_EYE_CORNERS[0]], flat[_EYE_CORNERS[1]])

@@ -99,6 +99,29 @@ def test_a_second_face_is_seen_when_it_is_looked_for_again(mesh: FaceMesh, good_
     assert len(tracking.faces) == 2
 
 
+@pytest.mark.parametrize("share", [0.1, 0.15, 0.2])
+def test_a_head_that_jumps_is_looked_for_anew(mesh: FaceMesh, good_picture: RgbImage, share: float) -> None:
+    """A network that looks beside a face may find one all the same, and its landmarks somewhere."""
+    tracking = UNTRACKED.after(mesh.process(good_picture))
+    step = round(share * tracking.faces[0].region.side)
+    moved = shifted(good_picture, step, 0)
+    (face,) = mesh.process(moved, tracking)
+    (alone,) = mesh.process(moved)
+    assert same(face, alone)
+
+
+def test_a_head_that_jumps_where_the_detector_sees_none_is_where_its_landmarks_are(
+    mesh: FaceMesh, good_picture: RgbImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking = UNTRACKED.after(mesh.process(good_picture))
+    step = round(0.1 * tracking.faces[0].region.side)
+    moved = shifted(good_picture, step, 0)
+    (alone,) = mesh.process(moved)
+    monkeypatch.setattr("core.face_mesh.openvino_mesh.find_faces", lambda *_: [])
+    (face,) = mesh.process(moved, tracking)
+    assert np.linalg.norm(face.points[:, :2] - alone.points[:, :2], axis=1).mean() < step / 2
+
+
 def test_two_regions_of_one_face_are_not_two_faces(mesh: FaceMesh, good_picture: RgbImage) -> None:
     tracking = UNTRACKED.after(mesh.process(good_picture))
     due = Tracking(tracking.faces, LOOK_AGAIN_FRAMES)
