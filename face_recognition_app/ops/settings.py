@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from ops.sizing import this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
@@ -177,8 +180,7 @@ class Settings(BaseModel):
     @property
     def compute_threads(self) -> int:
         """Threads of a worker that compute frames: its share of the cores and one more: some wait for the database."""
-        cores = len(os.sched_getaffinity(0))
-        return min(self.mesh_pool_size, -(-cores // self.workers) + 1)
+        return min(self.mesh_pool_size, math.ceil(this_machine().cores / self.workers) + 1)
 
     @property
     def run_dir(self) -> Path:

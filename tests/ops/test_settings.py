@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops.settings import REPOSITORY, Settings, SettingsError, load
+from ops.sizing import Machine
 
 STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
 
@@ -186,3 +187,23 @@ def test_the_command_that_the_message_proposes_makes_a_good_secret() -> None:
     import secrets
 
     assert load({"APP_ENV": "production", "FACE_SECRET_KEY": secrets.token_urlsafe(48)})
+
+
+@pytest.mark.parametrize(
+    ("affinity", "quota", "workers", "pool_size", "threads"),
+    [
+        (2, None, 2, 8, 2),
+        (2, None, 1, 8, 3),
+        (64, 2.0, 4, 8, 2),
+        (64, None, 4, 8, 8),
+        (2, 0.5, 1, 8, 2),
+        (2, None, 1, 1, 1),
+    ],
+)
+def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
+    monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float | None, workers: int, pool_size: int, threads: int
+) -> None:
+    machine = Machine(affinity, quota, memory_bytes=1 << 30, memory_is_limited=False)
+    monkeypatch.setattr("ops.settings.this_machine", lambda: machine)
+    settings = load({"GUNICORN_WORKERS": f"{workers}", "FACE_MESH_POOL_SIZE": f"{pool_size}"})
+    assert settings.compute_threads == threads
