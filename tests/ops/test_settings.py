@@ -18,6 +18,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
     ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
     ("FACE_MESH_MAX_USES", "500", "mesh_max_uses", 500),
+    ("FACE_WORKER_MAX_MEMORY_MB", "512", "worker_max_memory_mb", 512),
     ("DATABASE_URL", "postgresql://db/face", "database_url", "postgresql://db/face"),
     ("REDIS_URL", "redis://cache/0", "redis_url", "redis://cache/0"),
     ("FACE_DATA_DIR", "/data", "data_dir", Path("/data")),
@@ -207,3 +208,8 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
     monkeypatch.setattr("ops.settings.this_machine", lambda: machine)
     settings = load({"GUNICORN_WORKERS": f"{workers}", "FACE_MESH_POOL_SIZE": f"{pool_size}"})
     assert settings.compute_threads == threads
+
+
+@pytest.mark.parametrize(("megabytes", "limit"), [("512", 512 << 20), ("0", None)])
+def test_no_memory_is_no_limit(megabytes: str, limit: int | None) -> None:
+    assert load({"FACE_WORKER_MAX_MEMORY_MB": megabytes}).worker_max_memory_bytes == limit
