@@ -15,6 +15,10 @@ from openvino.preprocess import PrePostProcessor
 Tensor = npt.NDArray[np.float32]
 Array = npt.NDArray[np.generic]
 
+# The library looks numpy up when it first hands memory over. Two threads that do so at once wait for each other: one
+# for the interpreter's lock, and the other, which has it, for the first to be done.
+_ = ov.Tensor(np.zeros(1, np.float32)).data
+
 
 class Network(Protocol):
     def run(self, batch: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.networks import OpenVinoNetwork
+from tests.ops.processes import run
 
 
 def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
@@ -27,3 +28,28 @@ def test_an_answer_is_kept_when_the_network_runs_again(model_dir: Path) -> None:
     kept = first.copy()
     network.run(np.full((1, 3, 128, 128), 200, np.float32))
     assert np.array_equal(first, kept)
+
+
+STARTS = 8
+"""Of processes whose threads go for the library at once: where that can end in a deadlock it does in one of four."""
+MANY_THREADS = """
+import sys, threading
+from pathlib import Path
+from core.networks import InferRequest, compile_network
+
+model = compile_network(Path(sys.argv[1]), 2)
+together = threading.Barrier(8)
+
+def first_request():
+    together.wait()
+    InferRequest(model)
+
+for thread in [threading.Thread(target=first_request) for _ in range(8)]:
+    thread.start()
+"""
+
+
+def test_threads_may_all_begin_at_once(model_dir: Path) -> None:
+    for _ in range(STARTS):
+        done = run("-c", MANY_THREADS, str(model_dir / "fr_liveness.onnx"))
+        assert done.returncode == 0, done.stderr
