@@ -1,8 +1,8 @@
 """A worker that has grown too large is replaced, and nobody whose session it holds is cut off.
 
 It takes no new sockets while a sibling can, serves those it has until they end, and then ends itself; Gunicorn starts
-another. Sessions have time limits, so that takes minutes at most. A worker that is alone goes on taking sockets, and
-ends in the first moment without any.
+another. Sessions have time limits, so that takes minutes at most, or an hour for a sandbox. A worker that is alone goes
+on taking sockets, and ends in the first moment without any.
 """
 
 from __future__ import annotations
