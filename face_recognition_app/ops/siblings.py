@@ -19,8 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_COUNT = struct.Struct("<q")
-_SENDER = struct.Struct("<q")
+_NUMBER = struct.Struct("<q")
 _MAX_MESSAGE = 256 * 1024
 _RECEIVE_AT_ONCE = 32
 FOUND_AGAIN_S = 1.0
@@ -43,7 +42,7 @@ class _Sibling:
     @property
     def sockets(self) -> int:
         """Its own and those on the way to it."""
-        (count,) = _COUNT.unpack(self.count[: _COUNT.size])
+        (count,) = _NUMBER.unpack(self.count[: _NUMBER.size])
         return int(count) + len(self.untaken)
 
     def is_silent(self, now: float) -> bool:
@@ -119,7 +118,7 @@ class Siblings:
         sibling = self._siblings[pid]
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection]))]
         try:
-            self._socket.sendmsg([_SENDER.pack(os.getpid()), request], rights, 0, str(sibling.path))
+            self._socket.sendmsg([_NUMBER.pack(os.getpid()), request], rights, 0, str(sibling.path))
         except (ConnectionRefusedError, FileNotFoundError):
             self._forget(pid)
             return False
@@ -165,7 +164,7 @@ class Siblings:
 
     def _publish(self) -> None:
         if self._count is not None:
-            self._count[: _COUNT.size] = _COUNT.pack(_TOO_MANY if self._retired else self.open)
+            self._count[: _NUMBER.size] = _NUMBER.pack(_TOO_MANY if self._retired else self.open)
 
     def _receive(self) -> None:
         for _ in range(_RECEIVE_AT_ONCE):
@@ -175,9 +174,9 @@ class Siblings:
                 data, descriptors, _, _ = socket.recv_fds(self._socket, _MAX_MESSAGE, 1)
             except OSError:
                 return
-            (sender,) = _SENDER.unpack_from(data)
+            (sender,) = _NUMBER.unpack_from(data)
             if descriptors:
-                self._take(sender, socket.socket(fileno=descriptors[0]), data[_SENDER.size :])
+                self._take(sender, socket.socket(fileno=descriptors[0]), data[_NUMBER.size :])
             elif sender in self._siblings and self._siblings[sender].untaken:
                 self._siblings[sender].untaken.popleft()
 
@@ -200,7 +199,7 @@ class Siblings:
     def _tell_taken(self, sender: int) -> None:
         if self._socket is not None:
             with suppress(OSError):  # It has ended; nobody counts any more.
-                self._socket.sendto(_SENDER.pack(os.getpid()), str(self._path(f"{sender}")))
+                self._socket.sendto(_NUMBER.pack(os.getpid()), str(self._path(f"{sender}")))
 
 
 def _map_count(path: Path, flags: int) -> mmap.mmap:
@@ -208,6 +207,6 @@ def _map_count(path: Path, flags: int) -> mmap.mmap:
     try:
         if flags & os.O_CREAT:
             os.ftruncate(descriptor, mmap.PAGESIZE)
-        return mmap.mmap(descriptor, _COUNT.size)
+        return mmap.mmap(descriptor, _NUMBER.size)
     finally:
         os.close(descriptor)
