@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from asyncio.transports import BaseTransport
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
+from websockets.frames import Frame
 
 from ops.draining import say_farewell
 from ops.retirement import Retirement
 from ops.settings import load
 from ops.siblings import Siblings
+from wire.errors import TooFast
+from wire.session import RateLimit
 
 BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 UNREAD_ANSWERS_TIMEOUT_MS = 60_000
+FLOOD_LINGER_S = 1.0
 TICKS_BETWEEN_LOOKS = 50
 """At the size of the worker. Uvicorn ticks ten times a second."""
 
@@ -31,9 +38,12 @@ TICKS_BETWEEN_LOOKS = 50
 class FairWebSockets(WebSocketsSansIOProtocol):
     """Uvicorn's sockets, of which none can hold up the others or make the worker grow."""
 
-    def __init__(self, siblings: Siblings, **uvicorns: Any) -> None:
+    def __init__(self, siblings: Siblings, max_messages_per_s: int, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._siblings = siblings
+        self._unseen = RateLimit(max_messages_per_s)
+        """Of what the application never sees and cannot count itself."""
+        self._flooded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -52,10 +62,41 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 
     def handle_ping(self) -> None:
         # Nothing else bounds pongs: a client that pings without reading would have them pile up here.
-        if self.writable.is_set():
+        if self._may_go_on() and self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
+
+    def handle_pong(self, event: Frame) -> None:
+        if self._may_go_on():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._may_go_on():
+            super().handle_cont(event)
+
+    def _may_go_on(self) -> bool:
+        if self._flooded or self.close_sent:
+            return False
+        try:
+            self._unseen.count(time.monotonic())
+        except TooFast as flood:
+            self._flooded = True
+            self._turn_out(flood)
+        return not self._flooded
+
+    def _turn_out(self, flood: TooFast) -> None:
+        if self.writable.is_set():
+            self.close_timeout = FLOOD_LINGER_S
+            task = self.loop.create_task(self._say_close(flood))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            self.transport.abort()
+
+    async def _say_close(self, flood: TooFast) -> None:
+        with suppress(ClientDisconnected):
+            await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
 
 
 class SharingHttp(HttpToolsProtocol):
@@ -83,15 +124,18 @@ class FaceServer(Server):
     """Shares sockets with the other workers, ends without any when it has grown too large, and tells every socket's
     client before Uvicorn closes it with 1012."""
 
-    def __init__(self, config: Config, siblings: Siblings, retirement: Retirement) -> None:
+    def __init__(
+        self, config: Config, new_socket: partial[FairWebSockets], siblings: Siblings, retirement: Retirement
+    ) -> None:
         super().__init__(config)
+        self._new_socket = new_socket
         self._siblings = siblings
         self._retirement = retirement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._siblings.join(self._new_socket)
+            self._siblings.join(self._connected)
 
     async def on_tick(self, counter: int) -> bool:
         if counter and counter % TICKS_BETWEEN_LOOKS == 0:
@@ -103,10 +147,8 @@ class FaceServer(Server):
         await say_farewell()
         await super().shutdown(sockets)
 
-    def _new_socket(self) -> FairWebSockets:
-        return FairWebSockets(
-            self._siblings, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+    def _connected(self) -> FairWebSockets:
+        return self._new_socket(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typed
@@ -123,11 +165,11 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.app = self.wsgi
         settings = load()
         siblings = Siblings(settings.run_dir)
+        retirement = Retirement(settings.run_dir, settings.worker_max_memory_bytes, siblings)
+        new_socket = partial(FairWebSockets, siblings, settings.max_messages_per_s)
         self.config.http = partial(SharingHttp, siblings)
-        self.config.ws = partial(FairWebSockets, siblings)
-        server = FaceServer(
-            self.config, siblings, Retirement(settings.run_dir, settings.worker_max_memory_bytes, siblings)
-        )
+        self.config.ws = new_socket
+        server = FaceServer(self.config, new_socket, siblings, retirement)
         self._install_sigquit_handler()
         for listener in self.sockets:
             drop_who_reads_nothing(listener)

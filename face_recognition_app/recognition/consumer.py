@@ -38,7 +38,6 @@ from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLi
 logger = logging.getLogger(__name__)
 
 SANDBOX_PREFIX = "test_"
-FLOOD_PATIENCE_S = 5.0
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
 LINGER_S = 1.0
@@ -110,7 +109,7 @@ class FaceConsumer(AsyncConsumer):
         except sessions.AlreadyDecided as error:
             await self._complete(session_complete(error.decision))
             return
-        self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s, FLOOD_PATIENCE_S))
+        self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s))
         await self._send(self.stream.established())
         self._after(self.stream.seconds_left, self._time_is_up)
         self._after(settings.idle_timeout_s, self._check_idle)

@@ -12,6 +12,7 @@ from wire.errors import InvalidMessage, TooFast, UnusableFrame, WireError
 from wire.messages import CancelMessage, ClientMessage, FrameMessage, PingMessage
 
 MAX_PROBLEM_LENGTH = 200
+FLOOD_PATIENCE_S = 5.0
 _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
@@ -87,7 +88,7 @@ class FrameSlot:
 class RateLimit:
     """A bucket of messages that refills `per_second`; overdrawn for `patience_s`, it breaks."""
 
-    def __init__(self, per_second: float, patience_s: float) -> None:
+    def __init__(self, per_second: float, patience_s: float = FLOOD_PATIENCE_S) -> None:
         self._per_second = per_second
         self._capacity = per_second * patience_s
         self._level = 0.0

@@ -22,14 +22,14 @@ from tools.service import LiveService, running_service
 
 TEXT, PING = 0x1, 0x9
 FLOODERS = 4
-FLOOD_S = 6.0
+FLOOD_BYTES = 1 << 20
+ANSWERS_DURING_A_FLOOD = 2
+PATIENCE_S = 90.0
 SMALL_BUFFER = 2048
 GROWTH_LIMIT_BYTES = 16 << 20
 """One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
 goes on."""
-SLOW_S = 5.0
-"""One read of a flood is thousands of messages: a second or two, and never the whole flood."""
-CLOSE_S = 5.0
+CLOSE_S = 9.0
 """Uvicorn gives up waiting for a client's close after ten."""
 
 
@@ -52,15 +52,14 @@ async def test_answers_that_nobody_reads_are_bounded(service: LiveService, opcod
     flooders = [deaf_socket(service, number) for number in range(FLOODERS)]
     try:
         before = worker.memory_info().rss
-        flood = asyncio.create_task(flood_all(flooders, client_frame(opcode, payload) * 500))
-        slowest_s = await slowest_answer(service, flood)
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            others = tasks.create_task(answers_of_others(service))
+            await flood_until_done(others, flooders, client_frame(opcode, payload) * 500)
         grown = worker.memory_info().rss - before
-        assert await flood > 1 << 20, "nothing was flooded"
     finally:
         for flooder in flooders:
             flooder.close()
     assert grown < GROWTH_LIMIT_BYTES
-    assert slowest_s < SLOW_S
 
 
 async def test_a_burst_is_answered_to_its_end_and_in_order(service: LiveService) -> None:
@@ -118,12 +117,11 @@ def client_frame(opcode: int, payload: bytes) -> bytes:
     return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
 
 
-async def flood_all(flooders: list[socket.socket], frames: bytes) -> int:
-    """Send as much as is taken for a while; returns how many bytes were."""
+async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.socket], frames: bytes) -> None:
+    """Send as much as is taken: a flood that starves the others would go on for ever."""
     unsent = dict.fromkeys(flooders, b"")
     sent = 0
-    deadline = time.monotonic() + FLOOD_S
-    while time.monotonic() < deadline:
+    while sent < FLOOD_BYTES or not others.done():
         for flooder in flooders:
             data = unsent[flooder] or frames
             try:
@@ -133,20 +131,15 @@ async def flood_all(flooders: list[socket.socket], frames: bytes) -> int:
             unsent[flooder] = data[taken:]
             sent += taken
         await asyncio.sleep(0.001)
-    return sent
 
 
-async def slowest_answer(service: LiveService, flood: asyncio.Task[int]) -> float:
-    """Of the health probe and of another's ping, until the flood is over."""
-    slowest_s = 0.0
+async def answers_of_others(service: LiveService) -> None:
+    """To the health probe, and to another client's ping."""
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_other/"
-    async with httpx.AsyncClient(base_url=service.base_url) as http, connect(address) as other:
+    async with httpx.AsyncClient(base_url=service.base_url, timeout=PATIENCE_S) as http, connect(address) as other:
         await other.recv()
-        while not flood.done():
-            began = time.monotonic()
+        for _ in range(ANSWERS_DURING_A_FLOOD):
             assert (await http.get("/api/health/")).status_code == 200
             await other.send('{"type":"ping"}')
             assert await other.recv() == '{"type":"pong"}'
-            slowest_s = max(slowest_s, time.monotonic() - began)
             await asyncio.sleep(0.1)
-    return slowest_s

@@ -140,7 +140,7 @@ async def test_a_wait_that_is_too_long_becomes_busy(hasty: Admission, permits: P
     began = time.monotonic()
     with pytest.raises(Busy) as caught:
         await hasty.run(work)
-    assert 0.1 <= time.monotonic() - began < 1.0
+    assert time.monotonic() - began >= 0.1
     assert caught.value.retry_after_ms is not None
     assert MIN_RETRY_MS <= caught.value.retry_after_ms <= MAX_RETRY_MS
     statistics = permits.statistics()
@@ -237,7 +237,7 @@ async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(permits: P
     began = time.monotonic()
     with pytest.raises(Busy):
         await admission.run(work)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < PATIENCE_S
     work.end.set()
     await asyncio.gather(*tasks)
     assert await admission.run(work), "with a free instance nobody is refused, however slow the last ones were"
