@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -37,7 +37,8 @@ _LEGACY_FRAMES = 40
 def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
     """Files of the runtimes go to `directory`. Raises LegacyError."""
     clips = read_clips()
-    with _opencv_on_its_callers_thread(), ExitStack() as stack:
+    cv2.setNumThreads(1)  # As in the service; and the clock of a stage sees no other thread.
+    with ExitStack() as stack:
         ours, theirs = (_runtime(directory, backend, stack) for backend in ("openvino", "mediapipe"))
         _tell("stages")
         with StageBench(ours) as bench:
@@ -51,17 +52,6 @@ def _runtime(directory: Path, backend: str, stack: ExitStack) -> Runtime:
     runtime = build(load().model_copy(update=own))
     stack.callback(runtime.close)
     return runtime
-
-
-@contextmanager
-def _opencv_on_its_callers_thread() -> Iterator[None]:
-    """As in the service; and the clock of a stage sees no other thread."""
-    usual = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(usual)
 
 
 def _subjects(ours: Runtime, theirs: Runtime, clips: Sequence[Clip]) -> list[Subject]:

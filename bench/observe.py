@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.appearance import SIZE, Appearance
-from core.face_mesh import UNTRACKED, MeshModels
+from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
@@ -114,18 +114,8 @@ class Recording:
 
 
 def load_engine() -> FaceRecognitionEngine:
-    paths = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
-    return FaceRecognitionEngine.load(
-        EngineConfig(
-            backend="openvino",
-            pool_size=1,
-            mesh_max_uses=None,
-            borrow_timeout_s=60.0,
-            mesh_models=MeshModels(paths["face_landmarker"], paths["face_landmark"]),
-            embedder_path=paths["fr_feature"],
-            spoof_path=paths["fr_liveness"],
-        )
-    )
+    models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
+    return FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
 
 
 def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[Seen]:

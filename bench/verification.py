@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from core.face_mesh import MeshModels
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.models import ensure_models
@@ -193,25 +192,11 @@ def _table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _load_engine(models: Path) -> FaceRecognitionEngine:
-    paths = ensure_models(models, lambda line: print(line, file=sys.stderr))
-    return FaceRecognitionEngine.load(
-        EngineConfig(
-            backend="openvino",
-            pool_size=_WORKERS,
-            mesh_max_uses=None,
-            borrow_timeout_s=60.0,
-            mesh_models=MeshModels(paths["face_landmarker"], paths["face_landmark"]),
-            embedder_path=paths["fr_feature"],
-            spoof_path=paths["fr_liveness"],
-        )
-    )
-
-
-def run(folder: Path, models: Path) -> Report:
+def run(folder: Path, model_dir: Path) -> Report:
     pairs = read_pairs(folder / "pairs.csv")
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
-    engine = _load_engine(models)
+    models = ensure_models(model_dir, lambda line: print(line, file=sys.stderr))
+    engine = FaceRecognitionEngine.load(EngineConfig("openvino", _WORKERS, models))
     try:
         return evaluate(pairs, embed_all(engine, names, folder / "images"))
     finally:

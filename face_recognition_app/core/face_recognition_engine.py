@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -34,15 +35,15 @@ _WARM_UP_FACE = MeshFace(
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`streams`: frames that are computed at once, for each of which every network has a thread."""
+    """`models`: the file of each of core.models.MODELS, by its name; `mesh_max_uses`: after which an instance is
+    replaced, None for never; `streams`: frames that are computed at once, for each of which every network has a thread.
+    """
 
     backend: str
     pool_size: int
-    mesh_max_uses: int | None
-    borrow_timeout_s: float
-    mesh_models: MeshModels
-    embedder_path: Path
-    spoof_path: Path
+    models: Mapping[str, Path]
+    borrow_timeout_s: float = 60.0
+    mesh_max_uses: int | None = None
     streams: int = 1
 
 
@@ -135,12 +136,14 @@ class FaceRecognitionEngine:
     @classmethod
     def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
         """Load every model, make the pool's instances in parallel and run each network once."""
-        make_mesh = mesh_factory(config.backend, config.mesh_models, config.streams)
+        models = config.models
+        mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
+        make_mesh = mesh_factory(config.backend, mesh_models, config.streams)
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(config.embedder_path, config.streams),
-            SpoofDetector.load(config.spoof_path, config.streams),
+            Embedder.load(models["fr_feature"], config.streams),
+            SpoofDetector.load(models["fr_liveness"], config.streams),
             config.backend,
         )
         engine.detector.warm_up()

@@ -9,7 +9,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from core.face_mesh import MeshModels
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.models import MODELS, ensure_models
@@ -61,16 +60,13 @@ class Runtime:
 def build(settings: Settings) -> Runtime:
     """Load and warm up everything; takes a second or two."""
     began = time.monotonic()
-    models = ensure_models(settings.model_dir, logger.info)
     engine = FaceRecognitionEngine.load(
         EngineConfig(
             backend=settings.mesh_backend,
             pool_size=settings.mesh_pool_size,
-            mesh_max_uses=settings.mesh_max_uses,
+            models=ensure_models(settings.model_dir, logger.info),
             borrow_timeout_s=settings.admission_timeout_ms / 1000,
-            mesh_models=MeshModels(models["face_landmarker"], models["face_landmark"]),
-            embedder_path=models["fr_feature"],
-            spoof_path=models["fr_liveness"],
+            mesh_max_uses=settings.mesh_max_uses,
             streams=settings.compute_threads,
         )
     )

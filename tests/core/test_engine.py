@@ -15,12 +15,12 @@ from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import ImageLimits
+from core.models import MODELS
 from core.permits import PermitQueue
 from core.pool import Pool
 from core.quality import Issue
 from core.types import Detail, MeshFace, RgbImage
 from tests.fakes import CountingMesh, FailingMesh, MeshFactory
-from tests.models import mesh_models
 from tools.clips import encode_jpeg
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
@@ -31,15 +31,7 @@ def detector(meshes: MeshFactory, timeout_s: float = 1.0) -> LivenessDetector:
 
 
 def config(model_dir: Path) -> EngineConfig:
-    return EngineConfig(
-        backend="openvino",
-        pool_size=1,
-        mesh_max_uses=None,
-        borrow_timeout_s=1.0,
-        mesh_models=mesh_models(model_dir),
-        embedder_path=model_dir / "fr_feature.onnx",
-        spoof_path=model_dir / "fr_liveness.onnx",
-    )
+    return EngineConfig("openvino", 1, {model.name: model_dir / model.filename for model in MODELS})
 
 
 def test_a_mesh_that_raises_is_replaced_and_the_failure_is_typed() -> None:
@@ -239,5 +231,5 @@ def test_an_engine_without_its_backend_is_not_loaded(model_dir: Path) -> None:
 
 
 def test_an_engine_without_its_model_is_not_loaded(model_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=r"nowhere\.task"):
-        FaceRecognitionEngine.load(replace(config(model_dir), mesh_models=mesh_models(tmp_path / "nowhere.task")))
+    with pytest.raises(Exception, match="nowhere"):
+        FaceRecognitionEngine.load(config(tmp_path / "nowhere"))

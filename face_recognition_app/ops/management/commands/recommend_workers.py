@@ -16,7 +16,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.errors import ModelError
-from core.face_mesh import UNTRACKED, MeshModels, Tracking
+from core.face_mesh import UNTRACKED, Tracking
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, Look
 from core.frames import ImageLimits
 from core.models import ensure_models
@@ -29,7 +29,6 @@ from ops.sizing import FrameCosts, Machine, Recommendation, pool_size_for, recom
 MEASURE_S = 3.0
 _WARM_UP_FRAMES = 5
 _JPEG_QUALITY = 85
-_PATIENCE_S = 60.0
 
 
 class Command(BaseCommand):
@@ -55,36 +54,17 @@ class Command(BaseCommand):
 def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[Recommendation, FrameCosts]:
     """With an engine as a worker would have it. Raises ModelError."""
     pool_size = pool_size_for(machine.cores, workers_for(machine.cores))
-    with _opencv_on_its_callers_thread(), _engine(settings, pool_size) as engine:
+    with _engine(settings, pool_size) as engine:
         costs = frame_costs(engine, ImageLimits(settings.max_image_bytes, settings.max_image_pixels), seconds)
         worker_bytes = memory_bytes(os.getpid())
     return recommend(machine, costs.frame_ms, worker_bytes, settings.target_fps), costs
 
 
 @contextmanager
-def _opencv_on_its_callers_thread() -> Iterator[None]:
-    """As in a worker."""
-    usual = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(usual)
-
-
-@contextmanager
 def _engine(settings: Settings, pool_size: int) -> Iterator[FaceRecognitionEngine]:
-    models = ensure_models(settings.model_dir)
-    config = EngineConfig(
-        backend=settings.mesh_backend,
-        pool_size=pool_size,
-        mesh_max_uses=None,
-        borrow_timeout_s=_PATIENCE_S,
-        mesh_models=MeshModels(models["face_landmarker"], models["face_landmark"]),
-        embedder_path=models["fr_feature"],
-        spoof_path=models["fr_liveness"],
+    engine = FaceRecognitionEngine.load(
+        EngineConfig(settings.mesh_backend, pool_size, ensure_models(settings.model_dir))
     )
-    engine = FaceRecognitionEngine.load(config)
     try:
         yield engine
     finally:
