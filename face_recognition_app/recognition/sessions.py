@@ -9,38 +9,27 @@ import json
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.liveness.actions import NEWEST_VERSION
-from core.liveness.decision import Verdict
-from core.liveness.policy import Policy
-from gallery.people import DifferentFace, DuplicateFace, Sample, check_subject_id, enroll, find_subject
-from ops import metrics
+from gallery.people import check_subject_id, find_subject
 from ops.secret import secret_key
-from recognition import attempts, challenges, replays
+from recognition import attempts, challenges
 from recognition import flow as flows
 from recognition.attempts import Claim
-from recognition.flow import Flow, Match, Outcome, Purpose
+from recognition.flow import Flow, Outcome, Purpose
+from recognition.judging import claim_of, judge, lock_out
 from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
 from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
-from recognition.signing import DecisionClaims
 from tenants.keys import token_hash
 from tenants.models import Tenant
-from wire.codes import Reason
 
 SETTLE_AT_ONCE = 100
-
-LIVENESS_OUTCOMES = {
-    Verdict.NOT_REQUIRED: "not_required",
-    Verdict.PASSED: "passed",
-    Verdict.PENDING: "failed",
-    Verdict.FAILED: "failed",
-}
 
 
 class SessionError(Exception):
@@ -176,10 +165,10 @@ def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_
         flow = flows.load(session.checkpoint)
         if flow.liveness.challenge is not None:
             challenges.check_client(challenge_version, flow.liveness.challenge)
-        until = attempts.locked_until(_claim(session))
+        until = attempts.locked_until(claim_of(session))
         if until is None:
             return _take_over(runtime, session, flow)
-        decision = _record(runtime, session, flow, _locked_out(None), until)
+        decision = lock_out(runtime, session, flow, until)
     raise AlreadyDecided(decision)
 
 
@@ -223,7 +212,7 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
         session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        return _judge(runtime, session, connection.flow, outcome)
+        return judge(runtime, session, connection.flow, outcome)
 
 
 def settle(runtime: Runtime, session: Session) -> Session:
@@ -255,7 +244,7 @@ def cancel(runtime: Runtime, session: Session) -> Session:
     with transaction.atomic():
         session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
         if session.status in OPEN_STATUSES:
-            _judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
+            judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
     return session
 
 
@@ -302,100 +291,3 @@ def _owned(connection: Connection) -> Any:
 def _loss(connection: Connection) -> SessionError:
     decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
     return AlreadyDecided(decision) if decision else Superseded("a newer connection owns the session")
-
-
-def _judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
-    """Decide with what only this transaction can know, and count what came of it."""
-    session.tenant.lock()
-    replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
-    claim = _claim(session)
-    until = attempts.locked_until(claim)
-    if until is not None and outcome.reason is not Reason.CANCELLED:
-        return _record(runtime, session, flow, _locked_out(outcome.match), until)
-    if replayed and outcome.success:
-        outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
-    outcome = _carry_out(runtime, session, flow, outcome)
-    if outcome.success:
-        attempts.clear(claim)
-    elif until is None and (flow.unmatched or outcome.reason not in attempts.UNCOUNTED):
-        attempts.count_failure(runtime.settings, claim)
-    return _record(runtime, session, flow, outcome)
-
-
-def _claim(session: Session) -> Claim:
-    return Claim(session.tenant, session.subject_id, session.device_id)
-
-
-def _locked_out(match: Match | None) -> Outcome:
-    return Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match)
-
-
-def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    """Do what a success means; the outcome that results."""
-    if not outcome.success:
-        return outcome
-    if session.kind == SessionKind.ENROLLMENT:
-        return _enroll(runtime, session, flow, outcome)
-    if _still_matches(runtime, session, flow, outcome):
-        return outcome
-    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
-
-
-def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> bool:
-    """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
-    if outcome.match is None:
-        return False
-    found = runtime.gallery.compare(session.tenant, outcome.match.subject_id, flow.matched_embedding)
-    return found is not None and found[0] >= outcome.match.threshold
-
-
-def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
-    try:
-        enroll(session.tenant, session.subject_id, samples, runtime.gallery, runtime.rules)
-    except DuplicateFace:
-        return Outcome(False, Reason.DUPLICATE_FACE, None, None)
-    except DifferentFace:
-        return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
-    return outcome
-
-
-def _record(
-    runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
-) -> Decision:
-    liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
-    claims = DecisionClaims(
-        session=str(session.pk),
-        tenant=session.tenant.name,
-        kind=session.kind,
-        nonce=uuid.uuid4().hex,
-        outcome="success" if outcome.success else "failure",
-        subject=outcome.subject_id,
-        liveness=liveness,
-        reason=outcome.reason,
-        models=runtime.model_digests,
-    )
-    decision = Decision.objects.create(
-        session=session,
-        tenant=session.tenant,
-        success=outcome.success,
-        subject_id=outcome.subject_id or "",
-        similarity=outcome.match.similarity if outcome.match else None,
-        threshold=outcome.match.threshold if outcome.match else None,
-        liveness=liveness,
-        reason=outcome.reason or "",
-        locked_until=locked_until,
-        evidence=flow.evidence(),
-        token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
-    )
-    session.status = _status_after(outcome)
-    session.checkpoint = ""
-    session.save(update_fields=["status", "checkpoint"])
-    metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc()
-    return decision
-
-
-def _status_after(outcome: Outcome) -> SessionStatus:
-    if outcome.success:
-        return SessionStatus.SUCCEEDED
-    return SessionStatus.CANCELLED if outcome.reason is Reason.CANCELLED else SessionStatus.FAILED

@@ -1,0 +1,123 @@
+"""What an outcome does: who is enrolled, whose failure is counted, and the one decision that is recorded."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from core.liveness.decision import Verdict
+from core.liveness.policy import Policy
+from gallery.people import DifferentFace, DuplicateFace, Sample, enroll
+from ops import metrics
+from recognition import attempts, replays
+from recognition.attempts import Claim
+from recognition.flow import Flow, Match, Outcome
+from recognition.models import Decision, Session, SessionKind, SessionStatus
+from recognition.runtime import Runtime
+from recognition.signing import DecisionClaims
+from wire.codes import Reason
+
+LIVENESS_OUTCOMES = {
+    Verdict.NOT_REQUIRED: "not_required",
+    Verdict.PASSED: "passed",
+    Verdict.PENDING: "failed",
+    Verdict.FAILED: "failed",
+}
+
+
+def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
+    """Decide a locked session with what only the caller's transaction can know, and count what came of it."""
+    session.tenant.lock()
+    replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
+    claim = claim_of(session)
+    until = attempts.locked_until(claim)
+    if until is not None and outcome.reason is not Reason.CANCELLED:
+        return lock_out(runtime, session, flow, until, outcome.match)
+    if replayed and outcome.success:
+        outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
+    outcome = _carry_out(runtime, session, flow, outcome)
+    if outcome.success:
+        attempts.clear(claim)
+    elif until is None and (flow.unmatched or outcome.reason not in attempts.UNCOUNTED):
+        attempts.count_failure(runtime.settings, claim)
+    return _record(runtime, session, flow, outcome)
+
+
+def claim_of(session: Session) -> Claim:
+    return Claim(session.tenant, session.subject_id, session.device_id)
+
+
+def lock_out(runtime: Runtime, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
+    """End a session of who has failed too often, in the caller's transaction."""
+    return _record(runtime, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
+
+
+def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    """Do what a success means; the outcome that results."""
+    if not outcome.success:
+        return outcome
+    if session.kind == SessionKind.ENROLLMENT:
+        return _enroll(runtime, session, flow, outcome)
+    if _still_matches(runtime, session, flow, outcome):
+        return outcome
+    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+
+
+def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> bool:
+    """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
+    if outcome.match is None:
+        return False
+    found = runtime.gallery.compare(session.tenant, outcome.match.subject_id, flow.matched_embedding)
+    return found is not None and found[0] >= outcome.match.threshold
+
+
+def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
+    try:
+        enroll(session.tenant, session.subject_id, samples, runtime.gallery, runtime.rules)
+    except DuplicateFace:
+        return Outcome(False, Reason.DUPLICATE_FACE, None, None)
+    except DifferentFace:
+        return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
+    return outcome
+
+
+def _record(
+    runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
+) -> Decision:
+    liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
+    claims = DecisionClaims(
+        session=str(session.pk),
+        tenant=session.tenant.name,
+        kind=session.kind,
+        nonce=uuid.uuid4().hex,
+        outcome="success" if outcome.success else "failure",
+        subject=outcome.subject_id,
+        liveness=liveness,
+        reason=outcome.reason,
+        models=runtime.model_digests,
+    )
+    decision = Decision.objects.create(
+        session=session,
+        tenant=session.tenant,
+        success=outcome.success,
+        subject_id=outcome.subject_id or "",
+        similarity=outcome.match.similarity if outcome.match else None,
+        threshold=outcome.match.threshold if outcome.match else None,
+        liveness=liveness,
+        reason=outcome.reason or "",
+        locked_until=locked_until,
+        evidence=flow.evidence(),
+        token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
+    )
+    session.status = _status_after(outcome)
+    session.checkpoint = ""
+    session.save(update_fields=["status", "checkpoint"])
+    metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc()
+    return decision
+
+
+def _status_after(outcome: Outcome) -> SessionStatus:
+    if outcome.success:
+        return SessionStatus.SUCCEEDED
+    return SessionStatus.CANCELLED if outcome.reason is Reason.CANCELLED else SessionStatus.FAILED
