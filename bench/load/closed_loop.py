@@ -35,13 +35,18 @@ class ClosedLoopJob:
         before, began_s = _answered(askers), time.monotonic()
         await asyncio.sleep(self.seconds)
         per_s = (_answered(askers) - before) / (time.monotonic() - began_s)
+        lost = sum(socket.closed.done() for socket in sockets)
         await asyncio.gather(*(socket.close() for socket in sockets))
+        refused = b", ".join({asker.refused for asker in askers if asker.refused}).decode()
+        if lost or refused:
+            raise RuntimeError(f"{lost} of {self.sessions} clients were cut off; refused: {refused or 'nothing'}")
         return per_s
 
 
 class _Asker:
     def __init__(self, camera: Camera) -> None:
         self.answered = 0
+        self.refused = b""
         self._camera = camera
         self._socket: LoadSocket | None = None
 
@@ -50,9 +55,12 @@ class _Asker:
         socket.write(self._camera.shoot())
 
     def receive(self, text: bytes) -> None:
-        if json.loads(text)["type"] not in ("frame_processed", "error"):
+        message = json.loads(text)
+        if message["type"] not in ("frame_processed", "error"):
             return
-        self.answered += 1
+        self.answered += message["type"] == "frame_processed"
+        if message.get("code", "busy") != "busy":
+            self.refused = text
         assert self._socket is not None
         self._socket.write(self._camera.shoot())
 

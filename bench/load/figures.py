@@ -16,6 +16,8 @@ from bench.load.tables import number, table
 MAX_P95_MS = 200.0
 MAX_LATE = 0.5
 """Of a frame's interval, by which the p95 of the sending may be late: clients too slow prove nothing."""
+MIN_SENT = 0.9
+"""Of the frames that all clients should have sent: one that is stuck must not count as served."""
 MAX_SESSIONS = 2_000
 _HEADS = (
     *("sessions", "sent/s", "answered/s", "p50 ms", "p95 ms", "p99 ms", "dropped", "busy", "errors"),
@@ -91,7 +93,8 @@ class Step:
         if p95 is None or late_ms is None:
             return False
         in_time = p95 <= MAX_P95_MS and late_ms <= MAX_LATE * 1000 / fps
-        return in_time and self.dropped == self.busy == 0 and not self.errors
+        everybody = self.sent_per_s >= MIN_SENT * self.sessions * fps and (self.fairness.least or 0) > 0
+        return everybody and in_time and self.dropped == self.busy == 0 and not self.errors
 
 
 def latency(samples_ms: Sequence[float]) -> Latency:

@@ -2,7 +2,7 @@
 
 It takes no new sockets while a sibling can, serves those it has until they end, and then ends itself; Gunicorn starts
 another. Sessions have time limits, so that takes minutes at most, or an hour for a sandbox. A worker that is alone goes
-on taking sockets, and ends in the first moment without any.
+on taking sockets, and ends when it has been without any for a moment.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ops.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
+LINGER_S = 2.0
+"""Without a socket, before a worker ends: so long one may still be on its way to it."""
 ONE_IN_S = 60.0
 """Workers retire one at a time and not more often: a bound that every new worker passes must not stop the service."""
 
@@ -25,23 +27,29 @@ ONE_IN_S = 60.0
 class Retirement:
     """Of this worker, once it uses more than `limit_bytes`; None is no limit."""
 
-    def __init__(self, run_dir: Path, limit_bytes: int | None, siblings: Siblings) -> None:
+    def __init__(self, run_dir: Path, limit_bytes: int | None, siblings: Siblings, linger_s: float = LINGER_S) -> None:
         self._path = run_dir / "retiring"
         self._limit_bytes = limit_bytes
         self._siblings = siblings
+        self._linger_s = linger_s
         self._turn: int | None = None
 
     @property
     def is_over(self) -> bool:
         """The worker has retired and nobody needs it any more."""
-        return self._turn is not None and self._siblings.open == 0
+        quiet_s = self._siblings.quiet_s
+        return self._turn is not None and quiet_s is not None and quiet_s >= self._linger_s
 
     def consider(self) -> None:
         """Retire if the worker is too large and no other one retires."""
         if self._limit_bytes is None or self._turn is not None:
             return
-        used = memory_bytes(os.getpid())
-        if used <= self._limit_bytes or not self._takes_turn():
+        try:
+            used = memory_bytes(os.getpid())
+            if used <= self._limit_bytes or not self._takes_turn():
+                return
+        except OSError:
+            logger.exception("whether this worker has grown too large cannot be told now")
             return
         self._siblings.retire()
         logger.warning(

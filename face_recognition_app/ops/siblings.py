@@ -13,6 +13,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,9 @@ FOUND_AGAIN_S = 1.0
 """So long a worker that has just started may go unnoticed."""
 SILENT_S = 1.0
 """A sibling that has not taken a socket for so long is given no more of them."""
+FORGIVEN_S = 10.0
+"""So long, for what it took may have been told to nobody."""
+TOLD_AGAIN_S = 0.05
 _TOO_MANY = 1 << 40
 """Sockets, as a worker says that wants no more."""
 _SLACK = 16
@@ -45,6 +49,10 @@ class _Sibling:
         (count,) = _NUMBER.unpack(self.count[: _NUMBER.size])
         return int(count) + len(self.untaken)
 
+    def forgive(self, now: float) -> None:
+        while self.untaken and now - self.untaken[0] > FORGIVEN_S:
+            self.untaken.popleft()
+
     def is_silent(self, now: float) -> bool:
         return bool(self.untaken) and now - self.untaken[0] > SILENT_S
 
@@ -62,6 +70,7 @@ class Siblings:
         self._looked_at = float("-inf")
         self.open = 0
         """Sockets of this worker."""
+        self._busy_at = time.monotonic()
         self._retired = False
         self._count: mmap.mmap | None = None
         self._socket: socket.socket | None = None
@@ -91,17 +100,24 @@ class Siblings:
         self._socket.close()
         self._socket = None
 
+    @property
+    def quiet_s(self) -> float | None:
+        """For how long no socket has been open, and none on its way; None when one is."""
+        return None if self.open or self._arriving else time.monotonic() - self._busy_at
+
     def opened(self) -> None:
         self.open += 1
         self._publish()
 
     def closed(self) -> None:
         self.open -= 1
+        self._busy_at = time.monotonic()
         self._publish()
 
     def retire(self) -> None:
         """Be sent nothing more, and hand over whatever a sibling can take."""
         self._retired = True
+        self._busy_at = time.monotonic()
         self._publish()
 
     def hand_over(self, connection: int, request: bytes) -> bool:
@@ -132,6 +148,8 @@ class Siblings:
         if now - self._looked_at > FOUND_AGAIN_S:
             self._looked_at = now
             self._look()
+        for sibling in self._siblings.values():
+            sibling.forgive(now)
         able = [pid for pid, sibling in self._siblings.items() if not sibling.is_silent(now)]
         least = min(able, key=lambda pid: self._siblings[pid].sockets, default=None)
         if least is None:
@@ -197,9 +215,14 @@ class Siblings:
             self._tell_taken(sender)
 
     def _tell_taken(self, sender: int) -> None:
-        if self._socket is not None:
-            with suppress(OSError):  # It has ended; nobody counts any more.
-                self._socket.sendto(_NUMBER.pack(os.getpid()), str(self._path(f"{sender}")))
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(_NUMBER.pack(os.getpid()), str(self._path(f"{sender}")))
+        except BlockingIOError:  # Many are told at once, and its queue is short.
+            asyncio.get_running_loop().call_later(TOLD_AGAIN_S, self._tell_taken, sender)
+        except OSError:  # It has ended; nobody counts any more.
+            pass
 
 
 def _map_count(path: Path, flags: int) -> mmap.mmap:

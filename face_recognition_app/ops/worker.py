@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import sys
 import time
@@ -25,12 +26,19 @@ from ops.retirement import Retirement
 from ops.settings import load
 from ops.siblings import Siblings
 from wire.errors import TooFast
+from wire.messages import ErrorMessage
 from wire.session import RateLimit
 
 BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 UNREAD_ANSWERS_TIMEOUT_MS = 60_000
-FLOOD_LINGER_S = 1.0
+SHUTDOWN_S = 20
+"""For requests under way. Gunicorn's own patience ends ten seconds later, and with an abort."""
+LINGER_S = 1.0
+"""For whoever must be told why a connection ends, and may not read it."""
+PARSED_AT_ONCE = 4096
+LARGE_FRAGMENT = 1024
+"""Bytes. A large message may come in pieces; only small ones cost more to take apart than they carry."""
 TICKS_BETWEEN_LOOKS = 50
 """At the size of the worker. Uvicorn ticks ten times a second."""
 
@@ -53,12 +61,33 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._siblings.closed()
 
+    def data_received(self, data: bytes) -> None:
+        # In pieces: of a whole read thousands of frames would be parsed before the first of them is counted.
+        for begin in range(0, len(data), PARSED_AT_ONCE):
+            if self._flooded:
+                return
+            super().data_received(data[begin : begin + PARSED_AT_ONCE])
+        if self.conn.handshake_exc is not None and not self.close_sent:
+            self._refuse_request()
+
     async def receive(self) -> Any:
         message = await super().receive()
         # Thousands of small messages arrive in one read, and none of them would let the loop turn to anyone else.
         if not self.queue.empty():
             await asyncio.sleep(0)
         return message
+
+    def handle_text(self, event: Frame) -> None:
+        if not self.close_sent or self._may_go_on():
+            super().handle_text(event)
+
+    def handle_bytes(self, event: Frame) -> None:
+        if not self.close_sent or self._may_go_on():
+            super().handle_bytes(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(event.data) >= LARGE_FRAGMENT or self._may_go_on():
+            super().handle_cont(event)
 
     def handle_ping(self) -> None:
         # Nothing else bounds pongs: a client that pings without reading would have them pile up here.
@@ -71,12 +100,19 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         if self._may_go_on():
             super().handle_pong(event)
 
-    def handle_cont(self, event: Frame) -> None:
-        if self._may_go_on():
-            super().handle_cont(event)
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        # Uvicorn waits until all was read that had been sent, which may be never.
+        self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _refuse_request(self) -> None:
+        """Of a request that cannot be parsed Uvicorn hears nothing; the connection would stay for ever."""
+        self.close_sent = self.handshake_complete = True
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
 
     def _may_go_on(self) -> bool:
-        if self._flooded or self.close_sent:
+        if self._flooded:
             return False
         try:
             self._unseen.count(time.monotonic())
@@ -86,16 +122,18 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         return not self._flooded
 
     def _turn_out(self, flood: TooFast) -> None:
-        if self.writable.is_set():
-            self.close_timeout = FLOOD_LINGER_S
-            task = self.loop.create_task(self._say_close(flood))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
-        else:
+        if self.close_sent or not self.writable.is_set():
             self.transport.abort()
+            return
+        self.close_timeout = LINGER_S
+        task = self.loop.create_task(self._say_why(flood))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
-    async def _say_close(self, flood: TooFast) -> None:
+    async def _say_why(self, flood: TooFast) -> None:
+        message = ErrorMessage(code=flood.code, message=str(flood), retryable=flood.retryable)
         with suppress(ClientDisconnected):
+            await self.send({"type": "websocket.send", "text": message.model_dump_json(exclude_none=True)})
             await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
 
 
@@ -158,6 +196,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         "loop": "uvloop",
         "lifespan": "on",
         "ws_per_message_deflate": False,
+        "timeout_graceful_shutdown": SHUTDOWN_S,
         "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES,
     }
 
@@ -171,6 +210,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.ws = new_socket
         server = FaceServer(self.config, new_socket, siblings, retirement)
         self._install_sigquit_handler()
+        allow_many_sockets()
         for listener in self.sockets:
             drop_who_reads_nothing(listener)
         await server.serve(sockets=self.sockets)
@@ -182,3 +222,9 @@ def drop_who_reads_nothing(listener: socket.socket) -> None:
     """Connections inherit it: the system ends one whose peer takes nothing of what was sent, which no close could."""
     if listener.family in (socket.AF_INET, socket.AF_INET6):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWERS_TIMEOUT_MS)
+
+
+def allow_many_sockets() -> None:
+    """The usual limit of open files is 1,024, far below what a worker is asked to hold."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -73,14 +73,17 @@ def test_a_step_is_the_sum_of_its_clients() -> None:
     assert server.threads == 22
 
 
-def test_a_step_holds_only_when_everything_was_answered_in_time() -> None:
-    assert step().holds(10)
-    assert not replace(step(), latency_ms=Latency(100.0, 201.0, 300.0)).holds(10)
-    assert not replace(step(), dropped=1).holds(10)
-    assert not replace(step(), busy=1).holds(10)
-    assert not replace(step(), errors={"unanswered": 1}).holds(10)
-    assert not replace(step(), client_late_p95_ms=51.0).holds(10)
-    assert not step(Outcome(4.0, 0.4, [Tally()])).holds(10)
+def test_a_step_holds_only_when_everything_was_sent_and_answered_in_time() -> None:
+    fps = 0.5
+    assert step().holds(fps)
+    assert not step().holds(2 * fps)
+    assert not replace(step(), fairness=Fairness(0.0, 2.0)).holds(fps)
+    assert not replace(step(), latency_ms=Latency(100.0, 201.0, 300.0)).holds(fps)
+    assert not replace(step(), dropped=1).holds(fps)
+    assert not replace(step(), busy=1).holds(fps)
+    assert not replace(step(), errors={"unanswered": 1}).holds(fps)
+    assert not replace(step(), client_late_p95_ms=1_001.0).holds(fps)
+    assert not step(Outcome(4.0, 0.4, [Tally()])).holds(fps)
 
 
 def test_the_table_has_a_row_for_each_step() -> None:

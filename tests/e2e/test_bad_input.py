@@ -33,7 +33,7 @@ from tools.stream_client import Message
 PORTRAIT = astronaut()
 FACE = encode_jpeg(PORTRAIT)
 MEGABYTE = 1024 * 1024
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 from ops.retirement import Retirement
 from ops.siblings import Siblings
 
-retirement = Retirement(Path(sys.argv[1]), 1, Siblings(Path(sys.argv[1])))
+retirement = Retirement(Path(sys.argv[1]), 1, Siblings(Path(sys.argv[1])), linger_s=0)
 retirement.consider()
 assert retirement.is_over
 print("ready", flush=True)
@@ -39,7 +40,7 @@ def test_this_process_is_as_large_as_the_system_says() -> None:
 
 def test_a_worker_that_is_small_enough_stays(tmp_path: Path, siblings: Siblings) -> None:
     for limit in (None, 1 << 40):
-        retirement = Retirement(tmp_path, limit, siblings)
+        retirement = Retirement(tmp_path, limit, siblings, linger_s=0)
         retirement.consider()
         assert not retirement.is_over
 
@@ -47,7 +48,7 @@ def test_a_worker_that_is_small_enough_stays(tmp_path: Path, siblings: Siblings)
 def test_one_that_is_too_large_stays_for_those_it_serves(
     tmp_path: Path, siblings: Siblings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    retirement = Retirement(tmp_path, 1 << 20, siblings)
+    retirement = Retirement(tmp_path, 1 << 20, siblings, linger_s=0)
     assert not retirement.is_over
     siblings.opened()
     retirement.consider()
@@ -57,10 +58,29 @@ def test_one_that_is_too_large_stays_for_those_it_serves(
     assert "more than the 1 MB of FACE_WORKER_MAX_MEMORY_MB" in caplog.text
 
 
+def test_one_that_cannot_tell_how_large_it_is_stays(
+    tmp_path: Path, siblings: Siblings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def out_of_files(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("ops.retirement.memory_bytes", out_of_files)
+    retirement = Retirement(tmp_path, 1, siblings, linger_s=0)
+    retirement.consider()
+    assert not retirement.is_over
+    assert "Too many open files" in caplog.text
+
+
+def test_it_waits_a_moment_for_who_may_be_on_the_way(tmp_path: Path, siblings: Siblings) -> None:
+    retirement = Retirement(tmp_path, 1, siblings)
+    retirement.consider()
+    assert not retirement.is_over
+
+
 def test_one_retires_at_a_time(tmp_path: Path, siblings: Siblings) -> None:
     with living(RETIRED, tmp_path):
         set_age(tmp_path, LONG_AGO)
-        second = Retirement(tmp_path, 1, siblings)
+        second = Retirement(tmp_path, 1, siblings, linger_s=0)
         second.consider()
         assert not second.is_over
     second.consider()
@@ -70,7 +90,7 @@ def test_one_retires_at_a_time(tmp_path: Path, siblings: Siblings) -> None:
 def test_the_next_one_retires_a_while_later(tmp_path: Path, siblings: Siblings) -> None:
     with living(RETIRED, tmp_path):
         pass
-    second = Retirement(tmp_path, 1, siblings)
+    second = Retirement(tmp_path, 1, siblings, linger_s=0)
     second.consider()
     assert not second.is_over
     set_age(tmp_path, LONG_AGO)

@@ -131,6 +131,16 @@ async def test_a_sibling_that_takes_nothing_is_given_no_more(tmp_path: Path) -> 
         assert not siblings.hand_over(connection.fileno(), REQUEST)
 
 
+async def test_a_silence_is_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.siblings.FORGIVEN_S", 2 * SILENT_S)
+    with living(DEAF_SIBLING, tmp_path), joined(tmp_path) as siblings, connected() as connection:
+        siblings.opened()
+        siblings.opened()
+        assert siblings.hand_over(connection.fileno(), REQUEST)
+        await asyncio.sleep(2.2 * SILENT_S)
+        assert siblings.hand_over(connection.fileno(), REQUEST)
+
+
 async def test_those_on_their_way_count(tmp_path: Path) -> None:
     with living(DEAF_SIBLING, tmp_path), joined(tmp_path) as siblings, connected() as connection:
         siblings.opened()

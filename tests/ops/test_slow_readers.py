@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -17,15 +15,15 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.ops.raw_sockets import PING, TEXT, client_frame, raw_socket
 from tools.clips import encode_jpeg
 from tools.service import LiveService, running_service
 
-TEXT, PING = 0x1, 0x9
 FLOODERS = 4
+SMALL_BUFFER = 2048
 FLOOD_BYTES = 1 << 20
 ANSWERS_DURING_A_FLOOD = 2
 PATIENCE_S = 90.0
-SMALL_BUFFER = 2048
 GROWTH_LIMIT_BYTES = 16 << 20
 """One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
 goes on."""
@@ -49,7 +47,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 )
 async def test_answers_that_nobody_reads_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
     (worker,) = psutil.Process(service.pid).children()
-    flooders = [deaf_socket(service, number) for number in range(FLOODERS)]
+    flooders = [raw_socket(service.base_url, f"test_deaf{number}", SMALL_BUFFER) for number in range(FLOODERS)]
     try:
         before = worker.memory_info().rss
         async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
@@ -90,31 +88,6 @@ async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -
     began = time.monotonic()
     await client.close()
     assert time.monotonic() - began < CLOSE_S
-
-
-def deaf_socket(service: LiveService, number: int) -> socket.socket:
-    """A sandbox that is open and takes next to nothing of what is sent to it."""
-    host, port = service.base_url.removeprefix("http://").split(":")
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-    deaf.connect((host, int(port)))
-    lines = (
-        f"GET /ws/auth/process-image/test_deaf{number}/ HTTP/1.1",
-        f"Host: {host}:{port}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
-    )
-    deaf.sendall("\r\n".join([*lines, "", ""]).encode())
-    assert deaf.recv(12) == b"HTTP/1.1 101"
-    deaf.setblocking(False)
-    return deaf
-
-
-def client_frame(opcode: int, payload: bytes) -> bytes:
-    """Masked with zeros, which changes nothing."""
-    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
 
 
 async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.socket], frames: bytes) -> None:

@@ -20,7 +20,7 @@ NETWORKS = 6
 EXECUTOR_THREADS = 4
 """The event loop's own, for what takes no time: one for each call that was made while the others were busy."""
 DUMP = signal.SIGRTMIN + 1
-DUMP_TIMEOUT_S = 5.0
+DUMP_TIMEOUT_S = 30.0
 TELL_THREADS = f"""\
 import faulthandler, os
 faulthandler.register({DUMP:d}, open(os.environ["DUMP_FILE"], "w"), all_threads=True)

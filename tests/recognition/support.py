@@ -34,7 +34,7 @@ from tenants.models import Tenant
 Message = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """How long a test waits for what must come: long, because the machine may be busy."""
 
 

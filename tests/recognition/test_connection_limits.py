@@ -60,13 +60,13 @@ async def test_a_silent_socket_is_closed(backend: Backend, configure: Configure)
 
 
 async def test_a_socket_that_pings_is_not_idle(backend: Backend, configure: Configure) -> None:
-    runtime = configure(idle_timeout_s=0.5)
+    runtime = configure(idle_timeout_s=1.5)
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
-        for _ in range(8):
+        for _ in range(10):
             await socket.say("ping")
             assert await socket.receive() == {"type": "pong"}
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
 
 async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Backend, configure: Configure) -> None:
