@@ -41,8 +41,12 @@ def analyse(
 
 
 def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
-    """The best candidate, against the threshold for all comparisons that the session may make."""
+    """The best candidate, against the threshold for all comparisons that the session may make; once there is a match,
+    the same subject again."""
     gallery, settings = runtime.gallery, runtime.settings
+    if flow.match is not None:
+        known = gallery.compare(tenant, flow.match.subject_id, probe)
+        return None if known is None else Match(flow.match.subject_id, known[0], flow.match.threshold)
     if flow.purpose is Purpose.AUTHENTICATION and flow.subject_id is not None:
         found = gallery.compare(tenant, flow.subject_id, probe)
         if found is None:

@@ -21,7 +21,7 @@ from tenants.models import Tenant
 from wire.codes import Reason
 
 UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
-"""Failures that say nothing about who stood there, unless a face was compared before and did not match."""
+"""Failures that say nothing by themselves about who stood there."""
 
 
 @dataclass(frozen=True, slots=True)

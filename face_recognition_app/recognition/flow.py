@@ -16,7 +16,7 @@ from core.liveness.actions import Action
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
-from core.liveness.limits import LIVE_SCORE
+from core.liveness.limits import LIVE_SCORE, MOIRE
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.quality import Issue, Quality
@@ -30,6 +30,11 @@ SAMPLE_GAP_FRAMES = 5
 """Samples of an enrolment stand this far apart in time or in frames, so that they differ."""
 PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
+COMPARED_AGAIN_FRAMES = 8
+"""So often whoever was matched is compared again, while liveness is open."""
+AGREED_FRAMES = 16
+"""A success needs that the newest comparison agreed, and is no older."""
+_NEVER = -1_000
 SPOOF_EVERY_FRAMES = 3
 MAX_GLANCES = 4
 """Frames in a row that count without an embedding, however much a face looks the same."""
@@ -129,7 +134,7 @@ class Flow:
     no_match_frames: int
     liveness: Liveness
     frames: int = 0
-    probed_frame: int = -1_000
+    probed_frame: int = _NEVER
     probed_at_ms: int = -1_000_000
     samples: list[KeptSample] = field(default_factory=list)
     anchor: Base64UrlBytes = b""
@@ -138,6 +143,7 @@ class Flow:
     unmatched: int = 0
     match: Match | None = None
     matched_probe: Base64UrlBytes = b""
+    matched_frame: int = _NEVER
     nearest: Match | None = None
     failure: Reason | None = None
 
@@ -163,20 +169,21 @@ class Flow:
         challenge = self.liveness.challenge
         return (
             sum(score < LIVE_SCORE for score in self.liveness.spoof.scores),
+            sum(peak >= MOIRE for peak in self.liveness.moire.peaks),
             self.liveness.passive_passed,
             (challenge.step_began_ms, challenge.mistakes, challenge.colour) if challenge else None,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
             self.unmatched,
-            self.match,
+            self.match.subject_id if self.match is not None else None,
             self.liveness.steps_done,
             self.liveness.verdict,
         )
 
     @property
     def matched_embedding(self) -> Embedding:
-        """The probe that was matched. Only after a match."""
+        """The newest probe that was matched. Only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)
 
     @property
@@ -193,7 +200,7 @@ class Flow:
         """What to compute of the frame that comes next."""
         asked = self.liveness.policy is not Policy.NONE
         pending = self.liveness.verdict is Verdict.PENDING
-        probe = not self._has_probes and self._gap_is_over(at_ms)
+        probe = self._wants_probes and self._gap_is_over(at_ms)
         return Plan(
             spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
             identity=pending,
@@ -204,15 +211,17 @@ class Flow:
     def observe(self, seen: Observation) -> Outcome | None:
         """Take one frame; the outcome when it decides the session."""
         self.frames += 1
-        self.liveness.see(seen.mark)
+        is_new = self.liveness.see(seen.mark)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
         elif seen.reading is not None and (seen.embedding is not None or seen.appearance is not None):
-            if self._shows_the_person(seen, seen.reading):
+            if not self._shows_the_person(seen, seen.reading):
+                self.liveness.suspect(seen.reading)
+            elif is_new:
                 self._take_evidence(seen, seen.reading)
             else:
-                self.liveness.suspect(seen.reading)
+                self.liveness.score(seen.reading)
         return self.outcome()
 
     def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
@@ -236,14 +245,14 @@ class Flow:
             return self._fail(self.failure)
         if self.liveness.failure is not None:
             return self._fail(Reason(self.liveness.failure))
-        if self.unmatched >= self.no_match_frames and self.match is None:
+        if self.unmatched >= self.no_match_frames and not self._agrees:
             return self._fail(Reason.NO_MATCH)
         if self.liveness.verdict not in (Verdict.PASSED, Verdict.NOT_REQUIRED):
             return None
         if self.purpose is Purpose.ENROLLMENT:
             complete = len(self.samples) >= self.target_samples
             return Outcome(True, None, self.subject_id, None) if complete else None
-        return Outcome(True, None, self.match.subject_id, self.match) if self.match is not None else None
+        return Outcome(True, None, self.match.subject_id, self.match) if self.match and self._agrees else None
 
     def time_is_up(self) -> Outcome:
         """The outcome at the session's time limit."""
@@ -268,17 +277,24 @@ class Flow:
         return issue in HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
 
     def _gap_is_over(self, at_ms: int) -> bool:
-        enrolling = self.purpose is Purpose.ENROLLMENT
-        gap_frames = SAMPLE_GAP_FRAMES if enrolling else PROBE_GAP_FRAMES
-        gap_ms = SAMPLE_GAP_MS if enrolling else PROBE_GAP_MS
-        return self.frames + 1 - self.probed_frame >= gap_frames or at_ms - self.probed_at_ms >= gap_ms
+        frames, ms = self.frames + 1 - self.probed_frame, at_ms - self.probed_at_ms
+        if self.purpose is Purpose.ENROLLMENT:
+            return frames >= SAMPLE_GAP_FRAMES or ms >= SAMPLE_GAP_MS
+        if self._agrees:
+            return frames >= COMPARED_AGAIN_FRAMES
+        return frames >= PROBE_GAP_FRAMES or ms >= PROBE_GAP_MS
 
     @property
-    def _has_probes(self) -> bool:
-        """No further one can change the decision; a sandbox needs none."""
+    def _wants_probes(self) -> bool:
+        """A sandbox needs none, an enrolment so many, and who is matched must stay so."""
         if self.purpose is Purpose.ENROLLMENT:
-            return len(self.samples) >= self.target_samples
-        return self.purpose is Purpose.SANDBOX or self.match is not None
+            return len(self.samples) < self.target_samples
+        return self.purpose is not Purpose.SANDBOX
+
+    @property
+    def _agrees(self) -> bool:
+        """Whether the newest comparison was a match, a moment ago: another one may have come since, who looks alike."""
+        return self.frames - self.matched_frame <= AGREED_FRAMES
 
     def _shows_the_person(self, seen: Observation, reading: FaceReading) -> bool:
         if seen.embedding is None:
@@ -306,7 +322,8 @@ class Flow:
         self.liveness.observe(reading, seen.traces)
         if seen.is_probe and seen.embedding is not None:
             self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
-            if reading.live_score is None or reading.live_score >= LIVE_SCORE:
+            unasked = self.liveness.policy is Policy.NONE
+            if unasked or (reading.live_score is not None and reading.live_score >= LIVE_SCORE):
                 self._take_probe(seen, seen.embedding.astype(np.float32).tobytes())
 
     def _take_probe(self, seen: Observation, vector: bytes) -> None:
@@ -317,9 +334,9 @@ class Flow:
         if seen.match is not None and (self.nearest is None or seen.match.similarity > self.nearest.similarity):
             self.nearest = seen.match
         if seen.match is not None and seen.match.accepted:
-            self.match, self.matched_probe = seen.match, vector
-        elif self.match is None:
-            self.unmatched += 1
+            self.match, self.matched_probe, self.matched_frame = seen.match, vector, self.frames
+        else:
+            self.unmatched, self.matched_frame = self.unmatched + 1, _NEVER
 
     def _fail(self, reason: Reason) -> Outcome:
         return Outcome(False, reason, None, self.nearest)

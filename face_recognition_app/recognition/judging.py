@@ -37,10 +37,17 @@ def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> D
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _carry_out(runtime, session, flow, outcome)
     if outcome.success:
-        attempts.clear(claim)
-    elif until is None and (flow.unmatched or outcome.reason not in attempts.UNCOUNTED):
+        # Not the device's: with an account of one's own one could try on everybody else's.
+        attempts.clear(Claim(session.tenant, session.subject_id, ""))
+    elif until is None and (outcome.reason not in attempts.UNCOUNTED or _was_an_attempt(session, flow)):
         attempts.count_failure(runtime.settings, claim)
     return _record(runtime, session, flow, outcome)
+
+
+def _was_an_attempt(session: Session, flow: Flow) -> bool:
+    """Whether who gave up had tried, or had seen what is asked: else one could wait for the challenge that suits."""
+    knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
+    return knew_the_challenge or flow.liveness.doubtful or flow.unmatched > 0
 
 
 def claim_of(session: Session) -> Claim:

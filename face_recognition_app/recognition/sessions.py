@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+
+logger = logging.getLogger(__name__)
 
 SETTLE_AT_ONCE = 100
 
@@ -219,15 +222,23 @@ def settle(runtime: Runtime, session: Session) -> Session:
     """The session, with what its time limit has decided meanwhile."""
     if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
         return session
-    if session.status == SessionStatus.CREATED:
-        Session.objects.filter(pk=session.pk, status=SessionStatus.CREATED).update(
-            status=SessionStatus.EXPIRED, checkpoint=""
-        )
+    flow = None if session.status == SessionStatus.CREATED else _readable(session)
+    if flow is None:
+        Session.objects.filter(pk=session.pk, status=session.status).update(status=SessionStatus.EXPIRED, checkpoint="")
     else:
-        abandoned = Connection(session, session.fence, flows.load(session.checkpoint), True)
+        abandoned = Connection(session, session.fence, flow, True)
         with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
-            decide(runtime, abandoned, abandoned.flow.time_is_up())
+            decide(runtime, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
+
+
+def _readable(session: Session) -> Flow | None:
+    """Its flow; None when another version of the service wrote it otherwise, for which no other session may wait."""
+    try:
+        return flows.load(session.checkpoint)
+    except ValueError:
+        logger.exception("session %s cannot be read; it expires without a decision", session.pk)
+        return None
 
 
 def settle_overdue(runtime: Runtime) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.actions import MOVEMENTS, Action
+from core.liveness.actions import Action
 from core.liveness.policy import DEMANDS, Policy
 from tenants.models import Tenant
 
@@ -16,7 +16,7 @@ class InvalidPolicy(Exception):
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
     """`liveness` is for sessions that name none. Without `steps` the policy's own number; without `actions`
-    every movement, and no light."""
+    the policy's own, without light."""
 
     liveness: Policy
     minimum: Policy
@@ -31,13 +31,20 @@ class TenantPolicy:
             )
         if self.steps is not None and self.steps < 1:
             raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
-        possible = tuple(MOVEMENTS) if self.actions is None else self.actions
+        possible = self._fewest_actions if self.actions is None else self.actions
         needed = DEMANDS[self.liveness].steps if self.steps is None else self.steps
         if len(possible) < needed:
             raise InvalidPolicy(
                 f"{needed} steps need {needed} actions, and {', '.join(possible)} are {len(possible)}: "
                 "allow more actions or ask for fewer steps"
             )
+
+    @property
+    def _fewest_actions(self) -> tuple[Action, ...]:
+        """Of the policies that a session may name and that ask for something."""
+        sets = [DEMANDS[p].actions for p in Policy if DEMANDS[p].steps and p.strength >= self.minimum.strength]
+        fewest = min(sets, key=len)
+        return tuple(action for action in Action if action in fewest)
 
 
 def policy_of(tenant: Tenant) -> TenantPolicy:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
 from django.utils import timezone
 
+from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Template
 from gallery.people import Sample, enroll
@@ -58,15 +60,20 @@ def alice(runtime: Runtime, backend: Backend, astronaut_embedding: Embedding) ->
 
 
 def begun(
-    runtime: Runtime, backend: Backend, kind: str = "authentication", device_id: str = "", subject_id: str = "alice"
+    runtime: Runtime,
+    backend: Backend,
+    kind: str = "authentication",
+    device_id: str = "",
+    subject_id: str = "alice",
+    liveness: Policy = Policy.NONE,
 ) -> Connection:
     subject = "" if kind == "identification" else subject_id
-    session = sessions.create(runtime, backend.tenant, asked(kind, subject, device_id=device_id), None)
+    session = sessions.create(runtime, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None)
     return sessions.connect(runtime, session)
 
 
 def fail(
-    runtime: Runtime, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: str
+    runtime: Runtime, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
 ) -> Decision:
     for _ in range(times):
         decision = sessions.decide(runtime, begun(runtime, backend, **session), Outcome(False, reason, None, None))
@@ -174,14 +181,14 @@ def test_of_two_locks_the_longer_one_is_told(runtime: Runtime, alice: Backend, c
     assert attempts.locked_until(Claim(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
 
 
-def test_a_success_clears_its_subject_and_its_device_and_nobody_else(
+def test_a_success_clears_its_subject_and_nobody_else(
     runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     fail(runtime, alice, LIMIT - 1, device_id="phone")
     fail(runtime, alice, LIMIT - 1, kind="enrollment", subject_id="bob", device_id="tablet")
     connection = begun(runtime, alice, device_id="phone")
     assert sessions.decide(runtime, connection, matched(connection, astronaut_embedding)).success
-    assert set(FailedAttempts.objects.values_list("key", flat=True)) == {"bob", "tablet"}
+    assert set(FailedAttempts.objects.values_list("key", flat=True)) == {"bob", "phone", "tablet"}
 
 
 def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Configure) -> None:
@@ -274,6 +281,28 @@ def test_giving_up_after_a_stranger_was_seen_counts(runtime: Runtime, alice: Bac
     last = begun(runtime, alice)
     last.flow.unmatched = 1
     sessions.decide(runtime, last, outcome)
+    assert locked(alice, "alice")
+
+
+def test_giving_up_a_challenge_that_was_told_counts(runtime: Runtime, alice: Backend) -> None:
+    for _ in range(LIMIT):
+        assert not locked(alice, "alice")
+        sessions.decide(runtime, begun(runtime, alice, liveness=Policy.ACTIVE), CANCELLATION)
+    assert locked(alice, "alice")
+
+
+def test_a_challenge_that_nobody_came_for_does_not_count(runtime: Runtime, alice: Backend) -> None:
+    for _ in range(LIMIT):
+        session = sessions.create(runtime, alice.tenant, asked("authentication", "alice", Policy.ACTIVE), None)
+        sessions.cancel(runtime, session)
+    assert not FailedAttempts.objects.exists()
+
+
+def test_giving_up_after_a_picture_was_doubted_counts(runtime: Runtime, alice: Backend) -> None:
+    for _ in range(LIMIT):
+        connection = begun(runtime, alice, liveness=Policy.PASSIVE)
+        connection.flow.liveness.spoof.scores = [0.1, 0.2, 0.9]
+        sessions.decide(runtime, connection, CANCELLATION)
     assert locked(alice, "alice")
 
 

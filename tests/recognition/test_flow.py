@@ -14,7 +14,7 @@ from core.appearance import SIZE, Appearance
 from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
-from core.liveness.decision import Liveness
+from core.liveness.decision import Liveness, Verdict
 from core.liveness.light import LightCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
@@ -91,6 +91,56 @@ def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Is
     for index, reading in enumerate(lively(50)):
         outcome = outcome or watch(flow, from_ms + 100 * index, reading=reading, match=match, issues=issues)
     return outcome
+
+
+def test_who_was_matched_must_still_match_when_it_is_decided() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    outcome = None
+    for number, reading in enumerate(lively(50)):
+        # Another one who looks alike enough to be the person of the first frame, and does not match.
+        outcome = outcome or watch(flow, 100 * number, reading=reading, match=ALICE if number < 4 else STRANGER)
+    assert outcome == Outcome(False, Reason.NO_MATCH, None, ALICE)
+
+
+def test_a_comparison_that_fails_once_is_made_up_for_by_the_next() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    outcomes = []
+    for number, reading in enumerate(lively(60)):
+        match = STRANGER if 30 <= number < 40 else ALICE
+        outcomes.append(watch(flow, 100 * number, reading=reading, match=match))
+    decided = [outcome for outcome in outcomes if outcome is not None]
+    assert decided[0] == Outcome(True, None, "alice", ALICE)
+    assert outcomes.index(decided[0]) >= 40
+
+
+def test_a_match_of_long_ago_is_not_enough() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    turned = (Issue.LOOK_STRAIGHT,)
+    outcomes = [
+        watch(flow, 100 * number, reading=reading, match=ALICE, issues=turned if number else ())
+        for number, reading in enumerate(lively(50))
+    ]
+    assert flow.liveness.verdict is Verdict.PASSED
+    assert outcomes == [None] * 50
+    assert watch(flow, 5_000, match=ALICE) == Outcome(True, None, "alice", ALICE)
+
+
+def test_the_same_bytes_again_prove_nothing() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    for number in range(6):
+        watch(flow, 100 * number, match=ALICE, picture=7)
+    assert flow.liveness.readings == 1
+    assert len(flow.liveness.spoof.scores) > 1
+
+
+def test_a_grid_that_was_seen_is_not_lost() -> None:
+    flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
+    watch(flow, 0, match=ALICE)
+    while not flow.plan(100 * flow.frames).spoof:
+        watch(flow, 100 * flow.frames, match=ALICE)
+    kept = flow.progress
+    watch(flow, 100 * flow.frames, match=ALICE, reading=replace(OPEN_EYES, moire=2.0))
+    assert flow.progress != kept
 
 
 def test_samples_of_a_fast_stream_stand_apart_in_frames() -> None:

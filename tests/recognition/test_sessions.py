@@ -427,6 +427,16 @@ def test_a_session_that_its_client_left_is_settled_by_the_house(runtime: Runtime
     assert decision_of(connection.session).reason == "timeout"
 
 
+def test_a_session_that_cannot_be_read_holds_up_no_other(runtime: Runtime, backend: Backend) -> None:
+    unreadable, readable = connected(runtime, backend), connected(runtime, backend)
+    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.objects.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
+    assert sessions.settle_overdue(runtime) == 2
+    assert sessions.settle_overdue(runtime) == 0
+    assert Session.objects.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
+    assert decision_of(readable.session).reason == "timeout"
+
+
 def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
     runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         (["--steps", "0"], "cannot have 0 steps"),
         (["--steps", "3", "--actions", "blink,turn_left"], "3 steps need 3 actions, and blink, turn_left are 2"),
         (["--liveness", "active", "--actions", "blink"], "2 steps need 2 actions"),
+        (["--liveness", "active", "--steps", "7"], "7 steps need 7 actions"),
         (["--liveness", "strict", "--actions", "blink,nod"], "3 steps need 3 actions"),
         (["--actions", "blink,jump"], "unknown action 'jump': use all, or some of blink, turn_left"),
         (["--actions", ""], "unknown action ''"),

@@ -34,10 +34,13 @@ class Continuity:
     still_since_ms: int = 0
     failure: str | None = None
 
-    def observe(self, mark: FrameMark) -> None:
+    def observe(self, mark: FrameMark) -> bool:
+        """Whether its bytes are new."""
+        is_new = mark.digest not in self.digests
         if self.failure is None:
             self.failure = self._judge(mark)
         self.size = mark.size
+        return is_new
 
     def resume(self) -> None:
         """A client that connects again may send what it does not know to have arrived, and nothing older."""

@@ -88,7 +88,11 @@ class SpoofCue:
 
     @property
     def refused(self) -> bool:
-        return len(self.scores) >= limits.MIN_SCORES_TO_REFUSE and median(self.scores) < limits.LIVE_SCORE
+        return len(self.scores) >= limits.MIN_SCORES_TO_REFUSE and self.doubtful
+
+    @property
+    def doubtful(self) -> bool:
+        return bool(self.scores) and median(self.scores) < limits.LIVE_SCORE
 
 
 @dataclass(slots=True)
@@ -104,11 +108,11 @@ class MoireCue:
 
     @property
     def passed(self) -> bool:
-        return len(self.peaks) >= limits.MIN_MOIRES and not self._shows
+        return len(self.peaks) >= limits.MIN_MOIRES and not self.doubtful
 
     @property
     def refused(self) -> bool:
-        return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and self._shows
+        return len(self.peaks) >= limits.MIN_MOIRES_TO_REFUSE and self.doubtful
 
     @property
     def height(self) -> float | None:
@@ -116,7 +120,7 @@ class MoireCue:
         return round(quantiles(self.peaks, n=4, method="inclusive")[2], 4) if len(self.peaks) > 1 else None
 
     @property
-    def _shows(self) -> bool:
+    def doubtful(self) -> bool:
         return (self.height or 0.0) >= limits.MOIRE
 
 

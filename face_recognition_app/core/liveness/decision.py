@@ -42,7 +42,8 @@ class Liveness:
     repetition: Repetition = field(default_factory=Repetition)
     continuity: Continuity = field(default_factory=Continuity)
     readings: int = 0
-    first_at_ms: int | None = None
+    observed_ms: int = 0
+    """Between readings, of longer pauses only the beginning."""
     last_at_ms: int = 0
     last_seen_ms: int = 0
 
@@ -112,10 +113,15 @@ class Liveness:
 
     @property
     def watched(self) -> bool:
-        if not self._demands.watched or self.first_at_ms is None:
-            return not self._demands.watched
-        long = self.last_at_ms - self.first_at_ms >= limits.OBSERVED_MS
-        return long or self.readings >= limits.OBSERVED_READINGS
+        if not self._demands.watched:
+            return True
+        return self.observed_ms >= limits.OBSERVED_MS or self.readings >= limits.OBSERVED_READINGS
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether something speaks against the person that may not be enough to refuse yet."""
+        mistaken = self.challenge is not None and self.challenge.mistakes > 0
+        return mistaken or self.spoof.doubtful or (self._demands.moire and self.moire.doubtful)
 
     @property
     def passive_passed(self) -> bool:
@@ -148,21 +154,24 @@ class Liveness:
     def _moire_passed(self) -> bool:
         return self.moire.passed or not self._demands.moire
 
-    def see(self, mark: FrameMark) -> None:
-        """Take note of a frame, whatever it shows."""
-        if self._takes(mark.at_ms) and mark.at_ms >= self.last_seen_ms:
-            self.last_seen_ms = mark.at_ms
-            self.continuity.observe(mark)
+    def see(self, mark: FrameMark) -> bool:
+        """Take note of a frame, whatever it shows; whether it can show anything new, which the same bytes cannot."""
+        if self.policy is Policy.NONE:
+            return True
+        if not self._takes(mark.at_ms) or mark.at_ms < self.last_seen_ms:
+            return False
+        self.last_seen_ms = mark.at_ms
+        return self.continuity.observe(mark)
 
     def observe(self, reading: FaceReading, traces: Traces | None) -> None:
         """Take one reading of the person. Readings older than the last are refused: time does not run backwards."""
         if not self._takes(reading.at_ms):
             return
+        if self.readings:
+            self.observed_ms += min(reading.at_ms - self.last_at_ms, limits.PAUSE_MS)
         self.last_at_ms = reading.at_ms
-        self.first_at_ms = reading.at_ms if self.first_at_ms is None else self.first_at_ms
         self.readings += 1
-        self.spoof.observe(reading)
-        self.moire.observe(reading)
+        self.score(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
         if self._demands.alive:
@@ -170,11 +179,20 @@ class Liveness:
         if self._demands.watched:
             self.repetition.observe(reading)
 
+    def score(self, reading: FaceReading) -> None:
+        """Take what the anti-spoof network and the search for a grid say, which the same picture may say again."""
+        if self._takes(reading.at_ms):
+            self.spoof.observe(reading)
+            self.moire.observe(reading)
+
     def suspect(self, reading: FaceReading) -> None:
         """Take what speaks against a frame that may not speak for anybody."""
-        low = reading.live_score is not None and reading.live_score < limits.LIVE_SCORE
-        if low and self.policy is not Policy.NONE and self.failure is None:
+        if self.policy is Policy.NONE or self.failure is not None:
+            return
+        if reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
             self.spoof.observe(reading)
+        if reading.moire is not None and reading.moire >= limits.MOIRE:
+            self.moire.observe(reading)
 
     def interrupt(self) -> None:
         """No single face was there: evidence half gathered is dropped, evidence complete stays."""

@@ -41,7 +41,7 @@ class Evidence:
             verdict=str(liveness.verdict),
             failure=liveness.failure,
             readings=liveness.readings,
-            observed_ms=liveness.last_at_ms - (liveness.first_at_ms or 0),
+            observed_ms=liveness.observed_ms,
             live_scores=len(scores),
             live_score_median=_median(scores),
             live_score_worst=min(scores, default=None),

@@ -77,6 +77,7 @@ BODY_MOVED = 0.55
 
 OBSERVED_READINGS = 36
 OBSERVED_MS = 3_600
+PAUSE_MS = 500
 """Passive evidence is weighed no sooner than after so many readings or so long: a loop shows itself only then."""
 
 REPETITION_WINDOW = 90

@@ -12,7 +12,7 @@ class Policy(StrEnum):
     """From nothing to everything; docs/liveness.md tells how to choose.
 
     none: nothing. passive: the person looks into the camera, and blinks or speaks. active: a short random
-    challenge. strict: a longer one, and all that passive looks at as well.
+    challenge, and neither skin nor shoulders nor a display's grid. strict: a longer one, and these as well.
     """
 
     NONE = "none"

@@ -57,6 +57,22 @@ def test_a_living_person_who_speaks_passes_passively_and_no_sooner_than_a_loop_w
     assert told(begun(Policy.PASSIVE), lively(LONG)).verdict is Verdict.PASSED
 
 
+def test_a_silence_is_not_watching() -> None:
+    first, *others = lively(limits.OBSERVED_READINGS // 2)
+    late = [replace(reading, at_ms=reading.at_ms + limits.OBSERVED_MS) for reading in others]
+    liveness = told(begun(Policy.PASSIVE), [first, *late])
+    assert not liveness.watched
+    assert liveness.observed_ms < limits.OBSERVED_MS
+
+
+def test_a_grid_speaks_against_whoever_may_not_speak_for_anybody() -> None:
+    liveness = begun(Policy.PASSIVE)
+    for number in range(limits.MIN_MOIRES_TO_REFUSE):
+        liveness.suspect(replace(OPEN, at_ms=number, live_score=0.9, moire=limits.MOIRE))
+    assert liveness.failure == "spoof_suspected"
+    assert not liveness.spoof.scores
+
+
 def test_a_quiet_person_who_blinks_again_and_again_passes() -> None:
     readings = lively(LONG, speaks=False)
     for at in (20, 40):
