@@ -30,12 +30,12 @@ SAMPLE_GAP_FRAMES = 5
 """Samples of an enrolment stand this far apart in time or in frames, so that they differ."""
 PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
-COMPARED_AGAIN_FRAMES = 8
+SPOOF_EVERY_FRAMES = 3
+COMPARED_AGAIN_FRAMES = 3 * SPOOF_EVERY_FRAMES
 """So often whoever was matched is compared again, while liveness is open."""
 AGREED_FRAMES = 16
 """A success needs that the newest comparison agreed, and is no older."""
 _NEVER = -1_000
-SPOOF_EVERY_FRAMES = 3
 MAX_GLANCES = 4
 """Frames in a row that count without an embedding, however much a face looks the same."""
 MAX_SEEN_DIGESTS = 150

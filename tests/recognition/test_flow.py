@@ -106,7 +106,7 @@ def test_a_comparison_that_fails_once_is_made_up_for_by_the_next() -> None:
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     outcomes = []
     for number, reading in enumerate(lively(60)):
-        match = STRANGER if 30 <= number < 40 else ALICE
+        match = STRANGER if 20 <= number < 40 else ALICE
         outcomes.append(watch(flow, 100 * number, reading=reading, match=match))
     decided = [outcome for outcome in outcomes if outcome is not None]
     assert decided[0] == Outcome(True, None, "alice", ALICE)
