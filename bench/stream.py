@@ -2,12 +2,12 @@
 
     python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--warm-up 2] [--workers 2] [--pool-size 8]
         [--kind sandbox|identification|authentication|enrollment] [--liveness none|passive|active]
-        [--overload 2,5,10] [--obey-pacing] [--guess 8] [--json]
+        [--overload 2,5,10|none] [--obey-pacing] [--guess 8] [--json]
 
 Starts the service and one process of clients, each of which sends JPEGs of real clips (of 640x480
 pixels) whether answers come or not. Without --sessions it searches the largest number with a p95
 of at most 200 ms from send to answer, nothing dropped and nobody told busy, and confirms that over
---seconds. Then come the multiples of --overload. Sessions other than sandboxes are created over
+--seconds, and then come the multiples of --overload. Sessions other than sandboxes are created over
 HTTP beforehand, outside of what is measured, and a client whose session is decided opens the next.
 Clients that obey pacing (in the runs of --sessions and --overload, not in the search) send no
 faster than `target_fps` says, and nothing for `retry_after_ms` of a busy answer.
@@ -178,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
     parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
     parser.add_argument("--liveness", choices=["none", "passive", "active"], default="passive", help="(%(default)s)")
-    parser.add_argument("--overload", type=_factors, default=(), help="multiples of the number to run afterwards")
+    parser.add_argument(
+        "--overload", type=_factors, default=(2.0, 5.0, 10.0), help="multiples to run afterwards, or none (2,5,10)"
+    )
     parser.add_argument("--obey-pacing", action="store_true", help="clients send no faster than they are asked to")
     parser.add_argument("--guess", type=int, default=8, help="where the search begins (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -186,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _factors(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    return () if text == "none" else tuple(float(part) for part in text.split(","))
 
 
 if __name__ == "__main__":
