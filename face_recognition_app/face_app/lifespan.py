@@ -9,6 +9,7 @@ import logging
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from ops.service import service_settings
+from ops.threads import StartedThreads
 from recognition import runtime as runtimes
 from recognition.database import with_connection
 from recognition.housekeeping import keep_house
@@ -16,6 +17,9 @@ from recognition.preparation import prepare
 from recognition.runtime import Runtime
 
 logger = logging.getLogger(__name__)
+
+LOOP_THREADS = 4
+"""For what takes no time, and must not be done on the event loop."""
 
 
 def _start() -> Runtime:
@@ -35,6 +39,7 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            asyncio.get_running_loop().set_default_executor(StartedThreads(LOOP_THREADS, "loop"))
             try:
                 housekeeping = asyncio.create_task(keep_house(await asyncio.to_thread(_start)))
             except Exception as error:

@@ -6,11 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
 from core.permits import Permit, PermitQueue
+from ops.threads import StartedThreads
 from recognition.pacing import Pacer
 from wire.errors import Busy
 
@@ -36,7 +36,7 @@ class Admission:
         self._permits = permits
         self._timeout_s = timeout_s
         self._size = size
-        self._threads = ThreadPoolExecutor(threads or size, thread_name_prefix="frame")
+        self._threads = StartedThreads(threads or size, "frame")
         self._turns = PermitQueue((threads or size) + AHEAD)
         self.pacer = Pacer(threads or size)
         self._warned_at = float("-inf")

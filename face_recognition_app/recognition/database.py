@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from django.db import close_old_connections
+
+from ops.threads import StartedThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class DatabaseThreads:
     """Django's own helpers put every call of a process on one thread; here they run side by side."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="database")
+        self._threads = StartedThreads(DATABASE_THREADS, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = partial(with_connection, function, *args, **kwargs)

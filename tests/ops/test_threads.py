@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from face_app.lifespan import LOOP_THREADS
 from recognition.database import DATABASE_THREADS
 from tools.clips import astronaut, encode_jpeg
 from tools.service import running_service
@@ -17,8 +18,6 @@ from tools.stream_client import play
 POOL_SIZE = 2
 NETWORKS = 6
 """Face detector, both meshes, blendshapes, embedding and anti-spoof."""
-EXECUTOR_THREADS = 4
-"""The event loop's own, for what takes no time: one for each call that was made while the others were busy."""
 DUMP = signal.SIGRTMIN + 1
 DUMP_TIMEOUT_S = 30.0
 TELL_THREADS = f"""\
@@ -36,13 +35,15 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
     with running_service(tmp_path, workers=1, pool_size=POOL_SIZE, environment=environment) as service:
         (worker,) = psutil.Process(service.pid).children()
         address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_threads/"
+        before = worker.num_threads()
         result = await play(address, [encode_jpeg(astronaut())] * 5, linger_s=0.1)
         assert sum(message["type"] == "frame_processed" for message in result.messages) == 5
+        assert worker.num_threads() == before, "every thread is there from the start"
         of_python = python_threads(worker, dump)
         others = worker.num_threads() - of_python
 
     event_loop = 1
-    assert of_python <= event_loop + POOL_SIZE + DATABASE_THREADS + EXECUTOR_THREADS
+    assert of_python <= event_loop + POOL_SIZE + DATABASE_THREADS + LOOP_THREADS
     # OpenVINO reads the models with as many threads as there are cores, of which the caller is one; they sleep
     # afterwards. Each network has a thread for each frame in work, whose own thread waits meanwhile, and one that would
     # tell who asked to be told, which nobody does. None is numpy's or OpenCV's: each of these would add as many again.
