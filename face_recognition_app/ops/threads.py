@@ -12,6 +12,11 @@ class StartedThreads(ThreadPoolExecutor):
     def __init__(self, threads: int, name: str) -> None:
         super().__init__(threads, thread_name_prefix=name)
         together = threading.Barrier(threads + 1)
-        for _ in range(threads):
-            self.submit(together.wait)
-        together.wait()
+        try:
+            for _ in range(threads):
+                self.submit(together.wait)
+            together.wait()
+        except BaseException:
+            together.abort()  # Those that were started would wait for ever, and the process for them.
+            self.shutdown(wait=False)
+            raise

@@ -96,7 +96,7 @@ async def test_who_floods_after_the_close_is_cut_off(service: LiveService) -> No
 
 
 @pytest.mark.parametrize(
-    "header", ["Cookie: " + "c" * 9_000, *(["X-Many: 1\r\n" * 130 + "X-Last: 1"])], ids=["too long", "too many"]
+    "header", ["Cookie: " + "c" * 9_000, "X-Many: 1\r\n" * 130 + "X-Last: 1"], ids=["too long", "too many"]
 )
 async def test_a_request_that_cannot_be_parsed_is_answered_and_ended(service: LiveService, header: str) -> None:
     host, port = service.base_url.removeprefix("http://").split(":")
