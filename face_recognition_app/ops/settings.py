@@ -179,8 +179,9 @@ class Settings(BaseModel):
 
     @property
     def compute_threads(self) -> int:
-        """Threads of a worker that compute frames: its share of the cores and one more: some wait for the database."""
-        return min(self.mesh_pool_size, math.ceil(this_machine().cores / self.workers) + 1)
+        """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
+        fewer are answered: docs/performance.md has the figures."""
+        return min(self.mesh_pool_size, math.ceil(this_machine().cores / self.workers))
 
     @property
     def run_dir(self) -> Path:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 from core.permits import Permit, PermitQueue
 from ops.threads import StartedThreads
@@ -20,8 +25,61 @@ T = TypeVar("T")
 WARN_EVERY_S = 30.0
 MIN_RETRY_MS = 100
 MAX_RETRY_MS = 5_000
-AHEAD = 1
-"""Pieces of work that lie ready beside those in work, so that no thread waits for the event loop."""
+PATIENCE = 16
+"""Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
+
+
+def _does_not_age() -> float:
+    return math.inf
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Work that was let in. `newest_at` tells when what it would look at came in, monotonic seconds."""
+
+    run: Callable[[], object]
+    newest_at: Callable[[], float]
+    result: Future[Any] = field(default_factory=Future)
+    passed_over: int = 0
+
+
+class _Ready:
+    """Work that waits for a thread. Taken is what waits longest of all that is about a frame that has just come.
+
+    Where there is more than can be done, a session sends a newer frame before its turn comes. What it is told is of
+    little use when it is told of an old one, and it loses nothing by waiting for its next.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pieces: list[_Piece] = []
+        self._taken_at = 0.0
+
+    def add(self, piece: _Piece) -> None:
+        with self._lock:
+            self._pieces.append(piece)
+
+    def take(self) -> _Piece:
+        """There must be one."""
+        with self._lock:
+            piece = self._best()
+            for longer in self._pieces[: self._pieces.index(piece)]:
+                longer.passed_over += 1
+            self._pieces.remove(piece)
+            self._taken_at = time.monotonic()
+            return piece
+
+    def cancel(self) -> None:
+        with self._lock:
+            pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            piece.result.cancel()
+
+    def _best(self) -> _Piece:
+        for piece in self._pieces:
+            if piece.passed_over >= PATIENCE or piece.newest_at() >= self._taken_at:
+                return piece
+        return max(self._pieces, key=lambda piece: piece.newest_at())
 
 
 class Admission:
@@ -37,38 +95,45 @@ class Admission:
         self._timeout_s = timeout_s
         self._size = size
         self._threads = StartedThreads(threads or size, "frame")
-        self._turns = PermitQueue((threads or size) + AHEAD)
+        self._ready = _Ready()
         self.pacer = Pacer(threads or size)
         self._warned_at = float("-inf")
 
-    async def run(self, work: Callable[[Permit], T], owner: Hashable = None) -> T:
+    async def run(
+        self, work: Callable[[Permit], T], owner: Hashable = None, newest_at: Callable[[], float] = _does_not_age
+    ) -> T:
         """Run `work` in a thread, with a granted permit that is given back when it ends.
 
-        Raises Busy, before the work has begun: when none came free in time, and at once when none will. A cancelled
-        caller leaves work that has begun to its end, and the permit with it.
+        With `newest_at`, when what the work would look at came in (monotonic seconds), it may wait for something newer
+        to come while others have that. Raises Busy, before the work has begun: when no permit came free in time, and
+        at once when none will. A cancelled caller leaves work that has begun to its end, and the permit with it.
         """
         permit = await self._let_in(owner)
+        piece = _Piece(partial(copy_context().run, self._timed, work, permit), newest_at)
+        piece.result.add_done_callback(lambda _: permit.release())
+        self._ready.add(piece)
         try:
-            turn = await _granted(self._turns, None, None)
-            assert turn is not None
+            self._threads.submit(self._run_one)
         except BaseException:
-            permit.release()
+            self._ready.cancel()
             raise
-
-        def end(_: object) -> None:
-            permit.release()
-            turn.release()
-
-        try:
-            future = self._threads.submit(copy_context().run, self._timed, work, permit)
-        except BaseException:
-            end(None)
-            raise
-        future.add_done_callback(end)
-        return await asyncio.wrap_future(future)
+        result: T = await asyncio.wrap_future(piece.result)
+        return result
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._ready.cancel()
+
+    def _run_one(self) -> None:
+        piece = self._ready.take()
+        if not piece.result.set_running_or_notify_cancel():
+            return
+        try:
+            result = piece.run()
+        except BaseException as error:
+            piece.result.set_exception(error)
+        else:
+            piece.result.set_result(result)
 
     async def _let_in(self, owner: Hashable) -> Permit:
         """Raises Busy."""

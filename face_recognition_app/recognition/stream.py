@@ -106,7 +106,9 @@ class Stream(ABC):
         progress = self.flow.progress
         try:
             seen, outcome = await self.runtime.admission.run(
-                lambda permit: with_connection(self._look, slot, permit), self.tenant and self.tenant.pk
+                lambda permit: with_connection(self._look, slot, permit),
+                self.tenant and self.tenant.pk,
+                slot.newest_at,
             )
         except Busy:
             if slot.in_work is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import threading
 from dataclasses import dataclass
 
@@ -69,6 +70,11 @@ class FrameSlot:
             self._waiting = frame
             idle, self._working = not self._working, True
             return idle
+
+    def newest_at(self) -> float:
+        """When the waiting frame came in; one that is refused does not grow old, nor does one that is gone."""
+        waiting = self._waiting
+        return waiting.received_at if isinstance(waiting, Frame) else math.inf
 
     def take(self) -> Frame | BadFrame:
         """The newest frame: there must be one. Whoever serves the slot takes it as late as possible."""

@@ -193,11 +193,13 @@ def test_the_command_that_the_message_proposes_makes_a_good_secret() -> None:
 @pytest.mark.parametrize(
     ("affinity", "quota", "workers", "pool_size", "threads"),
     [
-        (2, None, 2, 8, 2),
-        (2, None, 1, 8, 3),
-        (64, 2.0, 4, 8, 2),
+        (2, None, 2, 8, 1),
+        (2, None, 1, 8, 2),
+        (2, None, 4, 8, 1),
+        (64, 2.0, 4, 8, 1),
         (64, None, 4, 8, 8),
-        (2, 0.5, 1, 8, 2),
+        (64, None, 4, 32, 16),
+        (2, 0.5, 1, 8, 1),
         (2, None, 1, 1, 1),
     ],
 )

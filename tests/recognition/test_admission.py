@@ -6,12 +6,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from core.permits import Permit, PermitQueue
-from recognition.admission import MAX_RETRY_MS, MIN_RETRY_MS, Admission
+from recognition.admission import MAX_RETRY_MS, MIN_RETRY_MS, PATIENCE, Admission
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
@@ -275,3 +275,42 @@ async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
     assert len(set(await asyncio.gather(*tasks))) == 1
     await became(lambda: permits.statistics().in_use == 0, "the permits came back")
     admission.close()
+
+
+async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]]) -> list[str]:
+    """The names in the order in which one thread takes work that tells how new its frame is, when all lies ready."""
+    admission = Admission(PermitQueue(len(pieces) + 1), PATIENCE_S, threads=1)
+    gate = threading.Event()
+    served: list[str] = []
+    first = asyncio.create_task(admission.run(lambda _: gate.wait(PATIENCE_S)))
+    await asyncio.sleep(0.05)
+    others = []
+    for name, newest_at in pieces:
+        others.append(asyncio.create_task(admission.run(lambda _, name=name: served.append(name), None, newest_at)))  # type: ignore[misc]
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(first, *others)
+    admission.close()
+    return served
+
+
+def long_ago() -> float:
+    return 1.0
+
+
+async def test_a_frame_that_has_just_come_is_looked_at_before_an_older_one() -> None:
+    assert await served_in_order([("old", long_ago), ("new", time.monotonic)]) == ["new", "old"]
+
+
+async def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first() -> None:
+    names = ["a", "b", "c"]
+    assert await served_in_order([(name, time.monotonic) for name in names]) == names
+
+
+async def test_of_old_frames_the_newest_is_first() -> None:
+    assert await served_in_order([("older", long_ago), ("old", lambda: 2.0)]) == ["old", "older"]
+
+
+async def test_nobody_is_passed_over_for_ever() -> None:
+    served = await served_in_order([("old", long_ago), *[("new", time.monotonic)] * (2 * PATIENCE)])
+    assert served.index("old") == PATIENCE

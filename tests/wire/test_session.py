@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -161,8 +162,8 @@ def test_a_pause_makes_up_for_a_burst() -> None:
         limit.count(2.0)
 
 
-def frame(seq: int) -> Frame:
-    return Frame(seq, b"", 0)
+def frame(seq: int, at: float = 0) -> Frame:
+    return Frame(seq, b"", at)
 
 
 def test_the_newest_frame_replaces_the_waiting_one() -> None:
@@ -188,6 +189,17 @@ def test_a_frame_that_is_not_taken_yet_is_replaced_like_any_other() -> None:
     slot.offer(frame(3))
     slot.offer(frame(4))
     assert (slot.dropped, slot.dropped_before) == (2, 1)
+
+
+def test_a_slot_tells_when_its_newest_frame_came() -> None:
+    slot = FrameSlot()
+    slot.offer(frame(1, at=10.0))
+    slot.offer(frame(2, at=11.0))
+    assert slot.newest_at() == 11.0
+    slot.take()
+    assert slot.newest_at() == math.inf
+    slot.offer(BadFrame(3, UnusableFrame("no picture", "invalid_image")))
+    assert slot.newest_at() == math.inf
 
 
 def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
