@@ -24,7 +24,6 @@ from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import ImageLimits, decode_image
 from core.models import ensure_models
-from core.networks import InferRequest
 from core.permits import Permit
 from core.pool import Pool
 from core.spoof import SpoofDetector
@@ -110,7 +109,7 @@ class Bystanders:
     def __init__(self, clock: Clock, models: MeshModels) -> None:
         networks = MeshNetworks.load(models)
         self._clock = clock
-        self._detector = InferRequest(networks.detector)
+        self._detector = networks.detector
         self._model_face = networks.model_face
         self._mesh: FaceMesh = OpenVinoFaceMesh(networks)
         self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker)

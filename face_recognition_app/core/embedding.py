@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.networks import Network, OpenVinoNetwork
+from core.networks import Network, read_network
 from core.types import Embedding, RgbImage
 
 
@@ -17,8 +17,8 @@ class Embedder:
         self._network = network
 
     @classmethod
-    def load(cls, path: Path, streams: int = 1) -> Embedder:
-        return cls(OpenVinoNetwork(path, streams))
+    def load(cls, path: Path, threads: int = 1) -> Embedder:
+        return cls(read_network(path, threads))
 
     def embed(self, crop: RgbImage) -> Embedding:
         """Of an aligned crop."""

@@ -36,7 +36,7 @@ _WARM_UP_FACE = MeshFace(
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """`models`: the file of each of core.models.MODELS, by its name; `mesh_max_uses`: after which an instance is
-    replaced, None for never; `streams`: frames that are computed at once, for each of which every network has a thread.
+    replaced, None for never; `threads`: frames that are computed at once, for each of which every network has a graph.
     """
 
     backend: str
@@ -44,7 +44,7 @@ class EngineConfig:
     models: Mapping[str, Path]
     borrow_timeout_s: float = 60.0
     mesh_max_uses: int | None = None
-    streams: int = 1
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,12 @@ class FaceRecognitionEngine:
         """Load every model, make the pool's instances in parallel and run each network once."""
         models = config.models
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
-        make_mesh = mesh_factory(config.backend, mesh_models, config.streams)
+        make_mesh = mesh_factory(config.backend, mesh_models, config.threads)
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(models["fr_feature"], config.streams),
-            SpoofDetector.load(models["fr_liveness"], config.streams),
+            Embedder.load(models["fr_feature"], config.threads),
+            SpoofDetector.load(models["fr_liveness"], config.threads),
             config.backend,
         )
         engine.detector.warm_up()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from core.alignment import square_crop
-from core.networks import Network, OpenVinoNetwork
+from core.networks import Network, read_network
 from core.types import MeshFace, RgbImage
 
 _CROP_SCALE = 1.5
@@ -22,8 +22,8 @@ class SpoofDetector:
         self._network = network
 
     @classmethod
-    def load(cls, path: Path, streams: int = 1) -> SpoofDetector:
-        return cls(OpenVinoNetwork(path, streams))
+    def load(cls, path: Path, threads: int = 1) -> SpoofDetector:
+        return cls(read_network(path, threads))
 
     def live_score(self, rgb: RgbImage, face: MeshFace) -> float:
         """How sure the network is of a live face, 0..1 (softmax of its live class)."""

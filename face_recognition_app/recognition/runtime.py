@@ -67,7 +67,7 @@ def build(settings: Settings) -> Runtime:
             models=ensure_models(settings.model_dir, logger.info),
             borrow_timeout_s=settings.admission_timeout_ms / 1000,
             mesh_max_uses=settings.mesh_max_uses,
-            streams=settings.compute_threads,
+            threads=settings.compute_threads,
         )
     )
     with ExitStack() as undo:

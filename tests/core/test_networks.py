@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from core.networks import OpenVinoNetwork
+from core.networks import read_network
 from tests.ops.processes import run
 
 
 def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
-    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx")
+    network = read_network(model_dir / "fr_liveness.onnx")
     source = np.random.default_rng(0)
     batches = [source.uniform(0, 255, (1, 3, 128, 128)).astype(np.float32) for _ in range(8)]
     alone = [network.run(batch) for batch in batches]
@@ -23,7 +23,7 @@ def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
 
 
 def test_an_answer_is_kept_when_the_network_runs_again(model_dir: Path) -> None:
-    network = OpenVinoNetwork(model_dir / "fr_liveness.onnx")
+    network = read_network(model_dir / "fr_liveness.onnx")
     first = network.run(np.zeros((1, 3, 128, 128), np.float32))
     kept = first.copy()
     network.run(np.full((1, 3, 128, 128), 200, np.float32))
@@ -35,16 +35,17 @@ STARTS = 8
 MANY_THREADS = """
 import sys, threading
 from pathlib import Path
-from core.networks import InferRequest, compile_network
+from core.networks import read_network
 
-model = compile_network(Path(sys.argv[1]), 2)
+network = read_network(Path(sys.argv[1]), 2)
 together = threading.Barrier(8)
 
-def first_request():
+def first_run():
     together.wait()
-    InferRequest(model)
+    with network.request() as request:
+        request.run()
 
-for thread in [threading.Thread(target=first_request) for _ in range(8)]:
+for thread in [threading.Thread(target=first_run) for _ in range(8)]:
     thread.start()
 """
 

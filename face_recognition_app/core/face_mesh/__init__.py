@@ -9,15 +9,15 @@ from core.face_mesh.base import FaceMesh, MeshModels
 from core.face_mesh.tracking import UNTRACKED, Tracking
 
 
-def mesh_factory(backend: str, models: MeshModels, streams: int = 1) -> Callable[[], FaceMesh]:
-    """What makes one instance of the named backend, of which so many compute at once (a backend may allow more).
+def mesh_factory(backend: str, models: MeshModels, threads: int = 1) -> Callable[[], FaceMesh]:
+    """What makes one instance of the named backend, of which `threads` compute at once (a backend may allow more).
 
     Only that backend's library is imported.
     """
     if backend == "openvino":
         from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 
-        return partial(OpenVinoFaceMesh, MeshNetworks.load(models, streams))
+        return partial(OpenVinoFaceMesh, MeshNetworks.load(models, threads))
     if backend == "mediapipe":
         from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from core.face_mesh import regions
 from core.face_mesh.regions import Region
-from core.networks import InferRequest
+from core.networks import OpenVinoNetwork
 from core.types import RgbImage
 
 SIZE = 128
@@ -54,12 +54,13 @@ def letterbox(rgb: RgbImage) -> Letterbox:
     return Letterbox(np.asarray(cv2.warpAffine(rgb, transform, (SIZE, SIZE)), np.uint8), scale, left, top)
 
 
-def find_faces(request: InferRequest, rgb: RgbImage) -> list[Region]:
+def find_faces(network: OpenVinoNetwork, rgb: RgbImage) -> list[Region]:
     """The regions of all faces, the surest first."""
     boxed = letterbox(rgb)
-    request.input[0] = boxed.picture
-    boxes, scores = request.run()
-    return [_region(box, boxed) for box in decode(boxes[0], scores[0, :, 0])]
+    with network.request() as request:
+        request.input[0] = boxed.picture
+        boxes, scores = request.run()
+        return [_region(box, boxed) for box in decode(boxes[0], scores[0, :, 0])]
 
 
 def decode(raw: Floats, logits: Floats) -> list[Floats]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import openvino as ov
 
 from core.face_mesh import regions
 from core.face_mesh.base import MAX_FACES, MeshModels, prominence
@@ -23,7 +22,7 @@ from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import ModelFace, head_pose
 from core.face_mesh.regions import Region
 from core.face_mesh.tracking import UNTRACKED, Tracking
-from core.networks import InferRequest, compile_image_network, compile_network
+from core.networks import OpenVinoNetwork, read_image_network, read_network
 from core.types import Detail, Framing, MeshFace, Points, RgbImage
 
 _MIN_PRESENCE = 0.0
@@ -54,36 +53,32 @@ _IRIS_POINTS = 5
 
 @dataclass(frozen=True, slots=True)
 class MeshNetworks:
-    """Compiled once per process; every instance makes requests of its own."""
+    """Compiled once per process, for all instances."""
 
-    detector: ov.CompiledModel
-    full: ov.CompiledModel
-    light: ov.CompiledModel
-    blendshapes: ov.CompiledModel
+    detector: OpenVinoNetwork
+    full: OpenVinoNetwork
+    light: OpenVinoNetwork
+    blendshapes: OpenVinoNetwork
     model_face: ModelFace
 
     @classmethod
-    def load(cls, models: MeshModels, streams: int = 1) -> Self:
+    def load(cls, models: MeshModels, threads: int = 1) -> Self:
         with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models.landmarker) as bundle:
             # The library reads this format from files only.
             bundle.extractall(directory)
             files = Path(directory)
             return cls(
-                detector=compile_image_network(files / "face_detector.tflite", -1.0, 1.0, streams),
-                full=compile_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0, streams),
-                light=compile_image_network(models.light, 0.0, 1.0, streams),
-                blendshapes=compile_network(files / "face_blendshapes.tflite", streams),
+                detector=read_image_network(files / "face_detector.tflite", -1.0, 1.0, threads),
+                full=read_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0, threads),
+                light=read_image_network(models.light, 0.0, 1.0, threads),
+                blendshapes=read_network(files / "face_blendshapes.tflite", threads),
                 model_face=ModelFace.read((files / "geometry_pipeline_metadata_landmarks.binarypb").read_bytes()),
             )
 
 
 class OpenVinoFaceMesh:
     def __init__(self, networks: MeshNetworks) -> None:
-        self._model_face = networks.model_face
-        self._detector = InferRequest(networks.detector)
-        self._full = InferRequest(networks.full)
-        self._light = InferRequest(networks.light)
-        self._blendshapes = InferRequest(networks.blendshapes)
+        self._networks = networks
 
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         faces: list[MeshFace] = []
@@ -105,11 +100,11 @@ class OpenVinoFaceMesh:
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
-        """Requests end with the instance."""
+        """It holds nothing of its own."""
 
     def _new_faces(self, rgb: RgbImage, known: Sequence[MeshFace]) -> Iterator[MeshFace]:
         """Looked at closely, whatever is asked: how a face is framed is told by the landmarks of this network."""
-        found = [region for region in find_faces(self._detector, rgb) if not _is_among(known, region)]
+        found = [region for region in find_faces(self._networks.detector, rgb) if not _is_among(known, region)]
         for region in found[: MAX_FACES - len(known)]:
             points = self._landmarks(rgb, region, Detail.FULL)
             if points is not None:
@@ -118,20 +113,20 @@ class OpenVinoFaceMesh:
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
         full = detail is Detail.FULL
-        network = self._full if full else self._light
-        cut = regions.cut(rgb, region, network.input[0])
-        outputs = network.run()
-        if not float(outputs[1].ravel()[0]) >= _MIN_PRESENCE:
-            return None
-        points = cut.to_frame(outputs[0].reshape(-1, 3))
+        network = self._networks.full if full else self._networks.light
+        with network.request() as request:
+            cut = regions.cut(rgb, region, request.input[0])
+            landmarks, presence, *_ = request.run()
+            if not float(presence.ravel()[0]) >= _MIN_PRESENCE:
+                return None
+            points = cut.to_frame(landmarks.reshape(-1, 3))
         return points if full else _with_middles_of_eyes(points)
 
     def _face(self, rgb: RgbImage, points: Points, framing: Framing, detail: Detail) -> MeshFace:
-        pose = head_pose(self._model_face, points, rgb.shape[1], rgb.shape[0])
+        pose = head_pose(self._networks.model_face, points, rgb.shape[1], rgb.shape[0])
         if detail is Detail.LIGHT:
             return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, framing, detail)
-        self._blendshapes.input[0] = points[_BLENDSHAPE_POINTS, :2]
-        coefficients = self._blendshapes.run()[0]
+        coefficients = self._networks.blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])
         return MeshFace(
             points=points,
             pose=pose,

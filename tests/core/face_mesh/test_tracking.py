@@ -12,7 +12,7 @@ from core.face_mesh.detector import find_faces
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_mesh.regions import Region
 from core.face_mesh.tracking import LOOK_AGAIN_FRAMES
-from core.networks import InferRequest
+from core.networks import OpenVinoNetwork
 from core.types import MeshFace, RgbImage
 from tests.conftest import needs_shared_data
 from tests.core.pictures import shifted
@@ -27,9 +27,9 @@ class Detections:
         self.count = 0
         monkeypatch.setattr("core.face_mesh.openvino_mesh.find_faces", self)
 
-    def __call__(self, request: InferRequest, rgb: RgbImage) -> list[Region]:
+    def __call__(self, network: OpenVinoNetwork, rgb: RgbImage) -> list[Region]:
         self.count += 1
-        return find_faces(request, rgb)
+        return find_faces(network, rgb)
 
 
 @pytest.fixture
