@@ -228,7 +228,7 @@ class Kept:
     traces: Iterator[Traces]
 
 
-_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "framing")]
+_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "followed")]
 
 
 def _plain(seen: Seen) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from core.geometry import Matrix, similarity_transform
+from core.geometry import Matrix, extent, similarity_transform
 from core.types import MeshFace, RgbImage
 
 ALIGNED_SIZE = 112
@@ -42,7 +42,7 @@ def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbIm
     a black margin looks like the edge of a display to the anti-spoof network.
     """
     height, width = rgb.shape[:2]
-    low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
+    low, high = extent(face.points)
     side = min(float((high - low).max()) * scale, float(min(height, width)))
     left, top = np.clip((low + high - side) / 2, 0.0, [width - side, height - side])
     zoom = size / side

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.alignment import AlignedFace
+from core.geometry import extent
 from core.types import Box, MeshFace, RgbImage
 
 MIN_FACE_WIDTH_PX = 60
@@ -57,8 +58,7 @@ class Quality:
 
 def face_box(face: MeshFace, rgb: RgbImage) -> Box:
     height, width = rgb.shape[:2]
-    flat = face.points[:, :2]
-    low, high = np.minimum.reduce(flat), np.maximum.reduce(flat)
+    low, high = extent(face.points)
     return Box(
         float(low[0] / width),
         float(low[1] / height),

@@ -47,6 +47,16 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A square around a face, turned by `angle` (radians, clockwise) to make it upright; pixels of the frame."""
+
+    x: float
+    y: float
+    side: float
+    angle: float
+
+
+@dataclass(frozen=True, slots=True)
 class Framing:
     """How a mesh network's view of a face stood about the landmarks that it found: `scale` of its side against the
     larger extent of the landmarks, `right` and `down` of its middle in such extents, and `turn` in radians."""
@@ -55,6 +65,14 @@ class Framing:
     right: float
     down: float
     turn: float
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFace:
+    """Where to look for a face in the next frame, and how that stands about its landmarks."""
+
+    region: Region
+    framing: Framing
 
 
 class Detail(StrEnum):
@@ -69,7 +87,7 @@ class MeshFace:
     """One face as a FaceMesh sees it.
 
     `points` is (478, 3); `blink_left` and `blink_right` (the person's own sides), `smile` and
-    `jaw_open` are blendshape coefficients 0..1. `framing` is what following the face takes; a mesh that does not
+    `jaw_open` are blendshape coefficients 0..1. `followed` is what following the face takes; a mesh that does not
     follow gives none. In a LIGHT face the irises are the middles of the eyes and the coefficients are all 0.
     """
 
@@ -79,5 +97,5 @@ class MeshFace:
     blink_right: float
     smile: float
     jaw_open: float
-    framing: Framing | None = None
+    followed: FollowedFace | None = None
     detail: Detail = Detail.FULL

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from core.face_mesh.tracking import UNTRACKED, Tracking
+from core.geometry import extent
 from core.types import Detail, MeshFace, RgbImage
 
 MAX_FACES = 2
@@ -39,7 +40,7 @@ def prominence(face: MeshFace, rgb: RgbImage) -> float:
 
     Falls to nothing at the corners of the frame.
     """
-    low, high = face.points[:, :2].min(axis=0), face.points[:, :2].max(axis=0)
+    low, high = extent(face.points)
     half_diagonal = np.array([rgb.shape[1], rgb.shape[0]]) / 2
     offset = np.linalg.norm((low + high) / 2 - half_diagonal) / np.linalg.norm(half_diagonal)
     return float(np.prod(high - low) * max(0.0, 1.0 - offset))

@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.face_mesh import regions
-from core.face_mesh.regions import Region
 from core.networks import OpenVinoNetwork
-from core.types import RgbImage
+from core.types import Region, RgbImage
 
 SIZE = 128
 _MIN_SCORE = 0.5

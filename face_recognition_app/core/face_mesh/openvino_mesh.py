@@ -20,10 +20,9 @@ from core.face_mesh import regions
 from core.face_mesh.base import MAX_FACES, MeshModels, prominence
 from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import ModelFace, head_pose
-from core.face_mesh.regions import Region
 from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.networks import OpenVinoNetwork, read_image_network, read_network
-from core.types import Detail, Framing, MeshFace, Points, RgbImage
+from core.types import Detail, FollowedFace, MeshFace, Points, Region, RgbImage
 
 _MIN_PRESENCE = 0.0
 """Logit of a landmark network's belief that there is a face: one half."""
@@ -82,21 +81,24 @@ class OpenVinoFaceMesh:
 
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         faces: list[MeshFace] = []
-        strayed: list[tuple[Points, Framing]] = []
-        for followed in tracking.faces:
+        strayed: list[tuple[Points, FollowedFace]] = []
+        for known in tracking.faces:
             # Two that were followed may have come to one face: whoever was behind it is gone.
-            if _is_among(faces, followed.region):
+            if _is_among(faces, known.region):
                 continue
-            points = self._landmarks(rgb, followed.region, detail)
-            if points is not None and regions.shift(followed.region, regions.framed(points, followed.framing)) > _MOVED:
-                strayed.append((points, followed.framing))
-            elif points is not None:
-                faces.append(self._face(rgb, points, followed.framing, detail))
+            points = self._landmarks(rgb, known.region, detail)
+            if points is None:
+                continue
+            followed = regions.followed(points, known.framing)
+            if regions.shift(known.region, followed.region) > _MOVED:
+                strayed.append((points, followed))
+            else:
+                faces.append(self._face(rgb, points, followed, detail))
         if not faces or strayed or (tracking.detection_is_due and len(faces) < MAX_FACES):
             faces.extend(self._new_faces(rgb, faces))
-        for points, framing in strayed:
-            if len(faces) < MAX_FACES and not _is_among(faces, regions.framed(points, framing)):
-                faces.append(self._face(rgb, points, framing, detail))  # The detector sees fewer faces from the side.
+        for points, followed in strayed:
+            if len(faces) < MAX_FACES and not _is_among(faces, followed.region):
+                faces.append(self._face(rgb, points, followed, detail))  # The detector sees fewer faces from the side.
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
@@ -108,7 +110,8 @@ class OpenVinoFaceMesh:
         for region in found[: MAX_FACES - len(known)]:
             points = self._landmarks(rgb, region, Detail.FULL)
             if points is not None:
-                yield self._face(rgb, points, regions.framing_of(region, points), Detail.FULL)
+                followed = regions.followed(points, regions.framing_of(region, points))
+                yield self._face(rgb, points, followed, Detail.FULL)
 
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
@@ -122,10 +125,10 @@ class OpenVinoFaceMesh:
             points = cut.to_frame(landmarks.reshape(-1, 3))
         return points if full else _with_middles_of_eyes(points)
 
-    def _face(self, rgb: RgbImage, points: Points, framing: Framing, detail: Detail) -> MeshFace:
+    def _face(self, rgb: RgbImage, points: Points, followed: FollowedFace, detail: Detail) -> MeshFace:
         pose = head_pose(self._networks.model_face, points, rgb.shape[1], rgb.shape[0])
         if detail is Detail.LIGHT:
-            return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, framing, detail)
+            return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, followed, detail)
         coefficients = self._networks.blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])
         return MeshFace(
             points=points,
@@ -134,7 +137,7 @@ class OpenVinoFaceMesh:
             blink_right=float(coefficients[_BLINK_RIGHT]),
             smile=float(coefficients[_SMILE_LEFT] + coefficients[_SMILE_RIGHT]) / 2,
             jaw_open=float(coefficients[_JAW_OPEN]),
-            framing=framing,
+            followed=followed,
         )
 
 
@@ -145,7 +148,7 @@ def _with_middles_of_eyes(points: Points) -> Points:
 
 
 def _is_among(faces: Sequence[MeshFace], region: Region) -> bool:
-    return any(_overlap(region, followed.region) for followed in UNTRACKED.after(faces).faces)
+    return any(face.followed is not None and _overlap(region, face.followed.region) for face in faces)
 
 
 def _overlap(region: Region, other: Region) -> bool:

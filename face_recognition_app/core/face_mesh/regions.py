@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from core.types import Framing, Points, RgbImage
+from core.geometry import Matrix, extent
+from core.types import FollowedFace, Framing, Points, Region, RgbImage
 
 _MARGIN = 1.5
 """Side of the region over the larger side of a detected box, as the mesh networks were trained."""
 _EYE_CORNERS = (33, 263)
 """Landmarks: the outer ones, first the one on the left of the picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A square around a face, turned by `angle` (radians, clockwise) to make it upright; pixels of the frame."""
-
-    x: float
-    y: float
-    side: float
-    angle: float
 
 
 def around_box(box: Points, left_eye: Points, right_eye: Points) -> Region:
@@ -35,31 +26,32 @@ def around_box(box: Points, left_eye: Points, right_eye: Points) -> Region:
 def framing_of(region: Region, points: Points) -> Framing:
     """How the region stands about the landmarks (n, 3) that were found in it."""
     tight = _tight_around(points)
-    cosine, sine = np.cos(tight.angle), np.sin(tight.angle)
+    cosine, sine = math.cos(tight.angle), math.sin(tight.angle)
     x, y = (region.x - tight.x) / tight.side, (region.y - tight.y) / tight.side
-    turn = (region.angle - tight.angle + np.pi) % (2 * np.pi) - np.pi
-    return Framing(region.side / tight.side, float(cosine * x + sine * y), float(cosine * y - sine * x), float(turn))
+    turn = (region.angle - tight.angle + math.pi) % (2 * math.pi) - math.pi
+    return Framing(region.side / tight.side, cosine * x + sine * y, cosine * y - sine * x, turn)
 
 
-def framed(points: Points, framing: Framing) -> Region:
+def followed(points: Points, framing: Framing) -> FollowedFace:
     """The region that stands about these landmarks as one stood about earlier ones of the same face.
 
     A network sees lips and lids a little otherwise in every region; so a followed face is seen as it was when it was
     detected, and nothing drifts.
     """
     tight = _tight_around(points)
-    cosine, sine = np.cos(tight.angle) * tight.side, np.sin(tight.angle) * tight.side
-    return Region(
-        float(tight.x + cosine * framing.right - sine * framing.down),
-        float(tight.y + sine * framing.right + cosine * framing.down),
+    cosine, sine = math.cos(tight.angle) * tight.side, math.sin(tight.angle) * tight.side
+    region = Region(
+        tight.x + cosine * framing.right - sine * framing.down,
+        tight.y + sine * framing.right + cosine * framing.down,
         tight.side * framing.scale,
         tight.angle + framing.turn,
     )
+    return FollowedFace(region, framing)
 
 
 def shift(region: Region, other: Region) -> float:
     """How far apart their middles are, in sides of the first."""
-    return float(np.hypot(region.x - other.x, region.y - other.y)) / region.side
+    return math.hypot(region.x - other.x, region.y - other.y) / region.side
 
 
 def _tight_around(points: Points) -> Region:
@@ -68,33 +60,37 @@ def _tight_around(points: Points) -> Region:
 
 
 def _tight(points: Points, left_eye: Points, right_eye: Points) -> Region:
-    low, high = np.minimum.reduce(points), np.maximum.reduce(points)
+    low, high = extent(points)
     across = right_eye - left_eye
     x, y = (low + high) / 2
-    return Region(float(x), float(y), float((high - low).max()), float(np.arctan2(across[1], across[0])))
+    return Region(float(x), float(y), float((high - low).max()), math.atan2(across[1], across[0]))
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
     """How a picture was cut out: the (2, 3) `transform` of its pixels to the frame's, `scale` times as large."""
 
-    transform: npt.NDArray[np.float64]
+    transform: Matrix
     scale: float
 
     def to_frame(self, landmarks: Points) -> Points:
         """Landmarks (n, 3) in pixels of the picture as pixels of the frame."""
-        points = np.empty_like(landmarks)
-        points[:, :2] = landmarks[:, :2] @ self.transform[:, :2].T + self.transform[:, 2]
-        points[:, 2] = landmarks[:, 2] * self.scale
+        turn = np.zeros((3, 3), np.float32)
+        turn[:2, :2], turn[2, 2] = self.transform[:, :2].T, self.scale
+        points = landmarks @ turn
+        points[:, :2] += self.transform[:, 2].astype(np.float32)
         return points
 
 
 def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
     """Fill `picture`, (n, n, 3), with the region made upright; what lies beyond the frame repeats its edge."""
     made = Cut(_to_frame(region, len(picture)), region.side / len(picture))
+    part, left, top = _around(rgb, region)
+    transform = made.transform.copy()
+    transform[:, 2] -= left, top
     cv2.warpAffine(
-        rgb,
-        made.transform,
+        part,
+        transform,
         picture.shape[:2],
         dst=picture,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -103,10 +99,27 @@ def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
     return made
 
 
-def _to_frame(region: Region, size: int) -> npt.NDArray[np.float64]:
+def _around(rgb: RgbImage, region: Region) -> tuple[RgbImage, int, int]:
+    """The upright part of the frame that the region covers, one pixel at least, and where it begins.
+
+    A copy, which takes a tenth of the time that it saves: rows that lie side by side are cut from twice as fast.
+    """
+    height, width = rgb.shape[:2]
+    reach = region.side / 2 * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2
+    left, right = _within(region.x - reach, region.x + reach, width)
+    top, bottom = _within(region.y - reach, region.y + reach, height)
+    return rgb[top:bottom, left:right].copy(), left, top
+
+
+def _within(low: float, high: float, size: int) -> tuple[int, int]:
+    first = min(max(0, math.floor(low)), size - 1)
+    return first, max(first + 1, min(size, math.ceil(high)))
+
+
+def _to_frame(region: Region, size: int) -> Matrix:
     """The (2, 3) transform from pixels of the cut to pixels of the frame."""
     scale = region.side / size
-    cosine, sine = np.cos(region.angle) * scale, np.sin(region.angle) * scale
+    cosine, sine = math.cos(region.angle) * scale, math.sin(region.angle) * scale
     half = size / 2
     return np.array(
         [

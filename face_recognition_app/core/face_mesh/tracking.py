@@ -9,19 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from core.face_mesh.regions import Region, framed
-from core.types import Framing, MeshFace
+from core.types import FollowedFace, MeshFace
 
 LOOK_AGAIN_FRAMES = 10
 """A second face can come into a frame whose first is followed: the detector looks for it this often."""
-
-
-@dataclass(frozen=True, slots=True)
-class FollowedFace:
-    """Where to look for it, and how that stands about its landmarks."""
-
-    region: Region
-    framing: Framing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +29,7 @@ class Tracking:
     def after(self, faces: Sequence[MeshFace]) -> Self:
         """What to hand in with the next frame, when this one showed `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
-        followed = (
-            FollowedFace(framed(face.points, face.framing), face.framing) for face in faces if face.framing is not None
-        )
-        return type(self)(tuple(followed), frames)
+        return type(self)(tuple(face.followed for face in faces if face.followed is not None), frames)
 
 
 UNTRACKED = Tracking()

@@ -10,10 +10,9 @@ import pytest
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.detector import find_faces
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
-from core.face_mesh.regions import Region
 from core.face_mesh.tracking import LOOK_AGAIN_FRAMES
 from core.networks import OpenVinoNetwork
-from core.types import MeshFace, RgbImage
+from core.types import MeshFace, Region, RgbImage
 from tests.conftest import needs_shared_data
 from tests.core.pictures import shifted
 from tests.models import mesh_models
