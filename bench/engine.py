@@ -4,8 +4,9 @@
 
 Real clips as a webcam gives them, 640x480. Stages are in CPU time, in the order and as often as a
 session with passive liveness asks for them; what it does not ask for was measured beside it, on every fifth frame.
-Pools of 1, 2, 4 and 8 instances are driven by as many threads, --seconds for each: with the mesh alone, and with whole
-frames of sessions. Frames a second of a core are those of a second of CPU time.
+Pools of 1, 2, 4 and 8 instances are driven for --seconds each by as many threads, but ours by no more than the service
+computes on: with the mesh alone, and with whole frames of sessions. Frames a second of a core are those of a second of
+CPU time.
 
 The baselines are MediaPipe's FaceLandmarker (the `mediapipe` backend) and the original design's pool of 8 legacy
 FaceMesh with 4 threads. All take turns in five rounds; figures are medians, and ratios those of the rounds' ratios.

@@ -40,7 +40,7 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A walker for each thread of the largest pool. They share the pool, and go on where they were the last time."""
+    """A walker for each thread that computes at once. They share the pool, and go on where they were the last time."""
 
     name: str
     walkers: Sequence[Walker]
@@ -91,8 +91,8 @@ def drive(walkers: Sequence[Walker], seconds: float) -> Throughput:
 
 
 def one_round(subjects: Sequence[Subject], seconds: float) -> dict[tuple[str, int], Throughput]:
-    """Every subject at every size. With n threads no more than n instances of a pool are ever lent, so one of the
-    largest size stands for all."""
+    """Every subject at every size, on as many threads, but no more than it has. With n threads no more than n instances
+    of a pool are ever lent, so one of the largest size stands for all."""
     return {(subject.name, size): drive(subject.walkers[:size], seconds) for size in POOL_SIZES for subject in subjects}
 
 

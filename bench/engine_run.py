@@ -48,24 +48,24 @@ def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
 
 
 def _runtime(directory: Path, backend: str, stack: ExitStack) -> Runtime:
-    own = {"mesh_backend": backend, "mesh_pool_size": max(POOL_SIZES), "data_dir": directory / backend}
+    own = {"mesh_backend": backend, "mesh_pool_size": max(POOL_SIZES), "data_dir": directory / backend, "workers": 1}
     runtime = build(load().model_copy(update=own))
     stack.callback(runtime.close)
     return runtime
 
 
 def _subjects(ours: Runtime, theirs: Runtime, clips: Sequence[Clip]) -> list[Subject]:
-    threads = range(max(POOL_SIZES))
+    threads = ours.settings.compute_threads
 
-    def mesh(name: str, runtime: Runtime, detail: Detail) -> Subject:
-        return Subject(name, [MeshWalker(runtime, detail, clips, thread) for thread in threads])
+    def mesh(name: str, runtime: Runtime, detail: Detail, threads: int) -> Subject:
+        return Subject(name, [MeshWalker(runtime, detail, clips, thread) for thread in range(threads)])
 
     def session(name: str, runtime: Runtime, purpose: Purpose) -> Subject:
-        return Subject(name, [SessionWalker(runtime, purpose, clips, thread) for thread in threads])
+        return Subject(name, [SessionWalker(runtime, purpose, clips, thread) for thread in range(threads)])
 
     return [
-        mesh(FACE_LANDMARKER, theirs, Detail.FULL),
-        *(mesh(name, ours, detail) for detail, name in MESHES.items()),
+        mesh(FACE_LANDMARKER, theirs, Detail.FULL, max(POOL_SIZES)),
+        *(mesh(name, ours, detail, threads) for detail, name in MESHES.items()),
         session(PASSIVE_LANDMARKER, theirs, Purpose.ENROLLMENT),
         session(PASSIVE, ours, Purpose.ENROLLMENT),
         session(SANDBOX, ours, Purpose.SANDBOX),
