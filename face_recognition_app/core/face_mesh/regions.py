@@ -75,11 +75,9 @@ class Cut:
 
     def to_frame(self, landmarks: Points) -> Points:
         """Landmarks (n, 3) in pixels of the picture as pixels of the frame."""
-        turn = np.zeros((3, 3), np.float32)
-        turn[:2, :2], turn[2, 2] = self.transform[:, :2].T, self.scale
-        points = landmarks @ turn
-        points[:, :2] += self.transform[:, 2].astype(np.float32)
-        return points
+        transform = np.zeros((3, 4))
+        transform[:2, :2], transform[:2, 3], transform[2, 2] = self.transform[:, :2], self.transform[:, 2], self.scale
+        return np.asarray(cv2.transform(landmarks[np.newaxis], transform)[0], np.float32)
 
 
 def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
