@@ -25,6 +25,8 @@ T = TypeVar("T")
 WARN_EVERY_S = 30.0
 MIN_RETRY_MS = 100
 MAX_RETRY_MS = 5_000
+INTERVAL_S = 0.1
+"""Between the frames of a camera, more or less."""
 PATIENCE = 16
 """Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
 
@@ -44,10 +46,10 @@ class _Piece:
 
 
 class _Ready:
-    """Work that waits for a thread. Taken is what waits longest of all that is about a frame that has just come.
+    """Work that waits for a thread. Who waits longest is next; in a crowd, of those whose newest frame has just come.
 
-    Where there is more than can be done, a session sends a newer frame before its turn comes. What it is told is of
-    little use when it is told of an old one, and it loses nothing by waiting for its next.
+    In a crowd a session sends a newer frame before its turn comes. What it is told is of little use when it is told of
+    an old one, and it loses nothing by waiting for its next.
     """
 
     def __init__(self) -> None:
@@ -59,10 +61,10 @@ class _Ready:
         with self._lock:
             self._pieces.append(piece)
 
-    def take(self) -> _Piece:
+    def take(self, *, crowded: bool) -> _Piece:
         """There must be one."""
         with self._lock:
-            piece = self._best()
+            piece = self._best() if crowded else self._pieces[0]
             for longer in self._pieces[: self._pieces.index(piece)]:
                 longer.passed_over += 1
             self._pieces.remove(piece)
@@ -125,7 +127,7 @@ class Admission:
         self._ready.cancel()
 
     def _run_one(self) -> None:
-        piece = self._ready.take()
+        piece = self._ready.take(crowded=self._is_crowded())
         if not piece.result.set_running_or_notify_cancel():
             return
         try:
@@ -134,6 +136,11 @@ class Admission:
             piece.result.set_exception(error)
         else:
             piece.result.set_result(result)
+
+    def _is_crowded(self) -> bool:
+        """Whether who comes now waits for longer than a camera does for its next frame."""
+        statistics = self._permits.statistics()
+        return self.pacer.wait_s(statistics.in_use + statistics.waiting) > INTERVAL_S
 
     async def _let_in(self, owner: Hashable) -> Permit:
         """Raises Busy."""

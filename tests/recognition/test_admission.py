@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from core.permits import Permit, PermitQueue
-from recognition.admission import MAX_RETRY_MS, MIN_RETRY_MS, PATIENCE, Admission
+from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, PATIENCE, Admission
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
@@ -277,9 +277,11 @@ async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
     admission.close()
 
 
-async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]]) -> list[str]:
+async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]], *, crowded: bool = True) -> list[str]:
     """The names in the order in which one thread takes work that tells how new its frame is, when all lies ready."""
     admission = Admission(PermitQueue(len(pieces) + 1), PATIENCE_S, threads=1)
+    for _ in range(200):
+        admission.pacer.served(2 * INTERVAL_S if crowded else INTERVAL_S / 100)
     gate = threading.Event()
     served: list[str] = []
     first = asyncio.create_task(admission.run(lambda _: gate.wait(PATIENCE_S)))
@@ -300,6 +302,10 @@ def long_ago() -> float:
 
 async def test_a_frame_that_has_just_come_is_looked_at_before_an_older_one() -> None:
     assert await served_in_order([("old", long_ago), ("new", time.monotonic)]) == ["new", "old"]
+
+
+async def test_where_nobody_waits_for_long_who_came_first_is_served_first() -> None:
+    assert await served_in_order([("old", long_ago), ("new", time.monotonic)], crowded=False) == ["old", "new"]
 
 
 async def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first() -> None:
