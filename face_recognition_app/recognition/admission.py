@@ -27,6 +27,9 @@ MIN_RETRY_MS = 100
 MAX_RETRY_MS = 5_000
 INTERVAL_S = 0.1
 """Between the frames of a camera, more or less."""
+FRESH_S = 0.04
+"""A frame that came within this time, or since the last one was taken, has just come. With less whose frames come at a
+lucky moment are served much more often than others, with more answers come later."""
 PATIENCE = 16
 """Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
 
@@ -78,8 +81,9 @@ class _Ready:
             piece.result.cancel()
 
     def _best(self) -> _Piece:
+        since = min(self._taken_at, time.monotonic() - FRESH_S)
         for piece in self._pieces:
-            if piece.passed_over >= PATIENCE or piece.newest_at() >= self._taken_at:
+            if piece.passed_over >= PATIENCE or piece.newest_at() >= since:
                 return piece
         return max(self._pieces, key=lambda piece: piece.newest_at())
 
