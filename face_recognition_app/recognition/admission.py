@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from core.permits import Permit, PermitQueue
 from ops.threads import StartedThreads
 from recognition.pacing import Pacer
+from recognition.ready_work import Piece, ReadyWork, does_not_age
 from wire.errors import Busy
 
 logger = logging.getLogger(__name__)
@@ -27,65 +24,6 @@ MIN_RETRY_MS = 100
 MAX_RETRY_MS = 5_000
 INTERVAL_S = 0.1
 """Between the frames of a camera, more or less."""
-FRESH_S = 0.04
-"""A frame that came within this time, or since the last one was taken, has just come. With less whose frames come at a
-lucky moment are served much more often than others, with more answers come later."""
-PATIENCE = 16
-"""Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
-
-
-def _does_not_age() -> float:
-    return math.inf
-
-
-@dataclass(slots=True)
-class _Piece:
-    """Work that was let in. `newest_at` tells when what it would look at came in, monotonic seconds."""
-
-    run: Callable[[], object]
-    newest_at: Callable[[], float]
-    result: Future[Any] = field(default_factory=Future)
-    passed_over: int = 0
-
-
-class _Ready:
-    """Work that waits for a thread. Who waits longest is next; in a crowd, of those whose newest frame has just come.
-
-    In a crowd a session sends a newer frame before its turn comes. What it is told is of little use when it is told of
-    an old one, and it loses nothing by waiting for its next.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pieces: list[_Piece] = []
-        self._taken_at = 0.0
-
-    def add(self, piece: _Piece) -> None:
-        with self._lock:
-            self._pieces.append(piece)
-
-    def take(self, *, crowded: bool) -> _Piece:
-        """There must be one."""
-        with self._lock:
-            piece = self._best() if crowded else self._pieces[0]
-            for longer in self._pieces[: self._pieces.index(piece)]:
-                longer.passed_over += 1
-            self._pieces.remove(piece)
-            self._taken_at = time.monotonic()
-            return piece
-
-    def cancel(self) -> None:
-        with self._lock:
-            pieces, self._pieces = self._pieces, []
-        for piece in pieces:
-            piece.result.cancel()
-
-    def _best(self) -> _Piece:
-        since = min(self._taken_at, time.monotonic() - FRESH_S)
-        for piece in self._pieces:
-            if piece.passed_over >= PATIENCE or piece.newest_at() >= since:
-                return piece
-        return max(self._pieces, key=lambda piece: piece.newest_at())
 
 
 class Admission:
@@ -101,12 +39,12 @@ class Admission:
         self._timeout_s = timeout_s
         self._size = size
         self._threads = StartedThreads(threads or size, "frame")
-        self._ready = _Ready()
+        self._ready = ReadyWork()
         self.pacer = Pacer(threads or size)
         self._warned_at = float("-inf")
 
     async def run(
-        self, work: Callable[[Permit], T], owner: Hashable = None, newest_at: Callable[[], float] = _does_not_age
+        self, work: Callable[[Permit], T], owner: Hashable = None, newest_at: Callable[[], float] = does_not_age
     ) -> T:
         """Run `work` in a thread, with a granted permit that is given back when it ends.
 
@@ -115,7 +53,7 @@ class Admission:
         at once when none will. A cancelled caller leaves work that has begun to its end, and the permit with it.
         """
         permit = await self._let_in(owner)
-        piece = _Piece(partial(copy_context().run, self._timed, work, permit), newest_at)
+        piece = Piece(partial(copy_context().run, self._timed, work, permit), newest_at)
         piece.result.add_done_callback(lambda _: permit.release())
         self._ready.add(piece)
         try:

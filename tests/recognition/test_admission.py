@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from core.permits import Permit, PermitQueue
-from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, PATIENCE, Admission
+from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Admission
+from recognition.ready_work import PATIENCE
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
