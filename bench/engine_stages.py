@@ -44,7 +44,7 @@ _PATIENCE_S = 60.0
 class Clock:
     """CPU time by stage; what a stage calls in turn counts there, not for itself.
 
-    Of all threads, for networks compute on threads of their own: nothing else may run meanwhile.
+    Of all threads, for MediaPipe's networks compute on threads of their own: nothing else may run meanwhile.
     """
 
     def __init__(self) -> None:

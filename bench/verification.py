@@ -196,7 +196,7 @@ def run(folder: Path, model_dir: Path) -> Report:
     pairs = read_pairs(folder / "pairs.csv")
     names = sorted({name for pair in pairs for name in (pair.left, pair.right)})
     models = ensure_models(model_dir, lambda line: print(line, file=sys.stderr))
-    engine = FaceRecognitionEngine.load(EngineConfig("openvino", _WORKERS, models))
+    engine = FaceRecognitionEngine.load(EngineConfig("openvino", _WORKERS, models, threads=_WORKERS))
     try:
         return evaluate(pairs, embed_all(engine, names, folder / "images"))
     finally:

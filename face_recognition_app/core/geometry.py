@@ -25,8 +25,8 @@ def similarity_transform(source: Points, target: Points) -> Matrix:
     source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
     x, y = (source - source_mean).T
     u, v = (target - target_mean).T
-    extent = max(float(x @ x + y @ y), 1e-12)
-    along, across = float(x @ u + y @ v) / extent, float(x @ v - y @ u) / extent
+    spread = max(float(x @ x + y @ y), 1e-12)
+    along, across = float(x @ u + y @ v) / spread, float(x @ v - y @ u) / spread
     turn = np.array([[along, -across], [across, along]])
     return np.column_stack([turn, target_mean - turn @ source_mean])
 

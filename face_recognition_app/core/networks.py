@@ -34,6 +34,7 @@ class InferRequest:
     """
 
     def __init__(self, graph: ov.CompiledModel) -> None:
+        self.graph = graph
         self._request = graph.create_infer_request()
         self.input: Array = self._request.get_input_tensor(0).data
         self._outputs: list[Tensor] = [self._request.get_output_tensor(n).data for n in range(len(graph.outputs))]
@@ -59,10 +60,13 @@ class OpenVinoNetwork:
 
     @contextmanager
     def request(self) -> Iterator[InferRequest]:
-        """The caller's alone until the block ends, and so are the outputs of its run."""
+        """The caller's alone until the block ends, and so are the outputs of its run. One that failed is replaced."""
         request = self._free.get()
         try:
             yield request
+        except BaseException:
+            request = InferRequest(request.graph)
+            raise
         finally:
             self._free.put(request)
 

@@ -14,6 +14,8 @@ from ops.sizing import this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
+MAX_COMPUTE_THREADS = 8
+"""Of a worker: one at a time has the interpreter, a quarter of a frame's time, and each has graphs of its own."""
 
 
 class SettingsError(Exception):
@@ -181,7 +183,7 @@ class Settings(BaseModel):
     def compute_threads(self) -> int:
         """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
         fewer are answered: docs/performance.md has the figures."""
-        return min(self.mesh_pool_size, math.ceil(this_machine().cores / self.workers))
+        return min(self.mesh_pool_size, MAX_COMPUTE_THREADS, math.ceil(this_machine().cores / self.workers))
 
     @property
     def run_dir(self) -> Path:

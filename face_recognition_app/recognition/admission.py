@@ -59,7 +59,7 @@ class Admission:
         try:
             self._threads.submit(self._run_one)
         except BaseException:
-            self._ready.cancel()
+            self._ready.cancel()  # It was closed: there is no thread for anybody's work any more.
             raise
         result: T = await asyncio.wrap_future(piece.result)
         return result

@@ -13,6 +13,9 @@ from typing import Any
 FRESH_S = 0.04
 """A frame that came within this time, or since the last one was taken, has just come. With less whose frames come at a
 lucky moment are served much more often than others, with more answers come later."""
+LAST_S = 0.15
+"""A frame that is as old as this and still the newest will not be followed by another soon: its camera is a slow one,
+or a client that waits for the answer."""
 PATIENCE = 16
 """Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
 
@@ -34,8 +37,8 @@ class Piece:
 class ReadyWork:
     """Work that waits for a thread. Who waits longest is next; in a crowd, of those whose newest frame has just come.
 
-    In a crowd a session sends a newer frame before its turn comes. What it is told is of little use when it is told of
-    an old one, and it loses nothing by waiting for its next.
+    In a crowd a camera sends a newer frame before its session's turn comes. What is told of an old one is of little
+    use, and the session loses nothing by waiting for its next. Who sends none waits for none.
     """
 
     def __init__(self) -> None:
@@ -64,8 +67,10 @@ class ReadyWork:
             piece.result.cancel()
 
     def _best(self) -> Piece:
-        since = min(self._taken_at, time.monotonic() - FRESH_S)
+        now = time.monotonic()
+        since = min(self._taken_at, now - FRESH_S)
         for piece in self._pieces:
-            if piece.passed_over >= PATIENCE or piece.newest_at() >= since:
+            newest_at = piece.newest_at()
+            if newest_at >= since or newest_at <= now - LAST_S or piece.passed_over >= PATIENCE:
                 return piece
         return max(self._pieces, key=lambda piece: piece.newest_at())

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from core.networks import read_network
 from tests.ops.processes import run
 
 
 def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:
-    network = read_network(model_dir / "fr_liveness.onnx")
+    network = read_network(model_dir / "fr_liveness.onnx", threads=2)
     source = np.random.default_rng(0)
     batches = [source.uniform(0, 255, (1, 3, 128, 128)).astype(np.float32) for _ in range(8)]
     alone = [network.run(batch) for batch in batches]
@@ -30,6 +31,17 @@ def test_an_answer_is_kept_when_the_network_runs_again(model_dir: Path) -> None:
     assert np.array_equal(first, kept)
 
 
+def test_a_request_that_failed_is_replaced_and_the_network_goes_on(model_dir: Path) -> None:
+    network = read_network(model_dir / "fr_liveness.onnx")
+    batch = np.full((1, 3, 128, 128), 200, np.float32)
+    answer = network.run(batch)
+    with pytest.raises(RuntimeError, match="while it looked"), network.request() as failed:
+        raise RuntimeError("while it looked")
+    with network.request() as request:
+        assert request is not failed
+    assert np.array_equal(network.run(batch), answer)
+
+
 STARTS = 8
 """Of processes whose threads go for the library at once: where that can end in a deadlock it does in one of four."""
 MANY_THREADS = """
@@ -37,12 +49,11 @@ import sys, threading
 from pathlib import Path
 from core.networks import read_network
 
-network = read_network(Path(sys.argv[1]), 2)
 together = threading.Barrier(8)
 
 def first_run():
     together.wait()
-    with network.request() as request:
+    with read_network(Path(sys.argv[1])).request() as request:
         request.run()
 
 for thread in [threading.Thread(target=first_run) for _ in range(8)]:

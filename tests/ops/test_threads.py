@@ -45,10 +45,10 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
     event_loop = 1
     assert of_python <= event_loop + POOL_SIZE + DATABASE_THREADS + LOOP_THREADS
     # OpenVINO reads the models with as many threads as there are cores, of which the caller is one; they sleep
-    # afterwards. Each network has a thread for each frame in work, whose own thread waits meanwhile, and one that would
-    # tell who asked to be told, which nobody does. None is numpy's or OpenCV's: each of these would add as many again.
+    # afterwards. So do two threads of each graph, of which every network has one for each thread that computes: they
+    # would serve who does not wait for an answer. None is numpy's or OpenCV's: each would add as many again.
     cores = os.cpu_count() or 1
-    assert others <= cores - 1 + NETWORKS * (min(POOL_SIZE, cores) + 1)
+    assert others <= cores - 1 + 2 * NETWORKS * min(POOL_SIZE, cores)
 
 
 def python_threads(worker: psutil.Process, dump: Path) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from core.permits import Permit, PermitQueue
 from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Admission
-from recognition.ready_work import PATIENCE
+from recognition.ready_work import FRESH_S, LAST_S, PATIENCE
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
@@ -280,14 +280,16 @@ async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
 
 async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]], *, crowded: bool = True) -> list[str]:
     """The names in the order in which one thread takes work that tells how new its frame is, when all lies ready."""
-    admission = Admission(PermitQueue(len(pieces) + 1), PATIENCE_S, threads=1)
+    admission = Admission(PermitQueue(len(pieces) + 2), PATIENCE_S, threads=1)
     for _ in range(200):
         admission.pacer.served(2 * INTERVAL_S if crowded else INTERVAL_S / 100)
     gate = threading.Event()
     served: list[str] = []
     first = asyncio.create_task(admission.run(lambda _: gate.wait(PATIENCE_S)))
     await asyncio.sleep(0.05)
-    others = []
+    # Taken just before the others, whatever the gate took: what came since then would have just come, too.
+    others = [asyncio.create_task(admission.run(lambda _: None))]
+    await asyncio.sleep(0)
     for name, newest_at in pieces:
         others.append(asyncio.create_task(admission.run(lambda _, name=name: served.append(name), None, newest_at)))  # type: ignore[misc]
         await asyncio.sleep(0)
@@ -297,16 +299,16 @@ async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]], *, 
     return served
 
 
-def long_ago() -> float:
-    return 1.0
+def a_while_ago() -> float:
+    return time.monotonic() - (FRESH_S + LAST_S) / 2
 
 
 async def test_a_frame_that_has_just_come_is_looked_at_before_an_older_one() -> None:
-    assert await served_in_order([("old", long_ago), ("new", time.monotonic)]) == ["new", "old"]
+    assert await served_in_order([("old", a_while_ago), ("new", time.monotonic)]) == ["new", "old"]
 
 
 async def test_where_nobody_waits_for_long_who_came_first_is_served_first() -> None:
-    assert await served_in_order([("old", long_ago), ("new", time.monotonic)], crowded=False) == ["old", "new"]
+    assert await served_in_order([("old", a_while_ago), ("new", time.monotonic)], crowded=False) == ["old", "new"]
 
 
 async def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first() -> None:
@@ -315,9 +317,18 @@ async def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first
 
 
 async def test_of_old_frames_the_newest_is_first() -> None:
-    assert await served_in_order([("older", long_ago), ("old", lambda: 2.0)]) == ["old", "older"]
+    def before_that() -> float:
+        return a_while_ago() - 0.02
+
+    assert await served_in_order([("older", before_that), ("old", a_while_ago)]) == ["old", "older"]
+
+
+async def test_who_sends_no_newer_frame_does_not_wait_for_one() -> None:
+    now = time.monotonic()
+    slow = now - LAST_S
+    assert await served_in_order([("slow", lambda: slow), ("new", time.monotonic)]) == ["slow", "new"]
 
 
 async def test_nobody_is_passed_over_for_ever() -> None:
-    served = await served_in_order([("old", long_ago), *[("new", time.monotonic)] * (2 * PATIENCE)])
+    served = await served_in_order([("old", a_while_ago), *[("new", time.monotonic)] * (2 * PATIENCE)])
     assert served.index("old") == PATIENCE

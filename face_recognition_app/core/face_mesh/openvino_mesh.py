@@ -52,7 +52,7 @@ _IRIS_POINTS = 5
 
 @dataclass(frozen=True, slots=True)
 class MeshNetworks:
-    """Compiled once per process, for all instances."""
+    """Compiled when the process starts, for all instances."""
 
     detector: OpenVinoNetwork
     full: OpenVinoNetwork

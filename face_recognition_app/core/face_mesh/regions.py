@@ -13,6 +13,8 @@ from core.types import FollowedFace, Framing, Points, Region, RgbImage
 
 _MARGIN = 1.5
 """Side of the region over the larger side of a detected box, as the mesh networks were trained."""
+_NEAR = 3
+"""Times as large as what is cut from it: of more, most pixels are not looked at, and a copy would cost more."""
 _EYE_CORNERS = (33, 263)
 """Landmarks: the outer ones, first the one on the left of the picture."""
 
@@ -84,6 +86,8 @@ def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
     """Fill `picture`, (n, n, 3), with the region made upright; what lies beyond the frame repeats its edge."""
     made = Cut(_to_frame(region, len(picture)), region.side / len(picture))
     part, left, top = _around(rgb, region)
+    if region.side <= _NEAR * len(picture):
+        part = part.copy()  # Rows that lie side by side are cut from in two thirds of the time.
     transform = made.transform.copy()
     transform[:, 2] -= left, top
     cv2.warpAffine(
@@ -98,15 +102,12 @@ def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
 
 
 def _around(rgb: RgbImage, region: Region) -> tuple[RgbImage, int, int]:
-    """The upright part of the frame that the region covers, one pixel at least, and where it begins.
-
-    A copy, which takes a tenth of the time that it saves: rows that lie side by side are cut from twice as fast.
-    """
+    """The upright part of the frame that the region covers, one pixel at least, and where it begins."""
     height, width = rgb.shape[:2]
     reach = region.side / 2 * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2
     left, right = _within(region.x - reach, region.x + reach, width)
     top, bottom = _within(region.y - reach, region.y + reach, height)
-    return rgb[top:bottom, left:right].copy(), left, top
+    return rgb[top:bottom, left:right], left, top
 
 
 def _within(low: float, high: float, size: int) -> tuple[int, int]:
