@@ -26,7 +26,7 @@ REST = 1.25
 USABLE = 0.7
 """Of the cores, the part that can be busy while 95 of 100 frames are still answered within 200 ms."""
 CORES_PER_WORKER = 1.5
-"""The most that one worker uses: its networks run side by side, its Python does not."""
+"""What one worker is counted on to use: its networks run side by side, its Python does not."""
 
 MIN_POOL, MAX_POOL = 4, 128
 INSTANCES_PER_CORE = 2
