@@ -9,7 +9,7 @@ from typing import Any
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
 django.setup()
@@ -47,10 +47,18 @@ async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": error.close_code})
 
 
+class DjangoApplication(ASGIHandler):
+    """Without the thread that Django starts and ends for each request: the little that is not asynchronous, in signals
+    and middleware, is done on one that all share. What takes time has threads of its own (recognition.database)."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.handle(scope, receive, send)
+
+
 # Django's path() is typed for views, and each library has ASGI types of its own.
 socket: Any = FaceConsumer.as_asgi()
 no_such_socket: Any = _no_such_socket
-django_application: Any = get_asgi_application()
+django_application: Any = DjangoApplication()
 
 application = Probes(
     ProtocolTypeRouter(

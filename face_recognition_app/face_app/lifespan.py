@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 
+from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from ops.service import service_settings
@@ -34,12 +35,18 @@ def _start() -> Runtime:
     return runtime
 
 
+@sync_to_async
+def start_shared_thread() -> None:
+    """The one on which Django does what is not asynchronous: it is there from the start, like every other."""
+
+
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     housekeeping: asyncio.Task[None] | None = None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             asyncio.get_running_loop().set_default_executor(StartedThreads(LOOP_THREADS, "loop"))
+            await start_shared_thread()
             try:
                 housekeeping = asyncio.create_task(keep_house(await asyncio.to_thread(_start)))
             except Exception as error:
