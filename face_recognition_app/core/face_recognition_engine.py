@@ -20,17 +20,9 @@ from core.pool import Pool, PoolStatistics
 from core.quality import NOBODY, Quality, assess, face_box
 from core.spoof import SpoofDetector
 from core.traces import Traces, moire_peak, trace
-from core.types import Box, Detail, Embedding, MeshFace, Pose, RgbImage
+from core.types import Box, Detail, Embedding, MeshFace, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
-_WARM_UP_FACE = MeshFace(
-    points=np.random.default_rng(0).uniform(100, 300, (478, 3)).astype(np.float32),
-    pose=Pose(0.0, 0.0, 0.0),
-    blink_left=0.0,
-    blink_right=0.0,
-    smile=0.0,
-    jaw_open=0.0,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +127,7 @@ class FaceRecognitionEngine:
 
     @classmethod
     def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
-        """Load every model, make the pool's instances in parallel and run each network once."""
+        """Load every model, warm, and make the pool's instances in parallel."""
         models = config.models
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
         make_mesh = mesh_factory(config.backend, mesh_models, config.threads)
@@ -147,8 +139,6 @@ class FaceRecognitionEngine:
             config.backend,
         )
         engine.detector.warm_up()
-        engine._embedder.embed(align(_BLANK_FRAME, _WARM_UP_FACE).crop)
-        engine._spoof.live_score(_BLANK_FRAME, _WARM_UP_FACE)
         return engine
 
     def look(

@@ -137,7 +137,7 @@ class Stream(ABC):
             raise UnusableFrame(str(error), error.code) from error
         except (PoolTimeout, PoolClosed, MeshFailed) as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
-            self._tracking = UNTRACKED  # If it failed because of where it looked, it will not look there again.
+            self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
             raise Busy("the frame could not be analysed", retry_after_ms=500) from error
         self._tracking = self._tracking.after(look.faces)
         seen = analyse(self.runtime, self.tenant, self.flow, look, frame.data, plan, at_ms)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.networks import read_network
+from core.networks import InferRequest, Tensor, read_network
 from tests.ops.processes import run
 
 
@@ -40,6 +41,19 @@ def test_a_request_that_failed_is_replaced_and_the_network_goes_on(model_dir: Pa
     with network.request() as request:
         assert request is not failed
     assert np.array_equal(network.run(batch), answer)
+
+
+def test_every_graph_has_run_before_anybody_waits_for_it(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[InferRequest] = []
+    run_it = InferRequest.run
+
+    def counted(request: InferRequest) -> Sequence[Tensor]:
+        runs.append(request)
+        return run_it(request)
+
+    monkeypatch.setattr(InferRequest, "run", counted)
+    read_network(model_dir / "fr_liveness.onnx", threads=3)
+    assert len(set(map(id, runs))) == 3
 
 
 STARTS = 8

@@ -110,8 +110,8 @@ class OpenVinoFaceMesh:
         for region in found[: MAX_FACES - len(known)]:
             points = self._landmarks(rgb, region, Detail.FULL)
             if points is not None:
-                followed = regions.followed(points, regions.framing_of(region, points))
-                yield self._face(rgb, points, followed, Detail.FULL)
+                framing = regions.framing_of(region, points)
+                yield self._face(rgb, points, FollowedFace(region, framing), Detail.FULL)
 
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """(478, 3) in pixels of the frame; None where there is no face."""
