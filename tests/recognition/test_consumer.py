@@ -13,7 +13,6 @@ import jwt
 import pytest
 from django.utils import timezone
 
-from core.face_mesh import FaceMesh
 from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from gallery.models import Template
@@ -29,8 +28,6 @@ from tests.recognition.support import (
     Faces,
     Gate,
     GatedMesh,
-    RaisingMesh,
-    RealMesh,
     Socket,
     asked,
     became,
@@ -401,22 +398,6 @@ async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure
     headers = [(b"host", b"face.example"), (b"origin", b"https://app.example")]
     async with connect(await token(runtime, backend), headers) as socket:
         await socket.greeted()
-
-
-async def test_a_mesh_that_raises_costs_one_frame(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes
-) -> None:
-    meshes: list[FaceMesh] = [RaisingMesh(runtime.engine), RealMesh(runtime.engine)]
-    changed = use_meshes(lambda: meshes.pop(0))
-    async with connect(await token(runtime, backend)) as socket:
-        await socket.greeted()
-        error = await socket.ask(faces.astronaut)
-        assert (error["type"], error["retryable"], error["seq"]) == ("error", True, 1)
-        assert error["retry_after_ms"] > 0
-        answer = await socket.ask(faces.astronaut)
-    assert (answer["type"], answer["samples"]["accepted"]) == ("frame_processed", 1)
-    status = changed.engine.pool_status()
-    assert (status.pool_size, status.in_use, status.recycled_total) == (1, 0, 1)
 
 
 async def test_an_unexpected_error_ends_its_connection_and_no_other(
