@@ -203,7 +203,7 @@ def test_frames_wait_for_their_answers(page: Page, fake_socket: FakeSocket) -> N
 def test_busy_is_waited_out(page: Page, fake_socket: FakeSocket) -> None:
     start_camera(page)
     press(page, "Enrol my face")
-    page.wait_for_timeout(500)
+    until(page, lambda: len(fake_socket.received) == 2)
     fake_socket.send(
         type="error",
         code="busy",
@@ -281,6 +281,7 @@ def test_the_screen_takes_the_colours_that_the_server_tells(page: Page, fake_soc
     start_camera(page)
     page.get_by_label("Strict").check()
     page.get_by_role("button", name="Who am I?").click()
+    until(page, lambda: len(fake_socket.connections) == 1)
     light = page.locator("#light")
     expect(light).to_be_hidden()
     steps = {"steps_done": 0, "steps_total": 1}
