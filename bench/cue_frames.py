@@ -11,7 +11,7 @@ import numpy as np
 from bench.cue_moments import moments, scored
 from bench.observe import Recording
 from core.face_tint import face_tint
-from core.frames import ImageLimits, decode_image
+from core.frames import ImageLimits, decode_image, read_header
 from core.liveness.light import Colour, LightCue, Tint
 from core.traces.moire import Spectrum, standing_out
 from core.types import RgbImage
@@ -46,7 +46,8 @@ def stream_of(recording: Recording) -> Stream:
 
 
 def _arrived(frame: RgbImage, stream: Stream) -> RgbImage:
-    return decode_image(encode_jpeg(frame, stream.jpeg_quality), _ANY_PICTURE)
+    data = encode_jpeg(frame, stream.jpeg_quality)
+    return decode_image(data, read_header(data, _ANY_PICTURE)).rgb
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class BenchSession:
         self._at_ms += FRAME_MS
         progress, plan = flow.progress, flow.plan(at_ms)
         look = runtime.engine.look(data, runtime.limits, None, self.tracking, plan.detail)
-        self.tracking = self.tracking.after(look.faces)
+        self.tracking = look.tracking(self.tracking)
         seen = self._timed("hash, reading", analyse, runtime, None, flow, look, data, plan, at_ms)
         outcome = self._timed("weighing", flow.observe, seen)
         if flow.progress != progress:

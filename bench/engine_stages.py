@@ -16,19 +16,19 @@ from bench.engine_report import FACE_LANDMARKER, MESHES, Stage
 from bench.engine_sessions import BenchSession, passive_flow
 from core.appearance import Appearance
 from core.embedding import Embedder
-from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
+from core.face_mesh import FaceMesh, MeshModels, Tracking, mesh_factory
 from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
-from core.frames import ImageLimits, decode_image
+from core.frames import Header, Picture
 from core.models import ensure_models
 from core.permits import Permit
 from core.pool import Pool
 from core.spoof import SpoofDetector
 from core.traces import Traces
-from core.types import Detail, Embedding
+from core.types import Detail, Embedding, MeshFace
 from recognition.runtime import Runtime
 
 P = ParamSpec("P")
@@ -68,18 +68,15 @@ class TimedEngine(FaceRecognitionEngine):
         super().__init__(detector, embedder, spoof, "openvino")
         self._clock = clock
 
-    def look(
-        self,
-        data: bytes,
-        limits: ImageLimits,
-        permit: Permit | None = None,
-        tracking: Tracking = UNTRACKED,
-        detail: Detail = Detail.FULL,
-    ) -> Look:
-        rgb = self._clock.time("decode", decode_image, data, limits)
-        stage = _mesh_stage(tracking, detail)
-        faces = self._clock.time(stage, self.detector.safe_process, rgb, permit, tracking, detail)
-        return self._clock.time("align, quality", Look.at, rgb, faces)
+    def _decode(self, data: bytes, header: Header, reduction: int) -> Picture:
+        return self._clock.time("decode", super()._decode, data, header, reduction)
+
+    def _find(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> list[MeshFace]:
+        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, permit, tracking, detail)
+
+    def _look_at(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> Look:
+        faces = self._find(picture, permit, tracking, detail)
+        return self._clock.time("align, quality", Look.at, picture, faces)
 
     def live_score(self, look: Look) -> float:
         return self._clock.time("anti-spoof", super().live_score, look)

@@ -123,7 +123,7 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
     for rgb in frames:
         data = encode_jpeg(rgb, jpeg_quality)
         look = engine.look(data, _LIMITS, tracking=tracking)
-        tracking = tracking.after(look.faces)
+        tracking = look.tracking(tracking)
         known_by: dict[str, Any] = {
             "size": (rgb.shape[1], rgb.shape[0]),
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -171,7 +171,7 @@ def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Pa
 def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
     if stream.claims is None:
         return None
-    look = engine.look(encode_jpeg(stream.claims(), 95), _LIMITS)
+    look = engine.look_at_still(encode_jpeg(stream.claims(), 95), _LIMITS)
     return engine.embed(look) if look.face is not None else None
 
 

@@ -100,7 +100,7 @@ def embed_all(engine: FaceRecognitionEngine, names: Sequence[str], folder: Path)
     def embed(name: str) -> Timed:
         data = (folder / name).read_bytes()
         begin = time.perf_counter()
-        look = engine.look(data, _LIMITS)
+        look = engine.look_at_still(data, _LIMITS)
         vector = engine.embed(look) if look.faces else None
         return vector, time.perf_counter() - begin
 

@@ -14,10 +14,11 @@ from core.appearance import Appearance, appearance
 from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
-from core.frames import ImageLimits, decode_image
+from core.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
 from core.quality import NOBODY, Quality, assess, face_box
+from core.scale import reduction_for_followed, reduction_for_stranger
 from core.spoof import SpoofDetector
 from core.traces import Traces, moire_peak, trace
 from core.types import Box, Detail, Embedding, MeshFace, RgbImage
@@ -43,22 +44,27 @@ class EngineConfig:
 class Look:
     """One decoded frame and what the mesh and the quality gate say of it.
 
-    `faces` most prominent first, and the `boxes` of each; `aligned` shows the first, None where there is none.
+    `faces` most prominent first, in pixels of the `picture`, and the `boxes` of each; `aligned` shows the first, None
+    where there is none.
     """
 
-    rgb: RgbImage
+    picture: Picture
     faces: list[MeshFace]
     boxes: list[Box]
     aligned: AlignedFace | None
     quality: Quality
 
     @classmethod
-    def at(cls, rgb: RgbImage, faces: list[MeshFace]) -> Self:
+    def at(cls, picture: Picture, faces: list[MeshFace]) -> Self:
         if not faces:
-            return cls(rgb, faces, [], None, NOBODY)
-        aligned = align(rgb, faces[0])
-        boxes = [face_box(face, rgb) for face in faces]
-        return cls(rgb, faces, boxes, aligned, assess(faces[0], aligned, boxes, rgb.shape[1]))
+            return cls(picture, faces, [], None, NOBODY)
+        aligned = align(picture.rgb, faces[0])
+        boxes = [face_box(face, picture.rgb) for face in faces]
+        return cls(picture, faces, boxes, aligned, assess(faces[0], aligned, boxes, picture.size[0]))
+
+    @property
+    def rgb(self) -> RgbImage:
+        return self.picture.rgb
 
     @property
     def face(self) -> MeshFace | None:
@@ -70,8 +76,12 @@ class Look:
 
     def each_face(self) -> list[tuple[Box, Quality]]:
         """Every face by itself: its box, and its quality as if it were alone."""
-        alone = (Look.at(self.rgb, [face]) for face in self.faces)
+        alone = (Look.at(self.picture, [face]) for face in self.faces)
         return [(look.boxes[0], look.quality) for look in alone]
+
+    def tracking(self, before: Tracking) -> Tracking:
+        """What to hand in with the next frame, where this one was looked at with the tracking `before`."""
+        return before.after(self.faces).scaled(self.picture.reduction)
 
 
 class LivenessDetector:
@@ -149,10 +159,28 @@ class FaceRecognitionEngine:
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> Look:
-        """Decode an encoded picture and find its faces. Raises ImageError, PoolTimeout, MeshFailed."""
-        rgb = decode_image(data, limits)
-        faces = self.detector.safe_process(rgb, permit, tracking, detail)
-        return Look.at(rgb, faces)
+        """Decode a session's frame and find its faces: every pixel of it, unless a LIGHT look is all that is asked.
+
+        Raises ImageError, PoolTimeout, MeshFailed.
+        """
+        header = read_header(data, limits)
+        reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
+        return self._look_at(self._decode(data, header, reduction), permit, tracking, detail)
+
+    def look_at_still(self, data: bytes, limits: ImageLimits, permit: Permit | None = None) -> Look:
+        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises likewise."""
+        header = read_header(data, limits)
+        picture = self._decode(data, header, reduction_for_stranger(header.size))
+        return self._look_at(picture, permit, UNTRACKED, Detail.FULL)
+
+    def _decode(self, data: bytes, header: Header, reduction: int) -> Picture:
+        return decode_image(data, header, reduction)
+
+    def _look_at(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> Look:
+        return Look.at(picture, self._find(picture, permit, tracking, detail))
+
+    def _find(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> list[MeshFace]:
+        return self.detector.safe_process(picture.rgb, permit, tracking.scaled(1 / picture.reduction), detail)
 
     def embed(self, look: Look) -> Embedding:
         """The embedding of the most prominent face. The look must have one."""

@@ -55,6 +55,9 @@ class Region:
     side: float
     angle: float
 
+    def scaled(self, times: float) -> Region:
+        return Region(self.x * times, self.y * times, self.side * times, self.angle)
+
 
 @dataclass(frozen=True, slots=True)
 class Framing:

@@ -20,7 +20,7 @@ def analyse(
 ) -> Observation:
     """What a look at the frame `data` tells a session. A sandbox has no tenant and matches nobody."""
     digest = hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
-    mark = FrameMark(at_ms, digest, (look.rgb.shape[1], look.rgb.shape[0]), bool(look.faces))
+    mark = FrameMark(at_ms, digest, look.picture.size, bool(look.faces))
     if look.face is None or look.box is None:
         return Observation(mark, None, look.quality)
     issues = set(look.quality.issues)

@@ -139,7 +139,7 @@ class Stream(ABC):
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
             self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
             raise Busy("the frame could not be analysed", retry_after_ms=500) from error
-        self._tracking = self._tracking.after(look.faces)
+        self._tracking = look.tracking(self._tracking)
         seen = analyse(self.runtime, self.tenant, self.flow, look, frame.data, plan, at_ms)
         return seen, self.flow.observe(seen)
 

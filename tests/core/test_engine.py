@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
+from core.face_mesh.regions import shift
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import ImageLimits
 from core.models import MODELS
 from core.permits import PermitQueue
 from core.pool import Pool
 from core.quality import Issue
+from core.scale import reduction_for_stranger
 from core.types import Detail, MeshFace, RgbImage
 from tests.fakes import CountingMesh, FailingMesh, MeshFactory
 from tools.clips import encode_jpeg
@@ -154,6 +157,67 @@ def test_a_look_tells_faces_and_quality(
     assert (look.box.x + look.box.width / 2, look.box.y + look.box.height / 2) == pytest.approx((0.5, 0.5), abs=0.02)
 
 
+def enlarged(picture: RgbImage, times: float) -> bytes:
+    return encode_jpeg(np.asarray(cv2.resize(picture, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)))
+
+
+@pytest.mark.parametrize(("times", "reduction"), [(1, 1), (2, 2), (4, 4), (7, 8)])
+def test_a_light_look_at_a_large_frame_reads_as_many_pixels_as_it_needs(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage, times: float, reduction: int
+) -> None:
+    """And tells the same as if it had read all of them."""
+    data = enlarged(good_picture, times)
+    whole = engine.look(data, limits)
+    before = whole.tracking(UNTRACKED)
+    light = engine.look(data, limits, tracking=before, detail=Detail.LIGHT)
+    assert whole.rgb.shape[1] == whole.picture.size[0] == light.picture.size[0] == 640 * times
+    assert round(light.picture.reduction) == reduction
+    assert light.quality.issues == ()
+    assert light.box is not None
+    assert whole.box is not None
+    assert astuple(light.box) == pytest.approx(astuple(whole.box), abs=0.015)
+    (seen,), (followed,) = before.faces, light.tracking(before).faces
+    assert shift(seen.region, followed.region) < 0.03
+    assert followed.region.side == pytest.approx(seen.region.side, rel=0.05)
+
+
+def test_a_close_look_reads_every_pixel(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
+) -> None:
+    """A display's grid is as fine as the pixels."""
+    data = enlarged(good_picture, 3)
+    look = engine.look(data, limits, tracking=engine.look(data, limits).tracking(UNTRACKED))
+    assert look.picture.reduction == 1
+
+
+def test_a_frame_of_another_size_is_looked_at_anew(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
+) -> None:
+    """Where the face was says nothing then, not even how small the frame may be decoded."""
+    before = engine.look(enlarged(good_picture, 6), limits).tracking(UNTRACKED)
+    look = engine.look(encode_jpeg(good_picture), limits, tracking=before, detail=Detail.LIGHT)
+    assert look.face is not None
+    after = engine.look(encode_jpeg(good_picture), limits, tracking=look.tracking(before), detail=Detail.LIGHT)
+    assert after.quality.issues == ()
+    assert after.picture.reduction == 1
+
+
+def test_a_large_still_is_decoded_smaller_and_compares_as_before(
+    engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
+) -> None:
+    data = enlarged(good_picture, 6)
+    whole, look = engine.look(data, limits), engine.look_at_still(data, limits)
+    assert (look.picture.size, look.picture.reduction) == ((3840, 2880), 2)
+    assert look.quality.issues == ()
+    assert float(engine.embed(look) @ engine.embed(whole)) > 0.99
+    assert engine.live_score(look) == pytest.approx(engine.live_score(whole), abs=0.05)
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (3500, 2625)])
+def test_a_still_that_may_show_a_face_as_small_as_can_be_compared_is_decoded_whole(size: tuple[int, int]) -> None:
+    assert reduction_for_stranger(size) == 1
+
+
 def test_a_look_at_nobody_has_no_face(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
     look = engine.look(encode_jpeg(np.full((240, 320, 3), 90, np.uint8)), limits)
     assert (look.face, look.box, look.faces) == (None, None, [])
@@ -189,7 +253,7 @@ def test_embedding_and_live_score_are_of_the_largest_face(
     assert len(both.faces) == 2
     assert float(engine.embed(both) @ engine.embed(near)) > 0.9
     assert engine.live_score(both) == pytest.approx(engine.live_score(near), abs=0.1)
-    other = Look.at(both.rgb, both.faces[::-1])
+    other = Look.at(both.picture, both.faces[::-1])
     assert float(engine.embed(other) @ engine.embed(near)) < 0.3
 
 

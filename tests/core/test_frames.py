@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from core.errors import ImageError, ImageTooLarge, InvalidImage, UnsupportedFormat
-from core.frames import ImageLimits, decode_image
+from core.frames import REDUCTIONS, ImageLimits, Picture, decode_image, read_header
 from core.types import RgbImage
 from tools.clips import astronaut
 
@@ -42,8 +42,8 @@ def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def decoded(data: bytes) -> RgbImage:
-    rgb = decode_image(data, LIMITS)
+def decoded(data: bytes, limits: ImageLimits = LIMITS) -> RgbImage:
+    rgb = decode_image(data, read_header(data, limits)).rgb
     assert rgb.dtype == np.uint8
     return rgb
 
@@ -73,6 +73,10 @@ def declared_webp(width: int, height: int) -> bytes:
     data = bytearray(encoded(PICTURE, "WEBP"))
     data[26:30] = struct.pack("<HH", width, height)
     return bytes(data)
+
+
+def reduced(data: bytes, reduction: int) -> Picture:
+    return decode_image(data, read_header(data, LIMITS), reduction)
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -151,7 +155,7 @@ def test_what_stands_behind_the_picture_is_ignored(kind: str, rest: bytes) -> No
 
 def test_an_empty_picture_is_refused() -> None:
     with pytest.raises(InvalidImage, match="empty"):
-        decode_image(b"", LIMITS)
+        decoded(b"")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,7 @@ def test_an_empty_picture_is_refused() -> None:
 )
 def test_what_is_no_picture_is_refused_whatever_it_begins_with(data: bytes) -> None:
     with pytest.raises(InvalidImage) as caught:
-        decode_image(data, LIMITS)
+        decoded(data)
     assert caught.value.code == "invalid_image"
     assert caught.value.retryable
 
@@ -179,7 +183,7 @@ def test_a_picture_that_is_broken_off_is_refused(kind: str) -> None:
     data = encoded(PICTURE, kind)
     for length in [*range(1, 40), *range(40, len(data), 97), len(data) - 2]:
         with pytest.raises(InvalidImage):
-            decode_image(data[:length], LIMITS)
+            decoded(data[:length])
 
 
 def test_a_broken_off_jpeg_is_refused_though_its_thumbnail_is_whole() -> None:
@@ -189,7 +193,7 @@ def test_a_broken_off_jpeg_is_refused_though_its_thumbnail_is_whole() -> None:
     with_thumbnail = data[:2] + comment + data[2:]
     assert np.array_equal(decoded(with_thumbnail), decoded(data))
     with pytest.raises(InvalidImage, match="broken off"):
-        decode_image(with_thumbnail[: -len(data) // 4], LIMITS)
+        decoded(with_thumbnail[: -len(data) // 4])
 
 
 @pytest.mark.parametrize("declared", [declared_png, declared_jpeg, declared_webp])
@@ -197,41 +201,65 @@ def test_too_many_pixels_are_refused_by_what_the_header_says(declared: Any) -> N
     data = declared(8_000, 6_250)
     assert len(data) < 10_000
     with pytest.raises(ImageTooLarge, match="8000x6250") as caught:
-        decode_image(data, LIMITS)
+        decoded(data)
     assert caught.value.code == "image_too_large"
 
 
 def test_a_picture_as_large_as_is_allowed_is_taken() -> None:
     data = encoded(PICTURE, "PNG")
-    assert decode_image(data, ImageLimits(len(data), 96 * 64)).shape == (64, 96, 3)
+    assert decoded(data, ImageLimits(len(data), 96 * 64)).shape == (64, 96, 3)
     with pytest.raises(ImageTooLarge, match="pixels"):
-        decode_image(data, ImageLimits(len(data), 96 * 64 - 1))
+        decoded(data, ImageLimits(len(data), 96 * 64 - 1))
     with pytest.raises(ImageTooLarge, match=f"{len(data)} bytes"):
-        decode_image(data, ImageLimits(len(data) - 1, 96 * 64))
+        decoded(data, ImageLimits(len(data) - 1, 96 * 64))
 
 
 def test_too_many_bytes_are_refused_before_they_are_looked_at() -> None:
     with pytest.raises(ImageTooLarge, match="1000001 bytes"):
-        decode_image(bytes(1_000_001), LIMITS)
+        decoded(bytes(1_000_001))
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT_FROM)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_a_jpeg_comes_out_upright_and_as_small_as_is_asked(reduction: int, orientation: int) -> None:
+    """Also where its size is no multiple: it says itself how large it was."""
+    upright = PICTURE.resize((963, 641))
+    transpose = UPRIGHT_FROM[orientation]
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    stored = upright if transpose is None else upright.transpose(transpose)
+    picture = reduced(encoded(stored, "JPEG", quality=95, exif=exif), reduction)
+    height, width = picture.rgb.shape[:2]
+    assert picture.size == (963, 641)
+    assert (width, height) == (-(-963 // reduction), -(-641 // reduction))
+    assert picture.reduction == pytest.approx(reduction, rel=0.01)
+    assert difference(picture.rgb, np.asarray(upright.resize((width, height), Image.Resampling.BOX))) < 8
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_what_cannot_be_decoded_smaller_comes_out_whole(kind: str) -> None:
+    picture = reduced(encoded(PICTURE, kind, **LOSSLESS[kind]), 4)
+    assert np.array_equal(picture.rgb, RGB)
+    assert (picture.size, picture.reduction) == ((96, 64), 1)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
 def test_a_moving_picture_is_refused(kind: str) -> None:
     data = encoded(PICTURE, kind, save_all=True, append_images=[PICTURE.rotate(180)])
     with pytest.raises(UnsupportedFormat) as caught:
-        decode_image(data, LIMITS)
+        decoded(data)
     assert caught.value.code == "unsupported_format"
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF"])
 def test_another_kind_of_picture_is_told_what_to_send(kind: str) -> None:
     with pytest.raises(UnsupportedFormat, match="send JPEG, PNG or WebP"):
-        decode_image(encoded(PICTURE, kind), LIMITS)
+        decoded(encoded(PICTURE, kind))
 
 
 def test_a_phones_heic_is_told_what_to_send() -> None:
     with pytest.raises(UnsupportedFormat, match="send JPEG, PNG or WebP"):
-        decode_image(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100), LIMITS)
+        decoded(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(100))
 
 
 def damaged(data: bytes, source: random.Random) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import Look
+from core.frames import Picture
 from core.quality import Issue, Quality, face_box
 from core.types import MeshFace, RgbImage
 from tests.conftest import needs_shared_data
@@ -21,7 +22,7 @@ EYES = ((33, 133), (263, 362))
 
 
 def judged(rgb: RgbImage, mesh: FaceMesh) -> Quality:
-    return Look.at(rgb, mesh.process(rgb)).quality
+    return Look.at(Picture.whole(rgb), mesh.process(rgb)).quality
 
 
 def rotated(rgb: RgbImage, degrees: float) -> RgbImage:
@@ -136,7 +137,7 @@ def test_somebody_small_behind_is_no_second_face(good_picture: RgbImage, mesh: F
     faces = mesh.process(picture)
     assert len(faces) == 2
     assert face_box(faces[1], picture).area < 0.35 * face_box(faces[0], picture).area
-    assert Look.at(picture, faces).quality.issues == ()
+    assert Look.at(Picture.whole(picture), faces).quality.issues == ()
 
 
 def test_dim_light_is_not_taken_for_blur(good_picture: RgbImage, mesh: FaceMesh) -> None:

@@ -6,7 +6,7 @@ It belongs to the session and travels with its frames, so that any pooled instan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from core.types import FollowedFace, MeshFace
@@ -30,6 +30,12 @@ class Tracking:
         """What to hand in with the next frame, when this one showed `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
         return type(self)(tuple(face.followed for face in faces if face.followed is not None), frames)
+
+    def scaled(self, times: float) -> Self:
+        """The same in a frame that is so many times as large."""
+        if times == 1:
+            return self
+        return replace(self, faces=tuple(replace(face, region=face.region.scaled(times)) for face in self.faces))
 
 
 UNTRACKED = Tracking()

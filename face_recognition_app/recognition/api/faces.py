@@ -37,7 +37,9 @@ _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 async def detect(request: HttpRequest) -> DetectResult:
     runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
-    looks = await runtime.admission.run(lambda permit: runtime.engine.look(data, runtime.limits, permit), tenant.pk)
+    looks = await runtime.admission.run(
+        lambda permit: runtime.engine.look_at_still(data, runtime.limits, permit), tenant.pk
+    )
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in looks.each_face()]
     return DetectResult(faces=found)
 

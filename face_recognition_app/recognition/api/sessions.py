@@ -10,7 +10,7 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Header, Router, Status
 
-from core.frames import check_header
+from core.frames import read_header
 from recognition import flow as flows
 from recognition import runtime as runtimes
 from recognition import sessions
@@ -65,7 +65,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         raise sessions.SessionNotFound(f"there is no session {session_id}")
     data = one_image(request)
     runtime = runtimes.current()
-    check_header(data, runtime.limits)  # What is no picture must not take the session from its owner.
+    read_header(data, runtime.limits)  # What is no picture must not take the session from its owner.
     try:
         connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
     except sessions.AlreadyDecided as error:

@@ -11,6 +11,7 @@ import pytest
 
 from core.face_mesh import UNTRACKED, FaceMesh, mesh_factory
 from core.face_recognition_engine import Look
+from core.frames import Picture
 from core.liveness.cues import BlinkCue
 from core.liveness.observation import read_face
 from core.quality import face_box
@@ -70,7 +71,7 @@ def blinks(frames: Sequence[RgbImage], faces: Sequence[MeshFace]) -> list[int]:
     """The frames in which a blink was complete."""
     cue, counts = BlinkCue(), [0]
     for index, (rgb, face) in enumerate(zip(frames, faces, strict=True)):
-        sharpness = Look.at(rgb, [face]).quality.sharpness
+        sharpness = Look.at(Picture.whole(rgb), [face]).quality.sharpness
         cue.observe(read_face(face, sharpness, None, index * 40, face_box(face, rgb)))
         counts.append(cue.count)
     return [index for index, (before, after) in enumerate(pairwise(counts)) if after > before]

@@ -102,7 +102,7 @@ def _one_frame(
         glance=_ms(engine.trace, look) + _ms(engine.appearance, look),
         embed=_ms(engine.embed, look),
     )
-    return costs, tracking.after(look.faces)
+    return costs, look.tracking(tracking)
 
 
 def _ms(part: Callable[[Look], object], look: Look) -> float:

@@ -1,0 +1,27 @@
+"""How much smaller than it is a picture may be decoded: a half, a quarter or an eighth takes a fraction of the time."""
+
+from __future__ import annotations
+
+from core.face_mesh import Tracking
+from core.frames import REDUCTIONS
+
+_REGION_PX = 240
+"""Side of a face's region below which nothing is left out: 1.25 times what the largest picture that is cut of it for a
+LIGHT look has, and more than twice the scale of what is compared."""
+_SMALLEST_REGION = 0.135
+"""Share of a picture's larger side: the region of the smallest face that the detector finds. Of 52 faces that take a
+tenth of that side it found 23, of smaller ones none."""
+
+
+def reduction_for_followed(tracking: Tracking) -> int:
+    """For a LIGHT look at a frame of a session: every face that is followed is seen as well as in the whole frame."""
+    return _reduction(min((face.region.side for face in tracking.faces), default=0.0))
+
+
+def reduction_for_stranger(size: tuple[int, int]) -> int:
+    """For a single picture: whatever face the detector can find in it."""
+    return _reduction(_SMALLEST_REGION * max(size))
+
+
+def _reduction(side_px: float) -> int:
+    return max(reduction for reduction in REDUCTIONS if reduction == 1 or side_px / reduction >= _REGION_PX)
