@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from core.permits import Permit, PermitQueue
 from ops.threads import StartedThreads
@@ -38,9 +38,10 @@ class Admission:
         self._permits = permits
         self._timeout_s = timeout_s
         self._size = size
-        self._threads = StartedThreads(threads or size, "frame")
+        self._at_once = threads or size
+        self._threads = StartedThreads(self._at_once, "frame")
         self._ready = ReadyWork()
-        self.pacer = Pacer(threads or size)
+        self.pacer = Pacer(self._at_once)
         self._warned_at = float("-inf")
 
     async def run(
@@ -49,20 +50,38 @@ class Admission:
         """Run `work` in a thread, with a granted permit that is given back when it ends.
 
         With `newest_at`, when what the work would look at came in (monotonic seconds), it may wait for something newer
-        to come while others have that. Raises Busy, before the work has begun: when no permit came free in time, and
-        at once when none will. A cancelled caller leaves work that has begun to its end, and the permit with it.
+        to come while others have that. Raises Busy, before the work has begun: when it did not begin in time, and at
+        once when it will not. A cancelled caller leaves work that has begun to its end, and the permit with it.
         """
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
         permit = await self._let_in(owner)
-        piece = Piece(partial(copy_context().run, self._timed, work, permit), newest_at)
-        piece.result.add_done_callback(lambda _: permit.release())
+        piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at)
+        piece.result.add_done_callback(lambda result: permit.release(timed_out=piece.expired and result.cancelled()))
         self._ready.add(piece)
         try:
             self._threads.submit(self._run_one)
         except BaseException:
             self._ready.cancel()  # It was closed: there is no thread for anybody's work any more.
             raise
-        result: T = await asyncio.wrap_future(piece.result)
+        result: T = await self._result(piece, deadline)
         return result
+
+    async def _result(self, piece: Piece, deadline: float) -> Any:
+        """Raises Busy at the deadline, in seconds of the loop, if the work has not begun."""
+        timer = asyncio.get_running_loop().call_at(deadline, self._expire, piece)
+        try:
+            return await asyncio.wrap_future(piece.result)
+        except asyncio.CancelledError:
+            if piece.expired and piece.result.cancelled() and not _is_cancelled(asyncio.current_task()):
+                raise self._busy(self._timeout_s) from None
+            self._ready.give_up(piece)
+            raise
+        finally:
+            timer.cancel()
+
+    def _expire(self, piece: Piece) -> None:
+        piece.expired = True
+        self._ready.give_up(piece)
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -70,7 +89,7 @@ class Admission:
 
     def _run_one(self) -> None:
         piece = self._ready.take(crowded=self._is_crowded())
-        if not piece.result.set_running_or_notify_cancel():
+        if piece is None or not piece.result.set_running_or_notify_cancel():
             return
         try:
             result = piece.run()
@@ -86,11 +105,20 @@ class Admission:
 
     async def _let_in(self, owner: Hashable) -> Permit:
         """Raises Busy."""
-        expected_s = self.pacer.wait_s(self._permits.ahead_of_next(owner))
-        permit = await _granted(self._permits, owner, self._timeout_s if expected_s <= self._timeout_s else 0.0)
+        expected_s = self.pacer.wait_s(self._ahead_of_next(owner))
+        if expected_s > self._timeout_s:
+            self._permits.request(_nothing, owner).release(timed_out=True)
+            raise self._busy(expected_s)
+        permit = await _granted(self._permits, owner, self._timeout_s)
         if permit is None:
             raise self._busy(expected_s)
         return permit
+
+    def _ahead_of_next(self, owner: Hashable) -> int:
+        """How many pieces of work, with those in hand, come before one that `owner` brings now."""
+        if self._permits.statistics().in_use < self._at_once:
+            return 0
+        return self._permits.ahead_of_next(owner) or self._at_once + self._ready.ahead_of_next(owner)
 
     def _timed(self, work: Callable[[Permit], T], permit: Permit) -> T:
         began = time.monotonic()
@@ -114,7 +142,15 @@ class Admission:
         )
 
 
-async def _granted(queue: PermitQueue, owner: Hashable, timeout_s: float | None) -> Permit | None:
+def _nothing() -> None:
+    """Nobody waits for it."""
+
+
+def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    return task is not None and task.cancelling() > 0
+
+
+async def _granted(queue: PermitQueue, owner: Hashable, timeout_s: float) -> Permit | None:
     """A permit, or None when there was none in time."""
     loop = asyncio.get_running_loop()
     granted = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,49 +28,102 @@ def does_not_age() -> float:
 class Piece:
     """Work that was let in. `newest_at` tells when what it would look at came in, monotonic seconds."""
 
+    owner: Hashable
     run: Callable[[], object]
     newest_at: Callable[[], float]
     result: Future[Any] = field(default_factory=Future)
     passed_over: int = 0
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class Line:
+    """What one owner has waiting, and which turn the first of it has."""
+
+    turn: int
+    pieces: list[Piece] = field(default_factory=list)
 
 
 class ReadyWork:
-    """Work that waits for a thread. Who waits longest is next; in a crowd, of those whose newest frame has just come.
+    """Work that waits for a thread. Owners take turns, and of one's work what waits longest is next; in a crowd, of
+    that whose newest frame has just come.
 
     In a crowd a camera sends a newer frame before its session's turn comes. What is told of an old one is of little
     use, and the session loses nothing by waiting for its next. Who sends none waits for none.
+
+    An owner's next turn is one later than its last, or the turn that is being served, if that is later:
+    P. Goyal, H. M. Vin, H. Cheng, "Start-time fair queueing", IEEE/ACM Transactions on Networking 5(5), 1997.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pieces: list[Piece] = []
+        self._lines: dict[Hashable, Line] = {}
+        self._turn = 0
         self._taken_at = 0.0
 
     def add(self, piece: Piece) -> None:
         with self._lock:
-            self._pieces.append(piece)
+            self._line(piece.owner).pieces.append(piece)
 
-    def take(self, *, crowded: bool) -> Piece:
-        """There must be one."""
+    def take(self, *, crowded: bool) -> Piece | None:
+        """None when all that waited was given up."""
         with self._lock:
-            piece = self._best() if crowded else self._pieces[0]
-            for longer in self._pieces[: self._pieces.index(piece)]:
+            waiting = [line for line in self._lines.values() if line.pieces]
+            if not waiting:
+                return None
+            line = min(waiting, key=lambda line: line.turn)
+            piece = self._best(line.pieces) if crowded else line.pieces[0]
+            for longer in line.pieces[: line.pieces.index(piece)]:
                 longer.passed_over += 1
-            self._pieces.remove(piece)
+            line.pieces.remove(piece)
+            self._turn, line.turn = line.turn, line.turn + 1
             self._taken_at = time.monotonic()
+            self._forget_who_is_owed_nothing()
             return piece
+
+    def give_up(self, piece: Piece) -> None:
+        """Cancel its result, unless it has begun."""
+        if not piece.result.cancel():
+            return
+        with self._lock:
+            line = self._lines.get(piece.owner)
+            if line is not None and piece in line.pieces:
+                line.pieces.remove(piece)
+
+    def ahead_of_next(self, owner: Hashable) -> int:
+        """How many pieces come before one that `owner` brings now."""
+        with self._lock:
+            line = self._lines.get(owner)
+            own = len(line.pieces) if line is not None else 0
+            turn = max(self._turn, line.turn if line is not None else 0) + own
+            others = (other for who, other in self._lines.items() if who != owner)
+            return own + sum(min(len(other.pieces), max(0, turn - other.turn + 1)) for other in others)
 
     def cancel(self) -> None:
         with self._lock:
-            pieces, self._pieces = self._pieces, []
+            pieces = [piece for line in self._lines.values() for piece in line.pieces]
+            self._lines.clear()
         for piece in pieces:
             piece.result.cancel()
 
-    def _best(self) -> Piece:
+    def _line(self, owner: Hashable) -> Line:
+        line = self._lines.setdefault(owner, Line(self._turn))
+        if not line.pieces:
+            line.turn = max(line.turn, self._turn)
+        return line
+
+    def _forget_who_is_owed_nothing(self) -> None:
+        """Who would not come before others anyway, and everybody where nobody waits."""
+        alone = not any(line.pieces for line in self._lines.values())
+        for owner, line in list(self._lines.items()):
+            if not line.pieces and (alone or line.turn <= self._turn):
+                del self._lines[owner]
+
+    def _best(self, pieces: list[Piece]) -> Piece:
         now = time.monotonic()
         since = min(self._taken_at, now - FRESH_S)
-        for piece in self._pieces:
+        for piece in pieces:
             newest_at = piece.newest_at()
             if newest_at >= since or newest_at <= now - LAST_S or piece.passed_over >= PATIENCE:
                 return piece
-        return max(self._pieces, key=lambda piece: piece.newest_at())
+        return max(pieces, key=lambda piece: piece.newest_at())

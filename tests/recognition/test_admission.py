@@ -265,6 +265,78 @@ async def test_who_brings_much_does_not_hold_up_who_brings_little() -> None:
     assert served[:8].count("modest") == 3
 
 
+async def test_who_brings_much_does_not_hold_up_others_when_it_is_let_in() -> None:
+    """Eight may be let in, and one thread computes: what waits for it takes turns, too."""
+    admission = Admission(PermitQueue(8), PATIENCE_S, threads=1)
+    served: list[str] = []
+    gate = threading.Event()
+
+    def serve(name: str) -> None:
+        assert gate.wait(PATIENCE_S)
+        time.sleep(0.01)  # Long enough for who has been served to come again.
+        served.append(name)
+
+    async def one_after_the_other(name: str) -> None:
+        for _ in range(4):
+            await admission.run(lambda _: serve(name), name)
+
+    greedy = [asyncio.create_task(admission.run(lambda _: serve("greedy"), "greedy")) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    modest = [asyncio.create_task(one_after_the_other(name)) for name in ("modest", "quiet")]
+    await asyncio.sleep(0.05)
+    gate.set()
+    await asyncio.gather(*greedy, *modest)
+    admission.close()
+    first = served[:20]
+    assert served.count("greedy") == 20
+    assert (first.count("modest"), first.count("quiet")) == (4, 4)
+    assert "greedy" in first[2:5], "nor do they hold it up"
+
+
+async def test_who_is_let_in_and_does_not_get_a_thread_in_time_is_told_busy(work: Work) -> None:
+    permits = PermitQueue(8)
+    admission = Admission(permits, timeout_s=0.1, threads=1)
+    tasks = await fill(admission, work, 1)
+    results = await asyncio.gather(*[admission.run(work) for _ in range(3)], return_exceptions=True)
+    assert all(isinstance(result, Busy) for result in results)
+    statistics = permits.statistics()
+    assert (statistics.in_use, statistics.waiting, statistics.timeouts_total) == (1, 0, 3)
+    await asyncio.sleep(0.15)
+    work.end.set()
+    assert await asyncio.gather(*tasks), "what had begun is not ended"
+    assert await admission.run(work), "who comes again is served"
+    admission.close()
+
+
+async def test_who_could_be_let_in_is_refused_at_once_when_those_in_hand_take_too_long(work: Work) -> None:
+    admission = Admission(PermitQueue(8), timeout_s=PATIENCE_S, threads=1)
+    tasks = await fill(admission, work, 1)
+    for _ in range(100):
+        admission.pacer.served(4 * PATIENCE_S)
+    began = time.monotonic()
+    with pytest.raises(Busy):
+        await admission.run(work)
+    assert time.monotonic() - began < PATIENCE_S
+    work.end.set()
+    await asyncio.gather(*tasks)
+    admission.close()
+
+
+async def test_a_caller_who_is_cancelled_after_being_let_in_makes_room(work: Work) -> None:
+    permits = PermitQueue(2)
+    admission = Admission(permits, PATIENCE_S, threads=1)
+    tasks = await fill(admission, work, 1)
+    waiting = asyncio.create_task(admission.run(work))
+    await became(lambda: permits.statistics().in_use == 2, "the second is let in")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert permits.statistics().in_use == 1
+    work.end.set()
+    await asyncio.gather(*tasks)
+    admission.close()
+
+
 async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
     permits = PermitQueue(4)
     admission = Admission(permits, PATIENCE_S, threads=1)
