@@ -56,6 +56,11 @@ class Stream(ABC):
 
     @property
     @abstractmethod
+    def name(self) -> str:
+        """Of the session, also where each of its frames comes through a stream of its own."""
+
+    @property
+    @abstractmethod
     def elapsed_ms(self) -> int:
         """Milliseconds since the session began, by the server's clock."""
 
@@ -73,7 +78,7 @@ class Stream(ABC):
         `keep_everything` checkpoints even without progress, for callers that keep no state.
         Raises UnusableFrame, Busy or Replaced.
         """
-        self.runtime.admission.pacer.heard_from(id(self))
+        self.runtime.admission.pacer.heard_from(self.name)
         try:
             seen, complete = await self._take(slot, keep_everything)
         except (UnusableFrame, Busy) as error:
@@ -160,7 +165,11 @@ class SandboxStream(Stream):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
         self._began = time.monotonic()
-        self._id = f"sandbox-{uuid.uuid4().hex}"
+        self._name = f"sandbox-{uuid.uuid4().hex}"
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     @property
     def elapsed_ms(self) -> int:
@@ -172,7 +181,7 @@ class SandboxStream(Stream):
 
     def established(self) -> ConnectionEstablished:
         end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
-        return connection_established(self.runtime, self.flow, self._id, "in_progress", end, False)
+        return connection_established(self.runtime, self.flow, self.name, "in_progress", end, False)
 
     def _ensure_owner(self) -> None:
         """Nobody else can have it: a sandbox is its connection's."""
@@ -192,6 +201,10 @@ class SessionStream(Stream):
         self.connection = connection
 
     @property
+    def name(self) -> str:
+        return str(self.connection.session.id)
+
+    @property
     def elapsed_ms(self) -> int:
         return self.connection.elapsed_ms
 
@@ -202,7 +215,7 @@ class SessionStream(Stream):
     def established(self) -> ConnectionEstablished:
         session = self.connection.session
         return connection_established(
-            self.runtime, self.flow, str(session.id), session.status, session.expires_at, self.connection.resumed
+            self.runtime, self.flow, self.name, session.status, session.expires_at, self.connection.resumed
         )
 
     def _ensure_owner(self) -> None:

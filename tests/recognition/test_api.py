@@ -327,6 +327,17 @@ async def test_a_bad_frame_is_refused_and_the_session_goes_on(
     assert answer["samples"] == {"accepted": 1, "target": 3}
 
 
+async def test_whoever_sends_frames_by_http_counts_as_one_session_for_the_others(
+    api: httpx.AsyncClient, faces: Faces, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[object] = []
+    monkeypatch.setattr(runtime.admission.pacer, "heard_from", heard.append)
+    created = await begin(api)
+    for _ in range(3):
+        await api.post(f"{SESSIONS}{created['id']}/frames/", content=faces.astronaut, headers=JPEG)
+    assert heard == [created["id"]] * 3
+
+
 async def test_a_frame_over_the_limit_is_too_large(api: httpx.AsyncClient, faces: Faces, configure: Configure) -> None:
     configure(max_image_bytes=len(faces.astronaut) - 1)
     created = await begin(api)

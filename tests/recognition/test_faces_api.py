@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from recognition.runtime import Runtime
 from tests.conftest import data_file, needs_shared_data
 from tests.recognition.conftest import Configure
-from tests.recognition.support import Faces
+from tests.recognition.support import Backend, Faces, became
 from tests.recognition.test_api import JPEG, error_of
 
 FACES = "/api/v1/faces/"
@@ -213,3 +214,26 @@ async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, fac
     answers = await asyncio.gather(*[ask(api, "detect", faces.astronaut) for _ in range(8)])
     told: list[Any] = [answer.json() for answer in answers]
     assert all(one == told[0] for one in told)
+
+
+async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_camera(
+    api: httpx.AsyncClient, backend: Backend, runtime: Runtime, faces: Faces
+) -> None:
+    served: list[str] = []
+
+    async def post() -> None:
+        assert (await ask(api, "detect", faces.astronaut)).status_code == 200
+        served.append("picture")
+
+    async def look() -> None:
+        await runtime.admission.run(lambda permit: runtime.engine.look(faces.astronaut, runtime.limits, permit), owner)
+        served.append("frame")
+
+    owner = backend.tenant.pk
+    pictures = [asyncio.create_task(post()) for _ in range(24)]
+    await became(lambda: runtime.engine.pool_status().waiting >= 12, "pictures wait")
+    for _ in range(3):
+        await look()
+    await asyncio.gather(*pictures)
+    assert served.index("frame") < 10
+    assert served[:20].count("frame") == 3

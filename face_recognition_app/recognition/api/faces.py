@@ -12,6 +12,7 @@ from core.quality import Issue
 from core.types import Embedding
 from gallery import people
 from gallery.thresholds import threshold_for
+from recognition import pictures
 from recognition import runtime as runtimes
 from recognition.answers import face_box, frame_quality
 from recognition.api.auth import backend, caller
@@ -25,7 +26,6 @@ from recognition.api.schemas import (
 )
 from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, IMAGES, ONE_IMAGE, images, one_image
 from recognition.http_errors import ApiError
-from recognition.pictures import read_liveness, read_portrait
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -37,10 +37,8 @@ _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 async def detect(request: HttpRequest) -> DetectResult:
     runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
-    looks = await runtime.admission.run(
-        lambda permit: runtime.engine.look_at_still(data, runtime.limits, permit), tenant.pk
-    )
-    found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in looks.each_face()]
+    look = await pictures.read(runtime, tenant, data, pictures.faces)
+    found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in look.each_face()]
     return DetectResult(faces=found)
 
 
@@ -52,7 +50,7 @@ async def detect(request: HttpRequest) -> DetectResult:
 )
 async def liveness(request: HttpRequest) -> LivenessResult:
     runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
-    quality, score = await runtime.admission.run(lambda permit: read_liveness(runtime, data, permit), tenant.pk)
+    quality, score = await pictures.read(runtime, tenant, data, pictures.liveness)
     reasons = [str(issue) for issue in quality.issues if issue in _UNUSABLE]
     if not reasons and score < LIVE_SCORE:
         reasons = ["spoof_suspected"]
@@ -103,7 +101,7 @@ def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> S
 
 async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
-    picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit), tenant.pk)
+    picture = await pictures.read(runtime, tenant, data, pictures.portrait)
     unusable = [issue for issue in picture.quality.issues if issue in _UNUSABLE]
     if picture.embedding is None or unusable:
         raise ApiError(422, str(unusable[0]), "the picture has no single usable face")

@@ -15,7 +15,7 @@ from core.types import Embedding
 from gallery import people
 from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
-from recognition import attempts
+from recognition import attempts, pictures
 from recognition import runtime as runtimes
 from recognition.api.auth import backend, caller
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
@@ -32,7 +32,6 @@ from recognition.api.schemas import (
 )
 from recognition.api.uploads import IMAGES, Upload, images
 from recognition.http_errors import ApiError
-from recognition.pictures import read_portrait
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
@@ -129,7 +128,7 @@ async def _sample(
 ) -> tuple[people.Sample | None, str]:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await runtime.admission.run(lambda permit: read_portrait(runtime, data, permit), tenant.pk)
+        picture = await pictures.read(runtime, tenant, data, pictures.portrait)
     except ImageError as error:
         return None, error.code
     if picture.embedding is None or picture.quality.issues:
