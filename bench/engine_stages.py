@@ -22,7 +22,7 @@ from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
-from core.frames import Header, Picture
+from core.frames import Header, ImageLimits, Picture
 from core.models import ensure_models
 from core.permits import Permit
 from core.pool import Pool
@@ -68,8 +68,8 @@ class TimedEngine(FaceRecognitionEngine):
         super().__init__(detector, embedder, spoof, "openvino")
         self._clock = clock
 
-    def _decode(self, data: bytes, header: Header, reduction: int) -> Picture:
-        return self._clock.time("decode", super()._decode, data, header, reduction)
+    def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
+        return self._clock.time("decode", super()._decode, data, limits, reduction_for)
 
     def _find(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> list[MeshFace]:
         return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, permit, tracking, detail)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -163,18 +163,16 @@ class FaceRecognitionEngine:
 
         Raises ImageError, PoolTimeout, MeshFailed.
         """
-        header = read_header(data, limits)
         reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
-        return self._look_at(self._decode(data, header, reduction), permit, tracking, detail)
+        return self._look_at(self._decode(data, limits, lambda _: reduction), permit, tracking, detail)
 
     def look_at_still(self, data: bytes, limits: ImageLimits, permit: Permit | None = None) -> Look:
         """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises likewise."""
-        header = read_header(data, limits)
-        picture = self._decode(data, header, reduction_for_stranger(header.size))
-        return self._look_at(picture, permit, UNTRACKED, Detail.FULL)
+        return self._look_at(self._decode(data, limits, reduction_for_stranger), permit, UNTRACKED, Detail.FULL)
 
-    def _decode(self, data: bytes, header: Header, reduction: int) -> Picture:
-        return decode_image(data, header, reduction)
+    def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
+        header = read_header(data, limits)
+        return decode_image(data, header, reduction_for(header))
 
     def _look_at(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> Look:
         return Look.at(picture, self._find(picture, permit, tracking, detail))

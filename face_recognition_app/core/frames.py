@@ -69,7 +69,10 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
     comes out smaller by one of REDUCTIONS, in a fraction of the time; of other kinds everything is decoded anyway.
     Raises InvalidImage.
     """
-    flags = REDUCTIONS[reduction if header.kind == "JPEG" else 1]
+    width, height = header.size
+    if header.kind != "JPEG" or 0 < abs(width - height) < reduction:
+        reduction = 1  # Of a picture that is all but square it could not be told any more which way it lay.
+    flags = REDUCTIONS[reduction]
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -77,9 +80,8 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
     if decoded is None or decoded.ndim != 3:
         raise InvalidImage("the picture does not decode")
     rgb = np.asarray(decoded, np.uint8)
-    if flags == REDUCTIONS[1]:
+    if reduction == 1:
         return Picture.whole(rgb)
-    width, height = header.size
     turned = (width > height) != (rgb.shape[1] > rgb.shape[0])
     return Picture(rgb, (height, width) if turned else (width, height))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.face_mesh import Tracking
-from core.frames import REDUCTIONS
+from core.frames import REDUCTIONS, Header
 
 _REGION_PX = 240
 """Side of a face's region below which nothing is left out: 1.25 times what the largest picture that is cut of it for a
@@ -18,9 +18,9 @@ def reduction_for_followed(tracking: Tracking) -> int:
     return _reduction(min((face.region.side for face in tracking.faces), default=0.0))
 
 
-def reduction_for_stranger(size: tuple[int, int]) -> int:
+def reduction_for_stranger(header: Header) -> int:
     """For a single picture: whatever face the detector can find in it."""
-    return _reduction(_SMALLEST_REGION * max(size))
+    return _reduction(_SMALLEST_REGION * max(header.size))
 
 
 def _reduction(side_px: float) -> int:

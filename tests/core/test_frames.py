@@ -236,6 +236,17 @@ def test_a_jpeg_comes_out_upright_and_as_small_as_is_asked(reduction: int, orien
     assert difference(picture.rgb, np.asarray(upright.resize((width, height), Image.Resampling.BOX))) < 8
 
 
+@pytest.mark.parametrize("size", [(722, 721), (723, 720), (720, 720)])
+@pytest.mark.parametrize("reduction", [2, 4, 8])
+def test_also_what_is_all_but_square_keeps_its_size(reduction: int, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    for orientation, transpose in ((1, None), (6, Image.Transpose.ROTATE_90)):
+        exif[0x112] = orientation
+        upright = PICTURE.resize(size)
+        stored = upright if transpose is None else upright.transpose(transpose)
+        assert reduced(encoded(stored, "JPEG", exif=exif), reduction).size == size
+
+
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_what_cannot_be_decoded_smaller_comes_out_whole(kind: str) -> None:
     picture = reduced(encoded(PICTURE, kind, **LOSSLESS[kind]), 4)
