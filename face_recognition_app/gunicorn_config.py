@@ -7,6 +7,7 @@ import shutil
 import sys
 from typing import Any
 
+from ops.processes import announce
 from ops.settings import SettingsError, load
 
 try:
@@ -36,6 +37,11 @@ def on_starting(server: Any) -> None:
     shutil.rmtree(_metrics_dir, ignore_errors=True)
     _metrics_dir.mkdir(parents=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
+
+
+def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
+    """At the start, whatever flag gave the number, and whenever a signal changes it."""
+    announce(new_value)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ops.sizing import this_machine
+from ops.sizing import compute_threads, this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
-MAX_COMPUTE_THREADS = 8
-"""Of a worker: one at a time has the interpreter, a quarter of a frame's time, and each has graphs of its own."""
 
 
 class SettingsError(Exception):
@@ -183,7 +180,7 @@ class Settings(BaseModel):
     def compute_threads(self) -> int:
         """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
         fewer are answered: docs/performance.md has the figures."""
-        return min(self.mesh_pool_size, MAX_COMPUTE_THREADS, math.ceil(this_machine().cores / self.workers))
+        return compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
 
     @property
     def run_dir(self) -> Path:

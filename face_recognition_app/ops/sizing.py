@@ -28,6 +28,11 @@ USABLE = 0.7
 CORES_PER_WORKER = 1.5
 """What one worker is counted on to use: its networks run side by side, its Python does not."""
 
+MAX_COMPUTE_THREADS = 8
+"""Of a worker: one at a time has the interpreter, a quarter of a frame's time, and each has graphs of its own."""
+THREAD_BYTES = 57 * MIB
+"""What each of them but the first adds to a worker."""
+
 MIN_POOL, MAX_POOL = 4, 128
 INSTANCES_PER_CORE = 2
 """More of them compute no more, but each is a frame in work that need not wait for its turn."""
@@ -101,18 +106,29 @@ class Recommendation:
 
 
 def recommend(machine: Machine, frame_ms: float, worker_bytes: int, fps: float) -> Recommendation:
-    """A worker for each whole core as far as memory goes, but one at least."""
-    fitting = int(MEMORY_SHARE * machine.memory_bytes / worker_bytes)
-    workers = max(1, min(workers_for(machine.cores), fitting))
+    """A worker for each whole core as far as memory goes, but one at least. `worker_bytes` of one with one thread."""
+    workers = workers_for(machine.cores)
+    while workers > 1 and workers * _bytes_of_one(machine, workers, worker_bytes) > MEMORY_SHARE * machine.memory_bytes:
+        workers -= 1
     return Recommendation(
         machine=machine,
         frame_ms=frame_ms,
-        worker_bytes=worker_bytes,
+        worker_bytes=_bytes_of_one(machine, workers, worker_bytes),
         fps=fps,
         workers=workers,
         pool_size=pool_size_for(machine.cores, workers),
         sessions=sessions_for(machine.cores, workers, frame_ms, fps),
     )
+
+
+def _bytes_of_one(machine: Machine, workers: int, worker_bytes: int) -> int:
+    pool_size = pool_size_for(machine.cores, workers)
+    return worker_bytes + THREAD_BYTES * (compute_threads(machine.cores, workers, pool_size) - 1)
+
+
+def compute_threads(cores: float, workers: int, pool_size: int) -> int:
+    """Threads of a worker that compute frames: its share of the cores."""
+    return min(pool_size, MAX_COMPUTE_THREADS, math.ceil(cores / workers))
 
 
 def workers_for(cores: float) -> int:

@@ -15,6 +15,7 @@ from core.models import MODELS, ensure_models
 from gallery.people import EnrollmentRules
 from gallery.search import Gallery
 from ops.boards import WorkerBoard
+from ops.processes import of_this_process
 from ops.service import service_settings
 from ops.settings import Settings
 from recognition.admission import Admission
@@ -97,7 +98,7 @@ def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
 
 @functools.cache
 def _loaded() -> Runtime:
-    return build(service_settings())
+    return build(of_this_process(service_settings()))
 
 
 def current() -> Runtime:

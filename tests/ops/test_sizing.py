@@ -19,14 +19,17 @@ from ops.service import service_settings
 from ops.settings import Settings
 from ops.sizing import (
     CORES_PER_WORKER,
+    MEMORY_SHARE,
     MIB,
     REST,
+    THREAD_BYTES,
     USABLE,
     FrameCosts,
     Limits,
     Machine,
     available_memory,
     cgroup_limits,
+    compute_threads,
     pool_size_for,
     recommend,
     sessions_for,
@@ -93,14 +96,22 @@ def test_a_quota_and_a_limit_are_told() -> None:
     contained = Machine(affinity=8, quota=1.5, memory_bytes=2 * GIB, memory_is_limited=True)
     workers, memory, _ = recommend(contained, 15.0, 480 * MIB, 10.0).reasons
     assert workers.startswith("This process may use 1.5 cores, by the cgroup's CPU quota: 1 worker,")
-    assert memory == "1 worker takes 480 MiB of 2048 MiB that the cgroup allows."
+    assert memory == "1 worker takes 537 MiB of 2048 MiB that the cgroup allows."
 
 
 def test_memory_allows_fewer_workers_than_cores() -> None:
     advice = recommend(replace(TWO_CORES, affinity=8, memory_bytes=1 * GIB), 15.0, 300 * MIB, 10.0)
-    assert (advice.workers, advice.pool_size) == (2, 8)
-    assert advice.sessions == sessions_for(8, 2, 15.0, 10.0)
+    assert (advice.workers, advice.pool_size) == (1, 16)
+    assert advice.sessions == sessions_for(8, 1, 15.0, 10.0)
     assert "because memory has no room for more" in advice.reasons[0]
+
+
+def test_what_is_recommended_fits_with_the_threads_that_it_will_have() -> None:
+    for memory in (1 * GIB, 2 * GIB, 3 * GIB, 8 * GIB):
+        advice = recommend(replace(TWO_CORES, affinity=8, memory_bytes=memory), 15.0, 300 * MIB, 10.0)
+        threads = compute_threads(8, advice.workers, advice.pool_size)
+        assert advice.worker_bytes == 300 * MIB + (threads - 1) * THREAD_BYTES
+        assert advice.workers * advice.worker_bytes <= MEMORY_SHARE * memory
 
 
 def test_without_room_for_one_worker_it_is_one_and_said_so() -> None:
