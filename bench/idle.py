@@ -27,7 +27,7 @@ from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.tables import number, table
 from tools.service import running_service
 
-DEFAULT_LIMIT_PER_WORKER = 5_000
+DEFAULT_LIMIT_PER_WORKER = 10_000
 UNEVEN = 1.2
 """The kernel spreads connections by chance: a worker may get so much more than its share."""
 SPARE_FILES = 500

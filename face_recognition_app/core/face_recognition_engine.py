@@ -136,7 +136,7 @@ class FaceRecognitionEngine:
         self._spoof = spoof
 
     @classmethod
-    def load(cls, config: EngineConfig) -> FaceRecognitionEngine:
+    def load(cls, config: EngineConfig) -> Self:
         """Load every model, warm, and make the pool's instances in parallel."""
         models = config.models
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])

@@ -111,7 +111,7 @@ class Settings(BaseModel):
         60, alias="FACE_MAX_MESSAGES_PER_SECOND", ge=5, description="Above it for 5 s the socket closes with 4429."
     )
     max_connections: int = Field(
-        5_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
+        10_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
     )
     idle_timeout_s: float = Field(
         90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."

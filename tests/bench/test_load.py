@@ -144,8 +144,8 @@ def test_idle_knows_what_the_system_allows() -> None:
     assert idle.too_many(10_000, 2, 20_000) is None
     assert "open files" in str(idle.too_many(10_000, 2, 1_024))
     assert idle.too_many(10_000, 1, 12_000) is not None
-    assert idle.environment(10_000, 2) == {"FACE_MAX_CONNECTIONS": "6000"}
-    assert idle.environment(8_000, 2) == {}
+    assert idle.environment(40_000, 2) == {"FACE_MAX_CONNECTIONS": "24000"}
+    assert idle.environment(10_000, 2) == {}
 
 
 def test_the_mix_has_something_of_each_kind() -> None:
