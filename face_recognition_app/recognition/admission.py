@@ -53,9 +53,9 @@ class Admission:
         to come while others have that. Raises Busy, before the work has begun: when it did not begin in time, and at
         once when it will not. A cancelled caller leaves work that has begun to its end, and the permit with it.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline, asked_at = asyncio.get_running_loop().time() + self._timeout_s, time.monotonic()
         permit = await self._let_in(owner)
-        piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at)
+        piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at, asked_at)
         piece.result.add_done_callback(lambda result: permit.release(timed_out=piece.expired and result.cancelled()))
         self._ready.add(piece)
         try:
