@@ -18,8 +18,8 @@ LAST_S = 0.15
 or a client that waits for the answer."""
 LENIENCE = 0.25
 """Of the time that work has waited, how much older a frame may be for it: where the cameras of many send at the same
-moment, they would be served more seldom than others. With 0 the shares of 50 sessions went from 0.74 to 1.25 of the mean
-in six runs, with this from 0.94 to 1.12 in two, for answers that come 3 ms later."""
+moment, they would be served more seldom than others. With 0 the shares of 50 sessions went from 0.74 to 1.25 of the
+mean in six runs, with this from 0.94 to 1.12 in two, for answers that come 3 ms later."""
 PATIENCE = 16
 """Pieces of work that may be taken before one that lies ready longer, because they are about newer frames."""
 
@@ -54,8 +54,8 @@ class ReadyWork:
     that whose newest frame has just come.
 
     In a crowd a camera sends a newer frame before its session's turn comes. What is told of an old one is of little
-    use, and the session loses nothing by waiting for its next. But the longer it waits, the older a frame may be; and who
-    sends no newer one waits for none.
+    use, and the session loses nothing by waiting for its next. But the longer it waits, the older a frame may be; and
+    who sends no newer one waits for none.
 
     An owner's next turn is one later than its last, or the turn that is being served, if that is later:
     P. Goyal, H. M. Vin, H. Cheng, "Start-time fair queueing", IEEE/ACM Transactions on Networking 5(5), 1997.
