@@ -74,9 +74,18 @@ is_installed() {
         cmp -s <(stamp_of "$root/requirements/$1.lock" 2>&1) "$venv/$1.stamp"
 }
 
-# An environment that an interrupted start left half made is made anew.
+are_installed() {
+    local lock
+    for lock in "$@"; do
+        is_installed "$lock" || return 1
+    done
+}
+
+# An environment that an interrupted start left half made is made anew. One that has all of the locks needs no pip.
 make_environment() {
-    if usable_python "$python" && [[ ! -e $venv/installing ]] && "$python" -m pip --version >/dev/null 2>&1; then
+    if are_installed "$@" || {
+        usable_python "$python" && [[ ! -e $venv/installing ]] && "$python" -m pip --version >/dev/null 2>&1
+    }; then
         progress "Virtual environment: $venv"
         return
     fi
@@ -109,7 +118,7 @@ install() {
     local lock
     exec 9<"$root"
     flock --nonblock 9 || { echo "      waiting for another set-up to end" && flock 9; }
-    make_environment
+    make_environment "$@"
     for lock in "$@"; do
         install_lock "$lock"
     done
