@@ -125,13 +125,16 @@ class PermitQueue:
         self._wait_counts[min(bisect_left(WAIT_BOUNDS_MS, waited_ms), len(WAIT_BOUNDS_MS) - 1)] += 1
 
     def ahead_of_next(self, owner: Hashable = None) -> int:
-        """How many pieces of work, with those in hand, come before one that `owner` brings now; 0 when one is free."""
+        """How many of those who wait get theirs before one for which `owner` asks now."""
         with self._lock:
-            if self._in_use < self._size:
-                return 0
             own = len(self._waiting.get(owner, ()))
-            others = sum(min(len(queue), own + 1) for who, queue in self._waiting.items() if who != owner)
-            return self._size + own + others
+            return own + sum(min(len(queue), own + 1) for who, queue in self._waiting.items() if who != owner)
+
+    def count_timeout(self) -> None:
+        """Somebody who needed one was sent away, who was not waiting here."""
+        with self._lock:
+            self._timeouts_total += 1
+        self.notify()
 
     def _next(self) -> Permit | None:
         if not self._waiting:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from core.face_mesh import Tracking
 from core.frames import REDUCTIONS, Header
 
-_REGION_PX = 240
-"""Side of a face's region below which nothing is left out: 1.25 times what the largest picture that is cut of it for a
-LIGHT look has, and more than twice the scale of what is compared."""
+_REGION_PX = 256
+"""Least side of a face's region: of so many pixels the larger mesh, which looks at new faces, makes its picture. What
+is compared has less than half of the scale."""
 _SMALLEST_REGION = 0.135
 """Share of a picture's larger side: the region of the smallest face that the detector finds. Of 52 faces that take a
 tenth of that side it found 23, of smaller ones none."""

@@ -1,5 +1,5 @@
-"""How many processes serve beside each other: Gunicorn tells its workers, whose number a flag or a signal may have
-changed; any other server has one."""
+"""How many processes serve beside each other. Gunicorn tells each worker that it starts, since a flag or a signal may
+have changed their number; of other servers there is one process, unless GUNICORN_WORKERS says otherwise."""
 
 from __future__ import annotations
 
@@ -16,5 +16,8 @@ def announce(number: int) -> None:
 
 
 def of_this_process(settings: Settings) -> Settings:
-    """The settings, with as many workers as there really are."""
-    return settings.model_copy(update={"workers": max(1, int(os.environ.get(_VARIABLE, "1")))})
+    """The settings, with as many workers as there are."""
+    announced = os.environ.get(_VARIABLE)
+    if announced is not None:
+        return settings.model_copy(update={"workers": max(1, int(announced))})
+    return settings if "workers" in settings.model_fields_set else settings.model_copy(update={"workers": 1})

@@ -117,7 +117,7 @@ class Settings(BaseModel):
         90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
     )
     admission_timeout_ms: int = Field(
-        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="So long one waits for an instance, then busy."
+        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."

@@ -31,7 +31,7 @@ CORES_PER_WORKER = 1.5
 MAX_COMPUTE_THREADS = 8
 """Of a worker: one at a time has the interpreter, a quarter of a frame's time, and each has graphs of its own."""
 THREAD_BYTES = 57 * MIB
-"""What each of them but the first adds to a worker."""
+"""What each of them but the first adds to a worker, with the openvino mesh; less with the other."""
 
 MIN_POOL, MAX_POOL = 4, 128
 INSTANCES_PER_CORE = 2

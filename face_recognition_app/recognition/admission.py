@@ -37,7 +37,6 @@ class Admission:
         size = permits.statistics().size
         self._permits = permits
         self._timeout_s = timeout_s
-        self._size = size
         self._at_once = threads or size
         self._threads = StartedThreads(self._at_once, "frame")
         self._ready = ReadyWork()
@@ -56,7 +55,8 @@ class Admission:
         deadline, asked_at = asyncio.get_running_loop().time() + self._timeout_s, time.monotonic()
         permit = await self._let_in(owner)
         piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at, asked_at)
-        piece.result.add_done_callback(lambda result: permit.release(timed_out=piece.expired and result.cancelled()))
+        # It must not know the piece, which would keep what it was about, pictures, until the garbage collector runs.
+        piece.result.add_done_callback(lambda _: permit.release())
         self._ready.add(piece)
         try:
             self._threads.submit(self._run_one)
@@ -72,7 +72,7 @@ class Admission:
         try:
             return await asyncio.wrap_future(piece.result)
         except asyncio.CancelledError:
-            if piece.expired and piece.result.cancelled() and not _is_cancelled(asyncio.current_task()):
+            if piece.expired and not _is_cancelled(asyncio.current_task()):
                 raise self._busy(self._timeout_s) from None
             self._ready.give_up(piece)
             raise
@@ -80,8 +80,9 @@ class Admission:
             timer.cancel()
 
     def _expire(self, piece: Piece) -> None:
-        piece.expired = True
-        self._ready.give_up(piece)
+        piece.expired = self._ready.give_up(piece)
+        if piece.expired:
+            self._permits.count_timeout()
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -107,7 +108,7 @@ class Admission:
         """Raises Busy."""
         expected_s = self.pacer.wait_s(self._ahead_of_next(owner))
         if expected_s > self._timeout_s:
-            self._permits.request(_nothing, owner).release(timed_out=True)
+            self._permits.count_timeout()
             raise self._busy(expected_s)
         permit = await _granted(self._permits, owner, self._timeout_s)
         if permit is None:
@@ -118,7 +119,7 @@ class Admission:
         """How many pieces of work, with those in hand, come before one that `owner` brings now."""
         if self._permits.statistics().in_use < self._at_once:
             return 0
-        return self._permits.ahead_of_next(owner) or self._at_once + self._ready.ahead_of_next(owner)
+        return self._at_once + self._ready.ahead_of_next(owner) + self._permits.ahead_of_next(owner)
 
     def _timed(self, work: Callable[[Permit], T], permit: Permit) -> T:
         began = time.monotonic()
@@ -128,22 +129,22 @@ class Admission:
             self.pacer.served(time.monotonic() - began)
 
     def _busy(self, expected_s: float) -> Busy:
-        waiting = self._permits.statistics().waiting
+        statistics = self._permits.statistics()
         now = time.monotonic()
         if now - self._warned_at > WARN_EVERY_S:
             self._warned_at = now
             logger.warning(
-                "pool exhausted: %d instances in use, %d waiting; more workers or instances help while cores are idle",
-                self._size,
-                waiting,
+                "frames wait too long: %d of %d instances in use, %d waiting, %d computed at once; more workers help "
+                "while cores are idle",
+                statistics.in_use,
+                statistics.size,
+                statistics.waiting,
+                self._at_once,
             )
         return Busy(
-            "every instance is in use", retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, int(1000 * expected_s)))
+            "too many frames wait before this one",
+            retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, int(1000 * expected_s))),
         )
-
-
-def _nothing() -> None:
-    """Nobody waits for it."""
 
 
 def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:

@@ -87,14 +87,15 @@ class ReadyWork:
             self._forget_who_is_owed_nothing()
             return piece
 
-    def give_up(self, piece: Piece) -> None:
-        """Cancel its result, unless it has begun."""
+    def give_up(self, piece: Piece) -> bool:
+        """Cancel its result, unless it has begun; whether it will not begin."""
         if not piece.result.cancel():
-            return
+            return False
         with self._lock:
             line = self._lines.get(piece.owner)
             if line is not None and piece in line.pieces:
                 line.pieces.remove(piece)
+        return True
 
     def ahead_of_next(self, owner: Hashable) -> int:
         """How many pieces come before one that `owner` brings now."""

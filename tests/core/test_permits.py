@@ -69,10 +69,10 @@ def test_what_lies_ahead_of_a_request_is_counted_by_turns() -> None:
     assert queue.ahead_of_next("b") == 0
     for _ in range(12):
         queue.request(lambda: None, "a")
-    assert queue.ahead_of_next("a") == 2 + 10
-    assert queue.ahead_of_next("b") == 2 + 1
+    assert queue.ahead_of_next("a") == 10
+    assert queue.ahead_of_next("b") == 1
     queue.request(lambda: None, "b")
-    assert queue.ahead_of_next("b") == 2 + 1 + 2
+    assert queue.ahead_of_next("b") == 1 + 2
 
 
 def test_one_who_gave_up_is_passed_over() -> None:

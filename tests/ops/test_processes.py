@@ -18,9 +18,12 @@ def settings() -> Settings:
     return load({"GUNICORN_WORKERS": "4"})
 
 
-def test_other_servers_have_one_process(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_other_servers_have_one_process_unless_the_variable_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     monkeypatch.delenv("SERVING_PROCESSES", raising=False)
-    assert of_this_process(settings).workers == 1
+    assert of_this_process(load({})).workers == 1
+    assert of_this_process(settings).workers == 4
 
 
 def test_gunicorn_tells_how_many_workers_it_has_whatever_the_variable_says(

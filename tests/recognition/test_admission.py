@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from core.permits import Permit, PermitQueue
 from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Admission
-from recognition.ready_work import FRESH_S, LAST_S, PATIENCE
+from recognition.ready_work import FRESH_S, LAST_S
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
@@ -227,7 +229,7 @@ async def test_a_full_pool_is_logged_once_and_not_for_every_frame(
     assert all(isinstance(result, Busy) for result in results)
     warnings = [record for record in caplog.records if record.name == "recognition.admission"]
     assert len(warnings) == 1
-    assert "2 instances in use" in warnings[0].getMessage()
+    assert "2 of 2 instances in use" in warnings[0].getMessage()
 
 
 async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(permits: PermitQueue, work: Work) -> None:
@@ -308,6 +310,32 @@ async def test_who_is_let_in_and_does_not_get_a_thread_in_time_is_told_busy(work
     admission.close()
 
 
+async def test_what_others_wait_for_does_not_count_for_who_has_the_next_turn(work: Work) -> None:
+    admission = Admission(PermitQueue(40), timeout_s=PATIENCE_S, threads=1)
+    greedy = [asyncio.create_task(admission.run(work, "greedy")) for _ in range(45)]
+    await became(lambda: work.running == 1, "the work began")
+    for _ in range(200):
+        admission.pacer.served(PATIENCE_S / 20)
+    modest = asyncio.create_task(admission.run(work, "modest"))
+    await asyncio.sleep(0.05)
+    assert not modest.done(), "it is not refused"
+    with pytest.raises(Busy):
+        await admission.run(work, "greedy")
+    work.end.set()
+    await asyncio.gather(*greedy, modest)
+    admission.close()
+
+
+async def test_what_was_computed_is_let_go_without_the_garbage_collector(patient: Admission) -> None:
+    """Pictures: many megabytes of few objects, which it does not hurry for."""
+    gc.disable()
+    try:
+        result = weakref.ref(await patient.run(lambda _: Work()))
+        await became(lambda: result() is None, "nothing holds it")
+    finally:
+        gc.enable()
+
+
 async def test_who_could_be_let_in_is_refused_at_once_when_those_in_hand_take_too_long(work: Work) -> None:
     admission = Admission(PermitQueue(8), timeout_s=PATIENCE_S, threads=1)
     tasks = await fill(admission, work, 1)
@@ -381,26 +409,3 @@ async def test_a_frame_that_has_just_come_is_looked_at_before_an_older_one() -> 
 
 async def test_where_nobody_waits_for_long_who_came_first_is_served_first() -> None:
     assert await served_in_order([("old", a_while_ago), ("new", time.monotonic)], crowded=False) == ["old", "new"]
-
-
-async def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first() -> None:
-    names = ["a", "b", "c"]
-    assert await served_in_order([(name, time.monotonic) for name in names]) == names
-
-
-async def test_of_old_frames_the_newest_is_first() -> None:
-    def before_that() -> float:
-        return a_while_ago() - 0.02
-
-    assert await served_in_order([("older", before_that), ("old", a_while_ago)]) == ["old", "older"]
-
-
-async def test_who_sends_no_newer_frame_does_not_wait_for_one() -> None:
-    now = time.monotonic()
-    slow = now - LAST_S
-    assert await served_in_order([("slow", lambda: slow), ("new", time.monotonic)]) == ["slow", "new"]
-
-
-async def test_nobody_is_passed_over_for_ever() -> None:
-    served = await served_in_order([("old", a_while_ago), *[("new", time.monotonic)] * (2 * PATIENCE)])
-    assert served.index("old") == PATIENCE

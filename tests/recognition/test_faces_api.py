@@ -10,8 +10,8 @@ import pytest
 
 from recognition.runtime import Runtime
 from tests.conftest import data_file, needs_shared_data
-from tests.recognition.conftest import Configure
-from tests.recognition.support import Backend, Faces, became
+from tests.recognition.conftest import Configure, UseMeshes
+from tests.recognition.support import PATIENCE_S, Backend, Faces, Gate, GatedMesh, became
 from tests.recognition.test_api import JPEG, error_of
 
 FACES = "/api/v1/faces/"
@@ -217,8 +217,9 @@ async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, fac
 
 
 async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_camera(
-    api: httpx.AsyncClient, backend: Backend, runtime: Runtime, faces: Faces
+    api: httpx.AsyncClient, backend: Backend, runtime: Runtime, faces: Faces, use_meshes: UseMeshes, gate: Gate
 ) -> None:
+    held = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=2, timeout_s=PATIENCE_S)
     served: list[str] = []
 
     async def post() -> None:
@@ -226,14 +227,20 @@ async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_ca
         served.append("picture")
 
     async def look() -> None:
-        await runtime.admission.run(lambda permit: runtime.engine.look(faces.astronaut, runtime.limits, permit), owner)
-        served.append("frame")
+        for _ in range(3):
+            await held.admission.run(lambda permit: held.engine.look(faces.astronaut, held.limits, permit), owner)
+            served.append("frame")
+
+    def in_line() -> int:
+        status = held.engine.detector.permits.statistics()
+        return status.in_use + status.waiting
 
     owner = backend.tenant.pk
-    pictures = [asyncio.create_task(post()) for _ in range(24)]
-    await became(lambda: runtime.engine.pool_status().waiting >= 12, "pictures wait")
-    for _ in range(3):
-        await look()
-    await asyncio.gather(*pictures)
-    assert served.index("frame") < 10
+    asked = [asyncio.create_task(post()) for _ in range(24)]
+    await became(lambda: in_line() == 24, "all pictures wait")
+    asked.append(asyncio.create_task(look()))
+    await became(lambda: in_line() == 25, "the frame waits")
+    gate.open()
+    await asyncio.gather(*asked)
+    assert served.index("frame") < 8
     assert served[:20].count("frame") == 3

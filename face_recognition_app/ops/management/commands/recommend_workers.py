@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 
 def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[Recommendation, FrameCosts]:
-    """With an engine as a worker would have it. Raises ModelError."""
+    """With an engine as a worker of one thread would have it. Raises ModelError."""
     pool_size = pool_size_for(machine.cores, workers_for(machine.cores))
     with _engine(settings, pool_size) as engine:
         costs = frame_costs(engine, ImageLimits(settings.max_image_bytes, settings.max_image_pixels), seconds)
