@@ -131,8 +131,9 @@ class PermitQueue:
             return own + sum(min(len(queue), own + 1) for who, queue in self._waiting.items() if who != owner)
 
     def count_timeout(self) -> None:
-        """Somebody who needed one was sent away, who was not waiting here."""
+        """Somebody was sent away who did not wait here; where all are in use, for want of one."""
         with self._lock:
+            self._exhausted_total += self._in_use >= self._size
             self._timeouts_total += 1
         self.notify()
 

@@ -75,6 +75,16 @@ def test_what_lies_ahead_of_a_request_is_counted_by_turns() -> None:
     assert queue.ahead_of_next("b") == 1 + 2
 
 
+def test_who_is_sent_away_at_once_is_counted_too() -> None:
+    queue = PermitQueue(1)
+    queue.count_timeout()
+    permit = queue.request(lambda: None)
+    queue.count_timeout()
+    statistics = queue.statistics()
+    assert (statistics.timeouts_total, statistics.exhausted_total, statistics.in_use) == (2, 1, 1)
+    permit.release()
+
+
 def test_one_who_gave_up_is_passed_over() -> None:
     granted: list[str] = []
     queue = PermitQueue(1)
