@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench import alternatives
-from bench.alternatives import BATCHES, NETWORKS, Comparison, compare, table_of
+from bench.alternatives import NETWORKS, Comparison, compare, table_of
 from tests.conftest import needs_shared_data
 
 
@@ -19,12 +19,16 @@ def test_variants_take_turns() -> None:
 
 
 @needs_shared_data
-def test_a_small_run_compares_batches_and_decoding(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_small_run_compares_batches_and_decoding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alternatives, "BATCHES", (1, 2))
+    monkeypatch.setattr(alternatives, "FRAME_WIDTHS", (1280,))
     assert alternatives.main(["--seconds", "0.05", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [found["what"] for found in report["batches"]] == list(NETWORKS)
-    assert all(found["ms"].keys() == {str(size) for size in BATCHES} for found in report["batches"])
-    assert len(report["decoding"]) == len(alternatives.FRAME_WIDTHS) + 1
+    assert all(found["ms"].keys() == {"1", "2"} for found in report["batches"])
+    assert [len(found["ms"]) for found in report["decoding"]] == [2, 2]
     assert all(ms > 0 for found in report["decoding"] for ms in found["ms"].values())
 
 
