@@ -8,13 +8,12 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
 from core.permits import Permit, PermitQueue
-from recognition.admission import INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Admission
-from recognition.ready_work import FRESH_S, LAST_S
+from recognition.admission import MAX_RETRY_MS, MIN_RETRY_MS, Admission
 from tests.recognition.support import PATIENCE_S, became
 from wire.errors import Busy
 
@@ -232,9 +231,11 @@ async def test_a_full_pool_is_logged_once_and_not_for_every_frame(
     assert "2 of 2 instances in use" in warnings[0].getMessage()
 
 
-async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(permits: PermitQueue, work: Work) -> None:
-    admission = Admission(permits, timeout_s=PATIENCE_S)
-    tasks = await fill(admission, work)
+@pytest.mark.parametrize(("instances", "threads"), [(2, 2), (8, 1)])
+async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(work: Work, instances: int, threads: int) -> None:
+    """Also where an instance is free and no thread."""
+    admission = Admission(PermitQueue(instances), PATIENCE_S, threads)
+    tasks = await fill(admission, work, threads)
     for _ in range(100):
         admission.pacer.served(4 * PATIENCE_S)
     began = time.monotonic()
@@ -243,56 +244,8 @@ async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(permits: P
     assert time.monotonic() - began < PATIENCE_S
     work.end.set()
     await asyncio.gather(*tasks)
-    assert await admission.run(work), "with a free instance nobody is refused, however slow the last ones were"
+    assert await admission.run(work), "with a free thread nobody is refused, however slow the last ones were"
     admission.close()
-
-
-async def test_who_brings_much_does_not_hold_up_who_brings_little() -> None:
-    one = Admission(PermitQueue(1), PATIENCE_S)
-    served: list[str] = []
-    gate = threading.Event()
-
-    def serve(name: str) -> None:
-        assert gate.wait(PATIENCE_S)
-        served.append(name)
-
-    greedy = [asyncio.create_task(one.run(lambda _: serve("greedy"), "greedy")) for _ in range(20)]
-    await asyncio.sleep(0.05)
-    modest = [asyncio.create_task(one.run(lambda _: serve("modest"), "modest")) for _ in range(3)]
-    await asyncio.sleep(0.05)
-    gate.set()
-    await asyncio.gather(*greedy, *modest)
-    one.close()
-    assert "modest" in served[:3]
-    assert served[:8].count("modest") == 3
-
-
-async def test_who_brings_much_does_not_hold_up_others_when_it_is_let_in() -> None:
-    """Eight may be let in, and one thread computes: what waits for it takes turns, too."""
-    admission = Admission(PermitQueue(8), PATIENCE_S, threads=1)
-    served: list[str] = []
-    gate = threading.Event()
-
-    def serve(name: str) -> None:
-        assert gate.wait(PATIENCE_S)
-        time.sleep(0.01)  # Long enough for who has been served to come again.
-        served.append(name)
-
-    async def one_after_the_other(name: str) -> None:
-        for _ in range(4):
-            await admission.run(lambda _: serve(name), name)
-
-    greedy = [asyncio.create_task(admission.run(lambda _: serve("greedy"), "greedy")) for _ in range(20)]
-    await asyncio.sleep(0.05)
-    modest = [asyncio.create_task(one_after_the_other(name)) for name in ("modest", "quiet")]
-    await asyncio.sleep(0.05)
-    gate.set()
-    await asyncio.gather(*greedy, *modest)
-    admission.close()
-    first = served[:20]
-    assert served.count("greedy") == 20
-    assert (first.count("modest"), first.count("quiet")) == (4, 4)
-    assert "greedy" in first[2:5], "nor do they hold it up"
 
 
 async def test_who_is_let_in_and_does_not_get_a_thread_in_time_is_told_busy(work: Work) -> None:
@@ -336,20 +289,6 @@ async def test_what_was_computed_is_let_go_without_the_garbage_collector(patient
         gc.enable()
 
 
-async def test_who_could_be_let_in_is_refused_at_once_when_those_in_hand_take_too_long(work: Work) -> None:
-    admission = Admission(PermitQueue(8), timeout_s=PATIENCE_S, threads=1)
-    tasks = await fill(admission, work, 1)
-    for _ in range(100):
-        admission.pacer.served(4 * PATIENCE_S)
-    began = time.monotonic()
-    with pytest.raises(Busy):
-        await admission.run(work)
-    assert time.monotonic() - began < PATIENCE_S
-    work.end.set()
-    await asyncio.gather(*tasks)
-    admission.close()
-
-
 async def test_a_caller_who_is_cancelled_after_being_let_in_makes_room(work: Work) -> None:
     permits = PermitQueue(2)
     admission = Admission(permits, PATIENCE_S, threads=1)
@@ -376,36 +315,3 @@ async def test_more_is_let_in_than_is_computed_at_once(work: Work) -> None:
     assert len(set(await asyncio.gather(*tasks))) == 1
     await became(lambda: permits.statistics().in_use == 0, "the permits came back")
     admission.close()
-
-
-async def served_in_order(pieces: Sequence[tuple[str, Callable[[], float]]], *, crowded: bool = True) -> list[str]:
-    """The names in the order in which one thread takes work that tells how new its frame is, when all lies ready."""
-    admission = Admission(PermitQueue(len(pieces) + 2), PATIENCE_S, threads=1)
-    for _ in range(200):
-        admission.pacer.served(2 * INTERVAL_S if crowded else INTERVAL_S / 100)
-    gate = threading.Event()
-    served: list[str] = []
-    first = asyncio.create_task(admission.run(lambda _: gate.wait(PATIENCE_S)))
-    await asyncio.sleep(0.05)
-    # Taken just before the others, whatever the gate took: what came since then would have just come, too.
-    others = [asyncio.create_task(admission.run(lambda _: None))]
-    await asyncio.sleep(0)
-    for name, newest_at in pieces:
-        others.append(asyncio.create_task(admission.run(lambda _, name=name: served.append(name), None, newest_at)))  # type: ignore[misc]
-        await asyncio.sleep(0)
-    gate.set()
-    await asyncio.gather(first, *others)
-    admission.close()
-    return served
-
-
-def a_while_ago() -> float:
-    return time.monotonic() - (FRESH_S + LAST_S) / 2
-
-
-async def test_a_frame_that_has_just_come_is_looked_at_before_an_older_one() -> None:
-    assert await served_in_order([("old", a_while_ago), ("new", time.monotonic)]) == ["new", "old"]
-
-
-async def test_where_nobody_waits_for_long_who_came_first_is_served_first() -> None:
-    assert await served_in_order([("old", a_while_ago), ("new", time.monotonic)], crowded=False) == ["old", "new"]
