@@ -25,9 +25,10 @@ from bench.load.idle import IdleJob, IdleOutcome
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.tables import number, table
+from ops.settings import Settings
 from tools.service import running_service
 
-DEFAULT_LIMIT_PER_WORKER = 10_000
+DEFAULT_LIMIT_PER_WORKER: int = Settings.model_fields["max_connections"].default
 UNEVEN = 1.2
 """The kernel spreads connections by chance: a worker may get so much more than its share."""
 SPARE_FILES = 500
