@@ -19,14 +19,14 @@ _metrics_dir = _settings.run_dir / "metrics"
 
 bind = [_settings.bind]
 workers = _settings.workers
-worker_class = "ops.worker.FaceWorker"
+worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s
 graceful_timeout = 30
 keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
-# One listener per worker: connections spread instead of piling up on the first to wake; ops.siblings evens them out.
+# One listener per worker: connections spread instead of piling up on the first to wake; server.siblings evens them out.
 reuse_port = True
 # A second service of one user would collide on the default control socket.
 control_socket = str(_settings.run_dir / "gunicorn.ctl")

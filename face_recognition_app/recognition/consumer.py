@@ -14,13 +14,14 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from core.liveness.actions import NEWEST_VERSION
-from ops import draining, metrics
+from ops import metrics
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
+from server import draining
 from wire.errors import (
     Busy,
     Idle,

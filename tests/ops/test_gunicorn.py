@@ -38,7 +38,7 @@ def test_a_variable_beats_the_default_and_a_flag_beats_the_variable(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     printed = dict(line.split("=", 1) for line in done.stdout.replace(" ", "").splitlines() if "=" in line)
     assert (printed["workers"], printed["bind"], printed["timeout"]) == ("5", "['127.0.0.1:9000']", "33")
-    assert printed["worker_class"] == "ops.worker.FaceWorker"
+    assert printed["worker_class"] == "server.worker.FaceWorker"
 
 
 def test_a_wrong_variable_ends_gunicorn_with_a_sentence(tmp_path: Path) -> None:

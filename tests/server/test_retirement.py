@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from ops.memory import memory_bytes
-from ops.retirement import ONE_IN_S, Retirement
-from ops.siblings import Siblings
+from server.retirement import ONE_IN_S, Retirement
+from server.siblings import Siblings
 from tests.ops.processes import living
 
 LONG_AGO = 2 * ONE_IN_S
 RETIRED = """
 import sys
 from pathlib import Path
-from ops.retirement import Retirement
-from ops.siblings import Siblings
+from server.retirement import Retirement
+from server.siblings import Siblings
 
 retirement = Retirement(Path(sys.argv[1]), 1, Siblings(Path(sys.argv[1])), linger_s=0)
 retirement.consider()
@@ -64,7 +64,7 @@ def test_one_that_cannot_tell_how_large_it_is_stays(
     def out_of_files(pid: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("ops.retirement.memory_bytes", out_of_files)
+    monkeypatch.setattr("server.retirement.memory_bytes", out_of_files)
     retirement = Retirement(tmp_path, 1, siblings, linger_s=0)
     retirement.consider()
     assert not retirement.is_over

@@ -4,7 +4,7 @@ import json
 import socket
 
 from ops.settings import load
-from ops.worker import UNREAD_ANSWERS_TIMEOUT_MS, FaceWorker, drop_who_reads_nothing
+from server.worker import UNREAD_ANSWERS_TIMEOUT_MS, FaceWorker, drop_who_reads_nothing
 from wire.messages import FrameMessage
 
 

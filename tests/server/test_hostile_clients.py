@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from core.types import RgbImage
-from tests.ops.raw_sockets import PING, client_frame, raw_socket, upgrade_request
+from tests.server.raw_sockets import PING, client_frame, raw_socket, upgrade_request
 from tools.clips import encode_jpeg
 from tools.service import LiveService, running_service
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from ops.memory import memory_bytes
-from ops.siblings import Siblings
+from server.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 

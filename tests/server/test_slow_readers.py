@@ -15,7 +15,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.ops.raw_sockets import PING, TEXT, client_frame, raw_socket
+from tests.server.raw_sockets import PING, TEXT, client_frame, raw_socket
 from tools.clips import encode_jpeg
 from tools.service import LiveService, running_service
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from ops.siblings import FOUND_AGAIN_S, SILENT_S, Siblings
+from server.siblings import FOUND_AGAIN_S, SILENT_S, Siblings
 from tests.ops.processes import living
 from tools.service import LiveService, running_service
 
@@ -24,7 +24,7 @@ REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 DEAF_SIBLING = """
 import asyncio, sys
 from pathlib import Path
-from ops.siblings import Siblings
+from server.siblings import Siblings
 
 async def join():
     Siblings(Path(sys.argv[1])).join(asyncio.Protocol)
@@ -132,7 +132,7 @@ async def test_a_sibling_that_takes_nothing_is_given_no_more(tmp_path: Path) -> 
 
 
 async def test_a_silence_is_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.siblings.FORGIVEN_S", 2 * SILENT_S)
+    monkeypatch.setattr("server.siblings.FORGIVEN_S", 2 * SILENT_S)
     with living(DEAF_SIBLING, tmp_path), joined(tmp_path) as siblings, connected() as connection:
         siblings.opened()
         siblings.opened()

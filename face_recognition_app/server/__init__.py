@@ -1,0 +1,1 @@
+"""The Gunicorn worker: its protocols, its share of the sockets, and how it ends."""
