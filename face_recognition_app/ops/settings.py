@@ -47,6 +47,13 @@ class Settings(BaseModel):
     timeout_s: int = Field(
         120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
     )
+    drain_s: float = Field(
+        10,
+        alias="FACE_DRAIN_S",
+        ge=0,
+        le=300,
+        description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
+    )
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import time
 from typing import Any
@@ -42,7 +43,8 @@ SANDBOX_PREFIX = "test_"
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
 LINGER_S = 1.0
-RECONNECT_AFTER_MS = 500
+RECONNECT_AFTER_MS = (250, 2_000)
+"""Spread out, so that the clients of a worker that ends do not all come at once."""
 
 
 class FaceConsumer(AsyncConsumer):
@@ -191,7 +193,8 @@ class FaceConsumer(AsyncConsumer):
             self._after(LINGER_S, self._linger_is_over)
 
     async def _farewell(self) -> None:
-        await self._send(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS))
+        wait_ms = random.randint(*RECONNECT_AFTER_MS)  # noqa: S311  spread, not secret
+        await self._send(ServerDraining(reconnect_after_ms=wait_ms))
 
     async def _linger_is_over(self) -> None:
         await self._close(NORMAL_CLOSE)
