@@ -17,7 +17,7 @@ from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
-GIVEN_WAY_S = 0.005
+GIVEN_WAY_S = 0.01
 """Longer than the event loop of a worker under load takes for one turn."""
 GIVEN_WAY_AT_MOST = 20
 """Times in a row, to somebody who takes nothing; then nobody is waited for during IGNORED_S."""
@@ -41,10 +41,9 @@ class SocketCount:
 
     @property
     def is_ahead(self) -> bool:
-        """This worker has more than some other."""
+        """This worker has more open sockets than some other. What arrives does not count here: most of it is requests."""
         fewest = self._slot.fewest_elsewhere
-        mine = self.open + self._arriving
-        return fewest is not None and mine - mine // _SLACK > fewest
+        return fewest is not None and self.open - self.open // _SLACK > fewest
 
     def arrived(self) -> None:
         """A connection that has not shown yet whether it becomes a socket."""
