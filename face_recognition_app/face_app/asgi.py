@@ -20,7 +20,7 @@ from django.urls import path, re_path  # noqa: E402
 from face_app.lifespan import lifespan  # noqa: E402
 from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
-from ops.readiness import check_components  # noqa: E402
+from ops.readiness import OneLook, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
@@ -36,7 +36,8 @@ async def _readiness() -> dict[str, str]:
     except Exception as error:
         logger.warning("not ready: %s", error)
         return {"models": type(error).__name__}
-    return await runtime.database.run(check_components)
+    components = await runtime.database.run(check_components)
+    return {**components, "compute": "Stuck" if runtime.is_stuck else "ok"}
 
 
 async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
@@ -69,5 +70,5 @@ application = Probes(
         }
     ),
     service_settings(),
-    _readiness,
+    OneLook(_readiness),
 )

@@ -16,6 +16,7 @@ from recognition.database import with_connection
 from recognition.housekeeping import keep_house
 from recognition.preparation import prepare
 from recognition.runtime import Runtime
+from recognition.watching import keep_watch
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +43,27 @@ def start_shared_thread() -> None:
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     housekeeping: asyncio.Task[None] | None = None
+    watch: asyncio.Task[None] | None = None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            asyncio.get_running_loop().set_default_executor(StartedThreads(LOOP_THREADS, "loop"))
+            loop_threads = StartedThreads(LOOP_THREADS, "loop")
+            asyncio.get_running_loop().set_default_executor(loop_threads)
             await start_shared_thread()
             try:
-                housekeeping = asyncio.create_task(keep_house(await asyncio.to_thread(_start)))
+                runtime = await asyncio.to_thread(_start)
             except Exception as error:
                 logger.exception("the worker cannot start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            housekeeping = asyncio.create_task(keep_house(runtime))
+            watch = asyncio.create_task(keep_watch(runtime, loop_threads))
             await send({"type": "lifespan.startup.complete"})
         else:
             if housekeeping is not None:
                 housekeeping.cancel()
-            await asyncio.to_thread(runtimes.close)
+            await asyncio.to_thread(runtimes.close)  # Watched to its end: it waits for what is in work.
+            if watch is not None:
+                watch.cancel()
             await send({"type": "lifespan.shutdown.complete"})
             return

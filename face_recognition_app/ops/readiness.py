@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import functools
 import logging
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import redis
 from django.db import connection
@@ -15,10 +20,38 @@ from ops.service import service_settings
 logger = logging.getLogger(__name__)
 
 
+PATIENCE_S = 5.0
+ROOM_BYTES = 1 << 20
+"""What a disk must still take: more than a few requests write."""
+
+
+class OneLook:
+    """A readiness check that is under way answers all who ask meanwhile. Where it hangs, on a disk or a database, each
+    of them is told so in time, and no more than one thread is lost to it."""
+
+    def __init__(self, check: Callable[[], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
+        self._check = check
+        self._patience_s = patience_s
+        self._under_way: asyncio.Future[dict[str, str]] | None = None
+
+    async def __call__(self) -> dict[str, str]:
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.ensure_future(self._check())
+        done, _ = await asyncio.wait({self._under_way}, timeout=self._patience_s)
+        return self._under_way.result() if done else {"check": "TimeoutError"}
+
+
 def check_components() -> dict[str, str]:
-    """`ok` or what is wrong, for models, database, migrations and, if set, redis. Blocks."""
-    report = {"models": "ok", "database": _check(_database), "migrations": _check(_migrations)}
-    if service_settings().redis_url:
+    """`ok` or what is wrong, for models, database, migrations, the directories and, if set, redis. Blocks."""
+    settings = service_settings()
+    report = {
+        "models": "ok",
+        "database": _check(_database),
+        "migrations": _check(_migrations),
+        "data_dir": _check(lambda: _takes_files(settings.data_dir)),
+        "run_dir": _check(lambda: _takes_files(settings.run_dir)),
+    }
+    if settings.redis_url:
         report["redis"] = _check(_redis)
     return report
 
@@ -28,7 +61,8 @@ def _check(probe: Callable[[], None]) -> str:
         probe()
     except Exception as error:
         logger.warning("not ready: %s", error)
-        return type(error).__name__
+        number = error.errno if isinstance(error, OSError) else None
+        return type(error).__name__ if number is None else errno.errorcode.get(number, "OSError")
     return "ok"
 
 
@@ -47,6 +81,13 @@ def _migrations() -> None:
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
         raise MigrationsMissing(f"{len(missing)} migrations are not applied; run manage.py prepare")
+
+
+def _takes_files(directory: Path) -> None:
+    """Write a file there that has no name and is gone at once."""
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        file.write(b"ready")
+        os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
 
 
 def _redis() -> None:

@@ -119,6 +119,12 @@ class Settings(BaseModel):
     admission_timeout_ms: int = Field(
         3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
     )
+    stuck_after_ms: int = Field(
+        5_000,
+        alias="FACE_STUCK_AFTER_MS",
+        ge=1,
+        description="Work older than that is stuck; a worker all of whose compute threads are is replaced.",
+    )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
     )
@@ -175,6 +181,10 @@ class Settings(BaseModel):
     @property
     def worker_max_memory_bytes(self) -> int | None:
         return self.worker_max_memory_mb << 20 or None
+
+    @property
+    def stuck_after_s(self) -> float:
+        return self.stuck_after_ms / 1000
 
     @property
     def compute_threads(self) -> int:

@@ -31,11 +31,11 @@ class DatabaseThreads:
     """Django's own helpers put every call of a process on one thread; here they run side by side."""
 
     def __init__(self) -> None:
-        self._threads = StartedThreads(DATABASE_THREADS, "database")
+        self.threads = StartedThreads(DATABASE_THREADS, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = partial(with_connection, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, call)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, copy_context().run, call)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.threads.shutdown(wait=True, cancel_futures=True)

@@ -114,6 +114,7 @@ class Stream(ABC):
                 lambda permit: with_connection(self._look, slot, permit),
                 self.tenant and self.tenant.pk,
                 slot.newest_at,
+                f"a frame of session {self.name} of tenant {self.tenant and self.tenant.pk}",
             )
         except Busy:
             if slot.in_work is None:

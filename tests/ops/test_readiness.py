@@ -14,7 +14,7 @@ from ops.readiness import check_components
 from ops.settings import load
 from tools.service import free_port
 
-pytestmark = pytest.mark.usefixtures("transactional_db", "forgotten_migrations")
+pytestmark = pytest.mark.usefixtures("transactional_db", "forgotten_migrations", "run_dir")
 
 
 @pytest.fixture
@@ -26,6 +26,12 @@ def forgotten_migrations() -> Iterator[None]:
 
 
 @pytest.fixture
+def run_dir() -> None:
+    """As a started worker has made it."""
+    settings.FACE.run_dir.mkdir(exist_ok=True)
+
+
+@pytest.fixture
 def migration_not_applied(transactional_db: None) -> Iterator[None]:
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("gallery", "0001_initial")
@@ -33,13 +39,16 @@ def migration_not_applied(transactional_db: None) -> Iterator[None]:
     recorder.record_applied("gallery", "0001_initial")
 
 
+OK = dict.fromkeys(("models", "database", "migrations", "data_dir", "run_dir"), "ok")
+
+
 def test_a_worker_that_can_work_is_ok_in_every_component() -> None:
-    assert check_components() == {"models": "ok", "database": "ok", "migrations": "ok"}
+    assert check_components() == OK
 
 
 @pytest.mark.usefixtures("migration_not_applied")
 def test_missing_migrations_are_told() -> None:
-    assert check_components() == {"models": "ok", "database": "ok", "migrations": "MigrationsMissing"}
+    assert check_components() == {**OK, "migrations": "MigrationsMissing"}
 
 
 def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> None:
@@ -62,8 +71,9 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_redis_that_is_set_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "FACE", load({"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}))
-    assert check_components() == {"models": "ok", "database": "ok", "migrations": "ok", "redis": "ConnectionError"}
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"redis_url": url}))
+    assert check_components() == {**OK, "redis": "ConnectionError"}
 
 
 def test_what_is_told_has_no_address_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:

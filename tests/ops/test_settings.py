@@ -35,6 +35,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
     ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
     ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
+    ("FACE_STUCK_AFTER_MS", "250", "stuck_after_ms", 250),
     ("FACE_ENROLLMENT_SAMPLES", "5", "enrollment_samples", 5),
     ("FACE_ENROLLMENT_TIME_LIMIT_S", "10", "enrollment_time_limit_s", 10.0),
     ("FACE_RECOGNITION_TIME_LIMIT_S", "5.5", "recognition_time_limit_s", 5.5),
