@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import logging
 import mmap
 import os
 import socket
@@ -20,6 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
+
 _NUMBER = struct.Struct("<q")
 _MAX_MESSAGE = 256 * 1024
 _RECEIVE_AT_ONCE = 32
@@ -30,6 +33,7 @@ SILENT_S = 1.0
 FORGIVEN_S = 10.0
 """So long, for what it took may have been told to nobody."""
 TOLD_AGAIN_S = 0.05
+JOINS_AGAIN_S = 5.0
 _TOO_MANY = 1 << 40
 """Sockets, as a worker says that wants no more."""
 _SLACK = 16
@@ -77,9 +81,24 @@ class Siblings:
         self._directory = -1
         self._new_protocol: Callable[[], asyncio.Protocol] | None = None
         self._arriving: set[asyncio.Task[None]] = set()
+        self._joins_again: asyncio.TimerHandle | None = None
 
     def join(self, new_protocol: Callable[[], asyncio.Protocol]) -> None:
-        """Be found from now on; what is handed over gets a new protocol, which is fed the request."""
+        """Be found from now on; what is handed over gets a new protocol, which is fed the request.
+
+        A worker whose files the disk does not take serves what comes to it, and tries again to be found.
+        """
+        try:
+            self._join(new_protocol)
+        except OSError as error:
+            logger.error("this worker shares its sockets with no other for now: %s", error)
+            self._count = None
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+            self._joins_again = asyncio.get_running_loop().call_later(JOINS_AGAIN_S, self.join, new_protocol)
+
+    def _join(self, new_protocol: Callable[[], asyncio.Protocol]) -> None:
         path = self._run_dir / "siblings"
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -93,6 +112,8 @@ class Siblings:
 
     def leave(self) -> None:
         """Be sent nothing more. What is on its way is closed, as it would be if it had come a moment later."""
+        if self._joins_again is not None:
+            self._joins_again.cancel()
         if self._socket is None:
             return
         asyncio.get_running_loop().remove_reader(self._socket)
@@ -229,7 +250,8 @@ def _map_count(path: Path, flags: int) -> mmap.mmap:
     descriptor = os.open(path, flags, 0o600)
     try:
         if flags & os.O_CREAT:
-            os.ftruncate(descriptor, mmap.PAGESIZE)
+            # A sparse page for which the disk has no room would end whoever writes to it with SIGBUS.
+            os.posix_fallocate(descriptor, 0, mmap.PAGESIZE)
         return mmap.mmap(descriptor, _NUMBER.size)
     finally:
         os.close(descriptor)
