@@ -74,7 +74,12 @@ class Settings(BaseModel):
         "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
     )
     data_dir: Directory = Field(
-        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database, keys and run files; made if missing."
+        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database and keys; made if missing."
+    )
+    run_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "run",
+        alias="FACE_RUN_DIR",
+        description="Files that live as long as the server: worker boards, metrics, locks. It may lie on tmpfs.",
     )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
@@ -192,11 +197,6 @@ class Settings(BaseModel):
         fewer are answered: docs/performance.md has the figures."""
         return compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
 
-    @property
-    def run_dir(self) -> Path:
-        """Files that live as long as the server: worker boards, metrics, locks."""
-        return self.data_dir / "run"
-
     @model_validator(mode="after")
     def _secret_is_strong(self) -> Settings:
         weak = len(self.secret_key) < MIN_SECRET_LENGTH or len(set(self.secret_key)) < 8
@@ -218,7 +218,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
+        # A default that is made of another setting has no problem of its own.
+        problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
 
 
 def _sentence(problem: object) -> str:
