@@ -28,6 +28,9 @@ loglevel = _settings.log_level
 errorlog = "-"
 # One listener per worker: connections spread instead of piling up on the first to wake; server.siblings evens them out.
 reuse_port = True
+# The heartbeats' files: on a disk that is full or read-only no worker could be started.
+_memory = "/dev/shm"  # noqa: S108 - Gunicorn makes its files there with names that nobody can guess
+worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 # A second service of one user would collide on the default control socket.
 control_socket = str(_settings.run_dir / "gunicorn.ctl")
 
@@ -35,7 +38,10 @@ control_socket = str(_settings.run_dir / "gunicorn.ctl")
 def on_starting(server: Any) -> None:
     """Workers write their metrics beside each other; what an earlier run left is not theirs."""
     shutil.rmtree(_metrics_dir, ignore_errors=True)
-    _metrics_dir.mkdir(parents=True)
+    try:
+        _metrics_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        server.log.error("each worker tells its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 
@@ -47,4 +53,7 @@ def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None
 def child_exit(server: Any, worker: Any) -> None:
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    try:
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    except OSError as error:  # It would end the master, and so the service.
+        server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)

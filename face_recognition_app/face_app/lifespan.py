@@ -8,6 +8,7 @@ import logging
 
 from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from django.db import DatabaseError
 
 from ops.service import service_settings
 from ops.threads import StartedThreads
@@ -28,7 +29,10 @@ def _start() -> Runtime:
     """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
     settings = service_settings()
     if settings.development:
-        with_connection(prepare, settings, logger.debug)
+        try:
+            with_connection(prepare, settings, logger.debug)
+        except (OSError, DatabaseError):  # A full disk, for one: what is there is served, and readiness tells.
+            logger.exception("not everything could be made ready")
     runtime = runtimes.current()
     # What is loaded by now stays. Looking through all of it for garbage again and again stops every thread for 0.15 s.
     gc.collect()

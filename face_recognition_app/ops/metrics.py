@@ -18,12 +18,15 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ops import metric_files
 from ops.boards import living_workers
 from ops.memory import memory_bytes
 from ops.pool_status import sum_statistics, sum_work
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+metric_files.install()
 
 frames = Counter("face_frames", "Frames answered, by outcome.", ["outcome"])
 frame_seconds = Histogram(
@@ -65,7 +68,8 @@ def exposition(run_dir: Path) -> bytes:
     """The metrics of all workers as Prometheus text."""
     registry = CollectorRegistry()
     registry.register(PoolCollector(run_dir))
-    if MULTIPROCESS_VARIABLE in os.environ:
+    shared = os.environ.get(MULTIPROCESS_VARIABLE)
+    if shared is not None and Path(shared).is_dir():
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
     return generate_latest(registry) + generate_latest(REGISTRY)

@@ -38,7 +38,7 @@ class StartedThreads(ThreadPoolExecutor):
         together = threading.Barrier(threads + 1)
         try:
             for _ in range(threads):
-                self.submit(together.wait)
+                super().submit(together.wait)  # Which is no work.
             together.wait()
         except BaseException:
             together.abort()  # Those that were started would wait for ever, and the process for them.

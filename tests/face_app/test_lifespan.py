@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import OperationalError
 
 from core.models import MODELS
 from face_app.lifespan import lifespan
@@ -88,3 +90,20 @@ async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_g
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert happened == ["warm", "closed"]
     assert frozen == ["warm"], "what a warm worker keeps is never looked through again"
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), OperationalError("disk is full")])
+async def test_a_development_worker_that_cannot_write_starts_with_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Gunicorn gives up the whole service when one worker says that it cannot start."""
+
+    def prepare(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("face_app.lifespan.prepare", prepare)
+    monkeypatch.setattr(runtimes, "current", lambda: None)
+    monkeypatch.setattr(runtimes, "close", lambda: None)
+    answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    assert [answer["type"] for answer in answers] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert str(failure) in caplog.text

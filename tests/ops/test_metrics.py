@@ -107,3 +107,11 @@ def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
         assert value(parse(metrics.exposition(tmp_path).decode()), "face_pool_instances") == 0
     finally:
         board.close()
+
+
+def test_without_a_place_to_share_them_a_worker_tells_its_own(tmp_path: Path) -> None:
+    """As where the run directory could not be made."""
+    count = "from ops.metrics import frames; frames.labels('ok').inc(5); "
+    done = run("-c", count + EXPOSE, str(tmp_path), **{metrics.MULTIPROCESS_VARIABLE: str(tmp_path / "missing")})
+    assert done.returncode == 0, done.stderr
+    assert value(parse(done.stdout), "face_frames", "face_frames_total", outcome="ok") == 5

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import DjangoDbBlocker
 
 from ops import readiness
-from ops.readiness import check_components
+from ops.readiness import OneLook, check_components
 from ops.settings import load
 from tools.service import free_port
 
@@ -84,3 +85,42 @@ def test_what_is_told_has_no_address_and_no_password(monkeypatch: pytest.MonkeyP
 def test_a_check_never_raises(django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.block():
         assert check_components()["database"] == "RuntimeError"
+
+
+def test_a_directory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = settings.FACE.model_copy(update={"data_dir": tmp_path / "gone", "run_dir": tmp_path / "gone"})
+    monkeypatch.setattr(settings, "FACE", gone)
+    assert check_components() == {**OK, "data_dir": "ENOENT", "run_dir": "ENOENT"}
+
+
+def test_a_look_at_the_disk_leaves_nothing_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"data_dir": tmp_path}))
+    assert check_components() == OK
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_who_asks_while_a_check_hangs_is_told_so_and_makes_no_other_hang() -> None:
+    checks: list[None] = []
+    goes_on = asyncio.Event()
+
+    async def hanging() -> dict[str, str]:
+        checks.append(None)
+        await goes_on.wait()
+        return OK
+
+    look = OneLook(hanging, patience_s=0.01)
+    assert await asyncio.gather(*[look() for _ in range(10)]) == [{"check": "TimeoutError"}] * 10
+    assert len(checks) == 1
+    goes_on.set()
+    await asyncio.sleep(0)
+    assert await look() == OK
+
+
+async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
+    reports = iter([{"database": "OperationalError"}, OK])
+
+    async def check() -> dict[str, str]:
+        return next(reports)
+
+    look = OneLook(check)
+    assert [await look(), await look()] == [{"database": "OperationalError"}, OK]
