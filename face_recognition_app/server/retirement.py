@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from ops.memory import memory_bytes
@@ -62,16 +63,17 @@ class Retirement:
 
     def _takes_turn(self) -> bool:
         """The lock is held as long as the process lives, and the file is as old as the last retirement."""
-        turn = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(turn)
-            return False
-        last = os.fstat(turn)
-        if last.st_size and time.time() - last.st_mtime < ONE_IN_S:
-            os.close(turn)
-            return False
-        os.pwrite(turn, f"{os.getpid()}\n".encode(), 0)
+        with ExitStack() as undo:
+            turn = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            undo.callback(os.close, turn)
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            last = os.fstat(turn)
+            if last.st_size and time.time() - last.st_mtime < ONE_IN_S:
+                return False
+            os.pwrite(turn, f"{os.getpid()}\n".encode(), 0)
+            undo.pop_all()
         self._turn = turn
         return True

@@ -92,10 +92,7 @@ class Siblings:
             self._join(new_protocol)
         except OSError as error:
             logger.error("this worker shares its sockets with no other for now: %s", error)
-            self._count = None
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
+            self._forget_files()
             self._joins_again = asyncio.get_running_loop().call_later(JOINS_AGAIN_S, self.join, new_protocol)
 
     def _join(self, new_protocol: Callable[[], asyncio.Protocol]) -> None:
@@ -109,6 +106,15 @@ class Siblings:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._path(f"{os.getpid()}")))
         asyncio.get_running_loop().add_reader(self._socket, self._receive)
+
+    def _forget_files(self) -> None:
+        self._count = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
 
     def leave(self) -> None:
         """Be sent nothing more. What is on its way is closed, as it would be if it had come a moment later."""

@@ -98,6 +98,24 @@ def test_the_next_one_retires_a_while_later(tmp_path: Path, siblings: Siblings) 
     assert second.is_over
 
 
+def test_one_whose_turn_could_not_be_written_down_takes_it_later(
+    tmp_path: Path, siblings: Siblings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a full disk; the lock that it had meanwhile stands in nobody's way."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    retirement = Retirement(tmp_path, 1, siblings, linger_s=0)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        retirement.consider()
+    assert not retirement.is_over
+    assert "No space left on device" in caplog.text
+    retirement.consider()
+    assert retirement.is_over
+
+
 def set_age(run_dir: Path, seconds: float) -> None:
     """When a worker last retired."""
     then = time.time() - seconds
