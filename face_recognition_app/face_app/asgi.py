@@ -38,7 +38,7 @@ async def _readiness() -> dict[str, str]:
         logger.warning("not ready: %s", error)
         return {"models": type(error).__name__}
     components = await runtime.database.run(check_components)
-    return {**components, "compute": "Stuck" if runtime.is_stuck else "ok"}
+    return {**components, "compute": "stuck" if runtime.is_stuck else "ok"}
 
 
 async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:

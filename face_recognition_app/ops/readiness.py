@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import logging
 import os
@@ -38,7 +37,7 @@ class OneLook:
         if self._under_way is None or self._under_way.done():
             self._under_way = asyncio.ensure_future(self._check())
         done, _ = await asyncio.wait({self._under_way}, timeout=self._patience_s)
-        return self._under_way.result() if done else {"check": "TimeoutError"}
+        return self._under_way.result() if done else {"check": "unavailable"}
 
 
 def check_components() -> dict[str, str]:
@@ -61,8 +60,7 @@ def _check(probe: Callable[[], None]) -> str:
         probe()
     except Exception as error:
         logger.warning("not ready: %s", error)
-        number = error.errno if isinstance(error, OSError) else None
-        return type(error).__name__ if number is None else errno.errorcode.get(number, "OSError")
+        return "unavailable" if isinstance(error, OSError) else type(error).__name__
     return "ok"
 
 

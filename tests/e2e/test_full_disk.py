@@ -44,7 +44,7 @@ def test_a_full_data_directory_costs_only_what_is_written(tmp_path: Path) -> Non
     with service_on_small_disk(tmp_path, tmp_path / "var", "16m") as service:
         assert enrol(service, "before").status_code == 201
         filler = fill(seen_by(service.pid, service.data_dir))
-        assert until_components(service, data_dir="ENOSPC", run_dir="ENOSPC") == 503
+        assert until_components(service, data_dir="unavailable", run_dir="unavailable") == 503
         assert written_until_refused(service)["code"]
         assert matches(service) == ["before"]
         replace_every_worker(service)
@@ -62,7 +62,7 @@ def test_a_full_run_directory_costs_only_what_workers_tell_each_other(tmp_path: 
     run_dir = tmp_path / "run"
     with service_on_run_disk(tmp_path, run_dir) as service:
         filler = fill(seen_by(service.pid, run_dir))
-        assert until_components(service, data_dir="ok", run_dir="ENOSPC") == 503
+        assert until_components(service, data_dir="ok", run_dir="unavailable") == 503
         replace_every_worker(service)
         assert enrol(service, "while-full").status_code == 201
         assert matches(service) == ["while-full"]

@@ -55,7 +55,7 @@ async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
         async with watched(changed):
             await became(lambda: bool(ends), "the worker was ended")
             stuck = await api.get("/api/ready/")
-            assert (stuck.status_code, stuck.json()["components"]["compute"]) == (503, "Stuck")
+            assert (stuck.status_code, stuck.json()["components"]["compute"]) == (503, "stuck")
             assert (await api.get("/api/health/")).status_code == 200
             gate.open()
             assert (await socket.receive())["type"] == "frame_processed", "who was stuck and is not is answered"
