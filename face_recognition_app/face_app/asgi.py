@@ -20,12 +20,12 @@ from django.urls import path, re_path  # noqa: E402
 from face_app.lifespan import lifespan  # noqa: E402
 from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
-from ops.readiness import check_components  # noqa: E402
+from ops.readiness import SharedCheck, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
-from wire.errors import UnknownToken  # noqa: E402
+from wire.errors import Unavailable, UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,11 @@ async def _readiness() -> dict[str, str]:
         runtime = await asyncio.to_thread(runtimes.current)
     except Exception as error:
         logger.warning("not ready: %s", error)
-        return {"models": type(error).__name__}
-    return await runtime.database.run(check_components)
+        return {"models": "unavailable"}
+    try:
+        return await runtime.database.run(check_components)
+    except Unavailable:
+        return {"models": "ok", "database": "unavailable"}
 
 
 async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
@@ -69,5 +72,5 @@ application = Probes(
         }
     ),
     service_settings(),
-    _readiness,
+    SharedCheck(_readiness),
 )

@@ -46,16 +46,31 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 
+# A server or a lock that does not answer is given up in seconds: callers are told so, and threads come free.
+# DATABASE_URL may say otherwise: ?connect_timeout=10.
+PATIENCE = {
+    "connect_timeout": 2,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 if FACE.database_url:
     DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        DATABASES["default"]["ENGINE"] = "ops.postgresql"
+        DATABASES["default"]["OPTIONS"] = {**PATIENCE, **DATABASES["default"].get("OPTIONS", {})}
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "ops.sqlite",
             "NAME": str(FACE.data_dir / "face.sqlite3"),
             "CONN_MAX_AGE": None,
+            "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                "timeout": 20,
+                "mode": "rw",
+                "timeout": 5,
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
             },

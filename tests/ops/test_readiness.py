@@ -39,14 +39,14 @@ def test_a_worker_that_can_work_is_ok_in_every_component() -> None:
 
 @pytest.mark.usefixtures("migration_not_applied")
 def test_missing_migrations_are_told() -> None:
-    assert check_components() == {"models": "ok", "database": "ok", "migrations": "MigrationsMissing"}
+    assert check_components() == {"models": "ok", "database": "ok", "migrations": "missing"}
 
 
 def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> None:
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("gallery", "0001_initial")
     try:
-        assert check_components()["migrations"] == "MigrationsMissing"
+        assert check_components()["migrations"] == "missing"
     finally:
         recorder.record_applied("gallery", "0001_initial")
     assert check_components()["migrations"] == "ok"
@@ -58,19 +58,19 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
         broken.setitem(connection.settings_dict, "NAME", str(tmp_path))
         report = check_components()
         connection.close()
-    assert (report["database"], report["migrations"]) == ("OperationalError", "OperationalError")
+    assert (report["database"], report["migrations"]) == ("unavailable", "unavailable")
 
 
 def test_a_redis_that_is_set_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FACE", load({"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}))
-    assert check_components() == {"models": "ok", "database": "ok", "migrations": "ok", "redis": "ConnectionError"}
+    assert check_components() == {"models": "ok", "database": "ok", "migrations": "ok", "redis": "unavailable"}
 
 
 def test_what_is_told_has_no_address_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FACE", load({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}/0"}))
-    assert check_components()["redis"].isidentifier()
+    assert check_components()["redis"] == "unavailable"
 
 
 def test_a_check_never_raises(django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.block():
-        assert check_components()["database"] == "RuntimeError"
+        assert check_components()["database"] == "unavailable"
