@@ -93,13 +93,22 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "ops.logs.RequestIdFilter"}, "tokens": {"()": "ops.logs.TokenFilter"}},
+    "filters": {
+        "request": {"()": "ops.logs.RequestIdFilter"},
+        "tokens": {"()": "ops.logs.TokenFilter"},
+        "ours": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        },
+    },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
     },
     "loggers": {
         "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
+        # What is busy or out of order says so once in a while; Django would with every answer.
+        "django.request": {"filters": ["ours"]},
         # Each request and each probe, which few want to see; without a handler Uvicorn does not even word it.
         "uvicorn.access": {
             "handlers": ["stderr"] if FACE.log_level == "debug" else [],

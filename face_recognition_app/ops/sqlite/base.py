@@ -1,10 +1,12 @@
 """Django's SQLite backend, for a file that is moved, replaced or deleted while it is served.
 
-SQLite goes on with the file it has opened, which nobody will see again.
+SQLite goes on with the file it has opened, which nobody will see again. Its log it leaves at the old path, where it
+would be read into whatever file comes next; so the log is emptied into the file it belongs to before that is closed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -14,8 +16,7 @@ from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
 SETTLE_S = 3.0
-"""From when another file is seen at the path until it is opened: what the old one had open is closed by then, in every
-worker. SQLite finds its log by the path, and would read the old file's log into the new file."""
+"""From when another file is seen at the path until it is opened: every worker has closed the old one by then."""
 
 Identity = tuple[int, int]
 """Device and inode."""
@@ -34,6 +35,8 @@ class ServedFile:
     """The file that this process serves from one path."""
 
     def __init__(self) -> None:
+        self.log_is_empty = True
+        """Of the last file that was closed because it was moved."""
         self._lock = threading.Lock()
         self._served: Identity | None = None
         self._other: Identity | None = None
@@ -49,14 +52,20 @@ class ServedFile:
                 self._other, self._other_seen_at = found, time.monotonic()
             if time.monotonic() - self._other_seen_at < SETTLE_S:
                 raise OperationalError("the database file was replaced; the new one is opened in a moment")
+            if not self.log_is_empty:
+                raise OperationalError("the database file was replaced, but its log is still there: put it back")
             self._served = found
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """Takes one option more, `mode`: `rw` does not make a file that is missing; `rwc`, the default, does."""
 
-    _served: dict[str, ServedFile] = {}
+    _files: dict[str, ServedFile] = {}
     _opened: Identity | None = None
+
+    @property
+    def _file(self) -> ServedFile:
+        return self._files.setdefault(self.settings_dict["NAME"], ServedFile())
 
     def get_connection_params(self) -> dict[str, Any]:
         params = super().get_connection_params()
@@ -68,7 +77,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         found = identity(self.settings_dict["NAME"])
         if found is not None:
-            self._served.setdefault(self.settings_dict["NAME"], ServedFile()).admit(found)
+            self._file.admit(found)
         connection = super().get_new_connection(conn_params)
         self._opened = found or identity(self.settings_dict["NAME"])
         return connection
@@ -81,3 +90,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self.is_usable():
             raise OperationalError("the database file was moved away")
         super()._commit()  # type: ignore[misc]  # not in the stubs
+
+    def _close(self) -> None:
+        if self.connection is not None and not self.is_usable():
+            self._file.log_is_empty = self._empty_log()
+        super()._close()  # type: ignore[misc]
+
+    def _empty_log(self) -> bool:
+        with contextlib.suppress(self.Database.Error):
+            self.connection.rollback()
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        return False
