@@ -20,13 +20,13 @@ from django.urls import path, re_path  # noqa: E402
 from face_app.lifespan import lifespan  # noqa: E402
 from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
-from ops.readiness import OneLook, check_components  # noqa: E402
+from ops.readiness import SharedCheck, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
 from recognition.http_errors import as_api_error, envelope  # noqa: E402
-from wire.errors import UnknownToken  # noqa: E402
+from wire.errors import Unavailable, UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,11 @@ async def _readiness() -> dict[str, str]:
         runtime = await asyncio.to_thread(runtimes.current)
     except Exception as error:
         logger.warning("not ready: %s", error)
-        return {"models": type(error).__name__}
-    components = await runtime.database.run(check_components)
+        return {"models": "unavailable"}
+    try:
+        components = await runtime.database.run(check_components)
+    except Unavailable:
+        components = {"models": "ok", "database": "unavailable"}
     return {**components, "compute": "stuck" if runtime.is_stuck else "ok"}
 
 
@@ -87,5 +90,5 @@ application = Probes(
         }
     ),
     service_settings(),
-    OneLook(_readiness),
+    SharedCheck(_readiness),
 )

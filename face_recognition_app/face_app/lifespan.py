@@ -8,16 +8,18 @@ import logging
 
 from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
-from django.db import DatabaseError
 
 from ops.service import service_settings
+from ops.settings import Settings
 from ops.threads import StartedThreads
 from recognition import runtime as runtimes
-from recognition.database import with_connection
+from recognition.connections import good_connection
 from recognition.housekeeping import keep_house
+from recognition.outages import outage_of
 from recognition.preparation import prepare
 from recognition.runtime import Runtime
 from recognition.watching import keep_watch
+from tenants.demo import key_file
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +31,27 @@ def _start() -> Runtime:
     """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
     settings = service_settings()
     if settings.development:
-        try:
-            with_connection(prepare, settings, logger.debug)
-        except (OSError, DatabaseError):  # A full disk, for one: what is there is served, and readiness tells.
-            logger.exception("not everything could be made ready")
+        _make_ready(settings)
     runtime = runtimes.current()
     # What is loaded by now stays. Looking through all of it for garbage again and again stops every thread for 0.15 s.
     gc.collect()
     gc.freeze()
     return runtime
+
+
+def _make_ready(settings: Settings) -> None:
+    """A worker that starts in an outage does start, and is not ready: ending would end its siblings, too.
+
+    A database file that is gone is not replaced by an empty one: where there is a demo tenant, there was a database.
+    """
+    is_new = not key_file(settings).exists()
+    try:
+        with good_connection():
+            prepare(settings, logger.debug, new_database=is_new)
+    except Exception as error:
+        if outage_of(error) is None:
+            raise
+        logger.warning("the database was not looked at for migrations: run manage.py prepare if some are missing")
 
 
 @sync_to_async

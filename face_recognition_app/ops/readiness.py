@@ -24,24 +24,31 @@ ROOM_BYTES = 1 << 20
 """What a disk must still take: more than a few requests write."""
 
 
-class OneLook:
-    """A readiness check that is under way answers all who ask meanwhile. Where it hangs, on a disk or a database, each
-    of them is told so in time, and no more than one thread is lost to it."""
+class MigrationsMissing(Exception):
+    pass
+
+
+class SharedCheck:
+    """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
+    on a disk or a database, each of them is told so in time, and no more than one thread is lost to it."""
 
     def __init__(self, check: Callable[[], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
         self._check = check
         self._patience_s = patience_s
-        self._under_way: asyncio.Future[dict[str, str]] | None = None
+        self._running: asyncio.Future[dict[str, str]] | None = None
 
     async def __call__(self) -> dict[str, str]:
-        if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.ensure_future(self._check())
-        done, _ = await asyncio.wait({self._under_way}, timeout=self._patience_s)
-        return self._under_way.result() if done else {"check": "unavailable"}
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._check())
+        done, _ = await asyncio.wait({self._running}, timeout=self._patience_s)
+        return self._running.result() if done else {"check": "unavailable"}
 
 
 def check_components() -> dict[str, str]:
-    """`ok` or what is wrong, for models, database, migrations, the directories and, if set, redis. Blocks."""
+    """`ok` or what is wrong, for models, database, migrations, the directories and, if set, redis. Blocks.
+
+    What is wrong is one word: the answer is the public's, and the log has the rest.
+    """
     settings = service_settings()
     report = {
         "models": "ok",
@@ -58,19 +65,19 @@ def check_components() -> dict[str, str]:
 def _check(probe: Callable[[], None]) -> str:
     try:
         probe()
+    except MigrationsMissing as error:
+        logger.warning("not ready: %s", error)
+        return "missing"
     except Exception as error:
         logger.warning("not ready: %s", error)
-        return "unavailable" if isinstance(error, OSError) else type(error).__name__
+        return "unavailable"
     return "ok"
 
 
 def _database() -> None:
+    """Writes nothing, but may: a database that is locked, read-only or another one says so."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-
-
-class MigrationsMissing(Exception):
-    pass
+        cursor.execute("UPDATE django_migrations SET name = name WHERE id = 0")
 
 
 @functools.cache

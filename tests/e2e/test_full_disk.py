@@ -45,7 +45,10 @@ def test_a_full_data_directory_costs_only_what_is_written(tmp_path: Path) -> Non
         assert enrol(service, "before").status_code == 201
         filler = fill(seen_by(service.pid, service.data_dir))
         assert until_components(service, data_dir="unavailable", run_dir="unavailable") == 503
-        assert written_until_refused(service)["code"]
+        refused = written_until_refused(service)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+        assert refused.json()["error"]["details"]["retry_after_ms"] > 0
+        assert int(refused.headers["retry-after"]) > 0
         assert matches(service) == ["before"]
         replace_every_worker(service)
         assert matches(service) == ["before"]
@@ -128,14 +131,12 @@ def write(service: LiveService, subject: str) -> httpx.Response:
     return httpx.post(f"{service.base_url}/api/v1/subjects/", json={"subject_id": subject}, headers=headers, timeout=60)
 
 
-def written_until_refused(service: LiveService) -> dict[str, str]:
-    """The error that says that the disk is full: the database's own files have some room left."""
+def written_until_refused(service: LiveService) -> httpx.Response:
+    """The answer that says that the disk is full: the database's own files have some room left."""
     for number in range(MAX_WRITTEN):
         written = write(service, f"full-{number}")
         if written.status_code != 201:
-            assert written.status_code >= 500
-            error: dict[str, str] = written.json()["error"]
-            return error
+            return written
     raise AssertionError("the disk is not full")
 
 
