@@ -14,7 +14,6 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 
 from ops.threads import StartedThreads, Work
 
@@ -100,13 +99,14 @@ def _named(work: Work) -> str:
 
 def _stack(work: Work) -> str:
     """Where the thread is now: whatever it does, this names it."""
-    return "".join(traceback.format_stack(_frame(work))).rstrip()
+    frame = sys._current_frames().get(work.thread_id)
+    return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
 
 
 def _waits_for_database(work: Work) -> bool:
-    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(_frame(work)))
-    return any(name.startswith("django.db.") for name in frames)
-
-
-def _frame(work: Work) -> FrameType | None:
-    return sys._current_frames().get(work.thread_id)
+    frame = sys._current_frames().get(work.thread_id)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("django.db."):
+            return True
+        frame = frame.f_back
+    return False
