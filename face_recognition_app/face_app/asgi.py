@@ -25,6 +25,8 @@ from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
+from recognition.http_errors import as_api_error, envelope  # noqa: E402
+from recognition.outages import outage_of  # noqa: E402
 from wire.errors import Unavailable, UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,12 @@ class DjangoApplication(ASGIHandler):
     and middleware, is done on one that all share. What takes time has threads of its own (recognition.database)."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.handle(scope, receive, send)
+        try:
+            await self.handle(scope, receive, send)
+        except OSError as error:  # Where a large body is put down before anybody looks at it.
+            if outage_of(error) is None:
+                raise
+            await self.send_response(envelope(as_api_error(error)), send)
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.
