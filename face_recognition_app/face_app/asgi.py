@@ -26,6 +26,7 @@ from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
 from recognition.http_errors import as_api_error, envelope  # noqa: E402
+from recognition.outages import outage_of  # noqa: E402
 from wire.errors import Unavailable, UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -52,12 +53,6 @@ async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": error.close_code})
 
 
-class BodyNotKept(Exception):
-    def __init__(self, reason: OSError) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 class DjangoApplication(ASGIHandler):
     """Without the thread that Django starts and ends for each request: the little that is not asynchronous, in signals
     and middleware, is done on one that all share. What takes time has threads of its own (recognition.database)."""
@@ -65,15 +60,10 @@ class DjangoApplication(ASGIHandler):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await self.handle(scope, receive, send)
-        except BodyNotKept as error:
-            await self.send_response(envelope(as_api_error(error.reason)), send)
-
-    async def read_body(self, receive: Any) -> Any:
-        """A large body goes to a file, for which there may be no room. Raises BodyNotKept."""
-        try:
-            return await super().read_body(receive)
-        except OSError as error:
-            raise BodyNotKept(error) from error
+        except OSError as error:  # Where a large body is put down before anybody looks at it.
+            if outage_of(error) is None:
+                raise
+            await self.send_response(envelope(as_api_error(error)), send)
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import errno
-import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -53,25 +51,3 @@ async def test_a_path_that_is_not_there_is_told_like_every_error(client: httpx.A
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
     assert answer.json()["request_id"] == answer.headers["x-request-id"] == "trace-1"
-
-
-async def test_a_body_for_which_there_is_no_room_is_refused_like_every_error(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A large one goes to a file."""
-    full = OSError(errno.ENOSPC, "No space left on device")
-
-    class FullDisk(io.BytesIO):
-        def __init__(self, **options: Any) -> None:
-            super().__init__()
-
-        def write(self, data: Any) -> int:
-            raise full
-
-    with monkeypatch.context() as disk:
-        disk.setattr("django.core.handlers.asgi.tempfile.SpooledTemporaryFile", FullDisk)
-        answer = await client.post("/api/v1/nothing/", content=b"body", headers={"x-request-id": "trace-1"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
-    assert int(answer.headers["retry-after"]) > 0
-    assert answer.json()["request_id"] == answer.headers["x-request-id"] == "trace-1"
-    assert (await client.post("/api/v1/nothing/", content=b"body")).status_code == 404, "the next one is served"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from core.models import MODELS
 from face_app.lifespan import lifespan
@@ -106,3 +106,31 @@ async def test_a_development_worker_that_cannot_write_starts_with_what_is_there(
     monkeypatch.setattr(runtimes, "close", lambda: None)
     answers = await answers_to("lifespan.startup", "lifespan.shutdown")
     assert [answer["type"] for answer in answers] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.fixture
+def development(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Where a start makes ready what is missing, in a data directory of its own and on the tests' models."""
+    models = django_settings.FACE.model_dir
+    found = load({"FACE_DATA_DIR": str(tmp_path / "var"), "FACE_MODEL_DIR": str(models)})
+    monkeypatch.setattr(django_settings, "FACE", found)
+    return found
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the tests run on another database")
+@pytest.mark.usefixtures("transactional_db")
+async def test_a_worker_that_starts_without_its_database_starts_and_makes_no_new_one(
+    monkeypatch: pytest.MonkeyPatch, development: Settings
+) -> None:
+    """Ending would end its siblings, too. The key of the demo tenant tells that there was a database."""
+    gone = development.data_dir / "face.sqlite3"
+    development.data_dir.mkdir()
+    (development.data_dir / "demo-api-key").write_text("fk_of_the_database_that_is_gone")
+    monkeypatch.setattr(runtimes, "current", lambda: None)
+    monkeypatch.setattr(runtimes, "close", lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(gone))
+        patch.setitem(connection.settings_dict["OPTIONS"], "mode", "rw")
+        answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
+    assert not gone.exists()

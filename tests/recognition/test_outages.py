@@ -273,6 +273,31 @@ def test_a_disk_that_cannot_be_used_is_no_defect_of_ours(number: int) -> None:
     assert as_api_error(OSError(errno.ENOENT, "no such file")).status == 500
 
 
+class FullDisk:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
+
+    def write(self, data: bytes, start: int = 0) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_body_that_finds_no_room_on_the_disk_is_told(
+    api: httpx.AsyncClient, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"image": ("a.jpg", faces.astronaut, "image/jpeg")}
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.handlers.asgi.tempfile.SpooledTemporaryFile", FullDisk)
+        assert is_told(await api.post("/api/v1/faces/detect/", files=files))
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.files.uploadhandler.MemoryFileUploadHandler.receive_data_chunk", FullDisk().write)
+        assert is_told(await api.post("/api/v1/faces/detect/", files=files))
+        assert is_told(await api.post("/api/v1/faces/verify/", files=files, data={"subject_id": "alice"}))
+    assert (await api.post("/api/v1/faces/detect/", files=files)).status_code == 200
+
+
 def test_a_wrong_statement_is_a_defect_and_stays_one() -> None:
     assert outage_of(ProgrammingError("no such column")) is None
     with pytest.raises(ProgrammingError):
