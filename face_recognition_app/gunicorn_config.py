@@ -39,6 +39,9 @@ loglevel = _settings.log_level
 errorlog = "-"
 # All workers wait on one queue of connections: one that starts or dies leaves nobody waiting in a queue of its own.
 reuse_port = False
+# The heartbeats' files: on a disk that is full or read-only no worker could be started.
+_memory = "/dev/shm"  # noqa: S108 - Gunicorn makes its files there with names that nobody can guess
+worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 # A second service of one user would collide on the default control socket.
 control_socket = str(_settings.run_dir / "gunicorn.ctl")
 
@@ -46,7 +49,10 @@ control_socket = str(_settings.run_dir / "gunicorn.ctl")
 def on_starting(server: Arbiter) -> None:
     """Workers write their metrics beside each other; what an earlier run left is not theirs."""
     shutil.rmtree(_metrics_dir, ignore_errors=True)
-    _metrics_dir.mkdir(parents=True)
+    try:
+        _metrics_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        server.log.error("each worker tells its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 
@@ -81,7 +87,10 @@ def child_exit(server: Arbiter, worker: FaceWorker) -> None:
     """The worker that was started to take this one's place stays in its place."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    try:
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    except OSError as error:  # It would end the master, and so the service.
+        server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)
     replaced = worker.slot.request is Request.GRANTED
     _roster.leave(worker.slot)
     if replaced:

@@ -20,6 +20,7 @@ from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
+from recognition.outages import outage_of
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
 from server import draining
@@ -237,6 +238,7 @@ class FaceConsumer(AsyncConsumer):
         await self._out({"type": "websocket.send", "text": text})
 
     async def _fail(self, error: Exception) -> None:
+        error = outage_of(error) or error
         if not isinstance(error, WireError) or error.close_code is None:
             logger.exception("a connection failed", exc_info=error)
             error = InternalError("something went wrong on the server; connect again to go on")

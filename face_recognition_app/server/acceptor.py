@@ -41,7 +41,7 @@ class SocketCount:
 
     @property
     def is_ahead(self) -> bool:
-        """This worker has more open sockets than some other. What arrives does not count here: most of it is requests."""
+        """This worker has more open sockets than some other. Most of what arrives becomes none, and does not count."""
         fewest = self._slot.fewest_elsewhere
         return fewest is not None and self.open - self.open // _SLACK > fewest
 
