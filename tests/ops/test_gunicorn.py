@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ops.settings import load
+from server.roster import Roster
 from tests.ops.processes import APPLICATION, run
 
 CONFIG = APPLICATION / "gunicorn_config.py"
@@ -103,7 +104,7 @@ def test_a_dead_workers_file_that_cannot_be_removed_ends_no_master(
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     (tmp_path / "gauge_livesum_7.db").mkdir()
     master = SimpleNamespace(log=logging.getLogger())
-    configuration(monkeypatch)["child_exit"](master, SimpleNamespace(pid=7))
+    configuration(monkeypatch)["child_exit"](master, SimpleNamespace(pid=7, slot=Roster().enter()))
     assert "worker 7" in caplog.text
 
 

@@ -93,7 +93,9 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
         dead.kill()
         dead.wait(10)
         script = (
-            f"import gunicorn_config, types; gunicorn_config.child_exit(None, types.SimpleNamespace(pid={dead.pid}))"
+            "import gunicorn_config, types; from server.roster import Roster;"
+            f" worker = types.SimpleNamespace(pid={dead.pid}, slot=Roster().enter());"
+            " gunicorn_config.child_exit(None, worker)"
         )
         assert run("-c", script, **together).returncode == 0
         families = parse(run("-c", EXPOSE, str(tmp_path), **together).stdout)
