@@ -9,16 +9,18 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from django.db import OperationalError, ProgrammingError, connection
+from django.db import OperationalError, ProgrammingError, connection, connections
 
 from core.liveness.policy import Policy
 from ops.readiness import SharedCheck
 from recognition import housekeeping, outages, sessions
+from recognition.connections import close_moved_files
 from recognition.database import DATABASE_THREADS, with_connection
 from recognition.http_errors import as_api_error, envelope
 from recognition.models import Decision, FailedAttempts
@@ -271,6 +273,36 @@ def test_a_disk_that_cannot_be_used_is_no_defect_of_ours(number: int) -> None:
     assert response.status_code == 503
     assert b"secret" not in response.content
     assert as_api_error(OSError(errno.ENOENT, "no such file")).status == 500
+
+
+@on_sqlite
+@pytest.mark.usefixtures("transactional_db")
+def test_a_moved_file_is_let_go_of_by_who_waits_for_work_and_not_under_who_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, release, arrived = tmp_path / "face.sqlite3", threading.Event(), threading.Event()
+
+    def use(wait: bool) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if wait:
+            arrived.set()
+            assert release.wait(60)
+        return connections["default"]
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        patch.setitem(connection.settings_dict, "NAME", str(path))
+        patch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+        idle = one.submit(with_connection, use, False).result()
+        working = other.submit(with_connection, use, True)
+        assert arrived.wait(60)
+        path.rename(path.with_name("away"))
+        close_moved_files()
+        assert idle.connection is None
+        release.set()
+        assert working.result().connection is not None
+        close_moved_files()
+        assert working.result().connection is None
 
 
 class FullDisk:
