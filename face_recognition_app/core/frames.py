@@ -68,11 +68,9 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
     width, height = header.size
     if header.kind != "JPEG" or 0 < abs(width - height) < reduction:
         reduction = 1  # Of a picture that is all but square it could not be told any more which way it lay.
-    if header.kind == "PNG":
-        data = png.bare(data)
-    flags = REDUCTIONS[reduction]
+    encoded = png.bare(data) if header.kind == "PNG" else data
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), REDUCTIONS[reduction])
     except cv2.error as error:
         raise InvalidImage("the picture does not decode") from error
     if decoded is None or decoded.ndim != 3:

@@ -7,7 +7,7 @@ import struct
 from core.errors import ImageTooComplex
 
 MAX_COPIED = 1 << 24
-"""Bytes: 256 entries, each with a text as long as a whole JPEG segment. A camera writes some 20 entries, in a block of at
+"""Bytes: 256 entries, each with a text as long as a JPEG segment. A camera writes some 20 entries, in a block of at
 most a segment."""
 _TIFF = 42
 
