@@ -13,6 +13,7 @@ from PIL import Image
 
 MEGABYTE = 1 << 20
 END = b"\xff\xd9"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -73,7 +74,7 @@ def png_chunks(png: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
+    return PNG_SIGNATURE + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def png_with(png: bytes, *more: tuple[bytes, bytes]) -> bytes:
