@@ -323,7 +323,7 @@ def _webp_chunks(source: random.Random, size: Size) -> bytes:
 
 
 def _webp_groups(source: random.Random, size: Size) -> bytes:
-    return _groups(min(size, SIZES[-1]))
+    return _groups(min(size, SIZES[-1]), source.choice((2, 3, 4, 5)), source.random() < 0.5)
 
 
 _groups = cache(hostile.lossless_with_groups)

@@ -170,19 +170,29 @@ class _Bits:
         return np.packbits(np.array(self.bits, np.uint8), bitorder="little").tobytes()
 
 
-def lossless_with_groups(size: tuple[int, int]) -> bytes:
-    """A lossless WebP with prefix codes of its own for every 4x4 pixels, all of them of one symbol."""
+def lossless_with_groups(size: tuple[int, int], block_bits: int = 2, predictor: bool = False) -> bytes:
+    """A lossless WebP with prefix codes of its own for every block of pixels, all of them of one symbol.
+
+    `predictor`: a transform with data of its own stands before.
+    """
     width, height = size
-    blocks = -(-width // 4) * -(-height // 4)
+    blocks = _blocks(size, block_bits)
     groups = min(blocks, 65_536)
     stream = _Bits()
     stream.put(0x2F, 8)
     stream.put(width - 1, 14)
     stream.put(height - 1, 14)
     stream.put(0, 4)
-    stream.put(0, 2)  # neither transform nor colour cache
+    if predictor:
+        stream.put(0b001_00_1, 6)
+        stream.put(0, 1)
+        stream.eight_bit_code(280)
+        for _ in range(4):
+            stream.one_symbol_code()
+        stream.put(0, 8 * _blocks(size, 3))
+    stream.put(0, 2)  # no other transform, no colour cache
     stream.put(1, 1)
-    stream.put(0, 3)
+    stream.put(block_bits - 2, 3)
     stream.put(0, 1)
     for alphabet in (280, 256):  # green and red: the number of the group
         stream.eight_bit_code(alphabet)
@@ -196,6 +206,10 @@ def lossless_with_groups(size: tuple[int, int]) -> bytes:
         stream.one_symbol_code()
     stream.put(0, 64)
     return riff(webp_chunk(b"VP8L", stream.bytes()))
+
+
+def _blocks(size: tuple[int, int], bits: int) -> int:
+    return -(-size[0] >> bits) * -(-size[1] >> bits)
 
 
 def hostile(picture: Image.Image) -> dict[str, Callable[[], bytes]]:
@@ -231,6 +245,11 @@ def hostile(picture: Image.Image) -> dict[str, Callable[[], bytes]]:
         ),
         "WebP with an alpha larger than its pixels": lambda: extended_webp(
             webp, 16, size, before=webp_chunk(b"ALPH", bytes(area + 20_000))
+        ),
+        "lossless WebP with codes for each 16 pixels": lambda: lossless_with_groups(size),
+        "lossless WebP with such codes behind a transform": lambda: lossless_with_groups(size, predictor=True),
+        "WebP with such codes in its alpha": lambda: extended_webp(
+            webp, 16, size, before=webp_chunk(b"ALPH", b"\1" + lossless_with_groups(size)[25:])
         ),
         "lossless WebP of 10 bytes a pixel": lambda: riff(
             webp_chunk(b"VP8L", encoded(picture, "WEBP", lossless=True)[20:] + bytes(10 * area + 20_000))

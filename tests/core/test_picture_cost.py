@@ -118,6 +118,17 @@ def test_what_an_encoder_makes_comes_out_as_ever(encoder: str, name: str, monkey
     assert np.array_equal(decoded(data), by_opencv(data))
 
 
+@pytest.mark.parametrize("method", [0, 2, 4, 6])
+@pytest.mark.parametrize("colours", [2, 4, 16, 200, None])
+def test_a_lossless_webp_is_taken_whatever_its_transforms(colours: int | None, method: int) -> None:
+    picture = PORTRAIT if colours is None else PORTRAIT.quantize(colours).convert("RGB")
+    for shown in (picture, picture.convert("RGBA").rotate(30)):
+        data = hostile.encoded(shown, "WEBP", lossless=True, exact=True, method=method)
+        assert np.array_equal(decoded(data), np.asarray(shown.convert("RGB")))
+        lossy = hostile.encoded(shown, "WEBP", method=method)
+        assert np.array_equal(decoded(lossy), by_opencv(lossy))
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_other_colours_in_a_jpeg_come_out_as_ever(mode: str, progressive: bool) -> None:
@@ -202,5 +213,6 @@ def test_the_pictures_of_this_test_are_what_their_names_say() -> None:
         with Image.open(io.BytesIO(data)) as opened:
             assert opened.size == PICTURE.size
         assert by_opencv(data).shape == (240, 320, 3)
-    many_groups = hostile.lossless_with_groups((64, 48))
-    assert by_opencv(many_groups).shape == (48, 64, 3)
+    for predictor in (False, True):
+        assert by_opencv(hostile.lossless_with_groups((64, 48), predictor=predictor)).shape == (48, 64, 3)
+        assert decoded(hostile.lossless_with_groups((64, 48), predictor=predictor)).shape == (48, 64, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from core.containers import vp8l
 from core.containers.exif import ExifBudget
 from core.errors import ImageTooComplex, InvalidImage, UnsupportedFormat
 
@@ -18,6 +19,9 @@ SPARE_BYTES = 1 << 14
 _ANIMATED = 0x02
 _PIXELS = {b"VP8 ", b"VP8L"}
 _KINDS = _PIXELS | {b"VP8X"}
+_LOSSLESS_HEADER = 5
+_COMPRESSION, _COMPRESSED = 0x03, 1
+"""In the first byte of the alpha."""
 _START_CODE = b"\x9d\x01\x2a"
 
 
@@ -39,10 +43,13 @@ def read_size(data: bytes) -> tuple[int, int]:
     for kind, body in chunks:
         if kind == b"EXIF":
             exif.spend(bytes(body))
-        # Each prefix code of a lossless stream takes time and memory, whether or not a pixel uses it.
-        per_pixel = {b"VP8L": MAX_LOSSLESS_BYTES_PER_PIXEL, b"ALPH": MAX_ALPHA_BYTES_PER_PIXEL}.get(kind)
-        if per_pixel is not None and len(body) > per_pixel * area + SPARE_BYTES:
-            raise ImageTooComplex("the picture has too much data for its size")
+        elif kind == b"VP8L":
+            _check_bytes(body, MAX_LOSSLESS_BYTES_PER_PIXEL * area)
+            vp8l.Stream(bytes(body), _LOSSLESS_HEADER).check(*size)
+        elif kind == b"ALPH":
+            _check_bytes(body, MAX_ALPHA_BYTES_PER_PIXEL * area)
+            if body and body[0] & _COMPRESSION == _COMPRESSED:
+                vp8l.Stream(bytes(body), 1).check(*size)
     return size
 
 
@@ -65,6 +72,11 @@ def _chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
     return chunks
 
 
+def _check_bytes(body: memoryview, allowed: float) -> None:
+    if len(body) > allowed + SPARE_BYTES:
+        raise ImageTooComplex("the picture has too much data for its size")
+
+
 def _canvas(body: memoryview) -> tuple[int, int]:
     if len(body) < 10:
         raise InvalidImage("the picture's header is damaged")
@@ -81,7 +93,7 @@ def _lossy_size(body: memoryview) -> tuple[int, int]:
 
 
 def _lossless_size(body: memoryview) -> tuple[int, int]:
-    if len(body) < 5 or body[0] != 0x2F:
+    if len(body) < _LOSSLESS_HEADER or body[0] != 0x2F:
         raise InvalidImage("the picture's header is damaged")
-    bits = int.from_bytes(body[1:5], "little")
+    bits = int.from_bytes(body[1:_LOSSLESS_HEADER], "little")
     return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
