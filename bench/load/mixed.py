@@ -30,7 +30,7 @@ BROKEN = (
     client_frame(BINARY, _JPEG_HEAD + bytes(range(256)) * 16),
     client_frame(TEXT, json.dumps({"type": "frame", "image": "***"}).encode()),
 )
-REFUSALS = frozenset({"invalid_image", "unsupported_format", "image_too_large"})
+REFUSALS = frozenset({"invalid_image", "unsupported_format", "image_too_large", "image_too_complex"})
 """How a broken picture may be answered."""
 
 

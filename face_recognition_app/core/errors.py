@@ -4,6 +4,7 @@ EngineError
 ├── ImageError             the picture cannot be used; the caller may send another
 │   ├── InvalidImage       not a picture, broken off, or does not decode
 │   ├── ImageTooLarge      more bytes or pixels than the limits allow
+│   ├── ImageTooComplex    decoding it would take far more work than an ordinary picture of its size
 │   └── UnsupportedFormat  a picture, but not a still JPEG, PNG or WebP
 ├── PoolTimeout            no instance became free in time
 ├── PoolClosed             the pool no longer lends
@@ -34,6 +35,10 @@ class InvalidImage(ImageError):
 
 class ImageTooLarge(ImageError):
     code = "image_too_large"
+
+
+class ImageTooComplex(ImageError):
+    code = "image_too_complex"
 
 
 class UnsupportedFormat(ImageError):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from typing import Self
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from core.containers import jpeg, png, webp
 from core.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
 from core.types import RgbImage
 
-FORMATS = ("JPEG", "PNG", "WEBP")
 _OTHER_PICTURES = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _FTYP = slice(4, 8)
 """Where an ISO media file (HEIC, AVIF) says that it is one."""
@@ -27,8 +24,7 @@ REDUCTIONS = {
 }
 """Times as small as it is that a JPEG can be decoded, and how OpenCV is told: the bit of its size with that of RGB."""
 
-Image.MAX_IMAGE_PIXELS = None  # Only headers are opened here, and measured against our own limit.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # Hostile metadata would fill the log.
+_READ_SIZE = {"JPEG": jpeg.read_size, "PNG": png.read_size, "WEBP": webp.read_size}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +37,7 @@ class ImageLimits:
 class Header:
     """`size`: width and height as they are stored, before the EXIF orientation turns the picture."""
 
-    kind: str | None
+    kind: str
     size: tuple[int, int]
 
 
@@ -67,14 +63,14 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
 
     Every colour mode and depth comes out as 8-bit RGB. What stands behind the end of the picture is ignored. A JPEG
     comes out smaller by one of REDUCTIONS, in a fraction of the time; of other kinds everything is decoded anyway.
-    Raises InvalidImage.
+    Raises InvalidImage or ImageTooComplex.
     """
     width, height = header.size
     if header.kind != "JPEG" or 0 < abs(width - height) < reduction:
         reduction = 1  # Of a picture that is all but square it could not be told any more which way it lay.
-    flags = REDUCTIONS[reduction]
+    encoded = png.bare(data) if header.kind == "PNG" else data
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), REDUCTIONS[reduction])
     except cv2.error as error:
         raise InvalidImage("the picture does not decode") from error
     if decoded is None or decoded.ndim != 3:
@@ -87,48 +83,29 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
-    """The kind is told by the content. Raises InvalidImage, ImageTooLarge or UnsupportedFormat."""
+    """The kind is told by the content; the whole structure of the file is walked.
+
+    Raises InvalidImage, ImageTooLarge, ImageTooComplex or UnsupportedFormat.
+    """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"the picture has {len(data)} bytes; {limits.max_bytes} are allowed")
     if not data:
         raise InvalidImage("the picture is empty")
-    try:
-        # Pillow's other parsers are kept from data that nobody vouches for; some raise what they like.
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            # A phone's JPEG with a second picture behind the first is told as MPO.
-            kind, (width, height) = "JPEG" if image.format == "MPO" else image.format, image.size
-            frames = getattr(image, "n_frames", 1) if kind in ("PNG", "WEBP") else 1
-    except UnidentifiedImageError as error:
-        _refuse_other_picture(data)
-        raise InvalidImage("this is not a picture") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InvalidImage("the picture's header is damaged") from error
+    kind = _kind_of(data)
+    width, height = _READ_SIZE[kind](data)
     if width * height > limits.max_pixels:
         raise ImageTooLarge(f"{width}x{height} is more than the allowed {limits.max_pixels} pixels")
-    if frames > 1:
-        raise UnsupportedFormat("animated pictures are not supported; send a still one")
-    if kind == "JPEG" and not _jpeg_is_complete(data):
-        raise InvalidImage("the picture is broken off")
     return Header(kind, (width, height))
 
 
-def _refuse_other_picture(data: bytes) -> None:
-    kind = next((kind for magic, kind in _OTHER_PICTURES.items() if data.startswith(magic)), None)
-    if kind is not None or data[_FTYP] == b"ftyp":
-        raise UnsupportedFormat(f"{kind or 'this format'} is not supported; send JPEG, PNG or WebP")
-
-
-def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the first scan; libjpeg would paint the rest grey.
-
-    Walks the segments, since a thumbnail in the EXIF data carries an end marker of its own.
-    """
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == 0xFF:
-            at += 1
-            continue
-        if data[at + 1] == 0xDA:
-            return data.find(b"\xff\xd9", at) != -1
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return False
+def _kind_of(data: bytes) -> str:
+    if data.startswith(jpeg.SIGNATURE):
+        return "JPEG"
+    if data.startswith(png.SIGNATURE):
+        return "PNG"
+    if webp.is_webp(data):
+        return "WEBP"
+    other = next((kind for magic, kind in _OTHER_PICTURES.items() if data.startswith(magic)), None)
+    if other is not None or data[_FTYP] == b"ftyp":
+        raise UnsupportedFormat(f"{other or 'this format'} is not supported; send JPEG, PNG or WebP")
+    raise InvalidImage("this is not a picture")

@@ -13,7 +13,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 
-from core.errors import EngineError, ImageTooLarge, InvalidImage, UnsupportedFormat
+from core.errors import EngineError, ImageTooComplex, ImageTooLarge, InvalidImage, UnsupportedFormat
 from gallery import people
 from ops import request_id
 from recognition import sessions
@@ -42,6 +42,7 @@ class ApiError(Exception):
 DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     InvalidImage: (422, "invalid_image"),
     ImageTooLarge: (413, "image_too_large"),
+    ImageTooComplex: (422, "image_too_complex"),
     UnsupportedFormat: (415, "unsupported_format"),
     people.InvalidSubjectId: (422, "invalid_subject_id"),
     people.SubjectNotFound: (404, "subject_not_found"),

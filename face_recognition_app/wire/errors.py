@@ -40,7 +40,7 @@ class ChallengeUnsupported(WireError):
 
 
 class UnusableFrame(WireError):
-    """Carries the engine's own code: invalid_image, image_too_large or unsupported_format."""
+    """Carries the engine's own code: invalid_image, image_too_large, image_too_complex or unsupported_format."""
 
     retryable = True
 

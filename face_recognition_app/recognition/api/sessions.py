@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 import uuid
@@ -65,7 +66,8 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         raise sessions.SessionNotFound(f"there is no session {session_id}")
     data = one_image(request)
     runtime = runtimes.current()
-    read_header(data, runtime.limits)  # What is no picture must not take the session from its owner.
+    # What is no picture must not take the session from its owner.
+    await asyncio.to_thread(read_header, data, runtime.limits)
     try:
         connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
     except sessions.AlreadyDecided as error:
