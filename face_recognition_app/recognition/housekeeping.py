@@ -9,6 +9,7 @@ from collections.abc import Callable
 from recognition import attempts, replays
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
+from tenants.usage import key_uses
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +17,7 @@ EVERY_S = 10.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("forgetting stale attempts", lambda _: attempts.forget_stale()),
+    ("noting when keys were used", lambda _: key_uses.write()),
     ("forgetting old frames", lambda runtime: replays.forget_old(runtime.settings)),
 )
 

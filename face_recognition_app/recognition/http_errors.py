@@ -18,6 +18,7 @@ from gallery import people
 from ops import request_id
 from recognition import sessions
 from recognition.refusals import AttemptsExceeded, ChallengeImpossible, PolicyTooWeak, Refusal
+from tenants import keys
 from wire.errors import Busy, Replaced, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,10 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     sessions.SessionNotFound: (404, "session_not_found"),
     sessions.TokenInvalid: (409, "session_over"),
     sessions.IdempotencyConflict: (409, "idempotency_conflict"),
+    keys.InvalidKey: (422, "validation_error"),
+    keys.KeyNotFound: (404, "key_not_found"),
+    keys.KeyReplaced: (409, "key_replaced"),
+    keys.LastAdminKey: (409, "last_admin_key"),
     AttemptsExceeded: (429, "attempts_exceeded"),
     PolicyTooWeak: (422, "policy_too_weak"),
     ChallengeImpossible: (422, "challenge_impossible"),
