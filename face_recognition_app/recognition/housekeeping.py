@@ -18,6 +18,7 @@ CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("forgetting stale attempts", lambda _: attempts.forget_stale()),
     ("noting when keys were used", lambda _: key_uses.write()),
+    ("forgetting deleted tenants", lambda runtime: runtime.gallery.forget_deleted_tenants()),
     ("forgetting old frames", lambda runtime: replays.forget_old(runtime.settings)),
 )
 

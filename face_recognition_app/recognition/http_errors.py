@@ -19,7 +19,8 @@ from ops import request_id
 from recognition import sessions
 from recognition.refusals import AttemptsExceeded, ChallengeImpossible, PolicyTooWeak, Refusal
 from tenants import keys
-from wire.errors import Busy, Replaced, UnusableFrame, WireError
+from tenants.models import Tenant
+from wire.errors import Busy, Replaced, UnknownToken, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     ChallengeImpossible: (422, "challenge_impossible"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
+    UnknownToken: (404, "session_not_found"),
+    Tenant.DoesNotExist: (401, "unauthorized"),
     RequestDataTooBig: (413, "request_too_large"),
     SuspiciousOperation: (400, "bad_request"),
     MultiPartParserError: (400, "bad_request"),

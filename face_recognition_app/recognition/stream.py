@@ -23,7 +23,7 @@ from recognition.flow import Flow, Observation, Outcome, Purpose
 from recognition.models import Decision
 from recognition.runtime import Runtime
 from tenants.models import Tenant
-from wire.errors import Busy, Replaced, UnusableFrame
+from wire.errors import Busy, Replaced, UnknownToken, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
 from wire.session import BadFrame, Frame, FrameSlot
 
@@ -76,7 +76,7 @@ class Stream(ABC):
         """Take the newest frame of the slot to its answers; `slot.in_work` is the one that was taken.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
-        Raises UnusableFrame, Busy or Replaced.
+        Raises UnusableFrame, Busy, Replaced, or UnknownToken when the session was deleted.
         """
         self.runtime.admission.pacer.heard_from(self.name)
         try:
@@ -86,6 +86,8 @@ class Stream(ABC):
             raise
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
+        except sessions.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
         except sessions.AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
         frame = slot.in_work
@@ -99,11 +101,13 @@ class Stream(ABC):
         )
 
     async def finish(self, outcome: Outcome) -> SessionComplete:
-        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced."""
+        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced or UnknownToken."""
         try:
             return session_complete(await self._decide(outcome))
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
+        except sessions.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
         except sessions.AlreadyDecided as error:
             return session_complete(error.decision)
 
