@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,11 +16,11 @@ from django.utils import timezone
 
 from recognition.api.auth import allows
 from recognition.runtime import Runtime
-from tenants.keys import issue_key
+from tenants.keys import issue_key, keys_of, revoke_unless_last_admin, rotate_key
 from tenants.models import ApiKey
 from tenants.scopes import Scope
 from tenants.usage import key_uses
-from tests.recognition.support import Backend, Message, http_client
+from tests.recognition.support import Backend, Message, http_client, side_by_side
 from tests.recognition.test_api import error_of
 
 KEYS = "/api/v1/keys/"
@@ -144,6 +145,23 @@ async def test_the_last_admin_key_stays(api: httpx.AsyncClient, runtime: Runtime
         assert error_of(await client.delete(f"{KEYS}{second['id']}/")) == (409, "last_admin_key")
 
 
+def test_of_two_admin_keys_that_are_revoked_at_once_one_stays(backend: Backend) -> None:
+    for _ in range(5):
+        issue_key(backend.tenant, "second", [Scope.ADMIN])
+        ids = [key.public_id for key in keys_of(backend.tenant)]
+        results = side_by_side([partial(revoke_unless_last_admin, backend.tenant, key_id) for key_id in ids])
+        assert sorted(type(result).__name__ for result in results) == ["ApiKey", "LastAdminKey"], results
+        assert keys_of(backend.tenant).count() == 1
+
+
+def test_a_key_that_is_rotated_twice_at_once_has_one_successor(backend: Backend) -> None:
+    key = keys_of(backend.tenant).get()
+    call = partial(rotate_key, backend.tenant, key.public_id, timedelta(hours=1))
+    results = side_by_side([call, call, call])
+    assert sorted(type(result).__name__ for result in results) == ["IssuedKey", "KeyReplaced", "KeyReplaced"], results
+    assert keys_of(backend.tenant).count() == 2
+
+
 async def test_a_key_that_was_replaced_does_not_count_as_an_admin_key_that_is_left(api: httpx.AsyncClient) -> None:
     (first,) = await listed(api)
     new = (await api.post(f"{KEYS}{first['id']}/rotate/")).json()
@@ -211,6 +229,21 @@ async def test_an_access_token_may_be_made_for_less_but_not_for_more(api: httpx.
         assert error_of(response) == (403, "scope_missing")
         assert response.json()["error"]["details"] == {"needs": ["read"]}
         assert error_of(await client.post("/api/v1/auth/token/", json={"scopes": []})) == (422, "validation_error")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"scopes":null}', b"null"])
+async def test_an_access_token_has_all_scopes_when_none_are_named(
+    api: httpx.AsyncClient, runtime: Runtime, body: bytes
+) -> None:
+    response = await api.post("/api/v1/auth/token/", content=body, headers={"content-type": "application/json"})
+    token = response.json()["access_token"]
+    for scope in Scope:
+        assert await runtime.database.run(allows, token, scope)
+
+
+async def test_a_misspelt_wish_gets_no_token_that_can_do_more(api: httpx.AsyncClient) -> None:
+    response = await api.post("/api/v1/auth/token/", json={"scope": ["read"]})
+    assert error_of(response) == (422, "validation_error")
 
 
 async def test_an_access_token_lives_no_longer_than_its_key(api: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
@@ -185,6 +186,16 @@ def test_a_token_that_names_no_key_of_ours_is_refused(signer: Signer, directory:
     token = jwt.encode({"sub": "7"}, private, "EdDSA", headers={} if kid is None else {"kid": kid})
     with pytest.raises(InvalidToken):
         signer.read_access(token)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"[" * 20_000, b'{"a":' * 10_000, b'{"alg":"EdDSA","kid":["a"]}', b'{"alg":"none"}', b"\xff", b"7", b""],
+)
+def test_a_token_that_is_none_is_refused(signer: Signer, header: bytes) -> None:
+    for text in (header.decode("latin-1"), base64.urlsafe_b64encode(header).decode().rstrip("=")):
+        with pytest.raises(InvalidToken):
+            signer.read_access(f"{text}.{text}.{text}")
 
 
 def command(data_dir: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:

@@ -11,6 +11,7 @@ import jwt
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import transaction
 from django.utils import timezone
 
 from core.liveness.policy import Policy
@@ -55,7 +56,8 @@ def fill(runtime: Runtime, tenant: Tenant, embedding: Embedding) -> None:
     sessions.create(runtime, tenant, ANYONE, None)
     connection = sessions.connect(runtime, sessions.create(runtime, tenant, ALICE, "key"))
     sessions.decide(runtime, connection, FAILED)
-    attempts.count_failure(runtime.settings, Claim(tenant, "grace", "door"))
+    with transaction.atomic():
+        attempts.count_failure(runtime.settings, Claim(tenant, "grace", "door"))
     replays.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 

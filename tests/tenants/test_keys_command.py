@@ -46,6 +46,11 @@ def test_a_key_is_issued_and_opens_what_it_was_issued_for() -> None:
     assert told["id"] == str(key.public_id)
 
 
+@pytest.mark.parametrize("scopes", [["sessions,read"], ["sessions, read"], ["sessions", "read"]])
+def test_scopes_are_written_with_commas_or_spaces(scopes: list[str]) -> None:
+    assert run_json("issue", "--scopes", *scopes)["scopes"] == ["sessions", "read"]
+
+
 def test_without_scopes_it_opens_everything_but_the_keys() -> None:
     key = find_living_key(run_json("issue")["api_key"])
     assert key is not None

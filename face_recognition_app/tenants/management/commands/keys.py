@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         issue.add_argument(
             "--scopes",
             type=_scopes,
-            default=USUAL_SCOPES,
+            nargs="+",
+            action="extend",
             metavar="A,B",
             help=f"some of {','.join(Scope)}; default: all but admin, which stands for all and manages keys",
         )
@@ -72,7 +74,8 @@ class Command(BaseCommand):
     def _issue(self, tenant: Tenant, options: dict[str, Any]) -> None:
         lifetime = options["expires_in"]
         end = None if lifetime is None else timezone.now() + lifetime
-        issued = issue_key(tenant, options["name"], options["scopes"], end)
+        scopes = USUAL_SCOPES if options["scopes"] is None else chain.from_iterable(options["scopes"])
+        issued = issue_key(tenant, options["name"], scopes, end)
         self._show_once(issued.row, issued.text, options)
 
     def _revoke(self, tenant: Tenant, options: dict[str, Any]) -> None:
