@@ -73,6 +73,14 @@ class Gallery:
     def size(self, tenant: Tenant) -> int:
         return len(self._current(tenant).vectors)
 
+    def forget_deleted_tenants(self) -> None:
+        """Drop the copies of templates whose tenant is gone."""
+        held = list(self._snapshots)
+        alive = set(Tenant.objects.filter(pk__in=held).values_list("pk", flat=True)) if held else set()
+        with self._lock:
+            for gone in set(held) - alive:
+                self._snapshots.pop(gone, None)
+
     def _current(self, tenant: Tenant) -> _Snapshot:
         version = Tenant.objects.values_list("gallery_version", flat=True).get(pk=tenant.pk)
         with self._lock:

@@ -125,7 +125,7 @@ class FaceConsumer(AsyncConsumer):
         version = _challenge_version(self.scope)
         try:
             connection = await runtime.database.run(sessions.connect_by_token, runtime, token, version)
-        except sessions.TokenInvalid as error:
+        except (sessions.TokenInvalid, sessions.SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
         if connection.resumed:
             connection.flow.resume()

@@ -10,6 +10,7 @@ from recognition import attempts, replays
 from recognition.connections import close_moved_files
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
+from tenants.usage import key_uses
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,8 @@ LOOK_EVERY_S = 1.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("forgetting stale attempts", lambda _: attempts.forget_stale()),
+    ("noting when keys were used", lambda _: key_uses.write()),
+    ("forgetting deleted tenants", lambda runtime: runtime.gallery.forget_deleted_tenants()),
     ("forgetting old frames", lambda runtime: replays.forget_old(runtime.settings)),
 )
 

@@ -19,7 +19,9 @@ from ops import request_id
 from recognition import sessions
 from recognition.outages import outage_of
 from recognition.refusals import AttemptsExceeded, ChallengeImpossible, PolicyTooWeak, Refusal
-from wire.errors import Busy, Replaced, Unavailable, UnusableFrame, WireError
+from tenants import keys
+from tenants.models import Tenant
+from wire.errors import Busy, Replaced, Unavailable, UnknownToken, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +55,18 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     sessions.SessionNotFound: (404, "session_not_found"),
     sessions.TokenInvalid: (409, "session_over"),
     sessions.IdempotencyConflict: (409, "idempotency_conflict"),
+    keys.InvalidKey: (422, "validation_error"),
+    keys.KeyNotFound: (404, "key_not_found"),
+    keys.KeyReplaced: (409, "key_replaced"),
+    keys.LastAdminKey: (409, "last_admin_key"),
     AttemptsExceeded: (429, "attempts_exceeded"),
     PolicyTooWeak: (422, "policy_too_weak"),
     ChallengeImpossible: (422, "challenge_impossible"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
     Unavailable: (503, "unavailable"),
+    UnknownToken: (404, "session_not_found"),
+    Tenant.DoesNotExist: (401, "unauthorized"),
     RequestDataTooBig: (413, "request_too_large"),
     SuspiciousOperation: (400, "bad_request"),
     MultiPartParserError: (400, "bad_request"),

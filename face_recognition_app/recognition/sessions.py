@@ -40,7 +40,7 @@ _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 class SessionError(Exception):
     """
     SessionError
-    ├── SessionNotFound      no such session of this tenant
+    ├── SessionNotFound      no such session of this tenant, or it was deleted
     ├── TokenInvalid         the token is unknown, used or expired
     ├── Superseded           a newer connection owns the session
     ├── AlreadyDecided       carries the decision
@@ -159,12 +159,12 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
 def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION) -> Connection:
     """Take the session over: earlier connections can decide nothing any more.
 
-    Raises TokenInvalid when it is over, ChallengeUnsupported when the client cannot show its challenge (then nothing
-    happened), and AlreadyDecided when a lock that fell since it was made ends it.
+    Raises SessionNotFound when it was deleted, TokenInvalid when it is over, ChallengeUnsupported when the client
+    cannot show its challenge (then nothing happened), AlreadyDecided when a lock that fell since it was made ends it.
     """
     session = settle(runtime, session)
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        session = _locked(session)
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
         flow = flows.load(session.checkpoint)
@@ -197,7 +197,7 @@ def connect_by_token(runtime: Runtime, token: str, challenge_version: int = NEWE
 
 
 def ensure_owner(connection: Connection) -> None:
-    """Raises Superseded, or AlreadyDecided, unless the session is still this connection's."""
+    """Raises Superseded, AlreadyDecided or SessionNotFound, unless the session is still this connection's."""
     if not _owned(connection).exists():
         raise _loss(connection)
 
@@ -211,10 +211,10 @@ def save_checkpoint(connection: Connection, text: str) -> None:
 def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decision:
     """Record the one decision of the session, and what follows from it, in one transaction.
 
-    Raises Superseded or AlreadyDecided; then nothing happened.
+    Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
+        session = _locked(connection.session)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
         return judge(runtime, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
@@ -253,14 +253,17 @@ def settle_overdue(runtime: Runtime) -> int:
     overdue = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES, expires_at__lt=timezone.now())[
         :SETTLE_AT_ONCE
     ]
-    return len([settle(runtime, session) for session in overdue])
+    for session in overdue:
+        with suppress(SessionNotFound):  # It was deleted meanwhile.
+            settle(runtime, session)
+    return len(overdue)
 
 
 def cancel(runtime: Runtime, session: Session) -> Session:
     """End an open session, whoever is connected; one that is over stays as it is."""
     session = settle(runtime, session)
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        session = _locked(session)
         if session.status in OPEN_STATUSES:
             judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
     return session
@@ -302,10 +305,22 @@ def _time_limit_s(runtime: Runtime, session: Session) -> float:
     return settings.enrollment_time_limit_s if enrolling else settings.recognition_time_limit_s
 
 
+def _locked(session: Session) -> Session:
+    """The row as it is now, nobody else's until the transaction ends. Raises SessionNotFound."""
+    try:
+        return Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+    except Session.DoesNotExist as error:
+        raise SessionNotFound("the session was deleted") from error
+
+
 def _owned(connection: Connection) -> Any:
     return Session.objects.filter(pk=connection.session.pk, fence=connection.fence, status=SessionStatus.IN_PROGRESS)
 
 
 def _loss(connection: Connection) -> SessionError:
     decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
-    return AlreadyDecided(decision) if decision else Superseded("a newer connection owns the session")
+    if decision is not None:
+        return AlreadyDecided(decision)
+    if not Session.objects.filter(pk=connection.session.pk).exists():
+        return SessionNotFound("the session was deleted")
+    return Superseded("a newer connection owns the session")

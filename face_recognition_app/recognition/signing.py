@@ -1,8 +1,7 @@
-"""Ed25519 signatures of decisions and access tokens; the key is made in the data directory."""
+"""Ed25519 signatures of decisions and access tokens."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -10,17 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 from jwt.algorithms import OKPAlgorithm
 
-from ops.secret import read_or_make
+from recognition.signing_keys import SigningKeys, make_signing_key
+from tenants.scopes import Scope, in_order, read_scopes
 
 ALGORITHM = "EdDSA"
 ISSUER = "face-service"
@@ -45,25 +37,37 @@ class DecisionClaims:
     models: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """Whose token it is, by primary key; the key that it was made from, and what it may be used for."""
+
+    tenant: int
+    key: uuid.UUID
+    scopes: frozenset[Scope]
+
+
 class Signer:
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-        public = key.public_key()
-        raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.key_id = hashlib.sha256(raw).hexdigest()[:16]
-        self._public = public
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
 
     @classmethod
     def load(cls, data_dir: Path) -> Signer:
-        pem = read_or_make(data_dir / "keys" / "decision-ed25519.pem", _new_key)
-        key = load_pem_private_key(pem, None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise InvalidToken("keys/decision-ed25519.pem is not an Ed25519 key")
-        return cls(key)
+        return cls(SigningKeys(make_signing_key(data_dir)))
+
+    @property
+    def key_id(self) -> str:
+        """Of the key that signs now."""
+        return self._keys.current().key_id
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        key = OKPAlgorithm.to_jwk(self._public, as_dict=True)
-        return {"keys": [{**key, "kid": self.key_id, "use": "sig", "alg": ALGORITHM}]}
+        """Every key that verifies now, the one that signs first."""
+        public = self._keys.current().public_keys()
+        common = {"use": "sig", "alg": ALGORITHM}
+        return {
+            "keys": [
+                {**OKPAlgorithm.to_jwk(key, as_dict=True), "kid": key_id, **common} for key_id, key in public.items()
+            ]
+        }
 
     def sign_decision(self, claims: DecisionClaims, lifetime_s: int) -> str:
         return self._sign(
@@ -83,22 +87,22 @@ class Signer:
             lifetime_s,
         )
 
-    def sign_access(self, tenant_id: int, lifetime_s: int) -> str:
-        return self._sign({"sub": str(tenant_id)}, ACCESS_AUDIENCE, lifetime_s)
+    def sign_access(self, claims: AccessClaims, lifetime_s: int) -> str:
+        content = {"sub": str(claims.tenant), "key": str(claims.key), "scope": " ".join(in_order(claims.scopes))}
+        return self._sign(content, ACCESS_AUDIENCE, lifetime_s)
 
-    def tenant_of_access(self, token: str) -> int:
-        """The tenant's primary key. Raises InvalidToken."""
+    def read_access(self, token: str) -> AccessClaims:
+        """Raises InvalidToken."""
         try:
-            claims = jwt.decode(token, self._public, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER)
-            return int(claims["sub"])
-        except (jwt.PyJWTError, KeyError, ValueError) as error:
+            key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER)
+            scopes = read_scopes(claims["scope"].split())
+            return AccessClaims(int(claims["sub"]), uuid.UUID(claims["key"]), scopes)
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InvalidToken("the access token is not valid") from error
 
     def _sign(self, claims: dict[str, Any], audience: str, lifetime_s: int) -> str:
+        keys = self._keys.current()
         now = int(time.time())
         common = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + lifetime_s, "jti": uuid.uuid4().hex}
-        return jwt.encode({**common, **claims}, self._key, ALGORITHM, headers={"kid": self.key_id})
-
-
-def _new_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return jwt.encode({**common, **claims}, keys.private, ALGORITHM, headers={"kid": keys.key_id})

@@ -24,7 +24,7 @@ from recognition.models import Decision
 from recognition.outages import ride_out
 from recognition.runtime import Runtime
 from tenants.models import Tenant
-from wire.errors import Busy, Replaced, Unavailable, UnusableFrame
+from wire.errors import Busy, Replaced, Unavailable, UnknownToken, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
 from wire.session import BadFrame, Frame, FrameSlot
 
@@ -77,7 +77,7 @@ class Stream(ABC):
         """Take the newest frame of the slot to its answers; `slot.in_work` is the one that was taken.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
-        Raises UnusableFrame, Busy, Replaced or Unavailable.
+        Raises UnusableFrame, Busy, Replaced, Unavailable, or UnknownToken when the session was deleted.
         """
         self.runtime.admission.pacer.heard_from(self.name)
         try:
@@ -87,6 +87,8 @@ class Stream(ABC):
             raise
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
+        except sessions.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
         except sessions.AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
         frame = slot.in_work
@@ -100,11 +102,16 @@ class Stream(ABC):
         )
 
     async def finish(self, outcome: Outcome) -> SessionComplete:
-        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced or Unavailable."""
+        """Decide without a frame: at the time limit or on a cancellation.
+
+        Raises Replaced, Unavailable, or UnknownToken when the session was deleted.
+        """
         try:
             return session_complete(await self._decide(outcome))
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
+        except sessions.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
         except sessions.AlreadyDecided as error:
             return session_complete(error.decision)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ops.secret import read_or_make
 from ops.settings import Settings
-from tenants.keys import create_tenant, issue_key
+from tenants.keys import FIRST_KEY, create_tenant, issue_key
 from tenants.models import Tenant
+from tenants.scopes import Scope
 
 DEMO_TENANT = "demo"
 
@@ -25,4 +26,4 @@ def ensure_demo_tenant(settings: Settings) -> None:
         _, key = create_tenant(DEMO_TENANT)
         read_or_make(path, key.encode)
     elif not path.exists():
-        read_or_make(path, issue_key(tenant).encode)
+        read_or_make(path, issue_key(tenant, FIRST_KEY, Scope).text.encode)

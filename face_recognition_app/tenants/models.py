@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
+
+from tenants.scopes import Scope, opened_by, read_scopes
 
 
 class Tenant(models.Model):
@@ -28,12 +32,27 @@ class Tenant(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key is shown once; only its hash is kept. Keys are random, so a fast hash is enough."""
+    """A key is shown once; only its hash is kept. Keys are random, so a fast hash is enough.
 
+    `prefix`: the beginning of the key's text, which tells keys apart; empty for keys of older versions.
+    `successor`: the key that a rotation issued in its place.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=64)
+    scopes = models.JSONField(help_text="Names of what the key may be used for.")
+    prefix = models.CharField(max_length=16, blank=True, default="")
     key_hash = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    successor = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="+")
 
     def __str__(self) -> str:
-        return f"key {self.pk} of {self.tenant_id}"
+        return f"key {self.public_id} of {self.tenant_id}"
+
+    @property
+    def opens(self) -> frozenset[Scope]:
+        return opened_by(read_scopes(self.scopes))

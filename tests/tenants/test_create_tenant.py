@@ -8,8 +8,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from tenants.keys import tenant_of_key
 from tenants.models import Tenant
+from tests.tenants.support import tenant_of
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 
@@ -24,13 +24,13 @@ def test_with_json_it_prints_the_name_and_a_key_that_works() -> None:
     told = json.loads(create_tenant("acme", "--json"))
     assert told.keys() == {"tenant", "api_key"}
     assert told["tenant"] == "acme"
-    assert tenant_of_key(told["api_key"]) == Tenant.objects.get(name="acme")
+    assert tenant_of(told["api_key"]) == Tenant.objects.get(name="acme")
 
 
 def test_in_words_it_prints_the_key_and_that_it_is_not_shown_again() -> None:
     words = create_tenant("acme")
     key = next(line for line in words.splitlines() if line.startswith("API key ")).removeprefix("API key ")
-    assert tenant_of_key(key) == Tenant.objects.get(name="acme")
+    assert tenant_of(key) == Tenant.objects.get(name="acme")
     assert "not shown again" in words
 
 

@@ -1,4 +1,4 @@
-"""Who is asking: API keys, access tokens, and a session's own token."""
+"""Who is asking and what they may do: API keys, access tokens, and a session's own token."""
 
 from __future__ import annotations
 
@@ -6,38 +6,77 @@ import uuid
 from dataclasses import dataclass
 
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja import Router, Schema
 from ninja.security import HttpBearer
+from pydantic import ConfigDict, Field
 
 from recognition import runtime as runtimes
 from recognition.http_errors import ApiError
 from recognition.models import Session
-from recognition.signing import InvalidToken
-from tenants.keys import KEY_PREFIX, tenant_of_key, token_hash
-from tenants.models import Tenant
+from recognition.signing import AccessClaims, InvalidToken
+from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id, token_hash
+from tenants.models import ApiKey, Tenant
+from tenants.scopes import Scope, in_order, opened_by
+from tenants.usage import key_uses
 
 router = Router(tags=["auth"])
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's backend, or with `session_id` a client that may touch this one session only."""
+    """A tenant's backend with a key, or with `session_id` a client that may touch this one session only."""
 
     tenant: Tenant
+    key: ApiKey | None = None
+    scopes: frozenset[Scope] = frozenset()
     session_id: uuid.UUID | None = None
 
 
 class BackendAuth(HttpBearer):
-    async def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
-        tenant = await runtimes.current().database.run(_tenant_of, token)
-        return Caller(tenant) if tenant else None
+    """Opens a route to API keys and access tokens that have one of the scopes."""
 
-
-class SessionAuth(HttpBearer):
-    """A backend, or the client that holds the session's token."""
+    def __init__(self, scopes: frozenset[Scope]) -> None:
+        super().__init__()
+        self.scopes = scopes
 
     async def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
-        return await runtimes.current().database.run(_caller_of, token)
+        found = await runtimes.current().database.run(self._find, token)
+        if found is not None and found.session_id is None and not found.scopes & self.scopes:
+            needed = in_order(self.scopes)
+            raise ApiError(403, "scope_missing", f"this needs the scope {' or '.join(needed)}", {"needs": needed})
+        return found
+
+    def _find(self, token: str) -> Caller | None:
+        return _backend_of(token)
+
+
+class SessionAuth(BackendAuth):
+    """Likewise, and to the client that holds the session's token."""
+
+    def _find(self, token: str) -> Caller | None:
+        return _backend_of(token) or _session_client_of(token)
+
+
+def needs(*scopes: Scope) -> BackendAuth:
+    """For a route's `auth=`: any one of the scopes is enough."""
+    return BackendAuth(frozenset(scopes))
+
+
+def needs_or_session(*scopes: Scope) -> SessionAuth:
+    return SessionAuth(frozenset(scopes))
+
+
+def allows(token: str, scope: Scope) -> bool:
+    """Whether an API key or access token has the scope. Asks the database."""
+    backend = _backend_of(token)
+    return backend is not None and scope in backend.scopes
+
+
+class TokenRequest(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    scopes: list[Scope] | None = Field(None, min_length=1, description="Fewer than the key has; null: all of them.")
 
 
 class AccessToken(Schema):
@@ -46,17 +85,19 @@ class AccessToken(Schema):
     expires_in: int
 
 
-backend = BackendAuth()
-backend_or_session = SessionAuth()
-
-
-@router.post("token/", response=AccessToken, auth=backend, summary="Exchange an API key for an access token")
-async def create_token(request: HttpRequest) -> AccessToken:
+@router.post("token/", response=AccessToken, auth=needs(*Scope), summary="Exchange an API key for an access token")
+async def create_token(request: HttpRequest, asked: TokenRequest | None = None) -> AccessToken:
     if not request.headers["Authorization"].partition(" ")[2].startswith(KEY_PREFIX):
         raise ApiError(401, "unauthorized", "an access token is made from an API key, not from another token")
+    key = caller(request).key
+    assert key is not None
+    scopes = key.opens if asked is None or asked.scopes is None else frozenset(asked.scopes)
+    lacking = in_order(scopes - key.opens)
+    if lacking:
+        raise ApiError(403, "scope_missing", f"the key lacks the scope {lacking[0]}", {"needs": lacking})
     runtime = runtimes.current()
-    lifetime_s = runtime.settings.access_token_ttl_s
-    token = runtime.signer.sign_access(caller(request).tenant.pk, lifetime_s)
+    lifetime_s = _lifetime_s(key, runtime.settings.access_token_ttl_s)
+    token = runtime.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
     return AccessToken(access_token=token, expires_in=lifetime_s)
 
 
@@ -65,18 +106,29 @@ def caller(request: HttpRequest) -> Caller:
     return found
 
 
-def _tenant_of(token: str) -> Tenant | None:
+def _backend_of(token: str) -> Caller | None:
+    """An access token is worth what its key is worth now, and no more than it was made for."""
     if token.startswith(KEY_PREFIX):
-        return tenant_of_key(token)
-    try:
-        return Tenant.objects.filter(pk=runtimes.current().signer.tenant_of_access(token)).first()
-    except InvalidToken:
+        key, scopes = find_living_key(token), frozenset(Scope)
+    else:
+        try:
+            claims = runtimes.current().signer.read_access(token)
+        except InvalidToken:
+            return None
+        key, scopes = find_living_key_by_id(claims.tenant, claims.key), opened_by(claims.scopes)
+    if key is None:
         return None
+    key_uses.note(key)
+    return Caller(key.tenant, key, key.opens & scopes)
 
 
-def _caller_of(token: str) -> Caller | None:
-    tenant = _tenant_of(token)
-    if tenant is not None:
-        return Caller(tenant)
+def _session_client_of(token: str) -> Caller | None:
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
-    return Caller(session.tenant, session.pk) if session else None
+    return Caller(session.tenant, session_id=session.pk) if session else None
+
+
+def _lifetime_s(key: ApiKey, longest_s: int) -> int:
+    """No longer than the key itself lives."""
+    if key.expires_at is None:
+        return longest_s
+    return max(0, min(longest_s, int((key.expires_at - timezone.now()).total_seconds())))

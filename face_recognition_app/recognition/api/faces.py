@@ -15,7 +15,7 @@ from gallery.thresholds import threshold_for
 from recognition import pictures
 from recognition import runtime as runtimes
 from recognition.answers import face_box, frame_quality
-from recognition.api.auth import backend, caller
+from recognition.api.auth import caller, needs
 from recognition.api.schemas import (
     CompareResult,
     DetectedFace,
@@ -28,8 +28,9 @@ from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, IMAGES, 
 from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
+from tenants.scopes import Scope
 
-router = Router(tags=["faces"], auth=backend)
+router = Router(tags=["faces"], auth=needs(Scope.FACES))
 
 _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 

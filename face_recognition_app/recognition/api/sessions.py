@@ -16,7 +16,7 @@ from recognition import flow as flows
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import challenge_info, session_complete
-from recognition.api.auth import backend, backend_or_session, caller
+from recognition.api.auth import caller, needs, needs_or_session
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.attempts import time_left_s
@@ -25,14 +25,15 @@ from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
 from tenants.models import Tenant
+from tenants.scopes import Scope
 from wire.messages import FrameProcessed, SessionComplete
 from wire.session import Frame, FrameSlot
 
-router = Router(tags=["sessions"])
+router = Router(tags=["sessions"], auth=needs(Scope.SESSIONS))
 MAX_IDEMPOTENCY_KEY = 255
 
 
-@router.post("", response={201: CreatedSession}, auth=backend, summary="Begin a session")
+@router.post("", response={201: CreatedSession}, summary="Begin a session")
 async def create_session(
     request: HttpRequest,
     new: NewSession,
@@ -41,13 +42,18 @@ async def create_session(
     return Status(201, await begin(request, caller(request).tenant, new, idempotency_key))
 
 
-@router.get("{uuid:session_id}/", response=SessionDetail, auth=backend, summary="State and result")
+@router.get(
+    "{uuid:session_id}/",
+    response=SessionDetail,
+    auth=needs(Scope.SESSIONS, Scope.READ),
+    summary="State and result",
+)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     runtime = runtimes.current()
     return await runtime.database.run(_read, runtime, caller(request).tenant, session_id)
 
 
-@router.delete("{uuid:session_id}/", response=SessionDetail, auth=backend, summary="Cancel")
+@router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     runtime = runtimes.current()
     return await runtime.database.run(_cancel, runtime, caller(request).tenant, session_id)
@@ -56,7 +62,7 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
 @router.post(
     "{uuid:session_id}/frames/",
     response=FrameProcessed | SessionComplete,
-    auth=backend_or_session,
+    auth=needs_or_session(Scope.SESSIONS),
     openapi_extra=ONE_IMAGE,
     summary="One frame, for clients without a WebSocket; also with the session's token",
 )

@@ -17,7 +17,7 @@ from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
 from recognition import attempts, pictures
 from recognition import runtime as runtimes
-from recognition.api.auth import backend, caller
+from recognition.api.auth import caller, needs
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
 from recognition.api.schemas import (
     AcceptedImage,
@@ -34,12 +34,14 @@ from recognition.api.uploads import IMAGES, Upload, images
 from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
+from tenants.scopes import Scope
 
-router = Router(tags=["subjects"], auth=backend)
+router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
+reading = needs(Scope.SUBJECTS, Scope.READ)
 MAX_IMAGES = 10
 
 
-@router.get("", response=SubjectPage, summary="List")
+@router.get("", response=SubjectPage, auth=reading, summary="List")
 async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
     return await runtimes.current().database.run(_list, caller(request).tenant, cursor, limit)
 
@@ -51,7 +53,7 @@ async def create_subject(request: HttpRequest, new: NewSubject) -> Status[Subjec
     return Status(201, _detail(subject, 0))
 
 
-@router.get("{subject_id}/", response=SubjectDetail)
+@router.get("{subject_id}/", response=SubjectDetail, auth=reading)
 async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
     return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
 
@@ -67,7 +69,7 @@ async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
     return Status(204, None)
 
 
-@router.get("{subject_id}/templates/", response=TemplatePage)
+@router.get("{subject_id}/templates/", response=TemplatePage, auth=reading)
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:

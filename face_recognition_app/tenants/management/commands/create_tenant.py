@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tenants.keys import InvalidTenantName, TenantExists, create_tenant
+from tenants.keys import create_tenant
+from tenants.names import InvalidTenantName, TenantExists
 
 
 class Command(BaseCommand):

@@ -12,6 +12,7 @@ from django.db import transaction
 from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from tenants.models import Tenant
+from tenants.names import TenantNotFound, find_tenant
 from tenants.policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
 
 
@@ -32,13 +33,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with transaction.atomic():
-                tenant = Tenant.objects.select_for_update(no_key=True).get(name=options["tenant"])
+                tenant = Tenant.objects.select_for_update(no_key=True).get(pk=find_tenant(options["tenant"]).pk)
                 policy = _changed(policy_of(tenant), options)
                 set_policy(tenant, policy)
-        except Tenant.DoesNotExist as error:
-            known = ", ".join(Tenant.objects.order_by("name").values_list("name", flat=True)) or "none"
-            raise CommandError(f"there is no tenant {options['tenant']!r}; there is: {known}") from error
-        except InvalidPolicy as error:
+        except (TenantNotFound, InvalidPolicy) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_as_json(tenant, policy) if options["json"] else _in_words(tenant, policy))
 

@@ -1,0 +1,18 @@
+"""Lengths of time as people write them: 90, 30m, 24h, 90d."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=3_650)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A whole number of seconds, or of the unit behind it: s, m, h or d. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    duration = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+    if duration is None or duration > LONGEST:
+        raise ValueError(f"{text!r}: use a number of seconds, or for example 30m, 24h or 90d; at most {LONGEST.days}d")
+    return duration

@@ -1,0 +1,63 @@
+"""manage.py rotate_signing_key [--overlap 24h] [--json]"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ops.durations import parse_duration
+from ops.service import service_settings
+from recognition.signing_keys import CURRENT, UnusableKeyFile, make_signing_key, rotate
+
+
+class Command(BaseCommand):
+    help = (
+        "Signs decisions and access tokens with a new key from now on, in every worker. "
+        "The old public key stays in /.well-known/jwks.json for the overlap; its private key is gone."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--overlap",
+            default="24h",
+            help="how long tokens of the old key verify, for example 24h or 3600 (seconds); "
+            "0: every older key is dropped at once, because one leaked",
+        )
+        parser.add_argument("--json", action="store_true", help="print {kid, published} as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            overlap_s = _overlap_s(options["overlap"])
+            directory = make_signing_key(service_settings().data_dir)
+            _become_owner(directory / CURRENT)
+            keys = rotate(directory, overlap_s)
+        except (ValueError, OSError, UnusableKeyFile) as error:
+            raise CommandError(str(error)) from error
+        published = list(keys.public_keys())
+        if options["json"]:
+            self.stdout.write(json.dumps({"kid": keys.key_id, "published": published}))
+        else:
+            self.stdout.write(f"signs now: {keys.key_id}\npublished: {', '.join(published)}")
+
+
+def _overlap_s(text: str) -> int:
+    overlap_s = int(parse_duration(text).total_seconds())
+    settings = service_settings()
+    longest = max(settings.access_token_ttl_s, settings.decision_token_ttl_s)
+    if 0 < overlap_s <= longest:
+        raise ValueError(f"tokens live for {longest} s: let the old key verify for longer, or 0 to drop it at once")
+    return overlap_s
+
+
+def _become_owner(path: Path) -> None:
+    """What root would write here with mode 600, the service could not read."""
+    owner = path.stat()
+    if os.geteuid() == 0:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+    elif os.geteuid() != owner.st_uid:
+        raise ValueError(f"{path} belongs to another user: run this as root, or as the user of the service")
