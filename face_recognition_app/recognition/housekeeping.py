@@ -7,13 +7,16 @@ import logging
 from collections.abc import Callable
 
 from recognition import attempts, replays
+from recognition.connections import close_moved_files
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
 from tenants.usage import key_uses
+from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
+LOOK_EVERY_S = 1.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("forgetting stale attempts", lambda _: attempts.forget_stale()),
@@ -25,10 +28,26 @@ CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
 
 async def keep_house(runtime: Runtime) -> None:
     """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
+    await asyncio.gather(_do_chores(runtime), _watch_files())
+
+
+async def _do_chores(runtime: Runtime) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         for name, chore in CHORES:
             try:
                 await runtime.database.run(chore, runtime)
+            except Unavailable:
+                break  # Which is logged where it is found, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
+
+
+async def _watch_files() -> None:
+    """Let go of a database file that was moved away."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            await asyncio.to_thread(close_moved_files)
+        except Exception:
+            logger.exception("a database file that was moved away is still open; the next look tries again")
