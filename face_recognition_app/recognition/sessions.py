@@ -308,7 +308,7 @@ def _time_limit_s(runtime: Runtime, session: Session) -> float:
 def _locked(session: Session) -> Session:
     """The row as it is now, nobody else's until the transaction ends. Raises SessionNotFound."""
     try:
-        return Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        return Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
     except Session.DoesNotExist as error:
         raise SessionNotFound("the session was deleted") from error
 
