@@ -14,6 +14,8 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from ops.settings import load
+from server.bounded_http import HttpLimits
+from server.door import Door
 from server.draining import say_farewell
 from server.protocols import FairWebSockets, SharingHttp
 from server.retirement import Retirement
@@ -76,7 +78,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         siblings = Siblings(settings.run_dir)
         retirement = Retirement(settings.run_dir, settings.worker_max_memory_bytes, siblings)
         new_socket = partial(FairWebSockets, siblings, settings.max_messages_per_s)
-        self.config.http = partial(SharingHttp, siblings)
+        self.config.http = partial(SharingHttp, siblings, Door(settings.max_http_connections), HttpLimits.of(settings))
         self.config.ws = new_socket
         server = FaceServer(self.config, new_socket, siblings, retirement)
         self._install_sigquit_handler()

@@ -33,6 +33,11 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_TARGET_FPS", "5", "target_fps", 5),
     ("FACE_MAX_MESSAGES_PER_SECOND", "20", "max_messages_per_s", 20),
     ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
+    ("FACE_MAX_HTTP_CONNECTIONS", "50", "max_http_connections", 50),
+    ("FACE_REQUEST_TIMEOUT_S", "2.5", "request_timeout_s", 2.5),
+    ("FACE_MIN_BODY_BYTES_PER_S", "100", "min_body_bytes_per_s", 100),
+    ("FACE_ADMIN_BIND", "127.0.0.1:9100", "admin_bind", "127.0.0.1:9100"),
+    ("FACE_PUBLIC_STATUS", "1", "public_status", True),
     ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
     ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
     ("FACE_ENROLLMENT_SAMPLES", "5", "enrollment_samples", 5),
@@ -216,3 +221,16 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
 @pytest.mark.parametrize(("megabytes", "limit"), [("512", 512 << 20), ("0", None)])
 def test_no_memory_is_no_limit(megabytes: str, limit: int | None) -> None:
     assert load({"FACE_WORKER_MAX_MEMORY_MB": megabytes}).worker_max_memory_bytes == limit
+
+
+@pytest.mark.parametrize(
+    "address", ["9100", "localhost", "localhost:", "localhost:0", "localhost:99999", "0.0.0.0:8003"]
+)
+def test_the_admin_address_has_a_port_and_not_the_public_one(address: str) -> None:
+    with pytest.raises(SettingsError, match="FACE_ADMIN_BIND must be HOST:PORT"):
+        load({"FACE_ADMIN_BIND": address})
+
+
+@pytest.mark.parametrize(("address", "port"), [("127.0.0.1:9100", 9100), ("[::1]:9100", 9100), ("", None)])
+def test_the_admin_port_is_read_from_the_address(address: str, port: int | None) -> None:
+    assert load({"FACE_ADMIN_BIND": address}).admin_port == port

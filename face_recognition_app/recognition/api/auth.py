@@ -80,3 +80,13 @@ def _caller_of(token: str) -> Caller | None:
         return Caller(tenant)
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     return Caller(session.tenant, session.pk) if session else None
+
+
+async def is_somebody(token: str) -> bool:
+    """Whether the token is a key, an access token or a session's, for who must know before the body is read."""
+    return await runtimes.current().database.run(_caller_of, token) is not None
+
+
+async def may_read(token: str) -> bool:
+    """Whether the token is a tenant's, who may see the service's state."""
+    return await runtimes.current().database.run(_tenant_of, token) is not None
