@@ -4,8 +4,8 @@
         [--only NAME ...] [--json]
 
 The table tells for each attack how often it was tried and held, how long somebody's health probe took meanwhile, and
-the service's memory before and after. Then all of them at once, with live sessions of others, whose answers are compared
-with those of a calm time just before. Attackers run with a lower priority: in truth they have cores of their own.
+the service's memory before and after. Then all of them at once, with live sessions of others, whose answers are
+compared with those of a calm time just before. Attackers run with a lower priority: in truth they have other cores.
 
 Ends with 1 when a bar is missed, with 2 when there are no clips.
 """

@@ -162,6 +162,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         if self.close_sent or not self.writable.is_set():
             self.transport.abort()
             return
+        self.transport.pause_reading()  # What still comes is not even thrown away.
         self.close_timeout = LINGER_S
         task = self.loop.create_task(self._say_why(flood))
         self.tasks.add(task)
