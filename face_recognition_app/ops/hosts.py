@@ -43,5 +43,5 @@ def _host(scope: HTTPScope | WebSocketScope) -> str:
     said = dict(scope["headers"]).get(b"host")
     if said is not None:
         return said.decode("latin-1")
-    server = scope["server"]
-    return server[0] if server else ""
+    server = scope.get("server")
+    return server[0] if server else "unknown"

@@ -30,5 +30,5 @@ class StatusAccess:
 
     def _came_to_admin(self, scope: HTTPScope) -> bool:
         """By the listener's own port, which no header of a client or proxy changes."""
-        server = scope["server"]
+        server = scope.get("server")
         return self._admin_port is not None and server is not None and server[1] == self._admin_port
