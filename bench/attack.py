@@ -90,7 +90,8 @@ class Report:
                 self.together.after_mib <= MEMORY_GROWTH * self.together.before_mib
             ),
         }
-        return [bar for bar, holds in bars.items() if not holds]
+        beaten = [f"{row.attack}: {row.held} of {row.tried} held" for row in self.alone if row.held < row.tried]
+        return beaten + [bar for bar, holds in bars.items() if not holds]
 
 
 def run(plan: Plan) -> Report:
