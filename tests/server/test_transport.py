@@ -20,10 +20,12 @@ from server.bounded_http import LINGER_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
 from tests.server.raw_sockets import PING, client_frame, upgrade_request
 from tools.service import LiveService, running_service
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 """The service's own, for heads and bodies."""
 PATIENCE_S = 30.0
-MAX_HTTP_CONNECTIONS = 40
+MIN_BODY_BYTES_PER_S = 64
+MAX_HTTP_CONNECTIONS = 10
+BLOCKED_S = 2.0
 HEALTH = "GET /api/health/ HTTP/1.1\r\nHost: x\r\n"
 FLOOD_BYTES = 64 << 20
 GROWTH_LIMIT_BYTES = 24 << 20
@@ -34,6 +36,7 @@ ID = "x-request-id: trace-1\r\n"
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     environment = {
         "FACE_REQUEST_TIMEOUT_S": f"{TIMEOUT_S}",
+        "FACE_MIN_BODY_BYTES_PER_S": f"{MIN_BODY_BYTES_PER_S}",
         "FACE_MAX_HTTP_CONNECTIONS": f"{MAX_HTTP_CONNECTIONS}",
         "FACE_ALLOWED_HOSTS": "127.0.0.1,x",
     }
@@ -361,13 +364,13 @@ async def test_a_body_that_comes_too_slowly_is_ended(service: LiveService) -> No
 
 
 async def test_one_that_is_slow_and_steady_is_not(service: LiveService) -> None:
-    body = b'{"kind": "none"' + b" " * 6_000 + b"}"
+    body = b'{"kind": "none"' + b" " * 8_000 + b"}"
     key = f"Authorization: Bearer {service.api_key}"
     async with connected(service) as client:
         await client.send(post("/api/v1/sessions/", "application/json", len(body), key))
         for begin in range(0, len(body), 600):
             await client.send(body[begin : begin + 600])
-            await asyncio.sleep(TIMEOUT_S / 4)
+            await asyncio.sleep(TIMEOUT_S / 5)
         assert (await client.answer()).status == 422
 
 
@@ -398,7 +401,7 @@ async def test_a_flood_of_pipelined_requests_waits_as_bytes(service: LiveService
     async with connected(service) as client:
         # Nothing is read, so after what all buffers hold the service takes no more.
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(3 * TIMEOUT_S):
+            async with asyncio.timeout(BLOCKED_S):
                 await client.flood(request * 1_000, FLOOD_BYTES)
         assert worker.memory_info().rss - before < GROWTH_LIMIT_BYTES
 
