@@ -27,7 +27,7 @@ except SettingsError as error:
 _roster = shared_roster()
 _metrics_dir = _settings.run_dir / "metrics"
 
-bind = [_settings.bind]
+bind = [_settings.bind, *([_settings.admin_bind] if _settings.admin_bind else [])]
 workers = _settings.workers
 worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s

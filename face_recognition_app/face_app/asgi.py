@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import cache
 from typing import Any
 
 import django
@@ -18,16 +19,20 @@ from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from face_app.lifespan import lifespan  # noqa: E402
-from ops.body_limit import BodyLimit  # noqa: E402
+from ops.body_limit import Allowance, BodyLimit  # noqa: E402
+from ops.hosts import KnownHosts  # noqa: E402
 from ops.probes import Probes  # noqa: E402
 from ops.readiness import SharedCheck, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
+from ops.status_access import StatusAccess  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
+from recognition.api import auth, make_api  # noqa: E402
+from recognition.api.allowances import Allowances  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
 from recognition.http_errors import as_api_error, envelope  # noqa: E402
 from recognition.outages import outage_of  # noqa: E402
-from wire.errors import Unavailable, UnknownToken  # noqa: E402
+from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +50,25 @@ async def _readiness() -> dict[str, str]:
     return {**components, "compute": "stuck" if runtime.is_stuck else "ok"}
 
 
-async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
-    """Refusals are accepted first: a browser is told nothing of a refused handshake."""
-    error = UnknownToken("there is no such socket; use the session's websocket_url")
-    await send({"type": "websocket.accept"})
-    await send({"type": "websocket.send", "text": error_message(error).model_dump_json(exclude_none=True)})
-    await send({"type": "websocket.close", "code": error.close_code})
+def _refusing(error: WireError) -> Any:
+    """A socket that is accepted first: a browser is told nothing of a refused handshake."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": error_message(error).model_dump_json(exclude_none=True)})
+        await send({"type": "websocket.close", "code": error.close_code})
+
+    return refuse
+
+
+@cache
+def _allowances() -> Allowances:
+    """Made when the first body comes: the document takes a moment."""
+    return Allowances(make_api().get_openapi_schema(path_prefix="/api/"), service_settings().max_image_bytes)
+
+
+def _allowance(method: str, path: str) -> Allowance | None:
+    return _allowances()(method, path)
 
 
 class DjangoApplication(ASGIHandler):
@@ -68,17 +86,21 @@ class DjangoApplication(ASGIHandler):
 
 # Django's path() is typed for views, and each library has ASGI types of its own.
 socket: Any = FaceConsumer.as_asgi()
-no_such_socket: Any = _no_such_socket
+no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
+no_such_host = _refusing(Refused("this host is not served here"))
 django_application: Any = DjangoApplication()
+sockets: Any = URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)])
+http: Any = BodyLimit(django_application, _allowance, auth.is_somebody)
 
 application = Probes(
     ProtocolTypeRouter(
         {
             "lifespan": lifespan,
-            "http": BodyLimit(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
-            "websocket": URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)]),
+            "http": KnownHosts(http, settings.ALLOWED_HOSTS, no_such_host),
+            "websocket": KnownHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
         }
     ),
     service_settings(),
     SharedCheck(_readiness),
+    StatusAccess(service_settings(), auth.may_read),
 )

@@ -101,7 +101,12 @@ LOGGING = {
             "callback": lambda record: getattr(record, "status_code", None) != 503,
         },
     },
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "ops.logs.LineFormatter",
+            "format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s",
+        }
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
     },

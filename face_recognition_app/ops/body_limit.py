@@ -1,48 +1,78 @@
-"""Requests that are too long are refused before a byte of them is stored."""
+"""Requests that are too long, or long and from nobody who is known, are refused before their body is read."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
-from ops import request_id
+from ops.credentials import Authenticate, check_credentials
+from ops.http_refusal import HttpRefusal
 
-MAX_JSON_BYTES = 64 * 1024
+SMALL_BYTES = 64 * 1024
+"""Of a body that is not a picture, and of any that comes from somebody who is not known."""
+MAX_LENGTH_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a route takes with one method: `media` are patterns of content types, none for any.
+
+    A type that is not said is taken for the first of them that is JSON.
+    """
+
+    max_bytes: int = SMALL_BYTES
+    media: tuple[str, ...] = ()
+    needs_credentials: bool = False
+
+    def takes(self, content_type: bytes) -> bool:
+        kind = content_type.decode("latin-1").partition(";")[0].strip().lower() or "application/json"
+        return not self.media or any(fnmatchcase(kind, pattern) for pattern in self.media)
+
+
+Allowances = Callable[[str, str], Allowance | None]
+"""By method and path; None where there is nothing."""
 
 
 class BodyLimit:
-    """ASGI application in front of another, which would spool a body of any length to the disk.
+    """ASGI application in front of another, which would spool a body of any length to the disk."""
 
-    Pictures may have `max_bytes`; everything else is parsed on the event loop and stays small.
-    """
-
-    def __init__(self, application: ASGI3Application, max_bytes: int) -> None:
+    def __init__(self, application: ASGI3Application, allowance: Allowances, authenticate: Authenticate) -> None:
         self._application = application
-        self._max_bytes = max_bytes
+        self._allowance = allowance
+        self._authenticate = authenticate
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        refusal = self._refusal(dict(scope["headers"])) if scope["type"] == "http" else None
-        if refusal is None:
-            await self._application(scope, receive, send)
+        assert scope["type"] == "http"
+        try:
+            await self._check(scope, dict(scope["headers"]))
+        except HttpRefusal as refusal:
+            await refusal.send(send)
         else:
-            await _answer(send, *refusal)
+            await self._application(scope, receive, send)
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> tuple[int, str, str] | None:
+    async def _check(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> None:
+        """Raises HttpRefusal."""
         if b"transfer-encoding" in headers:
-            return 411, "length_required", "send a Content-Length"
-        pictures = headers.get(b"content-type", b"").lower().startswith((b"image/", b"multipart/"))
-        allowed = self._max_bytes if pictures else MAX_JSON_BYTES
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > allowed:
-            return 413, "request_too_large", f"this request may have {allowed} bytes"
-        return None
+            raise HttpRefusal(411, "length_required", "send a Content-Length")
+        length = _length(headers.get(b"content-length", b"0"))
+        if not length:
+            return
+        allowance = self._allowance(scope["method"], scope["path"])
+        if allowance is None:
+            raise HttpRefusal(404, "not_found", "there is nothing at this path")
+        # Who waits to be told to go on has sent no body yet, and is told after that who may.
+        if length > SMALL_BYTES or (b"expect" in headers and allowance.needs_credentials):
+            await check_credentials(headers, self._authenticate)
+        if length > allowance.max_bytes:
+            raise HttpRefusal(413, "request_too_large", f"this request may have {allowance.max_bytes} bytes")
+        if not allowance.takes(headers.get(b"content-type", b"")):
+            raise HttpRefusal(415, "unsupported_media_type", f"send {' or '.join(allowance.media)}")
 
 
-async def _answer(send: ASGISendCallable, status: int, code: str, message: str) -> None:
-    error: dict[str, Any] = {"code": code, "message": message, "details": None}
-    body = json.dumps({"error": error, "request_id": request_id.current.get()}).encode()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def _length(said: bytes) -> int:
+    if not said.isdigit() or len(said) > MAX_LENGTH_DIGITS:
+        raise HttpRefusal(413, "request_too_large", "the Content-Length is no length that a request may have")
+    return int(said)

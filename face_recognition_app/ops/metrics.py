@@ -36,6 +36,7 @@ frame_seconds = Histogram(
 )
 dropped = Counter("face_frames_dropped", "Frames that a newer one replaced before they were looked at.")
 decisions = Counter("face_decisions", "Sessions decided.", ["kind", "outcome", "reason"])
+refused_requests = Counter("face_http_refused", "Requests refused before the application saw them.", ["status"])
 connections = Gauge("face_connections", "Open sockets.", multiprocess_mode="livesum")
 
 

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from ops import metrics, request_id
+from ops.http_refusal import HttpRefusal
 from ops.pool_status import pool_status
 from ops.settings import Settings
+from ops.status_access import StatusAccess
 
 HEALTH = "/api/health/"
 PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})
@@ -30,10 +32,13 @@ class Answer(NamedTuple):
 class Probes:
     """ASGI application in front of another: gives requests their id and answers the probes itself."""
 
-    def __init__(self, application: ASGI3Application, settings: Settings, check: ReadinessCheck) -> None:
+    def __init__(
+        self, application: ASGI3Application, settings: Settings, check: ReadinessCheck, access: StatusAccess
+    ) -> None:
         self._application = application
         self._settings = settings
         self._check = check
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -48,17 +53,20 @@ class Probes:
         try:
             if scope["type"] != "http":
                 await self._application(scope, receive, send)
-            elif scope["path"] in PATHS:
+                return
+            await self._access.check(scope)
+            if scope["path"] in PATHS:
                 await _send(scope, send, await self._answer(scope), chosen)
             else:
                 await self._application(scope, receive, _with_header(send, chosen))
+        except HttpRefusal as refusal:
+            await refusal.send(_with_header(send, chosen))
         finally:
             request_id.current.reset(token)
 
     async def _answer(self, scope: HTTPScope) -> Answer:
         if scope["method"] not in READING:
-            error = {"code": "method_not_allowed", "message": "GET only", "details": None}
-            return _json(405, {"error": error, "request_id": request_id.current.get()})
+            raise HttpRefusal(405, "method_not_allowed", "GET only", ((b"allow", b"GET, HEAD"),))
         match scope["path"]:
             case "/api/ready/":
                 report = await self._check()

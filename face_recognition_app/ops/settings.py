@@ -32,6 +32,12 @@ Directory = Annotated[Path, BeforeValidator(_from_repository)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 
 
+def _port(address: str) -> int | None:
+    """The port of HOST:PORT; None when there is none, as for unix:PATH."""
+    host, colon, port = address.rpartition(":")
+    return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
+
+
 class Settings(BaseModel):
     """Read from the environment with `load()`; each field's alias is its variable."""
 
@@ -125,6 +131,35 @@ class Settings(BaseModel):
     max_connections: int = Field(
         10_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
     )
+    max_http_connections: int = Field(
+        2_000,
+        alias="FACE_MAX_HTTP_CONNECTIONS",
+        ge=10,
+        description="Connections per worker that are no sockets; when all are taken, idle ones are closed.",
+    )
+    request_timeout_s: float = Field(
+        10.0,
+        alias="FACE_REQUEST_TIMEOUT_S",
+        gt=0,
+        le=600,
+        description="A request's head must be complete within so long.",
+    )
+    min_body_bytes_per_s: int = Field(
+        1_024,
+        alias="FACE_MIN_BODY_BYTES_PER_S",
+        ge=0,
+        description="A body that brings less, on average of FACE_REQUEST_TIMEOUT_S, ends with 408.",
+    )
+    admin_bind: str | None = Field(
+        None,
+        alias="FACE_ADMIN_BIND",
+        description="HOST:PORT that alone answers /metrics, /api/pool/status/ and /api/docs; unset: the public one.",
+    )
+    public_status: bool = Field(
+        False,
+        alias="FACE_PUBLIC_STATUS",
+        description="In production, answer those on the public port to anybody, not to keys alone.",
+    )
     idle_timeout_s: float = Field(
         90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
     )
@@ -191,6 +226,11 @@ class Settings(BaseModel):
         return self.development if self.demo is None else self.demo
 
     @property
+    def admin_port(self) -> int | None:
+        """Tells the requests of `admin_bind` from the public ones, whatever address they were sent to."""
+        return None if self.admin_bind is None else _port(self.admin_bind)
+
+    @property
     def worker_max_memory_bytes(self) -> int | None:
         return self.worker_max_memory_mb << 20 or None
 
@@ -203,6 +243,12 @@ class Settings(BaseModel):
         """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
         fewer are answered: docs/performance.md has the figures."""
         return compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
+
+    @model_validator(mode="after")
+    def _admin_bind_has_a_port_of_its_own(self) -> Settings:
+        if self.admin_bind is not None and self.admin_port in (None, _port(self.bind)):
+            raise ValueError("FACE_ADMIN_BIND must be HOST:PORT, with another port than GUNICORN_BIND")
+        return self
 
     @model_validator(mode="after")
     def _secret_is_strong(self) -> Settings:

@@ -8,12 +8,17 @@ from asyncio.transports import BaseTransport
 from contextlib import suppress
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
 
+from ops import request_id
+from ops.http_refusal import HttpRefusal
 from server.acceptor import SocketCount
+from server.bounded_http import BoundedHttp, HttpLimits
+from server.door import Door
 from wire.errors import TooFast
 from wire.messages import ErrorMessage
 from wire.session import RateLimit
@@ -25,15 +30,50 @@ LARGE_FRAGMENT = 1024
 """Bytes. A large message may come in pieces; only small ones cost more to take apart than they carry."""
 
 
+HANDSHAKE_CODES = {
+    405: "method_not_allowed",
+    414: "headers_too_large",
+    431: "headers_too_large",
+    500: "internal",
+}
+"""Of refused handshakes; any other status is a `bad_request`."""
+
+
+class Handshake(ServerProtocol):
+    """The handshake of websockets, whose refusals carry the envelope and the request's id like every other."""
+
+    _asked_by: str | None = None
+
+    def accept(self, request: Request) -> Response:
+        self._asked_by = request_id.choose(
+            (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.raw_items()
+        )
+        return super().accept(request)
+
+    def reject(self, status: Any, text: str) -> Response:
+        response = super().reject(status, text)
+        refusal = HttpRefusal(response.status_code, HANDSHAKE_CODES.get(status, "bad_request"), text.strip())
+        asked_by = self._asked_by or request_id.choose(())
+        response.body = refusal.body(asked_by)
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
+            del response.headers[name]
+            response.headers[name] = value
+        response.headers["x-request-id"] = asked_by
+        return response
+
+
 class FairWebSockets(WebSocketsSansIOProtocol):
     """Uvicorn's sockets, of which none can hold up the others or make the worker grow."""
 
     def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
+        self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
         self._sockets = sockets
         self._unseen = RateLimit(max_messages_per_s)
         """Of what the application never sees and cannot count itself."""
         self._flooded = False
+        self._early = b""
+        """What came before the handshake was answered, and is looked at afterwards."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -43,7 +83,20 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         self._sockets.closed()
 
+    async def send(self, message: Any) -> None:
+        # That the client has gone is no fault, and the application reads it from `receive`.
+        with suppress(ClientDisconnected):
+            await super().send(message)
+        if self._early and self.handshake_complete and not self.transport.is_closing():
+            early, self._early = self._early, b""
+            self.transport.resume_reading()
+            self.data_received(early)
+
     def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            self._early += data
+            self.transport.pause_reading()
+            return
         # In pieces: of a whole read thousands of frames would be parsed before the first of them is counted.
         for begin in range(0, len(data), PARSED_AT_ONCE):
             if self._flooded:
@@ -90,7 +143,9 @@ class FairWebSockets(WebSocketsSansIOProtocol):
     def _refuse_request(self) -> None:
         """Of a request that cannot be parsed Uvicorn hears nothing; the connection would stay for ever."""
         self.close_sent = self.handshake_complete = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        said = b"".join(self.conn.data_to_send())
+        unreadable = HttpRefusal(400, "bad_request", "this cannot be read as a request for a socket")
+        self.transport.write(said or unreadable.answer(request_id.choose(())))
         self.transport.close()
 
     def _may_go_on(self) -> bool:
@@ -107,6 +162,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         if self.close_sent or not self.writable.is_set():
             self.transport.abort()
             return
+        self.transport.pause_reading()  # What still comes is not even thrown away.
         self.close_timeout = LINGER_S
         task = self.loop.create_task(self._say_why(flood))
         self.tasks.add(task)
@@ -114,16 +170,15 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 
     async def _say_why(self, flood: TooFast) -> None:
         message = ErrorMessage(code=flood.code, message=str(flood), retryable=flood.retryable)
-        with suppress(ClientDisconnected):
-            await self.send({"type": "websocket.send", "text": message.model_dump_json(exclude_none=True)})
-            await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
+        await self.send({"type": "websocket.send", "text": message.model_dump_json(exclude_none=True)})
+        await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
 
 
-class CountedHttp(HttpToolsProtocol):
-    """Uvicorn's HTTP, which tells when a new connection has shown that it is no socket yet, or that it is one."""
+class CountedHttp(BoundedHttp):
+    """HTTP with a budget, which tells when a new connection has shown that it is no socket yet, or that it is one."""
 
-    def __init__(self, sockets: SocketCount, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    def __init__(self, sockets: SocketCount, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
+        super().__init__(door, limits, **uvicorns)
         self._sockets = sockets
         self._is_new = True
 

@@ -20,7 +20,9 @@ from uvicorn_worker import UvicornWorker
 
 from ops.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
+from server.bounded_http import HttpLimits
 from server.departure import SHUTDOWN_S, Departure
+from server.door import Door
 from server.draining import say_farewell
 from server.protocols import CountedHttp, FairWebSockets
 from server.retirement import Retirement
@@ -41,9 +43,17 @@ LONGEST_BACK_OFF_S = 30.0
 class FaceServer(Server):
     """Uvicorn's server, which takes connections in turns with the other workers, and departs instead of ending."""
 
-    def __init__(self, config: Config, sockets: SocketCount, departure: Departure, retirement: Retirement) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: SocketCount,
+        new_http: partial[CountedHttp],
+        departure: Departure,
+        retirement: Retirement,
+    ) -> None:
         super().__init__(config)
         self._sockets = sockets
+        self._new_http = new_http
         self._departure = departure
         self._retirement = retirement
         self._acceptors: list[Acceptor] = []
@@ -54,8 +64,7 @@ class FaceServer(Server):
         await super().startup(sockets=[])
         if self.started:
             new = partial(
-                CountedHttp,
-                self._sockets,
+                self._new_http,
                 config=self.config,
                 server_state=self.server_state,
                 app_state=self.lifespan.state,
@@ -156,7 +165,8 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.callback_notify = None
         departure = Departure(self.slot, self.ppid, settings.drain_s)
         retirement = Retirement(self.slot, settings.worker_max_memory_bytes, departure)
-        return FaceServer(self.config, sockets, departure, retirement)
+        new_http = partial(CountedHttp, sockets, Door(settings.max_http_connections), HttpLimits.of(settings))
+        return FaceServer(self.config, sockets, new_http, departure, retirement)
 
     async def _beat(self) -> None:
         """Tell the master that the event loop turns, also while the worker warms up and while it ends."""

@@ -42,7 +42,9 @@ def literal_codes(path: Path) -> Iterator[tuple[str, int]]:
 
 def codes_in_the_code() -> set[tuple[str, int]]:
     application = REPOSITORY / "face_recognition_app"
-    modules = [*(application / "recognition").rglob("*.py"), *(application / "ops").rglob("*.py")]
+    modules = [
+        module for package in ("recognition", "ops", "server") for module in (application / package).rglob("*.py")
+    ]
     found = {pair for module in modules for pair in literal_codes(module)}
     found |= {(code, status) for status, code in STATUS_CODES.items()}
     return found | {(str(issue), 422) for issue in _UNUSABLE}

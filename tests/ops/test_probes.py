@@ -11,6 +11,7 @@ import pytest
 from ops import request_id
 from ops.probes import Probes
 from ops.settings import load
+from ops.status_access import StatusAccess
 
 SEEN_BY_THE_APPLICATION = 299
 
@@ -19,6 +20,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     """Stands behind the probes and tells what reached it."""
     await send({"type": "http.response.start", "status": SEEN_BY_THE_APPLICATION, "headers": []})
     await send({"type": "http.response.body", "body": request_id.current.get().encode()})
+
+
+async def nobody(token: str) -> bool:
+    return False
 
 
 class Components:
@@ -38,7 +43,8 @@ def components() -> Components:
 
 @pytest.fixture
 async def client(tmp_path: Path, components: Components) -> AsyncIterator[httpx.AsyncClient]:
-    probes: Any = Probes(application, load({"FACE_DATA_DIR": str(tmp_path)}), components)
+    settings = load({"FACE_DATA_DIR": str(tmp_path)})
+    probes: Any = Probes(application, settings, components, StatusAccess(settings, nobody))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(probes), base_url="http://service") as client:
         yield client
 
@@ -91,6 +97,16 @@ async def test_everything_else_is_the_applications(client: httpx.AsyncClient, me
 async def test_a_probe_is_only_read(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/health/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_what_is_refused_carries_the_request_id_like_every_answer(tmp_path: Path) -> None:
+    settings = load({"FACE_ADMIN_BIND": "127.0.0.1:1", "FACE_DATA_DIR": str(tmp_path)})
+    probes: Any = Probes(application, settings, Components(), StatusAccess(settings, nobody))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(probes), base_url="http://service") as client:
+        answer = await client.get("/metrics", headers={"x-request-id": "trace-1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"] == "trace-1"
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/anything"])

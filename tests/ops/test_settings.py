@@ -35,6 +35,11 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_TARGET_FPS", "5", "target_fps", 5),
     ("FACE_MAX_MESSAGES_PER_SECOND", "20", "max_messages_per_s", 20),
     ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
+    ("FACE_MAX_HTTP_CONNECTIONS", "50", "max_http_connections", 50),
+    ("FACE_REQUEST_TIMEOUT_S", "2.5", "request_timeout_s", 2.5),
+    ("FACE_MIN_BODY_BYTES_PER_S", "100", "min_body_bytes_per_s", 100),
+    ("FACE_ADMIN_BIND", "127.0.0.1:9100", "admin_bind", "127.0.0.1:9100"),
+    ("FACE_PUBLIC_STATUS", "1", "public_status", True),
     ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
     ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
     ("FACE_STUCK_AFTER_MS", "250", "stuck_after_ms", 250),
@@ -225,3 +230,16 @@ def test_no_memory_is_no_limit(megabytes: str, limit: int | None) -> None:
 def test_run_files_follow_the_data_directory_unless_they_have_one_of_their_own() -> None:
     assert load({"FACE_DATA_DIR": "/data"}).run_dir == Path("/data/run")
     assert load({"FACE_DATA_DIR": "/data", "FACE_RUN_DIR": "run"}).run_dir == REPOSITORY / "run"
+
+
+@pytest.mark.parametrize(
+    "address", ["9100", "localhost", "localhost:", "localhost:0", "localhost:99999", "0.0.0.0:8003"]
+)
+def test_the_admin_address_has_a_port_and_not_the_public_one(address: str) -> None:
+    with pytest.raises(SettingsError, match="FACE_ADMIN_BIND must be HOST:PORT"):
+        load({"FACE_ADMIN_BIND": address})
+
+
+@pytest.mark.parametrize(("address", "port"), [("127.0.0.1:9100", 9100), ("[::1]:9100", 9100), ("", None)])
+def test_the_admin_port_is_read_from_the_address(address: str, port: int | None) -> None:
+    assert load({"FACE_ADMIN_BIND": address}).admin_port == port

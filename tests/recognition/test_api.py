@@ -371,7 +371,7 @@ async def test_a_frame_over_the_limit_is_too_large(api: httpx.AsyncClient, faces
     ("request_", "expected"),
     [
         ({}, (422, "validation_error")),
-        ({"json": {"image": "x"}}, (422, "validation_error")),
+        ({"json": {"image": "x"}}, (415, "unsupported_media_type")),
         ({"files": {"picture": b"x"}}, (422, "validation_error")),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, (400, "bad_request")),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, (422, "validation_error")),

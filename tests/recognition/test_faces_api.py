@@ -206,8 +206,10 @@ async def test_a_picture_over_the_limits_is_too_large(
 
 @pytest.mark.parametrize("question", ["detect", "liveness", "compare", "verify", "search"])
 async def test_a_question_needs_a_picture(api: httpx.AsyncClient, question: str) -> None:
-    response = await api.post(f"{FACES}{question}/", data={"subject_id": "alice"})
+    response = await api.post(f"{FACES}{question}/", files={"subject_id": (None, "alice")})
     assert error_of(response)[0] in (404, 422)
+    response = await api.post(f"{FACES}{question}/", data={"subject_id": "alice"})
+    assert error_of(response) == (415, "unsupported_media_type")
 
 
 async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, faces: Faces) -> None:

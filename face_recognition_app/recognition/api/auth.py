@@ -11,6 +11,7 @@ from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
+from ops.http_refusal import HttpRefusal
 from recognition import runtime as runtimes
 from recognition.http_errors import ApiError
 from recognition.models import Session
@@ -125,6 +126,23 @@ def _backend_of(token: str) -> Caller | None:
 def _session_client_of(token: str) -> Caller | None:
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     return Caller(session.tenant, session_id=session.pk) if session else None
+
+
+async def is_somebody(token: str) -> bool:
+    """Whether the token is a key, an access token or a session's, for who must know before the body is read."""
+    return await runtimes.current().database.run(_somebody_of, token) is not None
+
+
+def _somebody_of(token: str) -> Caller | None:
+    return _backend_of(token) or _session_client_of(token)
+
+
+async def may_read(token: str) -> bool:
+    """Whether the token is a backend's, who may see the service's state. Raises HttpRefusal without the scope."""
+    backend = await runtimes.current().database.run(_backend_of, token)
+    if backend is not None and Scope.READ not in backend.scopes:
+        raise HttpRefusal(403, "scope_missing", "this needs a key with the scope read")
+    return backend is not None
 
 
 def _lifetime_s(key: ApiKey, longest_s: int) -> int:

@@ -24,7 +24,7 @@ from recognition.api.schemas import (
     SearchMatch,
     SearchResult,
 )
-from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, IMAGES, ONE_IMAGE, images, one_image
+from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, ONE_IMAGE, TWO_IMAGES, images, one_image
 from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
@@ -58,7 +58,7 @@ async def liveness(request: HttpRequest) -> LivenessResult:
     return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
 
 
-@router.post("compare/", response=CompareResult, openapi_extra=IMAGES, summary="Do two pictures show one person")
+@router.post("compare/", response=CompareResult, openapi_extra=TWO_IMAGES, summary="Do two pictures show one person")
 async def compare(request: HttpRequest) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     uploads = images(request, "images")

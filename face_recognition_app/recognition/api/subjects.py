@@ -30,7 +30,7 @@ from recognition.api.schemas import (
     TemplatePage,
     UploadResult,
 )
-from recognition.api.uploads import IMAGES, Upload, images
+from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
 from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
@@ -38,7 +38,6 @@ from tenants.scopes import Scope
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 reading = needs(Scope.SUBJECTS, Scope.READ)
-MAX_IMAGES = 10
 
 
 @router.get("", response=SubjectPage, auth=reading, summary="List")
@@ -81,8 +80,8 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
     tenant, runtime = caller(request).tenant, runtimes.current()
     people.check_subject_id(subject_id)
     uploads = images(request, "images")
-    if len(uploads) > MAX_IMAGES:
-        raise ApiError(422, "validation_error", f"images: {MAX_IMAGES} at a time are allowed")
+    if len(uploads) > MAX_IMAGES_AT_A_TIME:
+        raise ApiError(422, "validation_error", f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
     good, rejected = await _sort_out(runtime, tenant, uploads)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}

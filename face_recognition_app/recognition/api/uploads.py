@@ -7,7 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from recognition.api.allowances import MAX_IMAGES
 from recognition.http_errors import ApiError
+
+MAX_IMAGES_AT_A_TIME = 10
 
 
 def _multipart(field: str, *, several: bool = False, required: tuple[str, ...] = (), **others: Any) -> dict[str, Any]:
@@ -17,21 +20,18 @@ def _multipart(field: str, *, several: bool = False, required: tuple[str, ...] =
     return {"multipart/form-data": {"schema": schema}}
 
 
-ONE_IMAGE = {"requestBody": {"required": True, "content": _multipart("image")}}
-"""For the API's documentation: what `one_image` and `images` read."""
-IMAGES = {"requestBody": {"required": True, "content": _multipart("images", several=True)}}
-IMAGE_AND_SUBJECT = {
-    "requestBody": {
-        "required": True,
-        "content": _multipart("image", required=("subject_id",), subject_id={"type": "string"}),
-    }
-}
-IMAGE_AND_LIMIT = {
-    "requestBody": {
-        "required": True,
-        "content": _multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}),
-    }
-}
+def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
+    """For the API's documentation, and for how long and of which type a request may be (recognition.api.allowances)."""
+    return {"requestBody": {"required": True, "content": content, MAX_IMAGES: images}}
+
+
+ONE_IMAGE = _body(_multipart("image") | {"image/*": {"schema": {"type": "string", "format": "binary"}}})
+"""What `one_image` reads."""
+TWO_IMAGES = _body(_multipart("images", several=True), 2)
+IMAGES = _body(_multipart("images", several=True), MAX_IMAGES_AT_A_TIME)
+"""What `images` reads."""
+IMAGE_AND_SUBJECT = _body(_multipart("image", required=("subject_id",), subject_id={"type": "string"}))
+IMAGE_AND_LIMIT = _body(_multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}))
 
 
 @dataclass(frozen=True, slots=True)

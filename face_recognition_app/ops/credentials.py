@@ -1,0 +1,34 @@
+"""Bearer tokens of requests, for those who check them before Django does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from ops.http_refusal import HttpRefusal
+
+logger = logging.getLogger(__name__)
+
+Authenticate = Callable[[str], Awaitable[bool]]
+"""Whether a token is somebody's who may do this. Raises when that cannot be told now."""
+
+
+async def check_credentials(headers: dict[bytes, bytes], authenticate: Authenticate) -> None:
+    """Raises HttpRefusal unless the request carries a token that `authenticate` knows."""
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorized()
+    try:
+        known = await authenticate(token)
+    except HttpRefusal:
+        raise
+    except Exception as error:
+        logger.warning("credentials cannot be checked now: %s", error)
+        raise HttpRefusal(503, "unavailable", "credentials cannot be checked now", ((b"retry-after", b"2"),)) from error
+    if not known:
+        raise _unauthorized()
+
+
+def _unauthorized() -> HttpRefusal:
+    message = "send Authorization: Bearer with an API key or access token"
+    return HttpRefusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))

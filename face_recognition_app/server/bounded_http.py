@@ -1,0 +1,325 @@
+"""Uvicorn's HTTP with a budget: what a connection may cost before the application knows who is asking."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.transports import BaseTransport
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ops import request_id
+from ops.http_refusal import HttpRefusal
+from ops.settings import Settings
+from server.door import Door
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Of the request line and the headers together."""
+MAX_HEADER_LINES = 100
+LINGER_S = 1.0
+"""For a client that is still sending, to read why it was refused."""
+LINGER_BYTES = 1 << 20
+VERSIONS = ("1.0", "1.1")
+RETRY_SOON = ((b"retry-after", b"2"),)
+_HEAD_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Of one worker. A body must bring `min_body_bytes_per_s` on average of every `timeout_s`."""
+
+    timeout_s: float
+    """For a whole head, and between two looks at how fast a body comes."""
+    min_body_bytes_per_s: int
+    max_connections: int
+    """Of every kind, sockets included."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> HttpLimits:
+        everything = settings.max_connections + settings.max_http_connections
+        return cls(settings.request_timeout_s, settings.min_body_bytes_per_s, everything)
+
+
+class LingeringTransport:
+    """A transport whose `close` first lets a client that is still sending read its answer."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class HoldingFlow(FlowControl):
+    """Flow control that the application cannot resume while the next request waits in our buffer."""
+
+    is_held = False
+
+    def hold(self) -> None:
+        self.is_held = True
+        self.pause_reading()
+
+    def let_go(self) -> None:
+        self.is_held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Feeds Uvicorn's parser one head at a time, and no byte beyond it before the request is answered.
+
+    So the answers of pipelined requests keep their order, an upgrade comes after the answers before it, and what waits
+    is bytes and not requests. A chunked body is refused, so every body's length is known from its head.
+    """
+
+    def __init__(self, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
+        super().__init__(**uvicorns)
+        self._door = door
+        self._limits = limits
+        self._unparsed = bytearray()
+        """At most what two reads bring: nothing more is read while something waits here."""
+        self._head_bytes = 0
+        self._tail = b""
+        """The last bytes of an incomplete head: its end may be split between two reads."""
+        self._body_left = 0
+        self._body_window = 0
+        """Bytes of the body since the last look at how fast they come."""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._linger_left = LINGER_BYTES
+        self._is_over = False
+
+    # What Uvicorn's server and the transport call.
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self._connection = cast(asyncio.Transport, transport)
+        super().connection_made(self._connection)
+        self.flow: HoldingFlow = HoldingFlow(self._connection)
+        self._lingering = LingeringTransport(self._connection, self._close)
+        self.transport = cast(asyncio.Transport, self._lingering)
+        if self._door.admit(self):
+            self._expect(self._limits.timeout_s, self._head_is_late)
+        else:
+            refusal = HttpRefusal(503, "overloaded", "this worker has no place for another connection", RETRY_SOON)
+            self._connection.write(self._worded(refusal))
+            self._end(self._connection.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        self._lingering.close = self._connection.close  # Or the two would keep each other.
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            self._discard(len(data))
+            return
+        self._unset_keepalive_if_required()
+        self._unparsed += data
+        self._parse()
+
+    def evict(self) -> None:
+        self._end(self._connection.close)
+
+    # What the parser and the cycle call.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MAX_HEADER_LINES:
+            raise HttpRefusal(431, "headers_too_large", f"a request may have {MAX_HEADER_LINES} header lines")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        length = self._checked_length()
+        self._expect_nothing()
+        self._head_bytes = 0
+        self._tail = b""
+        self._body_left = length
+        self._door.works(self)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_left -= len(body)
+        self._body_window += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._expect_nothing()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        if self._is_over:
+            return
+        self.flow.let_go()
+        super().on_response_complete()
+        if self._body_left:  # Answered without it; nobody will read it.
+            self._linger()
+            return
+        self._door.rests(self)
+        if self._unparsed:
+            self._unset_keepalive_if_required()
+            self._parse()
+
+    # From bytes to requests.
+
+    def _parse(self) -> None:
+        while self._unparsed and not self._is_over:
+            if not self._body_left and self._is_answering:
+                self.flow.hold()
+                return
+            size = self._body_left or self._head_size()
+            if not size:
+                self._refuse(HttpRefusal(431, "headers_too_large", f"a head may have {MAX_HEAD_BYTES} bytes"))
+                return
+            piece = bytes(self._unparsed[:size])
+            del self._unparsed[:size]
+            self._feed(piece)
+        if not self._is_over and self._deadline is None:
+            self._watch()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _head_size(self) -> int:
+        """Bytes that belong to the head that is read now; 0 when it is too long."""
+        room = self._unparsed[: MAX_HEAD_BYTES - self._head_bytes]
+        end = (self._tail + room).find(_HEAD_END)
+        return len(room) if end < 0 else end + len(_HEAD_END) - len(self._tail)
+
+    def _feed(self, piece: bytes) -> None:
+        if not self._body_left:
+            self._head_bytes += len(piece)
+            self._tail = (self._tail + piece)[1 - len(_HEAD_END) :]
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError as error:
+            ours = error.__context__
+            self._refuse(ours if isinstance(ours, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
+
+    def _checked_length(self) -> int:
+        """Bytes of the body. Raises HttpRefusal for a head that two readers could understand differently."""
+        if self.parser.get_http_version() not in VERSIONS:
+            raise _unreadable("send HTTP/1.1")
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") > 1:
+            raise _unreadable("a request has one Host")
+        if b"transfer-encoding" in names:
+            raise HttpRefusal(411, "length_required", "send a Content-Length")
+        length = int(self.headers[names.index(b"content-length")][1]) if b"content-length" in names else 0
+        if length and self.parser.should_upgrade():
+            raise _unreadable("a request that upgrades has no body")
+        return length
+
+    def _upgrade(self) -> None:
+        if not self._should_upgrade():  # It is answered as if it had not asked, but the parser goes no further.
+            self.cycle.keep_alive = False
+            return
+        if len(self.connections) > self._limits.max_connections:
+            self._refuse(HttpRefusal(503, "overloaded", "this worker has no place for another socket", RETRY_SOON))
+            return
+        self._end()
+        self.transport = self._connection
+        self._lingering.close = self._connection.close
+        self.handle_websocket_upgrade()
+        socket: Any = self._connection.get_protocol()
+        if socket is not self and self._unparsed and not self._connection.is_closing():
+            socket.data_received(bytes(self._unparsed))
+
+    # Time.
+
+    def _watch(self) -> None:
+        if self._body_left:
+            self._body_window = 0
+            self._expect(self._limits.timeout_s, self._look_at_body)
+        elif self._head_bytes:
+            self._door.arrives(self)
+            self._expect(self._limits.timeout_s, self._head_is_late)
+
+    def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(seconds, otherwise)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        if self._head_bytes:
+            self._refuse(HttpRefusal(408, "request_timeout", "the request took too long to arrive"))
+        else:
+            self._end(self._connection.close)
+
+    def _look_at_body(self) -> None:
+        """Nothing is asked of a client while it is the application that does not read."""
+        self._deadline = None
+        enough = self._limits.min_body_bytes_per_s * self._limits.timeout_s
+        if self.flow.read_paused or self._body_window >= enough:
+            self._watch()
+        else:
+            self._refuse(HttpRefusal(408, "request_timeout", "the body came too slowly"))
+
+    # The end.
+
+    def _refuse(self, refusal: HttpRefusal) -> None:
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self._end(self._connection.abort)
+                return
+        self._connection.write(self._worded(refusal))
+        self._linger()
+
+    def _worded(self, refusal: HttpRefusal) -> bytes:
+        # Only now: Gunicorn imports this module before it says where the workers' metrics are.
+        from ops import metrics
+
+        metrics.refused_requests.labels(status=refusal.status).inc()
+        return refusal.answer(request_id.choose(self.headers or ()))
+
+    def _close(self) -> None:
+        """In place of the transport's own. Closing with bytes unread makes the system drop what was written."""
+        if self._is_over:
+            return
+        if self._body_left or self._unparsed:
+            self._linger()
+        else:
+            self._end(self._connection.close)
+
+    def _linger(self) -> None:
+        if self._connection.is_closing():
+            self._end()
+            return
+        self._end()
+        self._unparsed.clear()
+        if self._connection.can_write_eof():
+            self._connection.write_eof()
+        self.flow.let_go()
+        self._expect(LINGER_S, self._connection.abort)
+
+    def _discard(self, received: int) -> None:
+        self._linger_left -= received
+        if self._linger_left < 0:
+            self._connection.abort()
+
+    def _end(self, close: Callable[[], None] | None = None) -> None:
+        """Nothing more is parsed, expected or counted here."""
+        self._is_over = True
+        self._expect_nothing()
+        self._unset_keepalive_if_required()
+        self._door.leave(self)
+        if close is not None:
+            close()
+
+
+def _unreadable(message: str) -> HttpRefusal:
+    return HttpRefusal(400, "bad_request", message)

@@ -1,0 +1,48 @@
+"""The operators' own address, on a real server: what has moved there is nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ops.status_access import GUARDED
+from tools.service import LiveService, free_port, running_service
+
+FORGED = {"Host": "127.0.0.1:{port}", "X-Forwarded-Host": "127.0.0.1:{port}", "X-Forwarded-Port": "{port}"}
+
+
+@pytest.fixture(scope="module")
+def admin_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, admin_port: int) -> Iterator[LiveService]:
+    directory: Path = tmp_path_factory.mktemp("service")
+    environment = {"FACE_ADMIN_BIND": f"127.0.0.1:{admin_port}"}
+    with running_service(directory, workers=2, pool_size=1, environment=environment) as service:
+        yield service
+
+
+@pytest.mark.parametrize("path", sorted(GUARDED))
+def test_the_state_of_the_service_is_told_at_the_admin_address_only(
+    service: LiveService, admin_port: int, path: str
+) -> None:
+    assert httpx.get(f"http://127.0.0.1:{admin_port}{path}").status_code == 200
+    forged = {name: value.format(port=admin_port) for name, value in FORGED.items()}
+    answer = httpx.get(service.base_url + path, headers={"Authorization": f"Bearer {service.api_key}", **forged})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/api/health/", "/api/ready/", "/api/openapi.json", "/api/asyncapi.json"])
+def test_what_everybody_may_ask_is_told_at_both(service: LiveService, admin_port: int, path: str) -> None:
+    for base in (service.base_url, f"http://127.0.0.1:{admin_port}"):
+        assert httpx.get(base + path).status_code == 200
+
+
+def test_every_worker_is_told_of(service: LiveService, admin_port: int) -> None:
+    pools = httpx.get(f"http://127.0.0.1:{admin_port}/api/pool/status/").json()
+    assert len(pools["workers"]) == 2
