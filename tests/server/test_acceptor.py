@@ -63,14 +63,14 @@ def shares_of(service: LiveService) -> list[int]:
 
 
 async def until_idle(service: LiveService) -> None:
-    """Every worker is ready, and what an earlier test closed is no longer counted."""
-    for _ in range(300):
-        shares = shares_of(service)
-        ready = service.get("/api/pool/status/").json()["workers"]
-        if len(ready) == WORKERS and not any(shares_of(service)):
+    """Every worker takes connections, and what an earlier test closed is no longer counted."""
+    answered: set[int] = set()
+    for _ in range(600):
+        answered.add(service.get("/api/health/").json()["pid"])
+        if answered >= {worker.pid for worker in workers(service)} and not any(shares_of(service)):
             return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"the workers' sockets are {shares}")
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{answered} answered, the workers' sockets are {shares_of(service)}")
 
 
 @pytest.mark.parametrize("count", [WORKERS, 10])
