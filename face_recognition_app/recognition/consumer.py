@@ -19,6 +19,7 @@ from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
+from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
 from server import draining
@@ -27,6 +28,7 @@ from wire.errors import (
     Idle,
     InternalError,
     InvalidMessage,
+    MustWait,
     Overloaded,
     Refused,
     UnknownToken,
@@ -121,9 +123,13 @@ class FaceConsumer(AsyncConsumer):
             return SandboxStream(runtime)
         version = _challenge_version(self.scope)
         try:
-            connection = await runtime.database.run(sessions.connect_by_token, runtime, token, version)
+            connection = await runtime.database.run(
+                sessions.connect_by_token, runtime, token, version, _host(self.scope)
+            )
         except sessions.TokenInvalid as error:
             raise UnknownToken(str(error)) from error
+        except AttemptsExceeded as error:
+            raise MustWait(str(error), retry_after_ms=(error.retry_after_s or 0) * 1000) from error
         if connection.resumed:
             connection.flow.resume()
         return SessionStream(runtime, connection)
@@ -262,6 +268,12 @@ def _challenge_version(scope: Any) -> int:
     if not re.fullmatch("[1-9][0-9]{0,3}", asked):
         raise InvalidMessage(f"challenge_version must be a number from 1 to {NEWEST_VERSION}")
     return int(asked)
+
+
+def _host(scope: Any) -> str:
+    """The client's address, as the server or a proxy it trusts saw it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ WireError            code, message, retryable, retry_after_ms; close_code None l
 ├── Replaced         a newer connection owns the session, 4409
 ├── TooFast          4429
 ├── Overloaded       1013
+├── MustWait         too many failures from there; the session stays for later, 1013
 └── InternalError    1011
 """
 
@@ -83,6 +84,12 @@ class TooFast(WireError):
 
 class Overloaded(WireError):
     code = "overloaded"
+    close_code = 1013
+    retryable = True
+
+
+class MustWait(WireError):
+    code = "attempts_exceeded"
     close_code = 1013
     retryable = True
 

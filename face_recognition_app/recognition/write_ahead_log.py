@@ -1,0 +1,31 @@
+"""SQLite's write-ahead log, which keeps earlier versions of a page until it is written over."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_MS = 1_000
+
+
+def empty() -> bool:
+    """Write the log back into the database and cut it to nothing; False when others used it for too long.
+
+    Deleted content is zero in the database by then (secure_delete), and gone with the log. A database server keeps
+    its own log: there it is for the operator to see to, and this does nothing. Not within a transaction.
+    """
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        (patience_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+        try:
+            is_busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    if is_busy:
+        logger.info("the write-ahead log is in use; it is emptied later")
+    return not is_busy
