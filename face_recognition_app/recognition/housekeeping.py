@@ -12,24 +12,32 @@ from recognition.sessions import settle_overdue
 
 logger = logging.getLogger(__name__)
 
-Chore = tuple[str, Callable[[Runtime], object]]
-
 EVERY_S = 10.0
-CHORES: tuple[Chore, ...] = (("settling overdue sessions", settle_overdue),)
+CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (("settling overdue sessions", settle_overdue),)
 RETENTION_EVERY_S = 60.0
-RETENTION_CHORES: tuple[Chore, ...] = (("deleting what is old", enforce_in_turn),)
 
 
 async def keep_house(runtime: Runtime) -> None:
     """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
-    await asyncio.gather(_repeat(runtime, EVERY_S, CHORES), _repeat(runtime, RETENTION_EVERY_S, RETENTION_CHORES))
+    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime))
 
 
-async def _repeat(runtime: Runtime, every_s: float, chores: tuple[Chore, ...]) -> None:
+async def _do_chores(runtime: Runtime) -> None:
     while True:
-        await asyncio.sleep(every_s)
-        for name, chore in chores:
+        await asyncio.sleep(EVERY_S)
+        for name, chore in CHORES:
             try:
                 await runtime.database.run(chore, runtime)
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
+
+
+async def _delete_what_is_old(runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(RETENTION_EVERY_S)
+        try:
+            # In short calls, since whoever stops the worker waits for the one under way.
+            while await runtime.database.run(enforce_in_turn, runtime):
+                pass
+        except Exception:
+            logger.exception("deleting what is old failed; the next round tries again")

@@ -6,7 +6,6 @@ Each rule is a plain function of the settings and the time, and names the rows w
 from __future__ import annotations
 
 import fcntl
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +20,8 @@ from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, Seen
 from recognition.runtime import Runtime
 from recognition.sweeping import delete, sweep
 
-logger = logging.getLogger(__name__)
+PAUSE_S = 0.05
+"""Between two transactions: several times as long as one of them takes."""
 
 
 def old_sessions(settings: Settings, now: datetime) -> QuerySet[Session]:
@@ -72,7 +72,7 @@ RULES = (
 
 def enforce(settings: Settings, now: datetime) -> int:
     """Apply every rule to a bounded number of rows; to how many it was."""
-    return sum(sweep(rule.overdue(settings, now), rule.apply) for rule in RULES)
+    return sum(sweep(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
 def enforce_in_turn(runtime: Runtime) -> int:

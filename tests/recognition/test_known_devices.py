@@ -10,7 +10,6 @@ import pytest
 from core.types import Embedding
 from gallery.people import delete_subject
 from recognition import attempts, known_devices, sessions
-from recognition.attempts import Claim
 from recognition.flow import CANCELLATION, Outcome
 from recognition.models import KnownDevice
 from recognition.refusals import AttemptsExceeded
@@ -253,6 +252,8 @@ def test_nothing_of_an_address_outlasts_its_session(runtime: Runtime, alice: Bac
     assert connection.session.address == ""
 
 
-def test_a_claim_without_a_name_or_place_is_counted_for_the_tenant_alone(runtime: Runtime, alice: Backend) -> None:
-    attempts.count_failure(runtime.settings, Claim(alice.tenant, "", ""), 1.0)
-    assert counted() == {("tenant", ""): 1}
+def test_an_identification_without_a_device_or_an_address_is_counted_for_the_tenant(
+    runtime: Runtime, alice: Backend
+) -> None:
+    fail(runtime, alice, 2, kind="identification")
+    assert counted() == {("tenant", ""): 2}
