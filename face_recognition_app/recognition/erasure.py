@@ -32,7 +32,7 @@ def _erase_the_rest(runtime: Runtime, tenant: Tenant, subject_id: str) -> bool:
     """In one transaction, all or nothing: False when a session came in between."""
     with transaction.atomic():
         # Sessions before the tenant, as whoever decides one does: else the two would wait for each other.
-        held = list(_open(tenant, subject_id).select_for_update().select_related("tenant").order_by("pk"))
+        held = list(_open(tenant, subject_id).select_for_update(of=("self",)).select_related("tenant").order_by("pk"))
         tenant.lock()
         if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
             return False

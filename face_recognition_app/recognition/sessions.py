@@ -171,7 +171,7 @@ def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_
     """
     session = settle(runtime, session)
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        session = Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
         flow = flows.load(session.checkpoint)
@@ -227,7 +227,7 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
     Raises Superseded or AlreadyDecided; then nothing happened.
     """
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=connection.session.pk)
+        session = Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
         return judge(runtime, session, connection.flow, outcome)
@@ -270,7 +270,7 @@ def cancel(runtime: Runtime, session: Session) -> Session:
     """End an open session, whoever is connected; one that is over stays as it is."""
     session = settle(runtime, session)
     with transaction.atomic():
-        session = Session.objects.select_for_update().select_related("tenant").get(pk=session.pk)
+        session = Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
         if session.status in OPEN_STATUSES:
             judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
     return session

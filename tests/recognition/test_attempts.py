@@ -409,6 +409,18 @@ async def test_a_decision_that_no_lock_made_has_no_time_to_wait(
     assert detail["decision"]["retry_after_s"] is None
 
 
+async def test_five_rounds_of_connecting_and_cancelling_keep_nobody_out(api: httpx.AsyncClient, alice: Backend) -> None:
+    """The attack as a stranger with a browser makes it, who needs no more than somebody's id."""
+    body = {"kind": "authentication", "subject_id": "alice", "liveness": "active"}
+    for _ in range(LIMIT):
+        made = (await api.post("/api/v1/sessions/", json=body)).json()
+        async with connect(made["token"]) as socket:
+            await socket.greeted()
+            await socket.say("cancel")
+            assert (await socket.receive())["reason"] == "cancelled"
+    assert (await api.post("/api/v1/sessions/", json=body)).status_code == 201
+
+
 @pytest.mark.usefixtures("unblocked_loop")
 async def test_a_socket_is_told_the_result_and_the_time_left_at_once(
     runtime: Runtime, backend: Backend, faces: Faces

@@ -136,7 +136,7 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
     runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     """Whatever comes first: nothing hangs, nothing fails, and nothing of the person is left."""
-    connections = [begun(runtime, alice, device_id=f"device-{number}") for number in range(4)]
+    connections = [begun(runtime, alice, device_id=f"device-{number}") for number in range(8)]
     enrolment = begun(runtime, alice, "enrollment")
     enrolment.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
 
