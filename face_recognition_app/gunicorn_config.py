@@ -4,47 +4,94 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from ops.processes import announce
 from ops.settings import SettingsError, load
+from server.departure import SHUTDOWN_S
+from server.roster import Request, shared_roster
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+    from server.worker import FaceWorker
 
 try:
     _settings = load()
 except SettingsError as error:
     sys.exit(f"configuration error: {error}")
 
+_roster = shared_roster()
 _metrics_dir = _settings.run_dir / "metrics"
 
 bind = [_settings.bind]
 workers = _settings.workers
 worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s
-graceful_timeout = 30
+# The master's patience after it was told to end: the drain, then the requests that are still under way.
+graceful_timeout = int(_settings.drain_s) + SHUTDOWN_S + 10
 keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
-# One listener per worker: connections spread instead of piling up on the first to wake; server.siblings evens them out.
-reuse_port = True
+# All workers wait on one queue of connections: one that starts or dies leaves nobody waiting in a queue of its own.
+reuse_port = False
+# The heartbeats' files: on a disk that is full or read-only no worker could be started.
+_memory = "/dev/shm"  # noqa: S108 - Gunicorn makes its files there with names that nobody can guess
+worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 # A second service of one user would collide on the default control socket.
 control_socket = str(_settings.run_dir / "gunicorn.ctl")
 
 
-def on_starting(server: Any) -> None:
+def on_starting(server: Arbiter) -> None:
     """Workers write their metrics beside each other; what an earlier run left is not theirs."""
     shutil.rmtree(_metrics_dir, ignore_errors=True)
-    _metrics_dir.mkdir(parents=True)
+    try:
+        _metrics_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        server.log.error("each worker tells its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 
-def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
-    """At the start, whatever flag gave the number, and whenever a signal changes it."""
+def when_ready(server: Arbiter) -> None:
+    """Tells the workers that nobody follows them, before Gunicorn tells them to end."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _roster.stop()
+        server.signal(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, stop)
+
+
+def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> None:
+    """At the start, whatever flag gave the number, and whenever a signal or a reload changes it."""
     announce(new_value)
+    _roster.wanted = new_value
+    if old_value is not None and new_value > old_value:
+        _roster.grant()
 
 
-def child_exit(server: Any, worker: Any) -> None:
+def on_reload(server: Arbiter) -> None:
+    _roster.forget_grants()
+
+
+def pre_fork(server: Arbiter, worker: FaceWorker) -> None:
+    worker.slot = _roster.enter()
+
+
+def child_exit(server: Arbiter, worker: FaceWorker) -> None:
+    """The worker that was started to take this one's place stays in its place."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    try:
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+    except OSError as error:  # It would end the master, and so the service.
+        server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)
+    replaced = worker.slot.request is Request.GRANTED
+    _roster.leave(worker.slot)
+    if replaced:
+        server.num_workers -= 1

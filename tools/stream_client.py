@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -22,6 +22,7 @@ Message = dict[str, Any]
 SessionKind = Literal["enrollment", "authentication", "identification"]
 Liveness = Literal["none", "passive", "active", "strict"]
 
+OVERLOADED = 1013
 _ANSWERS = frozenset({"frame_processed", "error"})
 
 
@@ -53,7 +54,7 @@ class StreamResult:
     completed: Message | None = None
     """The one that told the decision."""
     close_code: int | None = None
-    """How the server closed; None when the client closed first."""
+    """How the server closed, of several connections the last one; None when the client closed first."""
     sent: int = 0
     latencies_ms: list[float] = field(default_factory=list)
     """From sending a frame to its answer, for answered frames."""
@@ -148,30 +149,49 @@ async def play(
     With `fps` None each frame waits for the answer to the one before; else they leave at that
     rate, late ones without catching up. After the last frame, and after a decision, the server
     has `linger_s` to say more. `frames` is advanced on the event loop: have them ready for load.
+    A server that cannot go on now (1013) is connected to again after what it says to wait, and the rest of the frames
+    goes there: `messages` then has them all, and `close_code` is the last one's.
     Raises TimeoutError when all of it takes longer than `timeout_s`, OSError or
     websockets.InvalidHandshake where no connection comes about, and what `on_message` raises.
     """
-    async with (
-        asyncio.timeout(timeout_s),
-        connect(websocket_url, compression=None, proxy=None, open_timeout=timeout_s) as socket,
-    ):
-        stream = _Stream(socket, on_message)
-        reader = asyncio.create_task(stream.read())
-        try:
-            await stream.send(frames, fps)
-            await stream.settle(reader, linger_s)
-        finally:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
-        return stream.result
+    result, left = StreamResult(), iter(frames)
+    async with asyncio.timeout(timeout_s):
+        while True:
+            result.close_code = None
+            async with connect(websocket_url, compression=None, proxy=None, open_timeout=timeout_s) as socket:
+                await _play_once(_Stream(socket, on_message, result), left, fps, linger_s)
+            wait_ms = _told_to_wait_ms(result)
+            if wait_ms is None:
+                return result
+            await asyncio.sleep(wait_ms / 1000)
+
+
+async def _play_once(stream: _Stream, frames: Iterator[bytes], fps: float | None, linger_s: float) -> None:
+    reader = asyncio.create_task(stream.read())
+    try:
+        await stream.send(frames, fps)
+        await stream.settle(reader, linger_s)
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reader
+
+
+def _told_to_wait_ms(result: StreamResult) -> int | None:
+    if result.completed is not None or result.close_code != OVERLOADED or not result.messages:
+        return None
+    wait_ms: int | None = result.messages[-1].get("retry_after_ms")
+    return wait_ms
 
 
 class _Stream:
     """One connection: a reader that notes everything and a sender that stops when it is told."""
 
-    def __init__(self, socket: ClientConnection, on_message: Callable[[Message], None] | None) -> None:
-        self.result = StreamResult()
+    def __init__(
+        self, socket: ClientConnection, on_message: Callable[[Message], None] | None, result: StreamResult
+    ) -> None:
+        self.result = result
+        self._sent_here = 0
         self._socket = socket
         self._on_message = on_message
         self._greeted = asyncio.Event()
@@ -203,7 +223,8 @@ class _Stream:
                     return
                 self._answered.clear()
                 self.result.sent += 1
-                self._sent_at[self.result.sent] = time.monotonic()
+                self._sent_here += 1
+                self._sent_at[self._sent_here] = time.monotonic()
                 await self._socket.send(frame)
                 if fps is None:
                     await self._answered.wait()

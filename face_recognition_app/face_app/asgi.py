@@ -20,12 +20,14 @@ from django.urls import path, re_path  # noqa: E402
 from face_app.lifespan import lifespan  # noqa: E402
 from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
-from ops.readiness import check_components  # noqa: E402
+from ops.readiness import SharedCheck, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
-from wire.errors import UnknownToken  # noqa: E402
+from recognition.http_errors import as_api_error, envelope  # noqa: E402
+from recognition.outages import outage_of  # noqa: E402
+from wire.errors import Unavailable, UnknownToken  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +37,12 @@ async def _readiness() -> dict[str, str]:
         runtime = await asyncio.to_thread(runtimes.current)
     except Exception as error:
         logger.warning("not ready: %s", error)
-        return {"models": type(error).__name__}
-    return await runtime.database.run(check_components)
+        return {"models": "unavailable"}
+    try:
+        components = await runtime.database.run(check_components)
+    except Unavailable:
+        components = {"models": "ok", "database": "unavailable"}
+    return {**components, "compute": "stuck" if runtime.is_stuck else "ok"}
 
 
 async def _no_such_socket(scope: Any, receive: Any, send: Any) -> None:
@@ -52,7 +58,12 @@ class DjangoApplication(ASGIHandler):
     and middleware, is done on one that all share. What takes time has threads of its own (recognition.database)."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.handle(scope, receive, send)
+        try:
+            await self.handle(scope, receive, send)
+        except OSError as error:  # Where a large body is put down before anybody looks at it.
+            if outage_of(error) is None:
+                raise
+            await self.send_response(envelope(as_api_error(error)), send)
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.
@@ -69,5 +80,5 @@ application = Probes(
         }
     ),
     service_settings(),
-    _readiness,
+    SharedCheck(_readiness),
 )

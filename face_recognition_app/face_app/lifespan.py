@@ -10,12 +10,16 @@ from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from ops.service import service_settings
+from ops.settings import Settings
 from ops.threads import StartedThreads
 from recognition import runtime as runtimes
-from recognition.database import with_connection
+from recognition.connections import good_connection
 from recognition.housekeeping import keep_house
+from recognition.outages import outage_of
 from recognition.preparation import prepare
 from recognition.runtime import Runtime
+from recognition.watching import keep_watch
+from tenants.demo import key_file
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +31,27 @@ def _start() -> Runtime:
     """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
     settings = service_settings()
     if settings.development:
-        with_connection(prepare, settings, logger.debug)
+        _make_ready(settings)
     runtime = runtimes.current()
     # What is loaded by now stays. Looking through all of it for garbage again and again stops every thread for 0.15 s.
     gc.collect()
     gc.freeze()
     return runtime
+
+
+def _make_ready(settings: Settings) -> None:
+    """A worker that starts in an outage does start, and is not ready: ending would end its siblings, too.
+
+    A database file that is gone is not replaced by an empty one: where there is a demo tenant, there was a database.
+    """
+    is_new = not key_file(settings).exists()
+    try:
+        with good_connection():
+            prepare(settings, logger.debug, new_database=is_new)
+    except Exception as error:
+        if outage_of(error) is None:
+            raise
+        logger.warning("the database was not looked at for migrations: run manage.py prepare if some are missing")
 
 
 @sync_to_async
@@ -42,21 +61,27 @@ def start_shared_thread() -> None:
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     housekeeping: asyncio.Task[None] | None = None
+    watch: asyncio.Task[None] | None = None
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            asyncio.get_running_loop().set_default_executor(StartedThreads(LOOP_THREADS, "loop"))
+            loop_threads = StartedThreads(LOOP_THREADS, "loop")
+            asyncio.get_running_loop().set_default_executor(loop_threads)
             await start_shared_thread()
             try:
-                housekeeping = asyncio.create_task(keep_house(await asyncio.to_thread(_start)))
+                runtime = await asyncio.to_thread(_start)
             except Exception as error:
                 logger.exception("the worker cannot start")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            housekeeping = asyncio.create_task(keep_house(runtime))
+            watch = asyncio.create_task(keep_watch(runtime, loop_threads))
             await send({"type": "lifespan.startup.complete"})
         else:
             if housekeeping is not None:
                 housekeeping.cancel()
-            await asyncio.to_thread(runtimes.close)
+            await asyncio.to_thread(runtimes.close)  # Watched to its end: it waits for what is in work.
+            if watch is not None:
+                watch.cancel()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -46,16 +46,31 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 
+# A server or a lock that does not answer is given up in seconds: callers are told so, and threads come free.
+# DATABASE_URL may say otherwise: ?connect_timeout=10.
+PATIENCE = {
+    "connect_timeout": 2,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 if FACE.database_url:
     DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        DATABASES["default"]["ENGINE"] = "ops.postgresql"
+        DATABASES["default"]["OPTIONS"] = {**PATIENCE, **DATABASES["default"].get("OPTIONS", {})}
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "ops.sqlite",
             "NAME": str(FACE.data_dir / "face.sqlite3"),
             "CONN_MAX_AGE": None,
+            "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
-                "timeout": 20,
+                "mode": "rw",
+                "timeout": 5,
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
                 "PRAGMA secure_delete=ON;",
@@ -79,13 +94,22 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request": {"()": "ops.logs.RequestIdFilter"}, "tokens": {"()": "ops.logs.TokenFilter"}},
+    "filters": {
+        "request": {"()": "ops.logs.RequestIdFilter"},
+        "tokens": {"()": "ops.logs.TokenFilter"},
+        "ours": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        },
+    },
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
     },
     "loggers": {
         "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
+        # What is busy or out of order says so once in a while; Django would with every answer.
+        "django.request": {"filters": ["ours"]},
         # Each request and each probe, which few want to see; without a handler Uvicorn does not even word it.
         "uvicorn.access": {
             "handlers": ["stderr"] if FACE.log_level == "debug" else [],

@@ -18,12 +18,15 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ops import metric_files
 from ops.boards import living_workers
 from ops.memory import memory_bytes
-from ops.pool_status import sum_statistics
+from ops.pool_status import sum_statistics, sum_work
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+metric_files.install()
 
 frames = Counter("face_frames", "Frames answered, by outcome.", ["outcome"])
 frame_seconds = Histogram(
@@ -45,11 +48,13 @@ class PoolCollector:
     def collect(self) -> Iterator[Metric]:
         workers = living_workers(self._run_dir)
         pool = sum_statistics([worker.statistics for worker in workers])
+        work = sum_work([worker.work for worker in workers])
         yield GaugeMetricFamily("face_workers", "Workers that live.", len(workers))
         yield GaugeMetricFamily("face_pool_instances", "FaceMesh instances alive.", pool.pool_size)
         yield GaugeMetricFamily("face_pool_max", "FaceMesh instances at most.", pool.max_size)
         yield GaugeMetricFamily("face_pool_in_use", "Instances lent or promised to a frame.", pool.in_use)
         yield GaugeMetricFamily("face_pool_waiting", "Frames that wait for an instance.", pool.waiting)
+        yield GaugeMetricFamily("face_pool_stuck", "Work older than FACE_STUCK_AFTER_MS.", work.stuck)
         yield CounterMetricFamily("face_pool_exhausted", "Borrows that found none free.", pool.exhausted_total)
         yield CounterMetricFamily("face_pool_timeouts", "Borrows that gave up waiting.", pool.timeouts_total)
         yield CounterMetricFamily("face_pool_recycled", "Instances replaced.", pool.recycled_total)
@@ -63,7 +68,8 @@ def exposition(run_dir: Path) -> bytes:
     """The metrics of all workers as Prometheus text."""
     registry = CollectorRegistry()
     registry.register(PoolCollector(run_dir))
-    if MULTIPROCESS_VARIABLE in os.environ:
+    shared = os.environ.get(MULTIPROCESS_VARIABLE)
+    if shared is not None and Path(shared).is_dir():
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
     return generate_latest(registry) + generate_latest(REGISTRY)

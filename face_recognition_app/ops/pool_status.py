@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from core.permits import WAIT_BOUNDS_MS, wait_percentile_ms
 from core.pool import PoolStatistics
 from ops.boards import living_workers
+from ops.watchdog import WorkState
 
 
 def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
     workers = living_workers(run_dir)
     total = sum_statistics([worker.statistics for worker in workers])
+    work = sum_work([worker.work for worker in workers])
     return {
         "status": _status(total),
         "backend": backend,
-        **_fields(total),
-        "workers": [{"pid": worker.pid, **_fields(worker.statistics)} for worker in workers],
+        **_fields(total, work),
+        "workers": [{"pid": worker.pid, **_fields(worker.statistics, worker.work)} for worker in workers],
     }
 
 
@@ -34,13 +37,18 @@ def sum_statistics(pools: list[PoolStatistics]) -> PoolStatistics:
     )
 
 
+def sum_work(states: list[WorkState]) -> WorkState:
+    began = (state.oldest_began for state in states if state.oldest_began is not None)
+    return WorkState(sum(state.stuck for state in states), min(began, default=None))
+
+
 def _status(total: PoolStatistics) -> str:
     if total.pool_size == 0:
         return "not_initialized"
     return "exhausted" if total.available == 0 else "ok"
 
 
-def _fields(pool: PoolStatistics) -> dict[str, Any]:
+def _fields(pool: PoolStatistics, work: WorkState) -> dict[str, Any]:
     return {
         "pool_size": pool.pool_size,
         "max_size": pool.max_size,
@@ -50,6 +58,8 @@ def _fields(pool: PoolStatistics) -> dict[str, Any]:
         "exhausted_total": pool.exhausted_total,
         "timeouts_total": pool.timeouts_total,
         "recycled_total": pool.recycled_total,
+        "stuck": work.stuck,
+        "oldest_work_ms": work.oldest_ms(monotonic()),
         "wait_ms": {
             name: wait_percentile_ms(pool.wait_counts, fraction)
             for name, fraction in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))

@@ -47,6 +47,13 @@ class Settings(BaseModel):
     timeout_s: int = Field(
         120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
     )
+    drain_s: float = Field(
+        10,
+        alias="FACE_DRAIN_S",
+        ge=0,
+        le=300,
+        description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
+    )
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
     )
@@ -74,7 +81,12 @@ class Settings(BaseModel):
         "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
     )
     data_dir: Directory = Field(
-        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database, keys and run files; made if missing."
+        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database and keys; made if missing."
+    )
+    run_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "run",
+        alias="FACE_RUN_DIR",
+        description="Worker boards, metrics and locks of this one server, for as long as it runs; may lie on tmpfs.",
     )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
@@ -118,6 +130,12 @@ class Settings(BaseModel):
     )
     admission_timeout_ms: int = Field(
         3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
+    )
+    stuck_after_ms: int = Field(
+        5_000,
+        alias="FACE_STUCK_AFTER_MS",
+        ge=1,
+        description="Work older than that is stuck; a worker all of whose compute threads are is replaced.",
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
@@ -211,15 +229,14 @@ class Settings(BaseModel):
         return self.worker_max_memory_mb << 20 or None
 
     @property
+    def stuck_after_s(self) -> float:
+        return self.stuck_after_ms / 1000
+
+    @property
     def compute_threads(self) -> int:
         """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
         fewer are answered: docs/performance.md has the figures."""
         return compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
-
-    @property
-    def run_dir(self) -> Path:
-        """Files that live as long as the server: worker boards, metrics, locks."""
-        return self.data_dir / "run"
 
     @model_validator(mode="after")
     def _secret_is_strong(self) -> Settings:
@@ -242,7 +259,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from error
+        # A default that is made of another setting has no problem of its own.
+        problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
 
 
 def _sentence(problem: object) -> str:

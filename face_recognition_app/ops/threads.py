@@ -1,9 +1,31 @@
-"""Thread pools that have all their threads from the start, so that a number that grows later means something."""
+"""Thread pools that have all their threads from the start, so that a number that grows later means something; and that
+tell what each thread has in hand."""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """What one thread has in hand, in monotonic seconds; once it is done, `ended` is set."""
+
+    thread: str
+    thread_id: int
+    began: float
+    about: str = ""
+    ended: float | None = None
+
+    def age_s(self, now: float) -> float:
+        return (now if self.ended is None else self.ended) - self.began
 
 
 class StartedThreads(ThreadPoolExecutor):
@@ -11,12 +33,35 @@ class StartedThreads(ThreadPoolExecutor):
 
     def __init__(self, threads: int, name: str) -> None:
         super().__init__(threads, thread_name_prefix=name)
+        self.size = threads
+        self._in_hand: dict[int, Work] = {}
         together = threading.Barrier(threads + 1)
         try:
             for _ in range(threads):
-                self.submit(together.wait)
+                super().submit(together.wait)  # Which is no work.
             together.wait()
         except BaseException:
             together.abort()  # Those that were started would wait for ever, and the process for them.
             self.shutdown(wait=False)
             raise
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(self._do, function, *args, **kwargs)
+
+    def in_hand(self) -> list[Work]:
+        """The work of every thread that has some."""
+        return list(self._in_hand.values())
+
+    def tell(self, about: str) -> None:
+        """Say what the calling thread, one of these, has in hand."""
+        self._in_hand[threading.get_ident()].about = about
+
+    def _do(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+        thread_id = threading.get_ident()
+        work = Work(threading.current_thread().name, thread_id, time.monotonic())
+        self._in_hand[thread_id] = work
+        try:
+            return function(*args, **kwargs)
+        finally:
+            work.ended = time.monotonic()
+            del self._in_hand[thread_id]

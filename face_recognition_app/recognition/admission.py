@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from core.permits import Permit, PermitQueue
+from ops import request_id
 from ops.threads import StartedThreads
 from recognition.pacing import Pacer
 from recognition.ready_work import Piece, ReadyWork, does_not_age
@@ -38,28 +39,34 @@ class Admission:
         self._permits = permits
         self._timeout_s = timeout_s
         self._at_once = threads or size
-        self._threads = StartedThreads(self._at_once, "frame")
+        self.threads = StartedThreads(self._at_once, "frame")
         self._ready = ReadyWork()
         self.pacer = Pacer(self._at_once)
         self._warned_at = float("-inf")
 
     async def run(
-        self, work: Callable[[Permit], T], owner: Hashable = None, newest_at: Callable[[], float] = does_not_age
+        self,
+        work: Callable[[Permit], T],
+        owner: Hashable = None,
+        newest_at: Callable[[], float] = does_not_age,
+        about: str = "",
     ) -> T:
         """Run `work` in a thread, with a granted permit that is given back when it ends.
 
         With `newest_at`, when what the work would look at came in (monotonic seconds), it may wait for something newer
-        to come while others have that. Raises Busy, before the work has begun: when it did not begin in time, and at
-        once when it will not. A cancelled caller leaves work that has begun to its end, and the permit with it.
+        to come while others have that. `about` names it in the log should it get stuck. Raises Busy, before the work
+        has begun: when it did not begin in time, and at once when it will not. A cancelled caller leaves work that has
+        begun to its end, and the permit with it.
         """
         deadline, asked_at = asyncio.get_running_loop().time() + self._timeout_s, time.monotonic()
         permit = await self._let_in(owner)
-        piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at, asked_at)
+        about = f"{about} (request {request_id.current.get()})"
+        piece = Piece(owner, partial(copy_context().run, self._timed, work, permit), newest_at, asked_at, about)
         # It must not know the piece, which would keep what it was about, pictures, until the garbage collector runs.
         piece.result.add_done_callback(lambda _: permit.release())
         self._ready.add(piece)
         try:
-            self._threads.submit(self._run_one)
+            self.threads.submit(self._run_one)
         except BaseException:
             self._ready.cancel()  # It was closed: there is no thread for anybody's work any more.
             raise
@@ -85,13 +92,14 @@ class Admission:
             self._permits.count_timeout()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self.threads.shutdown(wait=True, cancel_futures=True)
         self._ready.cancel()
 
     def _run_one(self) -> None:
         piece = self._ready.take(crowded=self._is_crowded())
         if piece is None or not piece.result.set_running_or_notify_cancel():
             return
+        self.threads.tell(piece.about)
         try:
             result = piece.run()
         except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import re
 import time
 from typing import Any
@@ -19,6 +20,7 @@ from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
+from recognition.outages import outage_of
 from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
@@ -44,7 +46,8 @@ SANDBOX_PREFIX = "test_"
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
 LINGER_S = 1.0
-RECONNECT_AFTER_MS = 500
+RECONNECT_AFTER_MS = (250, 2_000)
+"""Spread out, so that the clients of a worker that ends do not all come at once."""
 
 
 class FaceConsumer(AsyncConsumer):
@@ -197,7 +200,8 @@ class FaceConsumer(AsyncConsumer):
             self._after(LINGER_S, self._linger_is_over)
 
     async def _farewell(self) -> None:
-        await self._send(ServerDraining(reconnect_after_ms=RECONNECT_AFTER_MS))
+        wait_ms = random.randint(*RECONNECT_AFTER_MS)  # noqa: S311  spread, not secret
+        await self._send(ServerDraining(reconnect_after_ms=wait_ms))
 
     async def _linger_is_over(self) -> None:
         await self._close(NORMAL_CLOSE)
@@ -240,6 +244,7 @@ class FaceConsumer(AsyncConsumer):
         await self._out({"type": "websocket.send", "text": text})
 
     async def _fail(self, error: Exception) -> None:
+        error = outage_of(error) or error
         if not isinstance(error, WireError) or error.close_code is None:
             logger.exception("a connection failed", exc_info=error)
             error = InternalError("something went wrong on the server; connect again to go on")

@@ -6,20 +6,23 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from recognition.connections import close_moved_files
 from recognition.retention import enforce_in_turn
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
+from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (("settling overdue sessions", settle_overdue),)
 RETENTION_EVERY_S = 60.0
+LOOK_EVERY_S = 1.0
 
 
 async def keep_house(runtime: Runtime) -> None:
     """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
-    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime))
+    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime), _watch_files())
 
 
 async def _do_chores(runtime: Runtime) -> None:
@@ -28,6 +31,8 @@ async def _do_chores(runtime: Runtime) -> None:
         for name, chore in CHORES:
             try:
                 await runtime.database.run(chore, runtime)
+            except Unavailable:
+                break  # Which is logged where it is found, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
 
@@ -39,5 +44,17 @@ async def _delete_what_is_old(runtime: Runtime) -> None:
             # In short calls, since whoever stops the worker waits for the one under way.
             while await runtime.database.run(enforce_in_turn, runtime):
                 pass
+        except Unavailable:
+            continue  # Which is logged where it is found.
         except Exception:
             logger.exception("deleting what is old failed; the next round tries again")
+
+
+async def _watch_files() -> None:
+    """Let go of a database file that was moved away."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            await asyncio.to_thread(close_moved_files)
+        except Exception:
+            logger.exception("a database file that was moved away is still open; the next look tries again")

@@ -17,14 +17,16 @@ from core.errors import EngineError, ImageTooLarge, InvalidImage, UnsupportedFor
 from gallery import people
 from ops import request_id
 from recognition import sessions
+from recognition.outages import outage_of
 from recognition.refusals import AttemptsExceeded, ChallengeImpossible, PolicyTooWeak, Refusal
-from wire.errors import Busy, Replaced, UnusableFrame, WireError
+from wire.errors import Busy, Replaced, Unavailable, UnusableFrame, WireError
 
 logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
-    """An answer that is an error: HTTP status, stable code, words and details."""
+    """An answer that is an error: HTTP status, stable code, words and details; where waiting helps, details say how
+    long. Details are then named ones."""
 
     def __init__(
         self, status: int, code: str, message: str, details: Any = None, retry_after_ms: int | None = None
@@ -33,7 +35,7 @@ class ApiError(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.details = details
+        self.details = details if retry_after_ms is None else {**(details or {}), "retry_after_ms": retry_after_ms}
         self.retry_after_ms = retry_after_ms
 
 
@@ -55,6 +57,7 @@ DOMAIN_ERRORS: dict[type[Exception], tuple[int, str]] = {
     ChallengeImpossible: (422, "challenge_impossible"),
     Busy: (503, "busy"),
     Replaced: (409, "replaced"),
+    Unavailable: (503, "unavailable"),
     RequestDataTooBig: (413, "request_too_large"),
     SuspiciousOperation: (400, "bad_request"),
     MultiPartParserError: (400, "bad_request"),
@@ -83,6 +86,7 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, UnusableFrame):
         statuses = {code: status for status, code in DOMAIN_ERRORS.values()}
         return ApiError(statuses[error.code], error.code, error.message)
+    error = outage_of(error) or error
     for kind, (status, code) in DOMAIN_ERRORS.items():
         if isinstance(error, kind):
             retry = error.retry_after_ms if isinstance(error, WireError) else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
+from django.db import transaction
+
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from gallery.people import DifferentFace, DuplicateFace, Sample, enroll
@@ -25,8 +27,9 @@ LIVENESS_OUTCOMES = {
 }
 
 
-def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Decision:
-    """Decide a locked session with what only the caller's transaction can know, and count what came of it."""
+def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
+    """Decide a locked session with what only the caller's transaction can know, and count what came of it, unless
+    nobody but the service is to blame (`excused`)."""
     session.tenant.lock()
     replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     claim = claim_of(session)
@@ -39,7 +42,7 @@ def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> D
     if outcome.success:
         attempts.forgive(claim)
         known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
-    elif until is None:
+    elif until is None and not excused:
         attempts.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
     return _record(runtime, session, flow, outcome)
 
@@ -127,7 +130,7 @@ def _record(
     session.status = _status_after(outcome)
     session.checkpoint = session.address = ""
     session.save(update_fields=["status", "checkpoint", "address"])
-    metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc()
+    transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision
 
 

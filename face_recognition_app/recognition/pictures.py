@@ -28,7 +28,11 @@ async def read(runtime: Runtime, tenant: Tenant, data: bytes, reader: Callable[[
     """What one of the readers below says of a picture. Pictures of a tenant take turns with its sessions, so that many
     of them hold up nobody who stands before a camera. Raises Busy, and what the reader raises.
     """
-    return await runtime.admission.run(lambda permit: reader(runtime, data, permit), ("pictures", tenant.pk))
+    return await runtime.admission.run(
+        lambda permit: reader(runtime, data, permit),
+        ("pictures", tenant.pk),
+        about=f"a picture of tenant {tenant.pk}",
+    )
 
 
 def faces(runtime: Runtime, data: bytes, permit: Permit) -> Look:

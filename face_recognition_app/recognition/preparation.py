@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from django.core.management import call_command
+from django.db import connection
 
 from core.models import ensure_models
 from ops.locks import exclusive
 from ops.settings import Settings
 from recognition.signing import Signer
-from tenants.demo import ensure_demo_tenant
+from tenants.demo import ensure_demo_tenant, key_file
 
 
-def prepare(settings: Settings, on_progress: Callable[[str], None]) -> None:
+def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_database: bool = True) -> None:
     """Make what is missing; quick when nothing is. Safe to call from several processes at once.
 
-    Raises ModelError when a model cannot be had.
+    Raises ModelError when a model cannot be had, and OperationalError when the database cannot be used; with
+    `new_database` a SQLite file that is missing is made.
     """
     with exclusive(settings.run_dir / "prepare.lock"):
         ensure_models(settings.model_dir, on_progress)
         on_progress("models: verified")
+        if new_database and connection.vendor == "sqlite":
+            Path(connection.settings_dict["NAME"]).touch(0o600)
         call_command("migrate", verbosity=0, interactive=False)
         on_progress("database: migrations applied")
         Signer.load(settings.data_dir)
         if settings.development or settings.demo_enabled:
             ensure_demo_tenant(settings)
-            on_progress(f"demo tenant: its API key is in {settings.data_dir / 'demo-api-key'}")
+            on_progress(f"demo tenant: its API key is in {key_file(settings)}")

@@ -30,12 +30,14 @@ def does_not_age() -> float:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """Work that was let in. `newest_at` tells when what it would look at came in, monotonic seconds."""
+    """Work that was let in. `newest_at` tells when what it would look at came in, monotonic seconds; `about`, for
+    people, what it is and whose."""
 
     owner: Hashable
     run: Callable[[], object]
     newest_at: Callable[[], float]
     asked_at: float
+    about: str = ""
     result: Future[Any] = field(default_factory=Future)
     passed_over: int = 0
     expired: bool = False

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
@@ -18,6 +19,7 @@ from ops.boards import WorkerBoard
 from ops.processes import of_this_process
 from ops.service import service_settings
 from ops.settings import Settings
+from ops.watchdog import all_stuck, work_state
 from recognition.admission import Admission
 from recognition.database import DatabaseThreads
 from recognition.signing import Signer
@@ -49,6 +51,11 @@ class Runtime:
     @property
     def rules(self) -> EnrollmentRules:
         return EnrollmentRules(self.settings.duplicate_check, self.settings.target_fpir, self.settings.target_fmr)
+
+    @property
+    def is_stuck(self) -> bool:
+        """No thread is left to compute with."""
+        return all_stuck(self.admission.threads, self.settings.stuck_after_s)
 
     def close(self) -> None:
         """Finish what is in work, then release everything."""
@@ -82,12 +89,15 @@ def build(settings: Settings) -> Runtime:
 def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
     digests = {model.name: model.sha256 for model in MODELS}
     signer = Signer.load(settings.data_dir)
-    board = WorkerBoard(settings.run_dir, engine.pool_status)
+    admission = Admission(engine.detector.permits, settings.admission_timeout_ms / 1000, settings.compute_threads)
+    board = WorkerBoard(
+        settings.run_dir, engine.pool_status, partial(work_state, admission.threads, settings.stuck_after_s)
+    )
     engine.detector.permits.on_change = board.publish
     return Runtime(
         settings=settings,
         engine=engine,
-        admission=Admission(engine.detector.permits, settings.admission_timeout_ms / 1000, settings.compute_threads),
+        admission=admission,
         database=DatabaseThreads(),
         gallery=Gallery(digests["fr_feature"][:16]),
         signer=signer,

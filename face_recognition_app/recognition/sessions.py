@@ -19,7 +19,7 @@ from django.utils import timezone
 from core.liveness.actions import NEWEST_VERSION
 from gallery.people import check_subject_id, find_subject
 from ops.secret import secret_key
-from recognition import attempts, challenges
+from recognition import attempts, challenges, outages
 from recognition import flow as flows
 from recognition.addresses import address_digest
 from recognition.attempts import Claim
@@ -30,10 +30,12 @@ from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+from wire.codes import Reason
 
 logger = logging.getLogger(__name__)
 
 SETTLE_AT_ONCE = 100
+_OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
 class SessionError(Exception):
@@ -230,7 +232,12 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
         session = Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=connection.session.pk)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        return judge(runtime, session, connection.flow, outcome)
+        return judge(runtime, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
+
+
+def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
+    """Whether the session ran out of time while the database could not be used for some of it: nobody's failure."""
+    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(connection.elapsed_ms / 1000)
 
 
 def settle(runtime: Runtime, session: Session) -> Session:

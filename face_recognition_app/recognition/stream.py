@@ -21,9 +21,10 @@ from recognition.answers import connection_established, frame_processed, session
 from recognition.database import with_connection
 from recognition.flow import Flow, Observation, Outcome, Purpose
 from recognition.models import Decision
+from recognition.outages import ride_out
 from recognition.runtime import Runtime
 from tenants.models import Tenant
-from wire.errors import Busy, Replaced, UnusableFrame
+from wire.errors import Busy, Replaced, Unavailable, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
 from wire.session import BadFrame, Frame, FrameSlot
 
@@ -76,7 +77,7 @@ class Stream(ABC):
         """Take the newest frame of the slot to its answers; `slot.in_work` is the one that was taken.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
-        Raises UnusableFrame, Busy or Replaced.
+        Raises UnusableFrame, Busy, Replaced or Unavailable.
         """
         self.runtime.admission.pacer.heard_from(self.name)
         try:
@@ -99,7 +100,7 @@ class Stream(ABC):
         )
 
     async def finish(self, outcome: Outcome) -> SessionComplete:
-        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced."""
+        """Decide without a frame: at the time limit or on a cancellation. Raises Replaced or Unavailable."""
         try:
             return session_complete(await self._decide(outcome))
         except sessions.Superseded as error:
@@ -109,21 +110,28 @@ class Stream(ABC):
 
     async def _take(self, slot: FrameSlot, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
         progress = self.flow.progress
-        try:
-            seen, outcome = await self.runtime.admission.run(
-                lambda permit: with_connection(self._look, slot, permit),
-                self.tenant and self.tenant.pk,
-                slot.newest_at,
-            )
-        except Busy:
-            if slot.in_work is None:
-                slot.take()
-            raise
+        seen, outcome = await ride_out(lambda: self._seen(slot))
         if outcome is not None:
             return seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
         return seen, None
+
+    async def _seen(self, slot: FrameSlot) -> tuple[Observation, Outcome | None]:
+        try:
+            return await self.runtime.admission.run(
+                lambda permit: with_connection(self._look, slot, permit),
+                self.tenant and self.tenant.pk,
+                slot.newest_at,
+                f"a frame of session {self.name} of tenant {self.tenant and self.tenant.pk}",
+            )
+        except Busy:
+            if slot.in_work is None:
+                slot.take()
+            raise
+        except Unavailable:
+            slot.put_back()
+            raise
 
     def _look(self, slot: FrameSlot, permit: Permit) -> tuple[Observation, Outcome | None]:
         """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too.
@@ -222,7 +230,11 @@ class SessionStream(Stream):
         sessions.ensure_owner(self.connection)
 
     async def _keep(self) -> None:
-        await self.runtime.database.run(sessions.save_checkpoint, self.connection, flows.dump(self.flow))
+        text = flows.dump(self.flow)
+        await ride_out(lambda: self.runtime.database.run(sessions.save_checkpoint, self.connection, text))
 
     async def _decide(self, outcome: Outcome) -> Decision:
-        return await self.runtime.database.run(sessions.decide, self.runtime, self.connection, outcome)
+        # Twice is once: a decision that was made although its answer was lost is found, and told.
+        return await ride_out(
+            lambda: self.runtime.database.run(sessions.decide, self.runtime, self.connection, outcome)
+        )

@@ -13,7 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-from server.siblings import Siblings
+from server.acceptor import SocketCount
 from wire.errors import TooFast
 from wire.messages import ErrorMessage
 from wire.session import RateLimit
@@ -28,20 +28,20 @@ LARGE_FRAGMENT = 1024
 class FairWebSockets(WebSocketsSansIOProtocol):
     """Uvicorn's sockets, of which none can hold up the others or make the worker grow."""
 
-    def __init__(self, siblings: Siblings, max_messages_per_s: int, **uvicorns: Any) -> None:
+    def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._siblings = siblings
+        self._sockets = sockets
         self._unseen = RateLimit(max_messages_per_s)
         """Of what the application never sees and cannot count itself."""
         self._flooded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self._siblings.opened()
+        self._sockets.opened()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._siblings.closed()
+        self._sockets.closed()
 
     def data_received(self, data: bytes) -> None:
         # In pieces: of a whole read thousands of frames would be parsed before the first of them is counted.
@@ -119,22 +119,35 @@ class FairWebSockets(WebSocketsSansIOProtocol):
             await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
 
 
-class SharingHttp(HttpToolsProtocol):
-    """Uvicorn's HTTP, where a request that opens a socket goes to the worker that has the fewest."""
+class CountedHttp(HttpToolsProtocol):
+    """Uvicorn's HTTP, which tells when a new connection has shown that it is no socket yet, or that it is one."""
 
-    def __init__(self, siblings: Siblings, **uvicorns: Any) -> None:
+    def __init__(self, sockets: SocketCount, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._siblings = siblings
+        self._sockets = sockets
+        self._is_new = True
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._sockets.is_draining:
+            self.answer_is_last()
+        if not self.parser.should_upgrade():
+            self._settle()
+
+    def answer_is_last(self) -> None:
+        """Close after the answer to the request under way, if there is one: the client's next is for another worker."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
-        connection = self.transport.get_extra_info("socket")
-        if self.scheme == "http" and self._siblings.hand_over(connection.fileno(), self._request()):
-            self.connections.discard(self)
-            self.transport.abort()
-        else:
-            super().handle_websocket_upgrade()
+        super().handle_websocket_upgrade()
+        self._settle()
 
-    def _request(self) -> bytes:
-        lines = [b"%s %s HTTP/1.1" % (self.scope["method"].encode(), self.url)]
-        lines += [b"%s: %s" % header for header in self.scope["headers"]]
-        return b"\r\n".join([*lines, b"", b""])
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._is_new:
+            self._is_new = False
+            self._sockets.settled()

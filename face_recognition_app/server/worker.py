@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import resource
+import signal
 import socket
 import sys
+import time
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
@@ -13,50 +18,93 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ops.settings import load
+from ops.settings import Settings, load
+from server.acceptor import Acceptor, SocketCount
+from server.departure import SHUTDOWN_S, Departure
 from server.draining import say_farewell
-from server.protocols import FairWebSockets, SharingHttp
+from server.protocols import CountedHttp, FairWebSockets
 from server.retirement import Retirement
-from server.siblings import Siblings
+from server.roster import Slot, Stage
+
+logger = logging.getLogger(__name__)
 
 BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 UNREAD_ANSWERS_TIMEOUT_MS = 60_000
-SHUTDOWN_S = 20
-"""For requests under way. Gunicorn's own patience ends ten seconds later, and with an abort."""
+LINGER_S = 2.0
+"""A connection that is open when the worker begins to drain may have a request on its way for so long."""
 TICKS_BETWEEN_LOOKS = 50
 """At the size of the worker. Uvicorn ticks ten times a second."""
+LONGEST_BACK_OFF_S = 30.0
 
 
 class FaceServer(Server):
-    """Shares sockets with the other workers, ends without any when it has grown too large, and tells every socket's
-    client before Uvicorn closes it with 1012."""
+    """Uvicorn's server, which takes connections in turns with the other workers, and departs instead of ending."""
 
-    def __init__(
-        self, config: Config, new_socket: partial[FairWebSockets], siblings: Siblings, retirement: Retirement
-    ) -> None:
+    def __init__(self, config: Config, sockets: SocketCount, departure: Departure, retirement: Retirement) -> None:
         super().__init__(config)
-        self._new_socket = new_socket
-        self._siblings = siblings
+        self._sockets = sockets
+        self._departure = departure
         self._retirement = retirement
+        self._acceptors: list[Acceptor] = []
+        self._farewell: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Warm up, and only then take connections."""
+        await super().startup(sockets=[])
         if self.started:
-            self._siblings.join(self._connected)
+            new = partial(
+                CountedHttp,
+                self._sockets,
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+            self._acceptors = [Acceptor(one, self._sockets, new, self.config.ssl) for one in sockets or ()]
+            self._departure.started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM:
+            self._departure.tell()
+        else:
+            super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
         if counter and counter % TICKS_BETWEEN_LOOKS == 0:
             self._retirement.consider()
-        return await super().on_tick(counter) or self._retirement.is_over
+        self._departure.consider()
+        if self._departure.stage is Stage.DRAINING and self._farewell is None:
+            self._begin_to_drain()
+        return await super().on_tick(counter) or self._has_drained()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._siblings.leave()
-        await say_farewell()
-        await super().shutdown(sockets)
+        if self._farewell is None:
+            self._begin_to_drain()
+        assert self._farewell is not None
+        await self._farewell
+        await super().shutdown(sockets=[])
 
-    def _connected(self) -> FairWebSockets:
-        return self._new_socket(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _begin_to_drain(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, CountedHttp):
+                connection.answer_is_last()
+        self._farewell = asyncio.create_task(say_farewell())
+
+    def _has_drained(self) -> bool:
+        if self._departure.stage is not Stage.DRAINING:
+            return False
+        if self._departure.is_overdue:
+            return True
+        if self._departure.draining_s > LINGER_S:
+            self._close_idle_connections()
+        return not self.server_state.connections and all(acceptor.is_quiet for acceptor in self._acceptors)
+
+    def _close_idle_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, CountedHttp):
+                connection.shutdown()
 
 
 class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typed
@@ -70,22 +118,51 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES,
     }
 
+    slot: Slot
+    """Set by gunicorn_config before the fork."""
+
+    def init_process(self) -> None:
+        """Serve until the end. A worker that cannot start ends the master, unless the service has been up before."""
+        roster = self.slot.roster
+        if roster.has_served and roster.failed_starts:
+            time.sleep(min(2.0 ** (roster.failed_starts - 1), LONGEST_BACK_OFF_S))
+        try:
+            super().init_process()
+        except BaseException as error:
+            if self.slot.stage is not Stage.STARTING or not roster.has_served:
+                raise
+            logger.error("this worker could not start; the others go on", exc_info=error)
+            sys.exit(1)
+
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         settings = load()
-        siblings = Siblings(settings.run_dir)
-        retirement = Retirement(settings.run_dir, settings.worker_max_memory_bytes, siblings)
-        new_socket = partial(FairWebSockets, siblings, settings.max_messages_per_s)
-        self.config.http = partial(SharingHttp, siblings)
-        self.config.ws = new_socket
-        server = FaceServer(self.config, new_socket, siblings, retirement)
         self._install_sigquit_handler()
         allow_many_sockets()
         for listener in self.sockets:
             drop_who_reads_nothing(listener)
-        await server.serve(sockets=self.sockets)
+        server = self._server(settings)
+        beat = asyncio.create_task(self._beat())
+        try:
+            await server.serve(sockets=self.sockets)
+        finally:
+            beat.cancel()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def _server(self, settings: Settings) -> FaceServer:
+        sockets = SocketCount(self.slot)
+        self.config.ws = partial(FairWebSockets, sockets, settings.max_messages_per_s)
+        self.config.callback_notify = None
+        departure = Departure(self.slot, self.ppid, settings.drain_s)
+        retirement = Retirement(self.slot, settings.worker_max_memory_bytes, departure)
+        return FaceServer(self.config, sockets, departure, retirement)
+
+    async def _beat(self) -> None:
+        """Tell the master that the event loop turns, also while the worker warms up and while it ends."""
+        while True:
+            self.notify()
+            await asyncio.sleep(min(1.0, self.timeout / 2))
 
 
 def drop_who_reads_nothing(listener: socket.socket) -> None:

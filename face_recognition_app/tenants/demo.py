@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ops.secret import read_or_make
 from ops.settings import Settings
 from tenants.keys import create_tenant, issue_key
@@ -10,9 +12,13 @@ from tenants.models import Tenant
 DEMO_TENANT = "demo"
 
 
+def key_file(settings: Settings) -> Path:
+    return settings.data_dir / "demo-api-key"
+
+
 def ensure_demo_tenant(settings: Settings) -> None:
     """The tenant, and its key in the data directory; a lost key file gets a new key."""
-    path = settings.data_dir / "demo-api-key"
+    path = key_file(settings)
     tenant = Tenant.objects.filter(name=DEMO_TENANT).first()
     if tenant is None:
         path.unlink(missing_ok=True)

@@ -84,6 +84,13 @@ class FrameSlot:
             self.dropped_before = self.dropped
             return self.in_work
 
+    def put_back(self) -> None:
+        """Let the frame in work wait again, because it could not be looked at; a newer one has replaced it."""
+        with self._lock:
+            if self.in_work is not None:
+                self.dropped += self._waiting is not None
+                self._waiting, self.in_work = self._waiting or self.in_work, None
+
     def goes_on(self) -> bool:
         """Whether another frame waits, for whoever has served one; if none does, nothing is in work any more."""
         with self._lock:

@@ -238,13 +238,30 @@ def test_a_restarting_server_does_not_end_the_session(page: Page, fake_socket: F
 
 
 @in_browser
+def test_a_server_without_its_database_is_asked_again_no_sooner_than_it_says(
+    page: Page, fake_socket: FakeSocket
+) -> None:
+    start_camera(page)
+    # The page's waits are noted, and cut short.
+    page.evaluate(
+        "() => { window.waits = []; const wait = setTimeout;"
+        "window.setTimeout = (done, ms) => { waits.push(ms); return wait(done, Math.min(ms, 100)); }; }"
+    )
+    press(page, "Enrol my face")
+    until(page, lambda: len(fake_socket.received) == 2)
+    fake_socket.send(type="error", code="unavailable", message="not now", retryable=True, retry_after_ms=2_000)
+    fake_socket.close(1013)
+    until(page, lambda: len(fake_socket.connections) == 2)
+    assert max(page.evaluate("waits")) >= 2_000
+
+
+@in_browser
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         (4409, "another window"),
         (4401, "is over or was used"),
         (4403, "refuses this page"),
-        (1013, "fully occupied"),
     ],
 )
 def test_a_refusal_is_told_in_a_sentence(page: Page, fake_socket: FakeSocket, code: int, words: str) -> None:

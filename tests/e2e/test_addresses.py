@@ -30,7 +30,7 @@ async def last_message(service: LiveService, forwarded_for: str) -> Message:
         if greeting["type"] == "connection_established":
             await socket.send(STRANGER)
         answers = [greeting]
-        with contextlib.suppress(ConnectionClosedError):  # 1013
+        with contextlib.suppress(ConnectionClosedError):  # 4429
             answers += [json.loads(text) async for text in socket]
     return answers[-1]
 

@@ -39,7 +39,7 @@ async def test_the_probes_are_answered_without_a_database_and_without_models(cli
 async def test_a_worker_without_models_is_not_ready_and_says_why(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/ready/")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not_ready", "components": {"models": "ModelError"}}
+    assert answer.json() == {"status": "not_ready", "components": {"models": "unavailable"}}
 
 
 async def test_the_sockets_document_is_served(client: httpx.AsyncClient) -> None:

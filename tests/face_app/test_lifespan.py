@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import OperationalError, connection
 
 from core.models import MODELS
 from face_app.lifespan import lifespan
@@ -88,3 +90,47 @@ async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_g
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert happened == ["warm", "closed"]
     assert frozen == ["warm"], "what a warm worker keeps is never looked through again"
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), OperationalError("disk is full")])
+async def test_a_development_worker_that_cannot_write_starts_with_what_is_there(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Gunicorn gives up the whole service when one worker says that it cannot start."""
+
+    def prepare(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("face_app.lifespan.prepare", prepare)
+    monkeypatch.setattr(runtimes, "current", lambda: None)
+    monkeypatch.setattr(runtimes, "close", lambda: None)
+    answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    assert [answer["type"] for answer in answers] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.fixture
+def development(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Where a start makes ready what is missing, in a data directory of its own and on the tests' models."""
+    models = django_settings.FACE.model_dir
+    found = load({"FACE_DATA_DIR": str(tmp_path / "var"), "FACE_MODEL_DIR": str(models)})
+    monkeypatch.setattr(django_settings, "FACE", found)
+    return found
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the tests run on another database")
+@pytest.mark.usefixtures("transactional_db")
+async def test_a_worker_that_starts_without_its_database_starts_and_makes_no_new_one(
+    monkeypatch: pytest.MonkeyPatch, development: Settings
+) -> None:
+    """Ending would end its siblings, too. The key of the demo tenant tells that there was a database."""
+    gone = development.data_dir / "face.sqlite3"
+    development.data_dir.mkdir()
+    (development.data_dir / "demo-api-key").write_text("fk_of_the_database_that_is_gone")
+    monkeypatch.setattr(runtimes, "current", lambda: None)
+    monkeypatch.setattr(runtimes, "close", lambda: None)
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, "NAME", str(gone))
+        patch.setitem(connection.settings_dict["OPTIONS"], "mode", "rw")
+        answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
+    assert not gone.exists()

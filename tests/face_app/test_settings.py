@@ -45,9 +45,16 @@ def test_sqlite_writes_ahead_and_loses_nothing_that_was_committed(pragma: str, v
 
 def test_one_variable_turns_on_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     database = django_settings(monkeypatch, DATABASE_URL="postgresql://me:secret@db:5433/face")["DATABASES"]["default"]
-    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert database["ENGINE"] == "ops.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"], database["USER"]) == ("db", 5433, "face", "me")
     assert database["CONN_HEALTH_CHECKS"] is True
+    assert database["OPTIONS"]["connect_timeout"] == 2
+
+
+def test_the_address_of_the_database_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:secret@db/face?connect_timeout=10&sslmode=require"
+    options = django_settings(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]["OPTIONS"]
+    assert (options["connect_timeout"], options["sslmode"]) == (10, "require")
 
 
 def test_one_variable_turns_on_redis_and_idle_sockets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

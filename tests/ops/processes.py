@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tools.service import REPOSITORY
@@ -34,10 +34,14 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@contextmanager
-def living(script: str, *arguments: str | Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def living(script: str, *arguments: str | Path, **variables: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """A process that runs `script`, which prints a line when it is ready and then waits for a line."""
-    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return living_command([sys.executable, "-c", script, *map(str, arguments)], **variables)
+
+
+@contextmanager
+def living_command(command: list[str], **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The same of a whole command."""
     process = subprocess.Popen(
         command, env=environment(**variables), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

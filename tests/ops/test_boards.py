@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,9 +13,12 @@ from core.permits import WAIT_BOUNDS_MS
 from core.pool import PoolStatistics
 from ops.boards import WorkerBoard, living_workers
 from ops.pool_status import pool_status
+from ops.watchdog import WorkState
 from tests.ops.processes import living
 
 IDLE = PoolStatistics(2, 2, 0, 0, 0, 0, 0, (0,) * len(WAIT_BOUNDS_MS))
+NO_WORK = WorkState(0, None)
+STUCK = WorkState(8, 1234.5)
 
 WORKER = """
 import sys
@@ -23,9 +27,10 @@ from pathlib import Path
 from core.permits import WAIT_BOUNDS_MS
 from core.pool import PoolStatistics
 from ops.boards import WorkerBoard
+from ops.watchdog import WorkState
 
 pool = PoolStatistics(4, 4, 0, 0, 0, 0, 0, (0,) * len(WAIT_BOUNDS_MS))
-board = WorkerBoard(Path(sys.argv[1]), lambda: pool)
+board = WorkerBoard(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
 print("ready", flush=True)
 for line in sys.stdin:
     pool = replace(pool, in_use=int(line))
@@ -77,10 +82,10 @@ def test_what_a_worker_publishes_another_process_sees_at_once(tmp_path: Path) ->
 
 def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
     pool = PoolStatistics(1, 2, 3, 4, 5, 6, 7, tuple(range(len(WAIT_BOUNDS_MS))))
-    board = WorkerBoard(tmp_path, lambda: pool)
+    board = WorkerBoard(tmp_path, lambda: pool, lambda: STUCK)
     try:
         found = living_workers(tmp_path)
-        assert [(one.pid, one.statistics) for one in found] == [(os.getpid(), pool)]
+        assert [(one.pid, one.statistics, one.work) for one in found] == [(os.getpid(), pool, STUCK)]
     finally:
         board.close()
 
@@ -88,15 +93,26 @@ def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
 def test_a_board_of_an_earlier_process_with_this_pid_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "workers").mkdir()
     (tmp_path / "workers" / str(os.getpid())).write_bytes(b"left by another boot")
-    board = WorkerBoard(tmp_path, lambda: IDLE)
+    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
     try:
         assert pids(tmp_path) == [os.getpid()]
     finally:
         board.close()
 
 
+def test_a_board_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """It is locked, for its worker lives and ends only now that new ones begin."""
+    (tmp_path / "workers").mkdir()
+    with (tmp_path / "workers" / "1").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write(b"another layout")
+        other.flush()
+        assert living_workers(tmp_path) == []
+        assert (tmp_path / "workers" / "1").exists()
+
+
 def test_closing_twice_and_publishing_afterwards_do_nothing(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: IDLE)
+    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
     board.close()
     board.publish()
     board.close()
@@ -104,7 +120,7 @@ def test_closing_twice_and_publishing_afterwards_do_nothing(tmp_path: Path) -> N
 
 
 def test_other_users_cannot_read_a_board(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: IDLE)
+    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
     try:
         assert (tmp_path / "workers" / str(os.getpid())).stat().st_mode & 0o077 == 0
     finally:
@@ -112,7 +128,7 @@ def test_other_users_cannot_read_a_board(tmp_path: Path) -> None:
 
 
 def test_the_status_names_every_living_worker_whoever_answers(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: replace(IDLE, in_use=2))
+    board = WorkerBoard(tmp_path, lambda: replace(IDLE, in_use=2), lambda: NO_WORK)
     try:
         with living(WORKER, tmp_path) as worker:
             tell(worker, 1)

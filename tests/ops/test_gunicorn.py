@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import runpy
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ops.settings import load
+from server.roster import Roster
 from tests.ops.processes import APPLICATION, run
 
 CONFIG = APPLICATION / "gunicorn_config.py"
@@ -83,3 +86,29 @@ def test_metrics_of_an_earlier_run_are_not_counted_again(monkeypatch: pytest.Mon
     configuration(monkeypatch, FACE_DATA_DIR=str(tmp_path))["on_starting"](None)
     assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(metrics)
     assert list(metrics.iterdir()) == []
+
+
+def test_a_run_directory_that_cannot_be_written_stops_no_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "set here so that it is restored afterwards")
+    (tmp_path / "run").write_text("a file in its place")
+    master = SimpleNamespace(log=logging.getLogger())
+    configuration(monkeypatch, FACE_DATA_DIR=str(tmp_path))["on_starting"](master)
+    assert "Not a directory" in caplog.text
+
+
+def test_a_dead_workers_file_that_cannot_be_removed_ends_no_master(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / "gauge_livesum_7.db").mkdir()
+    master = SimpleNamespace(log=logging.getLogger())
+    configuration(monkeypatch)["child_exit"](master, SimpleNamespace(pid=7, slot=Roster().enter()))
+    assert "worker 7" in caplog.text
+
+
+def test_run_files_may_lie_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = configuration(monkeypatch, FACE_DATA_DIR=str(tmp_path / "data"), FACE_RUN_DIR=str(tmp_path / "run"))
+    assert found["control_socket"] == str(tmp_path / "run" / "gunicorn.ctl")
+    assert found["_metrics_dir"] == tmp_path / "run" / "metrics"

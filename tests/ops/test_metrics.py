@@ -11,6 +11,7 @@ from core.permits import WAIT_BOUNDS_MS
 from core.pool import PoolStatistics
 from ops import metrics
 from ops.boards import WorkerBoard
+from ops.watchdog import WorkState
 from tests.ops.processes import living, run
 
 POOL = PoolStatistics(2, 3, 1, 4, 5, 6, 7, (0,) * len(WAIT_BOUNDS_MS))
@@ -41,12 +42,12 @@ def value(families: dict[str, Metric], name: str, sample: str = "", **labels: st
 
 
 def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: POOL)
+    board = WorkerBoard(tmp_path, lambda: POOL, lambda: WorkState(8, None))
     try:
         families = parse(metrics.exposition(tmp_path).decode())
     finally:
         board.close()
-    gauges = {"workers": 1, "pool_instances": 2, "pool_max": 3, "pool_in_use": 1, "pool_waiting": 4}
+    gauges = {"workers": 1, "pool_instances": 2, "pool_max": 3, "pool_in_use": 1, "pool_waiting": 4, "pool_stuck": 8}
     for name, expected in gauges.items():
         assert families[f"face_{name}"].type == "gauge"
         assert value(families, f"face_{name}") == expected
@@ -92,7 +93,9 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
         dead.kill()
         dead.wait(10)
         script = (
-            f"import gunicorn_config, types; gunicorn_config.child_exit(None, types.SimpleNamespace(pid={dead.pid}))"
+            "import gunicorn_config, types; from server.roster import Roster;"
+            f" worker = types.SimpleNamespace(pid={dead.pid}, slot=Roster().enter());"
+            " gunicorn_config.child_exit(None, worker)"
         )
         assert run("-c", script, **together).returncode == 0
         families = parse(run("-c", EXPOSE, str(tmp_path), **together).stdout)
@@ -101,8 +104,16 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
 
 
 def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: replace(POOL, pool_size=0))
+    board = WorkerBoard(tmp_path, lambda: replace(POOL, pool_size=0), lambda: WorkState(0, None))
     try:
         assert value(parse(metrics.exposition(tmp_path).decode()), "face_pool_instances") == 0
     finally:
         board.close()
+
+
+def test_without_a_place_to_share_them_a_worker_tells_its_own(tmp_path: Path) -> None:
+    """As where the run directory could not be made."""
+    count = "from ops.metrics import frames; frames.labels('ok').inc(5); "
+    done = run("-c", count + EXPOSE, str(tmp_path), **{metrics.MULTIPROCESS_VARIABLE: str(tmp_path / "missing")})
+    assert done.returncode == 0, done.stderr
+    assert value(parse(done.stdout), "face_frames", "face_frames_total", outcome="ok") == 5

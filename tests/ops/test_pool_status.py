@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from core.pool import PoolStatistics
 from ops import pool_status as module
 from ops.boards import WorkerPool
 from ops.pool_status import pool_status, sum_statistics
+from ops.watchdog import WorkState
 
+NO_WORK = WorkState(0, None)
 NO_WAITS = (0,) * len(WAIT_BOUNDS_MS)
 IDLE = PoolStatistics(2, 2, 0, 0, 0, 0, 0, NO_WAITS)
 FIELDS = {
@@ -24,13 +27,19 @@ FIELDS = {
     "exhausted_total",
     "timeouts_total",
     "recycled_total",
+    "stuck",
+    "oldest_work_ms",
     "wait_ms",
 }
 
 
-def status_of(monkeypatch: pytest.MonkeyPatch, *pools: PoolStatistics) -> dict[str, Any]:
-    workers = [WorkerPool(100 + number, pool) for number, pool in enumerate(pools)]
+def status_of(
+    monkeypatch: pytest.MonkeyPatch, *pools: PoolStatistics, work: Sequence[WorkState] = (), now: float = 0.0
+) -> dict[str, Any]:
+    states = [*work, *[NO_WORK] * (len(pools) - len(work))]
+    workers = [WorkerPool(100 + number, *each) for number, each in enumerate(zip(pools, states, strict=True))]
     monkeypatch.setattr(module, "living_workers", lambda run_dir: workers)
+    monkeypatch.setattr(module, "monotonic", lambda: now)
     return pool_status(Path("/run"), "mediapipe")
 
 
@@ -74,9 +83,19 @@ def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch)
         "exhausted_total": 11,
         "timeouts_total": 22,
         "recycled_total": 33,
+        "stuck": 0,
+        "oldest_work_ms": 0,
     }
     for name, total in totals.items():
         assert sum(worker[name] for worker in status["workers"]) == total
+
+
+def test_stuck_work_is_counted_and_the_oldest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = [WorkState(1, 90.0), WorkState(2, 80.5), NO_WORK]
+    status = status_of(monkeypatch, IDLE, IDLE, IDLE, work=work, now=100.0)
+    assert (status["stuck"], status["oldest_work_ms"]) == (3, 19_500)
+    told = [(worker["stuck"], worker["oldest_work_ms"]) for worker in status["workers"]]
+    assert told == [(1, 10_000), (2, 19_500), (0, 0)]
 
 
 def test_it_is_json_of_the_promised_shape(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ async def test_ready_when_every_component_is_ok(client: httpx.AsyncClient, compo
 
 
 async def test_not_ready_says_which_component_and_what(client: httpx.AsyncClient, components: Components) -> None:
-    components.report = {"models": "ok", "migrations": "MigrationsMissing"}
+    components.report = {"models": "ok", "migrations": "missing"}
     answer = await client.get("/api/ready/")
     assert answer.status_code == 503
     assert answer.json() == {"status": "not_ready", "components": components.report}

@@ -14,6 +14,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("GUNICORN_WORKERS", "3", "workers", 3),
     ("GUNICORN_BIND", "127.0.0.1:9000", "bind", "127.0.0.1:9000"),
     ("GUNICORN_TIMEOUT", "30", "timeout_s", 30),
+    ("FACE_DRAIN_S", "7.5", "drain_s", 7.5),
     ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
     ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
@@ -22,6 +23,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("DATABASE_URL", "postgresql://db/face", "database_url", "postgresql://db/face"),
     ("REDIS_URL", "redis://cache/0", "redis_url", "redis://cache/0"),
     ("FACE_DATA_DIR", "/data", "data_dir", Path("/data")),
+    ("FACE_RUN_DIR", "/run/face", "run_dir", Path("/run/face")),
     ("FACE_MODEL_DIR", "/models", "model_dir", Path("/models")),
     ("FACE_SECRET_KEY", STRONG, "secret_key", STRONG),
     ("FACE_SANDBOX_SESSIONS", "1", "sandbox", True),
@@ -35,6 +37,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
     ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
     ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
+    ("FACE_STUCK_AFTER_MS", "250", "stuck_after_ms", 250),
     ("FACE_ENROLLMENT_SAMPLES", "5", "enrollment_samples", 5),
     ("FACE_ENROLLMENT_TIME_LIMIT_S", "10", "enrollment_time_limit_s", 10.0),
     ("FACE_RECOGNITION_TIME_LIMIT_S", "5.5", "recognition_time_limit_s", 5.5),
@@ -74,6 +77,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.timeout_s, settings.log_level, settings.mesh_pool_size) == (120, "info", 8)
     assert 1 <= settings.workers <= 4
     assert settings.data_dir == REPOSITORY / "var"
+    assert settings.run_dir == REPOSITORY / "var" / "run"
     assert settings.model_dir == REPOSITORY / "var" / "models"
     assert settings.max_image_bytes == 10 * 2**20
     assert settings.max_image_pixels == 25_000_000
@@ -228,3 +232,8 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
 @pytest.mark.parametrize(("megabytes", "limit"), [("512", 512 << 20), ("0", None)])
 def test_no_memory_is_no_limit(megabytes: str, limit: int | None) -> None:
     assert load({"FACE_WORKER_MAX_MEMORY_MB": megabytes}).worker_max_memory_bytes == limit
+
+
+def test_run_files_follow_the_data_directory_unless_they_have_one_of_their_own() -> None:
+    assert load({"FACE_DATA_DIR": "/data"}).run_dir == Path("/data/run")
+    assert load({"FACE_DATA_DIR": "/data", "FACE_RUN_DIR": "run"}).run_dir == REPOSITORY / "run"

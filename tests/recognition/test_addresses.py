@@ -59,7 +59,7 @@ async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_sess
         error = await socket.receive()
         assert (error["code"], error["retryable"]) == ("attempts_exceeded", True)
         assert 0 < error["retry_after_ms"] <= strict.settings.attempts_lock_s * 1000
-        assert await socket.closed() == 1013
+        assert await socket.closed() == 4429
     async with connect(token, client="203.0.113.8") as socket:
         await socket.greeted()
 

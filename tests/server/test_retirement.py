@@ -2,34 +2,33 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 
 import pytest
 
 from ops.memory import memory_bytes
-from server.retirement import ONE_IN_S, Retirement
-from server.siblings import Siblings
-from tests.ops.processes import living
-
-LONG_AGO = 2 * ONE_IN_S
-RETIRED = """
-import sys
-from pathlib import Path
-from server.retirement import Retirement
-from server.siblings import Siblings
-
-retirement = Retirement(Path(sys.argv[1]), 1, Siblings(Path(sys.argv[1])), linger_s=0)
-retirement.consider()
-assert retirement.is_over
-print("ready", flush=True)
-input()
-"""
+from server.departure import Departure
+from server.retirement import ONE_IN_MS, Retirement
+from server.roster import Roster, Slot, Stage
 
 
 @pytest.fixture
-def siblings(tmp_path: Path) -> Siblings:
-    return Siblings(tmp_path)
+def roster() -> Roster:
+    return Roster()
+
+
+def ready_worker(roster: Roster) -> tuple[Slot, Departure]:
+    slot = roster.enter()
+    departure = Departure(slot, os.getppid(), drain_s=0)
+    departure.started()
+    return slot, departure
+
+
+def considered(roster: Roster, limit_bytes: int | None) -> Slot:
+    slot, departure = ready_worker(roster)
+    Retirement(slot, limit_bytes, departure).consider()
+    departure.consider()
+    return slot
 
 
 def test_this_process_is_as_large_as_the_system_says() -> None:
@@ -38,67 +37,39 @@ def test_this_process_is_as_large_as_the_system_says() -> None:
     assert memory_bytes(1 << 30) == 0
 
 
-def test_a_worker_that_is_small_enough_stays(tmp_path: Path, siblings: Siblings) -> None:
-    for limit in (None, 1 << 40):
-        retirement = Retirement(tmp_path, limit, siblings, linger_s=0)
-        retirement.consider()
-        assert not retirement.is_over
+@pytest.mark.parametrize("limit_bytes", [None, 1 << 40])
+def test_a_worker_that_is_small_enough_stays(roster: Roster, limit_bytes: int | None) -> None:
+    roster.wanted = 2
+    assert considered(roster, limit_bytes).stage is Stage.READY
 
 
-def test_one_that_is_too_large_stays_for_those_it_serves(
-    tmp_path: Path, siblings: Siblings, caplog: pytest.LogCaptureFixture
-) -> None:
-    retirement = Retirement(tmp_path, 1 << 20, siblings, linger_s=0)
-    assert not retirement.is_over
-    siblings.opened()
-    retirement.consider()
-    assert not retirement.is_over
-    siblings.closed()
-    assert retirement.is_over
+def test_one_that_is_too_large_leaves_and_says_why(roster: Roster, caplog: pytest.LogCaptureFixture) -> None:
+    roster.wanted = 2
+    assert considered(roster, 1 << 20).stage is Stage.LEAVING
     assert "more than the 1 MB of FACE_WORKER_MAX_MEMORY_MB" in caplog.text
 
 
 def test_one_that_cannot_tell_how_large_it_is_stays(
-    tmp_path: Path, siblings: Siblings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    roster: Roster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def out_of_files(pid: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("server.retirement.memory_bytes", out_of_files)
-    retirement = Retirement(tmp_path, 1, siblings, linger_s=0)
-    retirement.consider()
-    assert not retirement.is_over
+    assert considered(roster, 1).stage is Stage.READY
     assert "Too many open files" in caplog.text
 
 
-def test_it_waits_a_moment_for_who_may_be_on_the_way(tmp_path: Path, siblings: Siblings) -> None:
-    retirement = Retirement(tmp_path, 1, siblings)
-    retirement.consider()
-    assert not retirement.is_over
+def test_one_retires_at_a_time(roster: Roster) -> None:
+    roster.wanted = 3
+    assert considered(roster, 1).stage is Stage.LEAVING
+    roster.retired_at_ms -= 2 * ONE_IN_MS
+    assert considered(roster, 1).stage is Stage.READY
 
 
-def test_one_retires_at_a_time(tmp_path: Path, siblings: Siblings) -> None:
-    with living(RETIRED, tmp_path):
-        set_age(tmp_path, LONG_AGO)
-        second = Retirement(tmp_path, 1, siblings, linger_s=0)
-        second.consider()
-        assert not second.is_over
-    second.consider()
-    assert second.is_over
-
-
-def test_the_next_one_retires_a_while_later(tmp_path: Path, siblings: Siblings) -> None:
-    with living(RETIRED, tmp_path):
-        pass
-    second = Retirement(tmp_path, 1, siblings, linger_s=0)
-    second.consider()
-    assert not second.is_over
-    set_age(tmp_path, LONG_AGO)
-    second.consider()
-    assert second.is_over
-
-
-def set_age(run_dir: Path, seconds: float) -> None:
-    """When a worker last retired."""
-    then = time.time() - seconds
-    os.utime(run_dir / "retiring", (then, then))
+def test_the_next_one_retires_a_while_later(roster: Roster) -> None:
+    roster.wanted = 2
+    roster.leave(considered(roster, 1))
+    assert considered(roster, 1).stage is Stage.READY
+    roster.retired_at_ms -= 2 * ONE_IN_MS
+    assert considered(roster, 1).stage is Stage.LEAVING

@@ -1,5 +1,6 @@
 const RECONNECTS = 5;
-const RECONNECT_CODES = new Set([1001, 1006, 1012]);
+const OVERLOADED = 1013;
+const RECONNECT_CODES = new Set([1001, 1006, 1012, OVERLOADED]);
 
 /** A session that ended without a decision. `code` is the close code, or what happened on this side. */
 export class Ended extends Error {
@@ -26,21 +27,21 @@ export async function runSession(url, grab, { onMessage, onLost, signal }) {
     if (connection.answered > 0) lost = 0;
     const mustWait = connection.error?.code === "attempts_exceeded"; // Its message says how long.
     if (!RECONNECT_CODES.has(code)) throw new Ended(mustWait ? "attempts_exceeded" : code, connection.error?.message);
-    if (lost === RECONNECTS) throw new Ended("connection_lost");
+    if (lost === RECONNECTS) throw new Ended(code === OVERLOADED ? code : "connection_lost");
     lost += 1;
     onLost();
-    await pause(connection.reconnectAfter ?? 500 * 2 ** (lost - 1), signal);
+    await pause(connection.reconnectAfter(500 * 2 ** (lost - 1)), signal);
   }
 }
 
 class Connection {
   decision = null;
   error = null;
-  reconnectAfter = null;
   answered = 0;
   #sent = 0;
   #pacing = null;
   #quietUntil = 0;
+  #drainingAfter = null;
   #wake = () => {};
   #end;
 
@@ -59,6 +60,11 @@ class Connection {
     };
   }
 
+  /** Milliseconds: a server that restarts says when it is back, and one that cannot take us the least to wait. */
+  reconnectAfter(otherwise) {
+    return this.#drainingAfter ?? Math.max(otherwise, this.error?.retry_after_ms ?? 0);
+  }
+
   get #open() {
     return this.socket.readyState === WebSocket.OPEN;
   }
@@ -72,7 +78,7 @@ class Connection {
       this.#end(1000);
     } else if (message.type === "server_draining") {
       // The server says 1012 when it is done; until then this session may still be decided.
-      this.reconnectAfter = message.reconnect_after_ms;
+      this.#drainingAfter = message.reconnect_after_ms;
     } else if (message.type === "error") {
       // An error with a number is about that one frame, not about the session.
       if (!message.seq) this.error = message;

@@ -35,7 +35,7 @@ const ENDINGS = {
   connection_lost: "The connection is lost: check the network and that the service runs, then start again.",
   1009: "The pictures were too big for the service: choose a smaller camera resolution, then start again.",
   1011: "Something went wrong on the server: start again, and look into its log if it happens again.",
-  1013: "The service is fully occupied: wait a minute, then start again.",
+  1013: "The service cannot take this session now: wait a minute, then start again.",
   4401: "This session is over or was used already: start again.",
   4403: "The service refuses this page: open it under an address that the service allows.",
   4408: "No picture arrived for too long: keep this page in front, then start again.",
@@ -44,6 +44,7 @@ const ENDINGS = {
 };
 
 const REFUSALS = {
+  unavailable: () => "The service cannot take this session now: wait a minute, then try again.",
   subject_not_found: (name) => `Nobody is enrolled as ${name} yet: press Enrol my face first.`,
 };
 

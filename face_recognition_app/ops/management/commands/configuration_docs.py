@@ -38,7 +38,7 @@ The service is configured with environment variables. In development it needs no
 |---|---|---|
 """
 
-DEFAULT_OF_THE_MACHINE = {"GUNICORN_WORKERS": "min(4, cores)"}
+DEFAULT_IN_WORDS = {"GUNICORN_WORKERS": "min(4, cores)", "FACE_RUN_DIR": "`run` in `FACE_DATA_DIR`"}
 
 BOUNDS = {Ge: ("at least", "ge"), Gt: ("more than", "gt"), Le: ("at most", "le"), Lt: ("less than", "lt")}
 
@@ -80,7 +80,7 @@ def _with_table(page: str, name: str, words: Mapping[Any, str]) -> str:
 
 def _row(field: FieldInfo) -> str:
     variable = field.alias or ""
-    default = DEFAULT_OF_THE_MACHINE.get(variable) or _default(field.default)
+    default = DEFAULT_IN_WORDS.get(variable) or _default(field.default)
     meaning = " ".join([field.description or "", *_limits(field)])
     return f"| `{variable}` | {default} | {meaning} |\n"
 

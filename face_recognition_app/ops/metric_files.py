@@ -1,0 +1,121 @@
+"""The files in which prometheus_client shares a worker's metrics, made so that a full disk costs metrics and no worker.
+
+The library maps files that are sparse: a value stored into a page for which the disk has no room ends the process with
+SIGBUS. Here each file has its blocks before it is mapped. Where it cannot have them, the values are kept in memory, are
+not seen by the other workers, and move into the file once there is room.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import values
+from prometheus_client.mmap_dict import MmapedDict
+
+logger = logging.getLogger(__name__)
+
+FIRST_BYTES = 1 << 16
+TRIED_AGAIN_S = 5.0
+_LARGEST_PADDING = 8
+_HEADER_BYTES = 8
+_OF_A_VALUE_BYTES = 4 + _LARGEST_PADDING + 16
+"""Besides its key: the key's length, what fills it up, the value and its time."""
+
+
+class AllocatedDict(MmapedDict):
+    """Of one worker's metrics of one type. Used under the library's lock."""
+
+    _f: Any
+    """The open file, or None where there is none."""
+
+    def __init__(self, filename: str, read_mode: bool = False) -> None:
+        self._tried_at: float | None = None
+        try:
+            _allocate(filename, FIRST_BYTES)
+            super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            self._keep_in_memory(filename, error)
+
+    def write_value(self, key: str, value: float, timestamp: float) -> None:
+        if self._tried_at is not None and time.monotonic() - self._tried_at > TRIED_AGAIN_S:
+            self._move_into_file()
+        super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
+
+    def _init_value(self, key: str) -> None:
+        while self._used + len(key.encode()) + _OF_A_VALUE_BYTES > self._capacity:
+            self._capacity *= 2
+            self._move_into_file()
+        super()._init_value(key)  # type: ignore[no-untyped-call]
+
+    def _keep_in_memory(self, filename: str, error: OSError) -> None:
+        self._f = None
+        self._fname = filename
+        self._capacity = FIRST_BYTES
+        self._m = mmap.mmap(-1, self._capacity)
+        self._positions: dict[str, int] = {}
+        self._used = _HEADER_BYTES
+        self._m[:4] = self._used.to_bytes(4, sys.byteorder)
+        self._tell(error)
+
+    def _move_into_file(self) -> None:
+        """Into as large a file as `_capacity` says, or when that cannot be, into as much memory."""
+        held = self._m[: self._used]
+        try:
+            _allocate(self._fname, self._capacity)
+            file = Path(self._fname).open("r+b")  # noqa: SIM115 - open as long as the values are
+            mapped = mmap.mmap(file.fileno(), self._capacity)
+        except OSError as error:
+            self._tell(error)
+            file, mapped = None, mmap.mmap(-1, self._capacity)
+        else:
+            self._tell_end()
+        mapped[: self._used] = held
+        if self._f is not None:
+            self._f.close()
+        self._m, self._f = mapped, file
+
+    def _tell(self, error: OSError) -> None:
+        if self._tried_at is None:
+            logger.error("the other workers do not tell all metrics of this one while %s: %s", self._fname, error)
+        self._tried_at = time.monotonic()
+
+    def _tell_end(self) -> None:
+        if self._tried_at is not None:
+            self._tried_at = None
+            logger.warning("the other workers tell the metrics of this one again: %s", self._fname)
+
+
+def _allocate(filename: str, size: int) -> None:
+    """Give the file so many bytes on the disk. A new one appears with them: nobody reads it half made."""
+    path = Path(filename)
+    if path.exists():
+        _fill(path, size)
+        return
+    new = path.with_suffix(".new")
+    try:
+        _fill(new, size)
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+def _fill(path: Path, size: int) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+
+
+def install() -> None:
+    """Before the first metric is made."""
+    values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]

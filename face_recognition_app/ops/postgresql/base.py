@@ -1,0 +1,48 @@
+"""Django's PostgreSQL backend, for a server that takes a statement and never answers.
+
+Neither the server's own timeouts nor TCP's end such a wait: the one stands still, and the other gets its packets
+acknowledged.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import psycopg
+from django.db.backends.postgresql import base
+from psycopg.abc import PQGen
+
+R = TypeVar("R")
+
+POLL_S = 0.1
+HEALTH_WITHIN_S = 1.0
+
+answer_within_s: ContextVar[float | None] = ContextVar("answer_within_s", default=None)
+"""For each statement of this thread; None, as for a migration, is however long it takes."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Gives up a server that does not answer in time, and the connection with it. Whether the statement was carried
+    out is then unknown."""
+
+    def wait(self, gen: PQGen[R], interval: float = POLL_S, timeout: float | None = None) -> R:
+        patience_s = answer_within_s.get() if timeout is None else timeout
+        try:
+            return super().wait(gen, interval, patience_s)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+            raise
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    Database: Any = SimpleNamespace(**{**vars(psycopg), "connect": PatientConnection.connect})
+
+    def is_usable(self) -> bool:
+        patience = answer_within_s.set(HEALTH_WITHIN_S)
+        try:
+            return super().is_usable()
+        finally:
+            answer_within_s.reset(patience)

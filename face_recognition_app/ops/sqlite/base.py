@@ -1,0 +1,104 @@
+"""Django's SQLite backend, for a file that is moved, replaced or deleted while it is served.
+
+SQLite goes on with the file it has opened, which nobody will see again. Its log it leaves at the old path, where it
+would be read into whatever file comes next; so the log is emptied into the file it belongs to before that is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+from django.db.utils import OperationalError
+
+SETTLE_S = 3.0
+"""From when another file is seen at the path until it is opened: every worker has closed the old one by then."""
+
+Identity = tuple[int, int]
+"""Device and inode."""
+
+
+def identity(path: str) -> Identity | None:
+    """Of the file at `path`; None when there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class ServedFile:
+    """The file that this process serves from one path."""
+
+    def __init__(self) -> None:
+        self.log_is_empty = True
+        """Of the last file that was closed because it was moved."""
+        self._lock = threading.Lock()
+        self._served: Identity | None = None
+        self._other: Identity | None = None
+        self._other_seen_at = 0.0
+
+    def admit(self, found: Identity) -> None:
+        """Raises OperationalError for another file than the one before, until it has lain there for SETTLE_S."""
+        with self._lock:
+            if self._served is None or found == self._served:
+                self._served = found
+                return
+            if found != self._other:
+                self._other, self._other_seen_at = found, time.monotonic()
+            if time.monotonic() - self._other_seen_at < SETTLE_S:
+                raise OperationalError("the database file was replaced; the new one is opened in a moment")
+            if not self.log_is_empty:
+                raise OperationalError("the database file was replaced, but its log is still there: put it back")
+            self._served = found
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Takes one option more, `mode`: `rw` does not make a file that is missing; `rwc`, the default, does."""
+
+    _files: dict[str, ServedFile] = {}
+    _opened: Identity | None = None
+
+    @property
+    def _file(self) -> ServedFile:
+        return self._files.setdefault(self.settings_dict["NAME"], ServedFile())
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params = super().get_connection_params()
+        mode = params.pop("mode", "rwc")
+        if not self.is_in_memory_db():
+            params["database"] = f"{Path(params['database']).absolute().as_uri()}?mode={mode}"
+        return params
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        found = identity(self.settings_dict["NAME"])
+        if found is not None:
+            self._file.admit(found)
+        connection = super().get_new_connection(conn_params)
+        self._opened = found or identity(self.settings_dict["NAME"])
+        return connection
+
+    def is_usable(self) -> bool:
+        return self.is_in_memory_db() or self._opened == identity(self.settings_dict["NAME"])
+
+    def _commit(self) -> None:
+        """What was written into a file that is gone is not told as done."""
+        if not self.is_usable():
+            raise OperationalError("the database file was moved away")
+        super()._commit()  # type: ignore[misc]  # not in the stubs
+
+    def _close(self) -> None:
+        if self.connection is not None and not self.is_usable():
+            self._file.log_is_empty = self._empty_log()
+        super()._close()  # type: ignore[misc]
+
+    def _empty_log(self) -> bool:
+        with contextlib.suppress(self.Database.Error):
+            self.connection.rollback()
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        return False

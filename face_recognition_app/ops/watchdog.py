@@ -1,0 +1,112 @@
+"""Work that does not end: it is named in the log, counted, and ends the process when it leaves nothing to compute with.
+
+Nothing can interrupt a thread that is in C code, and Python waits for all of its threads before it exits. So a process
+whose compute threads are all stuck is ended by the system's alarm, and whoever started it starts another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ops.threads import StartedThreads, Work
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.25
+LOOKS_BEFORE_THE_END = 8
+"""In a row that find every compute thread stuck. A process that was paused does not look meanwhile, so its threads have
+this long to go on with what only seems to have taken long."""
+GRACE_S = 5.0
+"""Between the signal to end and the alarm: what waits for a thread is told busy, and open sockets that they must go."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkState:
+    """How many compute threads are stuck, and since when (monotonic seconds) the oldest work is in hand."""
+
+    stuck: int
+    oldest_began: float | None
+
+    def oldest_ms(self, now: float) -> int:
+        """Also of another process: the system's monotonic clock is the same for all."""
+        return 0 if self.oldest_began is None else max(0, int(1000 * (now - self.oldest_began)))
+
+
+def work_state(threads: StartedThreads, limit_s: float) -> WorkState:
+    now, in_hand = time.monotonic(), threads.in_hand()
+    return WorkState(
+        stuck=sum(work.age_s(now) > limit_s for work in in_hand),
+        oldest_began=min((work.began for work in in_hand), default=None),
+    )
+
+
+def all_stuck(threads: StartedThreads, limit_s: float) -> bool:
+    return work_state(threads, limit_s).stuck >= threads.size
+
+
+def end_this_process() -> None:
+    """Ask it to end at once, replaced or not, and have the system end it in GRACE_S whatever its threads do."""
+    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class Watchdog:
+    """Over the threads that compute and `others`. `end` is called once: when work on every compute thread is older than
+    `limit_s` and another process could do better, which none could that waits for the same database."""
+
+    def __init__(
+        self, compute: StartedThreads, others: Sequence[StartedThreads], limit_s: float, end: Callable[[], None]
+    ) -> None:
+        self._compute = compute
+        self._pools = (compute, *others)
+        self._limit_s = limit_s
+        self._end = end
+        self._told: set[Work] = set()
+        self._hopeless_looks = 0
+
+    def look(self) -> None:
+        """Call it every LOOK_EVERY_S."""
+        now = time.monotonic()
+        for work in [work for work in self._told if work.ended is not None]:
+            self._told.remove(work)
+            logger.warning("no longer stuck: %s ended after %.1f s", _named(work), work.age_s(now))
+        for pool in self._pools:
+            for work in pool.in_hand():
+                if work.age_s(now) > self._limit_s and work not in self._told:
+                    self._told.add(work)
+                    logger.warning("stuck: %s takes %.1f s so far\n%s", _named(work), work.age_s(now), _stack(work))
+        self._hopeless_looks = self._hopeless_looks + 1 if self._is_hopeless() else 0
+        if self._hopeless_looks == LOOKS_BEFORE_THE_END:
+            logger.critical("all %d threads that compute are stuck: this worker ends", self._compute.size)
+            self._end()
+
+    def _is_hopeless(self) -> bool:
+        if not all_stuck(self._compute, self._limit_s):
+            return False
+        return not any(_waits_for_database(work) for work in self._compute.in_hand())
+
+
+def _named(work: Work) -> str:
+    return f"{work.about or 'a call'} on thread {work.thread}"
+
+
+def _stack(work: Work) -> str:
+    """Where the thread is now: whatever it does, this names it."""
+    frame = sys._current_frames().get(work.thread_id)
+    return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
+
+
+def _waits_for_database(work: Work) -> bool:
+    frame = sys._current_frames().get(work.thread_id)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith("django.db."):
+            return True
+        frame = frame.f_back
+    return False

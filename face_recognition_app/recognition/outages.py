@@ -1,0 +1,84 @@
+"""A database or a disk that cannot be used: which errors say so, what callers are told, and what the log is told."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, NotSupportedError, ProgrammingError
+
+from wire.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RETRY_AFTER_MS = 2_000
+RIDE_OUT_S = 2.0
+"""How long a session waits for the database before its client is told: a failover or a lock is often over sooner."""
+PAUSE_S = 0.2
+WARN_EVERY_S = 30.0
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
+DEFECTS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""Of the database's errors those that are about a statement: they say nothing against the database."""
+
+
+class OutageWatch:
+    """When this process last saw an outage; its log hears of it, but not of every call that failed."""
+
+    def __init__(self) -> None:
+        self._seen_at = -math.inf
+        self._warned_at = -math.inf
+
+    def note(self, error: BaseException) -> None:
+        self._seen_at = now = time.monotonic()
+        if now - self._warned_at > WARN_EVERY_S:
+            self._warned_at = now
+            logger.error("the database or the disk cannot be used: %s: %s", type(error).__name__, error)
+
+    def seen_within(self, seconds: float) -> bool:
+        return time.monotonic() - self._seen_at <= seconds
+
+
+watch = OutageWatch()
+
+
+def outage_of(error: BaseException) -> Unavailable | None:
+    """What to tell a caller when `error` says that the database or the disk cannot be used, which is noted; else None.
+
+    The message names no fault: it is the public's.
+    """
+    if isinstance(error, Unavailable):
+        return error
+    if _says_database(error):
+        told = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
+    elif isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        told = Unavailable("the disk cannot be used now", RETRY_AFTER_MS)
+    else:
+        return None
+    watch.note(error)
+    return told
+
+
+def _says_database(error: BaseException) -> bool:
+    return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DEFECTS)
+
+
+async def ride_out(call: Callable[[], Awaitable[T]]) -> T:
+    """What `call` gives, which is made again while there is an outage, for RIDE_OUT_S. Raises Unavailable.
+
+    Only for what may be done twice: a call that failed may have been carried out.
+    """
+    until = time.monotonic() + RIDE_OUT_S
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            if time.monotonic() + PAUSE_S > until:
+                raise
+        await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,29 @@
+"""The watchdog's rounds in a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ops.threads import StartedThreads
+from ops.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
+from recognition.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+async def keep_watch(runtime: Runtime, loop_threads: StartedThreads) -> None:
+    """Look at all threads again and again, until cancelled, and publish what was seen."""
+    watchdog = Watchdog(
+        runtime.admission.threads,
+        [runtime.database.threads, loop_threads],
+        runtime.settings.stuck_after_s,
+        end_this_process,
+    )
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            watchdog.look()
+            runtime.board.publish()
+        except Exception:
+            logger.exception("the watchdog could not look; it looks again")

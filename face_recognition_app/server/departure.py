@@ -1,0 +1,80 @@
+"""When a worker goes: one way for a reload, fewer workers, too much memory, a signal, and the end of the master.
+
+Told to go, a worker serves until as many others are ready as the master wants; if none is on its way it asks the
+master for one. Then it drains: it takes no new connections, and whoever is connected has `drain_s` to finish.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+
+from server.roster import Request, Slot, Stage
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_S = 15
+"""For requests that are still under way when the worker has drained."""
+ASK_AFTER_S = 0.5
+"""Without a replacement on its way. On a reload the master starts the new workers before it tells the old ones."""
+
+
+class Departure:
+    """Of the worker in `slot`. `tell` may be called by a signal handler, at any time and any number of times."""
+
+    def __init__(self, slot: Slot, master_pid: int, drain_s: float) -> None:
+        self._slot = slot
+        self._master_pid = master_pid
+        self._drain_s = drain_s
+        self._reason = ""
+        self._alone_since: float | None = None
+        self._draining_since = 0.0
+
+    @property
+    def stage(self) -> Stage:
+        return self._slot.stage
+
+    @property
+    def draining_s(self) -> float:
+        """Seconds since the worker began to drain."""
+        return time.monotonic() - self._draining_since
+
+    @property
+    def is_overdue(self) -> bool:
+        return self.stage is Stage.DRAINING and self.draining_s > self._drain_s
+
+    def started(self) -> None:
+        """The worker serves from now on, if only until others do who were started after it was told to go."""
+        self._slot.stage = Stage.LEAVING if self._reason else Stage.READY
+        self._slot.roster.a_worker_is_ready()
+
+    def tell(self, reason: str = "it was told to") -> None:
+        self._reason = self._reason or reason
+
+    def consider(self) -> None:
+        """Take the next step if it is due."""
+        if self.stage is Stage.READY and (self._reason or self._nobody_follows):
+            self._slot.stage = Stage.LEAVING
+            logger.info("this worker goes when it is replaced: %s", self._reason or "the service ends")
+        if self.stage is Stage.LEAVING:
+            if self._nobody_follows or self._slot.roster.is_complete:
+                self._slot.stage = Stage.DRAINING
+                self._draining_since = time.monotonic()
+            else:
+                self._ask()
+
+    @property
+    def _nobody_follows(self) -> bool:
+        return self._slot.roster.is_stopping or os.getppid() != self._master_pid
+
+    def _ask(self) -> None:
+        """Have the master start another worker, if none is starting."""
+        if self._slot.request is not Request.NONE or self._slot.roster.count(Stage.STARTING):
+            self._alone_since = None
+            return
+        self._alone_since = self._alone_since or time.monotonic()
+        if time.monotonic() - self._alone_since > ASK_AFTER_S:
+            self._slot.request = Request.MADE
+            os.kill(self._master_pid, signal.SIGTTIN)

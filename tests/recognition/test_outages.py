@@ -1,0 +1,377 @@
+"""A database or a disk that cannot be used: what every door says, and what becomes of a session meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.db import OperationalError, ProgrammingError, connection, connections
+
+from core.liveness.policy import Policy
+from ops.readiness import SharedCheck
+from recognition import housekeeping, outages, sessions
+from recognition.connections import close_moved_files
+from recognition.database import DATABASE_THREADS, with_connection
+from recognition.http_errors import as_api_error, envelope
+from recognition.models import Decision, FailedAttempts
+from recognition.outages import OutageWatch, outage_of, ride_out
+from recognition.runtime import Runtime
+from tests.recognition.support import (
+    Backend,
+    Faces,
+    asked,
+    became,
+    connect,
+    count,
+    token,
+    until_complete,
+)
+from wire.codes import Reason
+from wire.errors import Unavailable
+
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="the tests run on another database")
+Broken = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture(autouse=True)
+def fresh_watch(monkeypatch: pytest.MonkeyPatch) -> OutageWatch:
+    """What other tests broke is forgotten."""
+    fresh = OutageWatch()
+    monkeypatch.setattr(outages, "watch", fresh)
+    return fresh
+
+
+@pytest.fixture(params=["locked", "read-only", "full", "missing"])
+def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Broken:
+    """Breaks the database until the block ends. No thread has it open: in tests each call connects anew."""
+
+    @contextlib.contextmanager
+    def until_mended() -> Iterator[None]:
+        settings: dict[str, Any] = connection.settings_dict
+        options: dict[str, Any] = settings["OPTIONS"]
+        with monkeypatch.context() as patch, contextlib.ExitStack() as undo:
+            match request.param:
+                case "locked":
+                    patch.setitem(options, "timeout", 0.05)
+                    other = sqlite3.connect(settings["NAME"], isolation_level=None)
+                    undo.callback(other.close)
+                    other.execute("BEGIN EXCLUSIVE")
+                case "read-only":
+                    patch.setitem(options, "mode", "ro")
+                case "full":
+                    patch.setitem(options, "init_command", options["init_command"] + "PRAGMA max_page_count=1;")
+                    _use_up_free_pages(settings["NAME"])
+                case "missing":
+                    patch.setitem(options, "mode", "rw")
+                    patch.setitem(settings, "NAME", str(tmp_path / "gone.sqlite3"))
+            yield
+
+    return until_mended
+
+
+def _use_up_free_pages(name: str) -> None:
+    """What was deleted before left room, in which a full database would still write."""
+    with contextlib.closing(sqlite3.connect(name)) as database:
+        database.execute("VACUUM")
+
+
+def is_told(response: httpx.Response) -> bool:
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (503, "unavailable")
+    assert error["details"]["retry_after_ms"] > 0
+    assert int(response.headers["retry-after"]) * 1000 >= error["details"]["retry_after_ms"]
+    assert response.headers["x-request-id"] == response.json()["request_id"]
+    return True
+
+
+@on_sqlite
+async def test_rest_says_unavailable_and_works_again(
+    broken: Broken, api: httpx.AsyncClient, faces: Faces, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = {"kind": "enrollment", "subject_id": "alice", "metadata": {"note": "x" * 8_000}}
+    with broken():
+        assert is_told(await api.post("/api/v1/sessions/", json=new))
+        assert is_told(await api.post("/api/v1/subjects/", json={"subject_id": "bob", "metadata": new["metadata"]}))
+        files = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10  # More than a page has room for.
+        assert is_told(await api.post("/api/v1/subjects/carol/templates/", files=files))
+        assert (await api.get("/api/health/")).status_code == 200
+    logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(logged) == 1, "the log is told once and not with every answer"
+    assert (await api.post("/api/v1/sessions/", json=new)).status_code == 201
+    assert (await api.get("/api/v1/subjects/")).json()["items"] == [], "what failed has left nothing"
+
+
+@on_sqlite
+async def test_a_key_that_cannot_be_looked_up_is_not_called_wrong(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict["OPTIONS"], "mode", "rw")
+        patch.setitem(connection.settings_dict, "NAME", str(tmp_path / "gone.sqlite3"))
+        assert is_told(await api.post("/api/v1/auth/token/"))
+        assert is_told(await api.get("/api/v1/subjects/"))
+        ready = await api.get("/api/ready/")
+    assert ready.status_code == 503
+    assert ready.json()["components"]["database"] == "unavailable"
+    assert not (tmp_path / "gone.sqlite3").exists(), "nobody wants an empty database in its place"
+
+
+@on_sqlite
+async def test_a_session_goes_on_when_the_database_is_back(
+    broken: Broken, backend: Backend, runtime: Runtime, faces: Faces
+) -> None:
+    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
+    async with connect(secret) as socket:
+        await socket.greeted()
+        assert (await socket.ask(faces.astronaut))["samples"]["accepted"] == 1
+        with broken():
+            await asyncio.sleep(0.5)  # The next sample is taken half a second later.
+            answer = await socket.ask(faces.astronaut_again)
+            while answer["type"] == "frame_processed":  # Nothing to write has come of it yet.
+                answer = await socket.ask(faces.astronaut_again)
+            assert (answer["code"], answer["retryable"]) == ("unavailable", True)
+            assert answer["retry_after_ms"] > 0
+            assert await socket.closed() == 1013
+            async with connect(secret) as early:
+                assert await early.refused() == ("unavailable", 1013)
+    async with connect(secret) as again:
+        assert (await again.greeted())["resumed"]
+        _, result = await until_complete(again, faces.astronaut_again)
+    assert result["success"], result
+    assert await count(runtime, Decision) == 1
+    assert await count(runtime, FailedAttempts) == 0
+
+
+class FailsAfterwards:
+    """Carries each of its first calls out, then loses the connection before the answer has come."""
+
+    def __init__(self, real: Callable[..., Any], times: int) -> None:
+        self._real = real
+        self._left = times
+
+    def __call__(self, *args: Any) -> Any:
+        result = self._real(*args)
+        if self._left:
+            self._left -= 1
+            raise OperationalError("the server closed the connection unexpectedly")
+        return result
+
+
+async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
+    backend: Backend, runtime: Runtime, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "decide", FailsAfterwards(sessions.decide, 2))
+    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
+    async with connect(secret) as socket:
+        await socket.greeted()
+        _, result = await until_complete(socket, faces.astronaut)
+        assert await socket.closed() == 1000
+    assert result["success"]
+    assert await count(runtime, Decision) == 1
+    decision = await runtime.database.run(Decision.objects.get)
+    assert result["decision_token"] == decision.token
+
+
+@pytest.mark.parametrize("step", ["ensure_owner", "save_checkpoint"])
+async def test_a_short_outage_is_not_noticed(
+    step: str, backend: Backend, runtime: Runtime, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
+    async with connect(secret) as socket:
+        await socket.greeted()
+        monkeypatch.setattr(sessions, step, FailsAfterwards(getattr(sessions, step), 3))
+        answers, result = await until_complete(socket, faces.astronaut)
+    assert result["success"]
+    assert {answer["type"] for answer in answers} == {"frame_processed"}
+    assert [answer["seq"] for answer in answers] == list(range(1, len(answers) + 1)), "each frame has its answer"
+
+
+async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
+    backend: Backend, runtime: Runtime, fresh_watch: OutageWatch
+) -> None:
+    def run_out_of_time(device_id: str, meanwhile: Callable[[], None]) -> int:
+        """An identification, which counts for its device, that learns its challenge and then does nothing; how many
+        failures are counted."""
+        request = asked("identification", liveness=Policy.ACTIVE, device_id=device_id)
+        held = sessions.connect(runtime, sessions.create(runtime, backend.tenant, request, None))
+        meanwhile()
+        decision = sessions.decide(runtime, held, held.flow.time_is_up())
+        assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)
+        return FailedAttempts.objects.filter(key=device_id).count()
+
+    def outage() -> None:
+        fresh_watch.note(OperationalError("gone"))
+
+    assert await runtime.database.run(run_out_of_time, "untroubled", lambda: None) == 1
+    assert await runtime.database.run(run_out_of_time, "troubled", outage) == 0
+
+
+async def test_who_finds_every_database_thread_held_is_told_in_time(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recognition.database.BEGIN_WITHIN_S", 0.2)
+    release, arrived, ran = threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def hang() -> None:
+        arrived.release()
+        assert release.wait(60)
+
+    hanging = [asyncio.create_task(runtime.database.run(hang)) for _ in range(DATABASE_THREADS)]
+    try:
+        for _ in range(DATABASE_THREADS):
+            await asyncio.to_thread(arrived.acquire)
+        with pytest.raises(Unavailable) as caught:
+            await runtime.database.run(ran.set)
+        assert caught.value.retry_after_ms
+        cancelled = asyncio.create_task(runtime.database.run(ran.set))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+    finally:
+        release.set()
+        await asyncio.gather(*hanging)
+    await runtime.database.run(lambda: None)
+    assert not ran.is_set(), "what was given up is not done later"
+
+
+async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
+    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = 0
+
+    def fail(_: Runtime) -> None:
+        nonlocal rounds
+        rounds += 1
+        raise OperationalError("could not connect to the server at 10.0.0.7")
+
+    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
+    monkeypatch.setattr(housekeeping, "CHORES", (("failing", fail),))
+    house = asyncio.create_task(housekeeping.keep_house(runtime))
+    await became(lambda: rounds > 20, "twenty rounds")
+    assert not house.done()
+    house.cancel()
+    await asyncio.gather(house, return_exceptions=True)
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 1
+    assert "could not connect" in told[0].getMessage(), "the operator is told what is wrong"
+
+
+@pytest.mark.parametrize("number", sorted(outages.DISK_ERRORS))
+def test_a_disk_that_cannot_be_used_is_no_defect_of_ours(number: int) -> None:
+    response = envelope(as_api_error(OSError(number, "on /srv/secret/place")))
+    assert response.status_code == 503
+    assert b"secret" not in response.content
+    assert as_api_error(OSError(errno.ENOENT, "no such file")).status == 500
+
+
+@on_sqlite
+@pytest.mark.usefixtures("transactional_db")
+def test_a_moved_file_is_let_go_of_by_who_waits_for_work_and_not_under_who_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, release, arrived = tmp_path / "face.sqlite3", threading.Event(), threading.Event()
+
+    def use(wait: bool) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if wait:
+            arrived.set()
+            assert release.wait(60)
+        return connections["default"]
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        patch.setitem(connection.settings_dict, "NAME", str(path))
+        patch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+        idle = one.submit(with_connection, use, False).result()
+        working = other.submit(with_connection, use, True)
+        assert arrived.wait(60)
+        path.rename(path.with_name("away"))
+        close_moved_files()
+        assert idle.connection is None
+        release.set()
+        assert working.result().connection is not None
+        close_moved_files()
+        assert working.result().connection is None
+
+
+class FullDisk:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
+
+    def write(self, data: bytes, start: int = 0) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_body_that_finds_no_room_on_the_disk_is_told(
+    api: httpx.AsyncClient, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"image": ("a.jpg", faces.astronaut, "image/jpeg")}
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.handlers.asgi.tempfile.SpooledTemporaryFile", FullDisk)
+        assert is_told(await api.post("/api/v1/faces/detect/", files=files))
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.files.uploadhandler.MemoryFileUploadHandler.receive_data_chunk", FullDisk().write)
+        assert is_told(await api.post("/api/v1/faces/detect/", files=files))
+        assert is_told(await api.post("/api/v1/faces/verify/", files=files, data={"subject_id": "alice"}))
+    assert (await api.post("/api/v1/faces/detect/", files=files)).status_code == 200
+
+
+def test_a_wrong_statement_is_a_defect_and_stays_one() -> None:
+    assert outage_of(ProgrammingError("no such column")) is None
+    with pytest.raises(ProgrammingError):
+        with_connection(_raise, ProgrammingError("no such column"))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+async def test_what_is_tried_again_ends_with_the_outage_or_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def fails() -> None:
+        nonlocal tries
+        tries += 1
+        raise Unavailable("not now", 5)
+
+    monkeypatch.setattr(outages, "RIDE_OUT_S", 0.05)
+    monkeypatch.setattr(outages, "PAUSE_S", 0.01)
+    with pytest.raises(Unavailable):
+        await ride_out(fails)
+    assert tries > 1
+
+
+async def test_readiness_is_checked_once_for_all_who_ask_at_once() -> None:
+    checks = 0
+    finish = asyncio.Event()
+
+    async def check() -> dict[str, str]:
+        nonlocal checks
+        checks += 1
+        await finish.wait()
+        return {"database": "ok"}
+
+    shared = SharedCheck(check)
+    asking = [asyncio.create_task(shared()) for _ in range(20)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    await asyncio.sleep(0)
+    finish.set()
+    assert await asyncio.gather(*asking[1:]) == [{"database": "ok"}] * 19
+    assert checks == 1
+    await shared()
+    assert checks == 2

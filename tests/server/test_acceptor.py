@@ -1,0 +1,211 @@
+"""Sockets go to the worker that has the fewest, and none is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from server.acceptor import GIVEN_WAY_AT_MOST, Acceptor, SocketCount
+from server.roster import Roster, Slot, Stage
+from tools.service import LiveService, running_service
+
+WORKERS = 3
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    directory: Path = tmp_path_factory.mktemp("service")
+    with running_service(directory, workers=WORKERS, pool_size=1) as service:
+        yield service
+
+
+@asynccontextmanager
+async def open_sockets(service: LiveService, count: int, at_once: int = 1) -> AsyncIterator[list[ClientConnection]]:
+    door = asyncio.Semaphore(at_once)
+
+    async def greeted(number: int) -> ClientConnection:
+        async with door:
+            address = f"{service.base_url.replace('http', 'ws')}/ws/auth/process-image/test_{number}/"
+            opened = await stack.enter_async_context(connect(address))
+            assert json.loads(await opened.recv())["type"] == "connection_established"
+            return opened
+
+    async with AsyncExitStack() as stack:
+        yield await asyncio.gather(*(greeted(number) for number in range(count)))
+
+
+async def answers(opened: ClientConnection) -> bool:
+    await opened.send('{"type":"ping"}')
+    return await asyncio.wait_for(opened.recv(), 10) == '{"type":"pong"}'
+
+
+def workers(service: LiveService) -> list[psutil.Process]:
+    return psutil.Process(service.pid).children()
+
+
+def sockets_of(worker: psutil.Process, service: LiveService) -> int:
+    port = int(service.base_url.rpartition(":")[2])
+    connections = worker.net_connections("tcp")
+    return sum(one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in connections)
+
+
+def shares_of(service: LiveService) -> list[int]:
+    return sorted(sockets_of(worker, service) for worker in workers(service))
+
+
+async def until_idle(service: LiveService) -> None:
+    """Every worker is ready, and what an earlier test closed is no longer counted."""
+    for _ in range(300):
+        shares = shares_of(service)
+        ready = service.get("/api/pool/status/").json()["workers"]
+        if len(ready) == WORKERS and not any(shares_of(service)):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"the workers' sockets are {shares}")
+
+
+@pytest.mark.parametrize("count", [WORKERS, 10])
+async def test_sockets_are_shared_out_evenly(service: LiveService, count: int) -> None:
+    await until_idle(service)
+    async with open_sockets(service, count) as sockets:
+        shares = shares_of(service)
+        assert all([await answers(opened) for opened in sockets])
+    assert sum(shares) == count
+    assert shares[-1] - shares[0] <= 1
+
+
+async def test_none_of_many_that_come_at_once_is_lost(service: LiveService) -> None:
+    async with open_sockets(service, 40, at_once=40) as sockets:
+        assert all([await answers(opened) for opened in sockets])
+
+
+async def test_a_worker_that_dies_takes_nobody_elses_sockets_along(service: LiveService) -> None:
+    async with open_sockets(service, 3 * WORKERS) as sockets:
+        victim = workers(service)[0]
+        lost = sockets_of(victim, service)
+        victim.kill()
+        victim.wait(10)
+        async with open_sockets(service, 6) as later:
+            assert all([await answers(opened) for opened in later])
+        alive = await asyncio.gather(*(answers(opened) for opened in sockets), return_exceptions=True)
+    assert alive.count(True) == len(sockets) - lost
+
+
+class Taken(asyncio.Protocol):
+    def __init__(self, taken: list[Taken]) -> None:
+        taken.append(self)
+
+
+@pytest.fixture
+def slots() -> tuple[Slot, Slot]:
+    """This worker's and another's, both ready."""
+    roster = Roster()
+    mine, other = roster.enter(), roster.enter()
+    mine.stage = other.stage = Stage.READY
+    return mine, other
+
+
+@asynccontextmanager
+async def accepting(sockets: SocketCount) -> AsyncIterator[tuple[list[Taken], Callable[[], socket.socket]]]:
+    """What an acceptor took, and a way to connect to it."""
+    taken: list[Taken] = []
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        address = listener.getsockname()
+        acceptor = Acceptor(listener, sockets, lambda: Taken(taken))
+        try:
+            yield taken, lambda: stack.enter_context(socket.create_connection(address))
+        finally:
+            acceptor.close()
+
+
+async def became(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  the conditions are other people's objects
+            await asyncio.sleep(0.005)
+
+
+async def test_who_is_ahead_takes_what_nobody_else_takes(slots: tuple[Slot, Slot]) -> None:
+    mine, _ = slots
+    sockets = SocketCount(mine)
+    sockets.opened()
+    async with accepting(sockets) as (taken, connect_to_it):
+        for _ in range(2 * GIVEN_WAY_AT_MOST):
+            connect_to_it()
+        await became(lambda: len(taken) == 2 * GIVEN_WAY_AT_MOST)
+    assert mine.sockets == 1 + 2 * GIVEN_WAY_AT_MOST
+
+
+async def test_who_is_ahead_lets_another_go_first(slots: tuple[Slot, Slot]) -> None:
+    mine, other = slots
+    ahead, behind = SocketCount(mine), SocketCount(other)
+    ahead.opened()
+    taken: dict[str, list[Taken]] = {"ahead": [], "behind": []}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        first = Acceptor(listener, ahead, lambda: Taken(taken["ahead"]))
+        second = Acceptor(listener.dup(), behind, lambda: Taken(taken["behind"]))
+        with socket.create_connection(listener.getsockname()):
+            await became(lambda: bool(taken["ahead"] or taken["behind"]))
+        first.close()
+        second.close()
+    assert (len(taken["ahead"]), len(taken["behind"])) == (0, 1)
+
+
+async def test_what_was_accepted_counts_until_it_is_something_else(slots: tuple[Slot, Slot]) -> None:
+    sockets = SocketCount(slots[0])
+    sockets.arrived()
+    assert slots[0].sockets == 1
+    sockets.opened()
+    sockets.settled()
+    assert slots[0].sockets == 1
+    sockets.closed()
+    assert slots[0].sockets == 0
+
+
+async def test_a_closed_acceptor_leaves_what_waits_to_the_others(slots: tuple[Slot, Slot]) -> None:
+    taken: list[Taken] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        acceptor = Acceptor(listener.dup(), SocketCount(slots[0]), lambda: Taken(taken))
+        acceptor.close()
+        with socket.create_connection(address):
+            listener.settimeout(10)
+            accepted, _ = listener.accept()
+            accepted.close()
+    assert not taken
+
+
+async def test_a_worker_out_of_descriptors_goes_on_later(
+    slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.acceptor.OUT_OF_FILES_S", 0.01)
+    taken: list[Taken] = []
+    with Exhausted(socket.create_server(("127.0.0.1", 0))) as listener:
+        acceptor = Acceptor(listener, SocketCount(slots[0]), lambda: Taken(taken))
+        with socket.create_connection(listener.getsockname()):
+            await became(lambda: len(taken) == 1)
+        acceptor.close()
+    assert "Too many open files" in caplog.text
+
+
+class Exhausted(socket.socket):
+    """A listener of a process that has no descriptor left when it first accepts."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(fileno=listener.detach())
+        self._failures = 1
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self._failures:
+            self._failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
