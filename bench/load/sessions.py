@@ -17,7 +17,11 @@ from tools.stream_client import Liveness, ServiceClient, SessionKind
 
 Kind = Literal["sandbox", "identification", "authentication", "enrollment"]
 
-ENVIRONMENT = {"FACE_DUPLICATE_CHECK": "false", "FACE_ATTEMPTS_LIMIT": "1000"}
+ENVIRONMENT = {
+    "FACE_DUPLICATE_CHECK": "false",
+    "FACE_ATTEMPTS_LIMIT": "1000",
+    "FACE_IDENTIFICATION_FAILURES_PER_MIN": "10000",
+}
 """A load has few faces and many sessions: nobody is refused for being known or for having failed."""
 
 

@@ -190,11 +190,45 @@ class Settings(BaseModel):
     attempts_limit: int = Field(
         5, alias="FACE_ATTEMPTS_LIMIT", ge=1, le=1_000, description="Failures of one subject or device that lock it."
     )
+    attempts_address_limit: int | None = Field(
+        None,
+        alias="FACE_ATTEMPTS_ADDRESS_LIMIT",
+        ge=1,
+        le=10_000,
+        description="Failures from one client address that lock it; unset: four times FACE_ATTEMPTS_LIMIT.",
+    )
     attempts_window_s: float = Field(
         180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Failures count together within so long."
     )
     attempts_lock_s: float = Field(
         1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
+    )
+    attempts_first_wait_s: float = Field(
+        2.0,
+        alias="FACE_ATTEMPTS_FIRST_WAIT_S",
+        ge=0,
+        le=60,
+        description="Wait before the next session once half of a limit is used up; doubles to 60 s. 0: none.",
+    )
+    identification_failures_per_min: int = Field(
+        60,
+        alias="FACE_IDENTIFICATION_FAILURES_PER_MIN",
+        ge=1,
+        le=10_000,
+        description="Failed identifications of one tenant, but on known devices; more are refused.",
+    )
+    retain_sessions_days: int = Field(
+        90, alias="FACE_RETAIN_SESSIONS_DAYS", ge=1, le=3_650, description="Sessions that ended, and their decisions."
+    )
+    retain_metadata_days: int = Field(
+        30, alias="FACE_RETAIN_METADATA_DAYS", ge=1, le=3_650, description="What a backend kept with such a session."
+    )
+    retain_known_devices_days: int = Field(
+        180,
+        alias="FACE_RETAIN_KNOWN_DEVICES_DAYS",
+        ge=1,
+        le=3_650,
+        description="Devices that a subject succeeded on, from the last time.",
     )
     replay_memory_days: int = Field(
         30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."

@@ -21,6 +21,7 @@ from recognition import sessions
 from recognition.answers import error_message, session_complete
 from recognition.flow import CANCELLATION, Outcome
 from recognition.outages import outage_of
+from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
 from server import draining
@@ -29,6 +30,7 @@ from wire.errors import (
     Idle,
     InternalError,
     InvalidMessage,
+    MustWait,
     Overloaded,
     Refused,
     UnknownToken,
@@ -124,9 +126,13 @@ class FaceConsumer(AsyncConsumer):
             return SandboxStream(runtime)
         version = _challenge_version(self.scope)
         try:
-            connection = await runtime.database.run(sessions.connect_by_token, runtime, token, version)
+            connection = await runtime.database.run(
+                sessions.connect_by_token, runtime, token, version, _host(self.scope)
+            )
         except (sessions.TokenInvalid, sessions.SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
+        except AttemptsExceeded as error:
+            raise MustWait(str(error), retry_after_ms=(error.retry_after_s or 0) * 1000) from error
         if connection.resumed:
             connection.flow.resume()
         return SessionStream(runtime, connection)
@@ -267,6 +273,12 @@ def _challenge_version(scope: Any) -> int:
     if not re.fullmatch("[1-9][0-9]{0,3}", asked):
         raise InvalidMessage(f"challenge_version must be a number from 1 to {NEWEST_VERSION}")
     return int(asked)
+
+
+def _host(scope: Any) -> str:
+    """The client's address, as the server or a proxy it trusts saw it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:

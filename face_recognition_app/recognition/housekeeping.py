@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from recognition import attempts, replays
 from recognition.connections import close_moved_files
+from recognition.retention import enforce_in_turn
 from recognition.runtime import Runtime
 from recognition.sessions import settle_overdue
 from tenants.usage import key_uses
@@ -16,19 +16,18 @@ from wire.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
-LOOK_EVERY_S = 1.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
-    ("forgetting stale attempts", lambda _: attempts.forget_stale()),
     ("noting when keys were used", lambda _: key_uses.write()),
     ("forgetting deleted tenants", lambda runtime: runtime.gallery.forget_deleted_tenants()),
-    ("forgetting old frames", lambda runtime: replays.forget_old(runtime.settings)),
 )
+RETENTION_EVERY_S = 60.0
+LOOK_EVERY_S = 1.0
 
 
 async def keep_house(runtime: Runtime) -> None:
     """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
-    await asyncio.gather(_do_chores(runtime), _watch_files())
+    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime), _watch_files())
 
 
 async def _do_chores(runtime: Runtime) -> None:
@@ -41,6 +40,19 @@ async def _do_chores(runtime: Runtime) -> None:
                 break  # Which is logged where it is found, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
+
+
+async def _delete_what_is_old(runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(RETENTION_EVERY_S)
+        try:
+            # In short calls, since whoever stops the worker waits for the one under way.
+            while await runtime.database.run(enforce_in_turn, runtime):
+                pass
+        except Unavailable:
+            continue  # Which is logged where it is found.
+        except Exception:
+            logger.exception("deleting what is old failed; the next round tries again")
 
 
 async def _watch_files() -> None:

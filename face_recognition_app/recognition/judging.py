@@ -11,7 +11,7 @@ from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from gallery.people import DifferentFace, DuplicateFace, Sample, enroll
 from ops import metrics
-from recognition import attempts, replays
+from recognition import attempts, known_devices, replays
 from recognition.attempts import Claim
 from recognition.flow import Flow, Match, Outcome
 from recognition.models import Decision, Session, SessionKind, SessionStatus
@@ -40,26 +40,33 @@ def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, e
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _carry_out(runtime, session, flow, outcome)
     if outcome.success:
-        # Not the device's: with an account of one's own one could try on everybody else's.
-        attempts.clear(Claim(session.tenant, session.subject_id, ""))
-    elif until is None and not excused and (outcome.reason not in attempts.UNCOUNTED or _was_an_attempt(session, flow)):
-        attempts.count_failure(runtime.settings, claim)
+        attempts.forgive(claim)
+        known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
+    elif until is None and not excused:
+        attempts.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
     return _record(runtime, session, flow, outcome)
 
 
-def _was_an_attempt(session: Session, flow: Flow) -> bool:
-    """Whether who gave up had tried, or had seen what is asked: else one could wait for the challenge that suits."""
+def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
+    """How much a failure counts: who gave up after something spoke against them had tried, and failed."""
+    if outcome.reason not in attempts.UNCOUNTED or flow.liveness.doubtful or flow.unmatched > 0:
+        return attempts.FULL_WEIGHT
     knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
-    return knew_the_challenge or flow.liveness.doubtful or flow.unmatched > 0
+    return attempts.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0
 
 
 def claim_of(session: Session) -> Claim:
-    return Claim(session.tenant, session.subject_id, session.device_id)
+    return Claim(session.tenant, session.subject_id, session.device_id, session.address)
 
 
 def lock_out(runtime: Runtime, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
     """End a session of who has failed too often, in the caller's transaction."""
     return _record(runtime, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
+
+
+def end_without_subject(runtime: Runtime, session: Session, flow: Flow) -> Decision:
+    """End a session of a subject that is erased, in the caller's transaction."""
+    return _record(runtime, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
 def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
@@ -121,8 +128,8 @@ def _record(
         token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
     )
     session.status = _status_after(outcome)
-    session.checkpoint = ""
-    session.save(update_fields=["status", "checkpoint"])
+    session.checkpoint = session.address = ""
+    session.save(update_fields=["status", "checkpoint", "address"])
     transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision
 

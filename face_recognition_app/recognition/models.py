@@ -1,4 +1,4 @@
-"""Sessions, what was decided in them, who failed, and what was seen."""
+"""Sessions, what was decided in them, who failed, who succeeded where, and what was seen."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 
+from gallery.models import Subject
 from tenants.models import Tenant
 
 
@@ -25,12 +26,14 @@ class SessionStatus(models.TextChoices):
 
 
 OPEN_STATUSES = (SessionStatus.CREATED, SessionStatus.IN_PROGRESS)
+ENDED_STATUSES = tuple(status for status in SessionStatus if status not in OPEN_STATUSES)
 
 
 class Session(models.Model):
     """One attempt. `fence` numbers its connections: only the newest may write.
 
-    `checkpoint` is the flow as of the last answer that told of progress, so that any worker can go on.
+    `checkpoint` is the flow as of the last answer that told of progress, so that any worker can go on. `address` is a
+    digest of the network that its client came from last. Neither outlasts the session's end.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -40,6 +43,7 @@ class Session(models.Model):
     liveness = models.CharField(max_length=16)
     target_samples = models.PositiveSmallIntegerField()
     device_id = models.CharField(max_length=128, blank=True, default="")
+    address = models.CharField(max_length=64, blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=16, choices=SessionStatus, default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -53,7 +57,10 @@ class Session(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "idempotency_key"], name="idempotent_per_tenant")]
-        indexes = [models.Index(fields=["status", "expires_at"], name="session_by_time_limit")]
+        indexes = [
+            models.Index(fields=["status", "expires_at"], name="session_by_time_limit"),
+            models.Index(fields=["tenant", "subject_id"], name="session_by_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
@@ -78,25 +85,42 @@ class Decision(models.Model):
     token = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "subject_id"], name="decision_by_subject")]
+
     def __str__(self) -> str:
         return f"decision on {self.session_id}"
 
 
 class AttemptKind(models.TextChoices):
+    """What failures are counted for.
+
+    SUBJECT  a claimed person, on every device that is not known for them
+    UNNAMED  the same, in sessions that name no device
+    DEVICE   a device, whoever was claimed there
+    ADDRESS  the network of a client, by its digest
+    TENANT   all identifications of a tenant, but those on known devices
+    """
+
     SUBJECT = "subject"
+    UNNAMED = "unnamed"
     DEVICE = "device"
+    ADDRESS = "address"
+    TENANT = "tenant"
 
 
 class FailedAttempts(models.Model):
-    """The failures of one subject or device. After `stale_at` the row means nothing.
+    """The failures that are counted together. After `stale_at` the row means nothing.
 
-    `failed_at`: seconds since the epoch of each failure that may still count, oldest first.
+    `failed_at`: seconds since the epoch and weight of each failure that may still count, oldest first.
+    `waits_until` delays new sessions only; `locked_until` also refuses what was begun before.
     """
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="failed_attempts")
     kind = models.CharField(max_length=8, choices=AttemptKind)
     key = models.CharField(max_length=128)
     failed_at = models.JSONField(default=list)
+    waits_until = models.DateTimeField(null=True)
     locked_until = models.DateTimeField(null=True)
     stale_at = models.DateTimeField()
 
@@ -106,6 +130,24 @@ class FailedAttempts(models.Model):
 
     def __str__(self) -> str:
         return f"failures of {self.kind} {self.key}"
+
+
+class KnownDevice(models.Model):
+    """A device on which a subject has succeeded, by its one spelling (recognition.known_devices)."""
+
+    subject = models.ForeignKey(Subject, models.CASCADE, related_name="known_devices")
+    device = models.CharField(max_length=128)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject", "device"], name="device_is_known_once")]
+        indexes = [
+            models.Index(fields=["device"], name="known_by_device"),
+            models.Index(fields=["used_at"], name="known_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"device {self.device} of {self.subject_id}"
 
 
 class SeenFrame(models.Model):

@@ -8,7 +8,7 @@ from typing import Any
 class Refusal(Exception):
     """
     Refusal                  details and retry_after_s go into the answer
-    ├── AttemptsExceeded     the subject or the device is locked
+    ├── AttemptsExceeded     the subject, the device or the address failed too often
     ├── PolicyTooWeak        the tenant asks for more
     └── ChallengeImpossible  what the person can do and the client can show is too little
     """

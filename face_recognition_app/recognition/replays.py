@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.utils import timezone
 
 from core.liveness.policy import Policy
-from ops.settings import Settings
 from recognition.models import SeenFrame
-from recognition.sweeping import sweep
 from tenants.models import Tenant
 
 REFUSING = frozenset(Policy) - {Policy.NONE, Policy.PASSIVE}
@@ -33,8 +29,3 @@ def remember(tenant: Tenant, policy: Policy, digests: list[str]) -> bool:
         unique_fields=["tenant", "digest"],
     )
     return seen_before and policy in REFUSING
-
-
-def forget_old(settings: Settings) -> int:
-    """Delete some of what is older than the memory goes back; how many frames."""
-    return sweep(SeenFrame.objects.filter(seen_at__lt=timezone.now() - timedelta(days=settings.replay_memory_days)))

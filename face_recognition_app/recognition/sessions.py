@@ -21,6 +21,7 @@ from gallery.people import check_subject_id, find_subject
 from ops.secret import secret_key
 from recognition import attempts, challenges, outages
 from recognition import flow as flows
+from recognition.addresses import address_digest
 from recognition.attempts import Claim
 from recognition.flow import Flow, Outcome, Purpose
 from recognition.judging import claim_of, judge, lock_out
@@ -122,20 +123,27 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _made_before(tenant, key)
     if existing is None:
-        if request.kind is not SessionKind.IDENTIFICATION:
-            check_subject_id(request.subject_id)
-        if request.kind is SessionKind.AUTHENTICATION:
-            find_subject(tenant, request.subject_id)
+        _check_subject(tenant, request)
         terms = agree(tenant, request.wish)
-        attempts.ensure_unlocked(Claim(tenant, request.subject_id, request.device_id))
+        attempts.ensure_free(Claim(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
+                # A subject that is erased meanwhile must find every session of it, or none may be made any more.
+                tenant.lock()
+                _check_subject(tenant, request)
                 return _insert(runtime, tenant, request, terms, key)
         except IntegrityError:  # The same key, in the same moment.
             existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
         raise IdempotencyConflict("this Idempotency-Key was used with another request")
     return existing
+
+
+def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
+    if request.kind is not SessionKind.IDENTIFICATION:
+        check_subject_id(request.subject_id)
+    if request.kind is SessionKind.AUTHENTICATION:
+        find_subject(tenant, request.subject_id)
 
 
 def _made_before(tenant: Tenant, key: str | None) -> Session | None:
@@ -156,11 +164,12 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
         raise SessionNotFound(f"there is no session {session_id}") from error
 
 
-def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION) -> Connection:
-    """Take the session over: earlier connections can decide nothing any more.
+def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Connection:
+    """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
 
     Raises SessionNotFound when it was deleted, TokenInvalid when it is over, ChallengeUnsupported when the client
-    cannot show its challenge (then nothing happened), AlreadyDecided when a lock that fell since it was made ends it.
+    cannot show its challenge and AttemptsExceeded when it has to wait (then nothing happened), and AlreadyDecided when
+    a lock that fell since it was made ends it.
     """
     session = settle(runtime, session)
     with transaction.atomic():
@@ -170,8 +179,12 @@ def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_
         flow = flows.load(session.checkpoint)
         if flow.liveness.challenge is not None:
             challenges.check_client(challenge_version, flow.liveness.challenge)
-        until = attempts.locked_until(claim_of(session))
+        session.address = address_digest(runtime.settings, host) or session.address
+        claim = claim_of(session)
+        until = attempts.locked_until(claim, attempts.LASTING)
         if until is None:
+            if session.started_at is None:
+                attempts.ensure_free(claim)
             return _take_over(runtime, session, flow)
         decision = lock_out(runtime, session, flow, until)
     raise AlreadyDecided(decision)
@@ -184,16 +197,18 @@ def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
         session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
     session.fence += 1
     session.status = SessionStatus.IN_PROGRESS
-    session.save(update_fields=["started_at", "expires_at", "fence", "status"])
+    session.save(update_fields=["started_at", "expires_at", "fence", "status", "address"])
     return Connection(session, session.fence, flow, resumed)
 
 
-def connect_by_token(runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION) -> Connection:
+def connect_by_token(
+    runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
+) -> Connection:
     """As `connect`."""
     session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
     if session is None:
         raise TokenInvalid("the token is unknown")
-    return connect(runtime, session, challenge_version)
+    return connect(runtime, session, challenge_version, host)
 
 
 def ensure_owner(connection: Connection) -> None:
@@ -229,9 +244,11 @@ def settle(runtime: Runtime, session: Session) -> Session:
     """The session, with what its time limit has decided meanwhile."""
     if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
         return session
-    flow = None if session.status == SessionStatus.CREATED else _readable(session)
+    flow = None if session.status == SessionStatus.CREATED else readable(session)
     if flow is None:
-        Session.objects.filter(pk=session.pk, status=session.status).update(status=SessionStatus.EXPIRED, checkpoint="")
+        Session.objects.filter(pk=session.pk, status=session.status).update(
+            status=SessionStatus.EXPIRED, checkpoint="", address=""
+        )
     else:
         abandoned = Connection(session, session.fence, flow, True)
         with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
@@ -239,7 +256,7 @@ def settle(runtime: Runtime, session: Session) -> Session:
     return find(session.tenant, session.pk)
 
 
-def _readable(session: Session) -> Flow | None:
+def readable(session: Session) -> Flow | None:
     """Its flow; None when another version of the service wrote it otherwise, for which no other session may wait."""
     try:
         return flows.load(session.checkpoint)

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from gallery.models import Subject, Template
+from recognition import write_ahead_log
 from recognition.models import Session
 from recognition.sweeping import sweep
 from tenants.keys import keys_of
@@ -46,6 +47,7 @@ def delete_tenant(tenant: Tenant) -> None:
         while sweep(rows):
             pass
     tenant.delete()
+    write_ahead_log.empty()
 
 
 def _everything(tenant: Tenant) -> Iterator[QuerySet[Any]]:

@@ -10,6 +10,7 @@ WireError            code, message, retryable, retry_after_ms; close_code None l
 ├── Idle             4408
 ├── Replaced         a newer connection owns the session, 4409
 ├── TooFast          4429
+├── MustWait         too many failures from there; the session stays for later, 4429
 ├── Overloaded       1013
 ├── Unavailable      the database or the disk cannot be used, 1013
 └── InternalError    1011
@@ -78,6 +79,12 @@ class Replaced(WireError):
 
 class TooFast(WireError):
     code = "too_fast"
+    close_code = 4429
+    retryable = True
+
+
+class MustWait(WireError):
+    code = "attempts_exceeded"
     close_code = 4429
     retryable = True
 

@@ -256,6 +256,17 @@ def test_a_server_without_its_database_is_asked_again_no_sooner_than_it_says(
 
 
 @in_browser
+def test_who_failed_too_often_is_told_for_how_long_to_wait(page: Page, fake_socket: FakeSocket) -> None:
+    start_camera(page)
+    press(page, "Who am I?")
+    until(page, lambda: len(fake_socket.connections) == 1)
+    message = "too many failed attempts: wait 12 s"
+    fake_socket.send(type="error", code="attempts_exceeded", message=message, retryable=True, retry_after_ms=12_000)
+    fake_socket.close(4429)
+    expect_status(page, "wait 12 s")
+
+
+@in_browser
 @pytest.mark.parametrize(
     ("code", "words"),
     [

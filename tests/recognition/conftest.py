@@ -10,12 +10,15 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from core.face_mesh import FaceMesh
 from core.types import Embedding, RgbImage
+from gallery.people import Sample, enroll
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
 from tenants.keys import create_tenant
+from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, with_meshes
 from tools.clips import encode_jpeg
 
@@ -31,6 +34,21 @@ def backend(transactional_db: None, runtime: Runtime) -> Backend:
 @pytest.fixture
 def rival(backend: Backend) -> Backend:
     return Backend(*create_tenant("rival"))
+
+
+@pytest.fixture
+def alice(runtime: Runtime, backend: Backend, astronaut_embedding: Embedding) -> Backend:
+    """The backend, with alice enrolled."""
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    return backend
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The wall clock of this process, standing still."""
+    frozen = Clock()
+    monkeypatch.setattr(timezone, "now", frozen)
+    return frozen
 
 
 @pytest.fixture

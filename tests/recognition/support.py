@@ -79,8 +79,9 @@ def http_client(key: str | None) -> httpx.AsyncClient:
 class Socket:
     """A client's end of one connection. Leave its block to go away as a client does that just vanishes."""
 
-    def __init__(self, token: str, headers: list[tuple[bytes, bytes]], query: str) -> None:
+    def __init__(self, token: str, headers: list[tuple[bytes, bytes]], query: str, client: str) -> None:
         self._communicator = WebsocketCommunicator(application, f"/ws/auth/process-image/{token}/{query}", headers)
+        self._communicator.scope["client"] = (client, 40_000)
 
     async def __aenter__(self) -> Self:
         await self._communicator.send_input({"type": "websocket.connect"})
@@ -139,8 +140,10 @@ class Socket:
         return output
 
 
-def connect(token: str, headers: list[tuple[bytes, bytes]] | None = None, query: str = "") -> Socket:
-    return Socket(token, headers or [], query)
+def connect(
+    token: str, headers: list[tuple[bytes, bytes]] | None = None, query: str = "", client: str = "127.0.0.1"
+) -> Socket:
+    return Socket(token, headers or [], query, client)
 
 
 async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple[list[Message], Message]:

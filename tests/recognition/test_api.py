@@ -502,6 +502,8 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
         ("get", "/api/v1/subjects/{subject_id}/"),
         ("patch", "/api/v1/subjects/{subject_id}/"),
         ("delete", "/api/v1/subjects/{subject_id}/"),
+        ("get", "/api/v1/subjects/{subject_id}/lock/"),
+        ("delete", "/api/v1/subjects/{subject_id}/lock/"),
         ("get", "/api/v1/subjects/{subject_id}/templates/"),
         ("post", "/api/v1/subjects/{subject_id}/templates/"),
         ("delete", "/api/v1/subjects/{subject_id}/templates/{template_id}/"),

@@ -57,7 +57,7 @@ def fill(runtime: Runtime, tenant: Tenant, embedding: Embedding) -> None:
     connection = sessions.connect(runtime, sessions.create(runtime, tenant, ALICE, "key"))
     sessions.decide(runtime, connection, FAILED)
     with transaction.atomic():
-        attempts.count_failure(runtime.settings, Claim(tenant, "grace", "door"))
+        attempts.count_failure(runtime.settings, Claim(tenant, "grace", "door"), 1.0)
     replays.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 

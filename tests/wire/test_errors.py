@@ -21,6 +21,7 @@ TABLE = [
     (errors.TooFast("m", 5), "too_fast", 4429, True),
     (errors.Overloaded("m", 5), "overloaded", 1013, True),
     (errors.Unavailable("m", 5), "unavailable", 1013, True),
+    (errors.MustWait("m", 5), "attempts_exceeded", 4429, True),
     (errors.InternalError("m", 5), "internal", 1011, True),
 ]
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from recognition.api import auth, faces, keys, sessions, subjects
+from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.http_errors import ApiError, as_api_error, envelope
 
 
@@ -23,6 +23,7 @@ def make_api() -> NinjaAPI:
     api.add_router("/v1/auth/", auth.router)
     api.add_router("/v1/sessions/", sessions.router)
     api.add_router("/v1/subjects/", subjects.router)
+    api.add_router("/v1/subjects/", locks.router)
     api.add_router("/v1/faces/", faces.router)
     api.add_router("/v1/keys/", keys.router)
     api.exception_handler(ValidationError)(_invalid)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from gallery.people import ID_PATTERN
+from recognition.attempts import Place
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
 MAX_METADATA_CHARACTERS = 8_192
@@ -102,6 +103,19 @@ class SessionDetail(Schema):
     expires_at: datetime
     decision: DecisionDetail | None
     decision_token: str | None
+
+
+class LockDetail(Schema):
+    """`unknown_devices`: where the person never succeeded; `unnamed_device`: sessions that name none; or one device."""
+
+    applies_to: Place
+    device_id: str | None
+    retry_after_s: int
+
+
+class SubjectLocks(Schema):
+    subject_id: str
+    locks: list[LockDetail]
 
 
 class NewSubject(Request):

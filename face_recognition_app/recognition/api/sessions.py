@@ -16,7 +16,7 @@ from recognition import flow as flows
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import challenge_info, session_complete
-from recognition.api.auth import caller, needs, needs_or_session
+from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.attempts import time_left_s
@@ -75,7 +75,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, runtime.limits)
     try:
-        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id)
+        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
     except sessions.AlreadyDecided as error:
         return session_complete(error.decision)
     stream = SessionStream(runtime, connection)
@@ -114,8 +114,13 @@ async def begin(
     )
 
 
-def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> sessions.Connection:
-    return sessions.connect(runtime, sessions.find(tenant, session_id))
+def _client_host(request: HttpRequest, who: Caller) -> str:
+    """The client's address; empty for a backend, which sends the frames of everybody from its own."""
+    return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> sessions.Connection:
+    return sessions.connect(runtime, sessions.find(tenant, session_id), host=host)
 
 
 def _read(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:

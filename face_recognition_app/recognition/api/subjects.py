@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router, Status
@@ -15,7 +14,7 @@ from core.types import Embedding
 from gallery import people
 from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
-from recognition import attempts, pictures
+from recognition import pictures, write_ahead_log
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
@@ -31,6 +30,7 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
+from recognition.erasure import erase_subject
 from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
@@ -62,9 +62,10 @@ async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPa
     return await runtimes.current().database.run(_update, caller(request).tenant, subject_id, patch)
 
 
-@router.delete("{subject_id}/", response={204: None}, summary="Erase a person and every template")
+@router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
 async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
-    await runtimes.current().database.run(_erase, caller(request).tenant, subject_id)
+    runtime = runtimes.current()
+    await runtime.database.run(erase_subject, runtime, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -99,7 +100,7 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
 @router.delete("{subject_id}/templates/{uuid:template_id}/", response={204: None})
 async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
     tenant = caller(request).tenant
-    await runtimes.current().database.run(people.delete_template, tenant, subject_id, template_id)
+    await runtimes.current().database.run(_delete_template, tenant, subject_id, template_id)
     return Status(204, None)
 
 
@@ -157,10 +158,9 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
     return _detail(subject, subject.templates.count())
 
 
-def _erase(tenant: Tenant, subject_id: str) -> None:
-    with transaction.atomic():
-        people.delete_subject(tenant, subject_id)
-        attempts.clear(attempts.Claim(tenant, subject_id, ""))
+def _delete_template(tenant: Tenant, subject_id: str, template_id: uuid.UUID) -> None:
+    people.delete_template(tenant, subject_id, template_id)
+    write_ahead_log.empty()
 
 
 def _templates(tenant: Tenant, subject_id: str, cursor: str | None, limit: int) -> TemplatePage:

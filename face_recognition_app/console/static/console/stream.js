@@ -25,7 +25,8 @@ export async function runSession(url, grab, { onMessage, onLost, signal }) {
     if (connection.decision) return connection.decision;
     signal.throwIfAborted();
     if (connection.answered > 0) lost = 0;
-    if (!RECONNECT_CODES.has(code)) throw new Ended(code, connection.error?.message);
+    const mustWait = connection.error?.code === "attempts_exceeded"; // Its message says how long.
+    if (!RECONNECT_CODES.has(code)) throw new Ended(mustWait ? "attempts_exceeded" : code, connection.error?.message);
     if (lost === RECONNECTS) throw new Ended(code === OVERLOADED ? code : "connection_lost");
     lost += 1;
     onLost();

@@ -1,0 +1,55 @@
+"""What holds a subject back after failed attempts, and lifting it."""
+
+from __future__ import annotations
+
+import math
+
+from django.http import HttpRequest
+from ninja import Router, Status
+
+from gallery import people
+from recognition import attempts
+from recognition import runtime as runtimes
+from recognition.api.auth import caller, needs
+from recognition.api.schemas import LockDetail, SubjectLocks
+from tenants.models import Tenant
+from tenants.scopes import Scope
+
+router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
+
+
+@router.get(
+    "{subject_id}/lock/",
+    response=SubjectLocks,
+    auth=needs(Scope.SUBJECTS, Scope.READ),
+    summary="What holds a person back after failed attempts",
+)
+async def read_locks(request: HttpRequest, subject_id: str) -> SubjectLocks:
+    return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
+
+
+@router.delete("{subject_id}/lock/", response={204: None}, summary="Lift it")
+async def lift_locks(request: HttpRequest, subject_id: str) -> Status[None]:
+    await runtimes.current().database.run(_lift, caller(request).tenant, subject_id)
+    return Status(204, None)
+
+
+def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
+    locks = attempts.locks_of(tenant, subject_id)
+    if not locks:
+        people.find_subject(tenant, subject_id)
+    return SubjectLocks(subject_id=subject_id, locks=[_detail(lock) for lock in locks])
+
+
+def _lift(tenant: Tenant, subject_id: str) -> None:
+    """Also of who was never enrolled: an enrolment that fails is counted, too."""
+    if not attempts.lift_subject(tenant, subject_id):
+        people.find_subject(tenant, subject_id)
+
+
+def _detail(lock: attempts.Lock) -> LockDetail:
+    return LockDetail(
+        applies_to=attempts.PLACES[lock.kind],
+        device_id=lock.device or None,
+        retry_after_s=math.ceil(attempts.time_left_s(lock.until)),
+    )

@@ -1,0 +1,43 @@
+"""Devices on which a subject has succeeded: strangers elsewhere cannot lock the subject out there."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from django.utils import timezone
+
+from gallery.models import Subject
+from recognition.models import KnownDevice
+from tenants.models import Tenant
+
+DEVICES_PER_SUBJECT = 10
+"""The least recently used is forgotten first. Each known device may fail on its own, so their number is bounded."""
+
+
+def device_key(device_id: str) -> str:
+    """One spelling for every way to write a device's id: case, composition and blanks around it do not matter."""
+    folded = unicodedata.normalize("NFC", device_id.strip()).casefold()
+    return unicodedata.normalize("NFC", folded)
+
+
+def is_known(tenant: Tenant, subject_id: str, device: str) -> bool:
+    """Whether the subject has succeeded on the device; without `subject_id`, whether anybody has."""
+    if not device:
+        return False
+    known = KnownDevice.objects.filter(subject__tenant=tenant, device=device)
+    return (known.filter(subject__subject_id=subject_id) if subject_id else known).exists()
+
+
+def devices_of(tenant: Tenant, subject_id: str) -> list[str]:
+    known = KnownDevice.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id)
+    return list(known.order_by("device").values_list("device", flat=True))
+
+
+def remember(tenant: Tenant, subject_id: str, device: str) -> None:
+    """Keep that the subject succeeded on the device now. Under the tenant's lock."""
+    if not device:
+        return
+    subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)
+    KnownDevice.objects.update_or_create(subject=subject, device=device, defaults={"used_at": timezone.now()})
+    newest = KnownDevice.objects.filter(subject=subject).order_by("-used_at", "-pk")
+    KnownDevice.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[DEVICES_PER_SUBJECT:])).delete()

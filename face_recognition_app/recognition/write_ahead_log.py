@@ -1,0 +1,40 @@
+"""SQLite's write-ahead log, which keeps earlier versions of a page until it is written over."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError, connection
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_MS = 1_000
+
+
+def empty() -> bool:
+    """Write the log back into the database and cut it to nothing; False when that must be left to a later call.
+
+    Deleted content is zero in the database by then (secure_delete), and gone with the log. A database server keeps
+    its own log: there it is for the operator to see to, and this does nothing. Not within a transaction.
+    """
+    if connection.vendor != "sqlite":
+        return True
+    try:
+        emptied = _checkpoint()
+    except DatabaseError:  # What was deleted is deleted; only the log still has it.
+        logger.warning("the write-ahead log could not be emptied; it is tried again later", exc_info=True)
+        return False
+    if not emptied:
+        logger.info("the write-ahead log is in use; it is emptied later")
+    return emptied
+
+
+def _checkpoint() -> bool:
+    with connection.cursor() as cursor:
+        (patience_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+        try:
+            is_busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    return not is_busy
