@@ -78,7 +78,7 @@ async def list_templates(
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
     tenant, runtime = caller(request).tenant, runtimes.current()
     people.check_subject_id(subject_id)
-    uploads = images(request, "images")
+    uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES:
         raise ApiError(422, "validation_error", f"images: {MAX_IMAGES} at a time are allowed")
     good, rejected = await _sort_out(runtime, tenant, uploads)
