@@ -46,7 +46,7 @@ ImageFile.MAXBLOCK = 1 << 25  # Pillow's room for a large JPEG.
 def picture(number: int, seed: int) -> bytes:
     source = random.Random(f"{seed} {number}")
     if number % _HAND_MADE_EVERY == 0:
-        return _hand_made(source, LARGE if number % _LARGE_EVERY == 0 else _size(source))
+        return _hand_made(source, LARGE if number % _LARGE_EVERY == _LARGE_EVERY // 2 else _size(source))
     data = ordinary(source.randrange(len(_ENCODERS)), _size(source), source.randrange(len(_faces())))
     for _ in range(source.choice((1, 1, 1, 2, 3, 8))):
         data = source.choice(_MUTATIONS)(data, source)

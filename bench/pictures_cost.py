@@ -16,7 +16,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -74,18 +74,17 @@ class Report:
 
 
 class Ordinary:
-    """CPU time of ordinary pictures, by kind, between those sizes that were measured."""
+    """CPU time of ordinary pictures, by kind: of two sizes measured, and of others in proportion."""
 
     def __init__(self) -> None:
-        self._sizes = (SIZES[-2], SIZES[-1], (2_560, 1_920))
-        self._pixels = [width * height for width, height in self._sizes]
+        sizes = SIZES[-2:]
+        self._pixels = [width * height for width, height in sizes]
         self._ms = {
-            kind: [min(_decode(ordinary(encoder, size))[0] for _ in range(5)) for size in self._sizes]
+            kind: [min(_decode(ordinary(encoder, size))[0] for _ in range(5)) for size in sizes]
             for kind, encoder in KINDS.items()
         }
 
     def ms(self, kind: str, pixels: int) -> float:
-        """Beyond the largest in proportion."""
         beyond = max(1.0, pixels / self._pixels[-1])
         return float(np.interp(pixels, self._pixels, self._ms[kind])) * beyond
 
@@ -136,9 +135,10 @@ def _child(start: int, stop: int, seed: int, answers: Connection) -> None:
 class Run:
     """A corpus in the hands of one process after the other."""
 
-    def __init__(self, count: int, seed: int) -> None:
+    def __init__(self, count: int, seed: int, child: Callable[[int, int, int, Connection], None] = _child) -> None:
         self._count = count
         self._seed = seed
+        self._child = child
         self._crashed: list[int] = []
         self._ordinary_ms: dict[str, float] = {}
         self._peak_mb = 0.0
@@ -185,7 +185,7 @@ class Run:
     def _until_it_dies(self, start: int) -> Iterator[Sample]:
         context = get_context("spawn")
         answers, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_child, args=(start, self._count, self._seed, theirs))
+        process = context.Process(target=self._child, args=(start, self._count, self._seed, theirs))
         process.start()
         theirs.close()
         try:

@@ -37,7 +37,7 @@ _UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 async def detect(request: HttpRequest) -> DetectResult:
-    runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
+    runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
     look = await pictures.read(runtime, tenant, data, pictures.faces)
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in look.each_face()]
     return DetectResult(faces=found)
@@ -50,7 +50,7 @@ async def detect(request: HttpRequest) -> DetectResult:
     summary="Is this one picture live",
 )
 async def liveness(request: HttpRequest) -> LivenessResult:
-    runtime, data, tenant = runtimes.current(), one_image(request), caller(request).tenant
+    runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
     quality, score = await pictures.read(runtime, tenant, data, pictures.liveness)
     reasons = [str(issue) for issue in quality.issues if issue in _UNUSABLE]
     if not reasons and score < LIVE_SCORE:
@@ -61,7 +61,7 @@ async def liveness(request: HttpRequest) -> LivenessResult:
 @router.post("compare/", response=CompareResult, openapi_extra=TWO_IMAGES, summary="Do two pictures show one person")
 async def compare(request: HttpRequest) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
-    uploads = images(request, "images")
+    uploads = await images(request, "images")
     if len(uploads) != 2:
         raise ApiError(422, "validation_error", f"images: send exactly two, not {len(uploads)}")
     first, second = [await _probe(runtime, tenant, upload.data) for upload in uploads]
@@ -74,7 +74,7 @@ async def compare(request: HttpRequest) -> CompareResult:
 async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
-    probe = await _probe(runtime, tenant, one_image(request))
+    probe = await _probe(runtime, tenant, await one_image(request))
     found = await runtime.database.run(runtime.gallery.compare, tenant, subject_id, probe)
     if found is None:
         raise ApiError(409, "no_template", f"subject {subject_id!r} has no template yet")
@@ -86,7 +86,7 @@ async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> Co
 @router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
 async def search(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
-    probe = await _probe(runtime, tenant, one_image(request))
+    probe = await _probe(runtime, tenant, await one_image(request))
     return await runtime.database.run(_search, runtime, tenant, probe, limit)
 
 

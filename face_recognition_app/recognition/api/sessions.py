@@ -70,7 +70,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     who = caller(request)
     if who.session_id not in (None, session_id):
         raise sessions.SessionNotFound(f"there is no session {session_id}")
-    data = one_image(request)
+    data = await one_image(request)
     runtime = runtimes.current()
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, runtime.limits)

@@ -80,7 +80,7 @@ async def list_templates(
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
     tenant, runtime = caller(request).tenant, runtimes.current()
     people.check_subject_id(subject_id)
-    uploads = images(request, "images")
+    uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
         raise ApiError(422, "validation_error", f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
     good, rejected = await _sort_out(runtime, tenant, uploads)
