@@ -19,8 +19,8 @@ from bench.load.process import Tell
 NICENESS = 10
 """Attackers are elsewhere in truth; here they must not take the cores from the service that they attack."""
 PATIENCE_S = 5.0
-TOO_MUCH_BYTES = 8 << 20
-"""A flood of which so much was taken has not been held; what the system itself buffers is less."""
+TOO_MUCH_BYTES = 16 << 20
+"""A flood of which so much was taken has not been held; what the system itself buffers on both sides is less."""
 PIECE = 65_536
 PAUSE_S = 0.05
 
