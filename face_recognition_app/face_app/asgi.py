@@ -22,6 +22,7 @@ from ops.body_limit import BodyLimit  # noqa: E402
 from ops.probes import Probes  # noqa: E402
 from ops.readiness import check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
+from ops.strict_transport import StrictTransport  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
@@ -60,14 +61,19 @@ socket: Any = FaceConsumer.as_asgi()
 no_such_socket: Any = _no_such_socket
 django_application: Any = DjangoApplication()
 
-application = Probes(
-    ProtocolTypeRouter(
-        {
-            "lifespan": lifespan,
-            "http": BodyLimit(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
-            "websocket": URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)]),
-        }
+application = StrictTransport(
+    Probes(
+        ProtocolTypeRouter(
+            {
+                "lifespan": lifespan,
+                "http": BodyLimit(django_application, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+                "websocket": URLRouter(
+                    [path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)]
+                ),
+            }
+        ),
+        service_settings(),
+        _readiness,
     ),
-    service_settings(),
-    _readiness,
+    service_settings().hsts_max_age_s,
 )
