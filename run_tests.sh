@@ -50,6 +50,7 @@ check -m ruff check
 check -m ruff format --check
 check -m mypy
 check "$venv/bin/lint-imports"
+check -m tools.licences
 "$python" -m coverage erase
 run_the_tests || failed+=("the tests")
 check -m coverage combine --quiet

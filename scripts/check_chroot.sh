@@ -1,25 +1,20 @@
 #!/usr/bin/env bash
-# Proves that the set-up works in an empty Debian 12, made with debootstrap: as root and as an ordinary
-# user, and a second time with the network unplugged. Needs root, debootstrap, curl and iproute2.
-#   scripts/check_chroot.sh [--tests] [EMPTY_DIRECTORY]     --tests runs ./run_tests.sh in it, too
+# Proves that the set-up works in an empty Debian, made with debootstrap.
 set -euo pipefail
 
 repository=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/..")
+usage="usage: scripts/check_chroot.sh [--tests] [--help] [bookworm] [trixie]"
 
-# Namespaces of their own make every mount and every process end with the check, however it ends.
-if [[ $$ != 1 ]]; then
-    tests=
-    [[ ${1-} == --tests ]] && tests=yes && shift
-    system=${1:-$(mktemp -d)}
-    mkdir -p "$system"
-    status=0
-    unshare --mount --pid --fork --kill-child --mount-proc "$0" "$system" "$tests" || status=$?
-    (($#)) || rm -rf --one-file-system "$system"
-    exit "$status"
-fi
+show_help() {
+    cat <<END
+$usage
 
-system=$1 tests=$2
-trap 'exit 130' INT TERM
+For each release (both, if none is named) makes an empty Debian in a temporary directory (TMPDIR says where, 4 GB each)
+and starts the service in it: as root and as an ordinary user, and a second time with the network unplugged.
+  --tests   runs ./run_tests.sh in it as well, as both users
+Needs root, ${tools[*]}.
+END
+}
 
 say() {
     echo "== $*"
@@ -30,9 +25,49 @@ fail() {
     exit 1
 }
 
+tools=(debootstrap curl ip git python3 unshare nsenter)
+
+check_tools() {
+    local missing=() tool
+    [[ $(id -u) == 0 ]] || fail "it needs root"
+    for tool in "${tools[@]}"; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    ((${#missing[@]} == 0)) || fail "not installed: ${missing[*]}" \
+        "('apt-get install debootstrap curl iproute2 git python3 util-linux' brings them)"
+}
+
+# Namespaces of their own make every mount and every process end with the check, however it ends.
+check_release() ( # RELEASE
+    system=$(mktemp -d)
+    trap 'rm -rf --one-file-system "$system"' EXIT
+    unshare --mount --pid --fork --kill-child --mount-proc "$0" "$1" "$system" "$tests"
+)
+
+if [[ $$ != 1 ]]; then
+    tests='' releases=()
+    for argument; do
+        case $argument in
+        --tests) tests=yes ;;
+        --help) show_help && exit ;;
+        bookworm | trixie) releases+=("$argument") ;;
+        *) printf '%s\n' "check_chroot.sh: unknown argument '$argument'." "$usage" >&2 && exit 2 ;;
+        esac
+    done
+    check_tools
+    ((${#releases[@]})) || releases=(bookworm trixie)
+    for release in "${releases[@]}"; do
+        check_release "$release"
+    done
+    exit
+fi
+
+release=$1 system=$2 tests=$3
+trap 'exit 130' INT TERM
+
 make_system() {
-    say "Debian 12 in $system"
-    debootstrap --variant=minbase bookworm "$system" >"$system.log" 2>&1 || { tail "$system.log" && exit 1; }
+    say "Debian $release in $system"
+    debootstrap --variant=minbase "$release" "$system" >"$system.log" 2>&1 || { tail "$system.log" && exit 1; }
     rm "$system.log"
     chmod 755 "$system"
     mount -t proc proc "$system/proc"
@@ -89,16 +124,16 @@ as() { # USER HOME COMMAND...
 
 # Starts the service, waits up to LIMIT seconds until it is ready, and stops it.
 try_start() { # WHAT LIMIT USER HOME
-    local what=$1 limit=$2 began=$EPOCHREALTIME pid
+    local what=$1 limit=$2 began=$SECONDS pid
     say "$what"
     (as "$3" "$4" ./run_gunicorn.sh --workers 2 --pool-size 4 --bind "127.0.0.1:$port") &
     pid=$!
     until nsenter -t "$pid" -n curl -sf -o /dev/null "http://127.0.0.1:$port/api/ready/"; do
         kill -0 "$pid" 2>/dev/null || fail "$what: it ended before it was ready"
-        ((${EPOCHREALTIME%.*} - ${began%.*} < limit)) || fail "$what: not ready after $limit s"
+        ((SECONDS - began < limit)) || fail "$what: not ready after $limit s"
         sleep 0.2
     done
-    say "$what: ready after $(awk "BEGIN {printf \"%.1f\", $EPOCHREALTIME - $began}") s"
+    say "$what: ready after $((SECONDS - began)) s"
     kill "$pid"
     wait "$pid" || fail "$what: it ended with $? when it was stopped"
 }
@@ -138,4 +173,4 @@ if [[ $tests ]]; then
     try_tests root /root
     try_tests someone /home/someone
 fi
-say "passed"
+say "passed: Debian $release"

@@ -63,6 +63,14 @@ check_system() {
     progress "Python $("$system_python" -c 'import platform; print(platform.python_version())') ($system_python)"
 }
 
+# The machine, where it is not one that the service was tried on: the locks may lack a wheel for it.
+untried_machine() {
+    "$system_python" -c 'import platform, sys
+machine, libc = platform.machine(), platform.libc_ver()[0] or "a C library of another kind"
+if (sys.platform, machine, libc) != ("linux", "x86_64", "glibc"):
+    print(f"The service was tried on Linux on x86-64 with glibc; this is {sys.platform} on {machine} with {libc}.")'
+}
+
 # What a finished installation of a lock leaves in the environment: another lock or Python does not match it.
 stamp_of() {
     sha256sum <"$1"
@@ -70,8 +78,8 @@ stamp_of() {
 }
 
 is_installed() {
-    [[ -x $python && ! -e $venv/installing ]] &&
-        cmp -s <(stamp_of "$root/requirements/$1.lock" 2>&1) "$venv/$1.stamp"
+    [[ -x $python && ! -e $venv/installing && -e $venv/$1.stamp ]] &&
+        [[ $(stamp_of "$root/requirements/$1.lock" 2>&1) == "$(<"$venv/$1.stamp")" ]]
 }
 
 are_installed() {
@@ -89,10 +97,10 @@ make_environment() {
         progress "Virtual environment: $venv"
         return
     fi
-    local free_kib
-    free_kib=$(df -Pk "$root" | awk 'NR == 2 {print $4}')
-    ((free_kib > 1500000)) ||
-        fail "the virtual environment needs 1.5 GB and $root has $((free_kib / 1000)) MB free: make room and start again."
+    local free_mb
+    free_mb=$("$system_python" -c 'import shutil, sys; print(shutil.disk_usage(sys.argv[1]).free // 1_000_000)' "$root")
+    ((free_mb > 1500)) ||
+        fail "the virtual environment needs 1.5 GB and $root has $free_mb MB free: make room and start again."
     progress "Virtual environment: making $venv"
     "$system_python" -m venv --clear "$venv" || fail "the virtual environment could not be made; see above."
 }
@@ -107,9 +115,19 @@ install_lock() {
     touch "$venv/installing"
     "$python" -m pip install -qq --no-input --disable-pip-version-check --no-deps --require-hashes \
         --only-binary :all: --requirement "$root/$lock" ||
-        fail "the dependencies could not be installed; see above, and start again when that is mended."
+        fail "the dependencies could not be installed; see above, and start again when that is mended. $(untried_machine)"
     stamp_of "$root/$lock" >"$venv/$1.stamp"
     rm "$venv/installing"
+}
+
+# Locks the file that is open as 9, for as long as it is open here. Not every system has flock(1).
+lock_setup() {
+    "$system_python" -c 'import fcntl
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("      waiting for another set-up to end", flush=True)
+    fcntl.flock(9, fcntl.LOCK_EX)'
 }
 
 # install LOCK... makes the environment with these locks in it. It takes no network and writes nothing
@@ -117,7 +135,7 @@ install_lock() {
 install() {
     local lock
     exec 9<"$root"
-    flock --nonblock 9 || { echo "      waiting for another set-up to end" && flock 9; }
+    lock_setup
     make_environment "$@"
     for lock in "$@"; do
         install_lock "$lock"

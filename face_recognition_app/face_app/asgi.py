@@ -25,6 +25,7 @@ from ops.probes import Probes  # noqa: E402
 from ops.readiness import SharedCheck, check_components  # noqa: E402
 from ops.service import service_settings  # noqa: E402
 from ops.status_access import StatusAccess  # noqa: E402
+from ops.strict_transport import StrictTransport  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
 from recognition.answers import error_message  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
@@ -92,15 +93,18 @@ django_application: Any = DjangoApplication()
 sockets: Any = URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)])
 http: Any = BodyLimit(django_application, _allowance, auth.is_somebody)
 
-application = Probes(
-    ProtocolTypeRouter(
-        {
-            "lifespan": lifespan,
-            "http": KnownHosts(http, settings.ALLOWED_HOSTS, no_such_host),
-            "websocket": KnownHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
-        }
+application = StrictTransport(
+    Probes(
+        ProtocolTypeRouter(
+            {
+                "lifespan": lifespan,
+                "http": KnownHosts(http, settings.ALLOWED_HOSTS, no_such_host),
+                "websocket": KnownHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
+            }
+        ),
+        service_settings(),
+        SharedCheck(_readiness),
+        StatusAccess(service_settings(), auth.may_read),
     ),
-    service_settings(),
-    SharedCheck(_readiness),
-    StatusAccess(service_settings(), auth.may_read),
+    service_settings().hsts_max_age_s,
 )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ops.http_refusal import HttpRefusal
+from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +23,11 @@ async def check_credentials(headers: dict[bytes, bytes], authenticate: Authentic
         known = await authenticate(token)
     except HttpRefusal:
         raise
+    except Unavailable as error:  # Which is logged where it is found.
+        raise HttpRefusal(503, error.code, error.message, retry_after_ms=error.retry_after_ms) from error
     except Exception as error:
         logger.warning("credentials cannot be checked now: %s", error)
-        raise HttpRefusal(503, "unavailable", "credentials cannot be checked now", ((b"retry-after", b"2"),)) from error
+        raise HttpRefusal(503, "unavailable", "credentials cannot be checked now", retry_after_ms=2_000) from error
     if not known:
         raise _unauthorized()
 

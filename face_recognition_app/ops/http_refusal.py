@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from http import HTTPStatus
 
 from asgiref.typing import ASGISendCallable
@@ -13,18 +14,24 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class HttpRefusal(Exception):
-    """A request that is refused: HTTP status, stable code, words, and headers of its own."""
+    """A request that is refused: HTTP status, stable code, words, headers of its own, and when to try again."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Headers = ()) -> None:
-        super().__init__(status, code, message, headers)
+    def __init__(
+        self, status: int, code: str, message: str, headers: Headers = (), retry_after_ms: int | None = None
+    ) -> None:
+        super().__init__(status, code, message, headers, retry_after_ms)
         self.status = status
         self.code = code
         self.message = message
         self.headers = headers
+        self.retry_after_ms = retry_after_ms
+        if retry_after_ms is not None:
+            self.headers = (*headers, (b"retry-after", str(math.ceil(retry_after_ms / 1000)).encode()))
 
     def body(self, asked_by: str) -> bytes:
         """The JSON envelope; `asked_by` is the request's id."""
-        error = {"code": self.code, "message": self.message, "details": None}
+        details = None if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
+        error = {"code": self.code, "message": self.message, "details": details}
         return json.dumps({"error": error, "request_id": asked_by}).encode()
 
     def answer(self, asked_by: str) -> bytes:

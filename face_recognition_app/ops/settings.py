@@ -13,6 +13,7 @@ from ops.sizing import compute_threads, this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
+_YEAR_S = 31_536_000
 
 
 class SettingsError(Exception):
@@ -117,6 +118,12 @@ class Settings(BaseModel):
         (),
         alias="FACE_ALLOWED_ORIGINS",
         description="Origins besides our own whose pages may open the socket; * is any.",
+    )
+    hsts_s: int | None = Field(
+        None,
+        alias="FACE_HSTS_S",
+        ge=0,
+        description="Browsers that came over https use nothing else for so long; default: a year, in development 0.",
     )
     max_image_bytes: int = Field(
         10 * 1024 * 1024, alias="FACE_MAX_IMAGE_BYTES", ge=10_000, description="Bytes of one encoded image."
@@ -263,6 +270,12 @@ class Settings(BaseModel):
     def admin_port(self) -> int | None:
         """Tells the requests of `admin_bind` from the public ones, whatever address they were sent to."""
         return None if self.admin_bind is None else _port(self.admin_bind)
+
+    @property
+    def hsts_max_age_s(self) -> int:
+        """0 in development: browsers would keep it for every other service on localhost."""
+        default = 0 if self.development else _YEAR_S
+        return default if self.hsts_s is None else self.hsts_s
 
     @property
     def worker_max_memory_bytes(self) -> int | None:

@@ -24,7 +24,7 @@ LINGER_S = 1.0
 """For a client that is still sending, to read why it was refused."""
 LINGER_BYTES = 1 << 20
 VERSIONS = ("1.0", "1.1")
-RETRY_SOON = ((b"retry-after", b"2"),)
+RETRY_AFTER_MS = 2_000
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -107,8 +107,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._door.admit(self):
             self._expect(self._limits.timeout_s, self._head_is_late)
         else:
-            refusal = HttpRefusal(503, "overloaded", "this worker has no place for another connection", RETRY_SOON)
-            self._connection.write(self._worded(refusal))
+            self._connection.write(self._worded(_overloaded("connection")))
             self._end(self._connection.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -223,7 +222,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         if len(self.connections) > self._limits.max_connections:
-            self._refuse(HttpRefusal(503, "overloaded", "this worker has no place for another socket", RETRY_SOON))
+            self._refuse(_overloaded("socket"))
             return
         self._end()
         self.transport = self._connection
@@ -323,3 +322,8 @@ class BoundedHttp(HttpToolsProtocol):
 
 def _unreadable(message: str) -> HttpRefusal:
     return HttpRefusal(400, "bad_request", message)
+
+
+def _overloaded(what: str) -> HttpRefusal:
+    message = f"this worker has no place for another {what}"
+    return HttpRefusal(503, "overloaded", message, retry_after_ms=RETRY_AFTER_MS)

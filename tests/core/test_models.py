@@ -172,13 +172,13 @@ def test_processes_that_start_together_fetch_once(tmp_path: Path, server: Server
     assert (tmp_path / "mesh.bin").read_bytes() == GOOD
 
 
-def make_wheel(folder: Path, name: str, files: dict[str, bytes]) -> str:
+def make_wheel(folder: Path, name: str, files: dict[str, bytes], tag: str = "py3-none-any") -> str:
     """Puts a wheel that pip accepts into `folder`; returns its requirement with its hash."""
     info = f"{name}-1.0.dist-info"
-    path = folder / f"{name}-1.0-py3-none-any.whl"
+    path = folder / f"{name}-1.0-{tag}.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
         wheel.writestr(f"{info}/RECORD", "")
         for member, content in files.items():
             wheel.writestr(member, content)
@@ -195,8 +195,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     return folder
 
 
-def test_a_file_is_taken_out_of_a_wheel(tmp_path: Path, wheels: Path) -> None:
-    requirement = make_wheel(wheels, "meshwheel", {"models/mesh.task": GOOD})
+@pytest.mark.parametrize(
+    "tag", ["py3-none-any", "py2.py3-none-any", "py3-none-manylinux_2_28_x86_64", "cp312-cp312-manylinux_2_28_x86_64"]
+)
+def test_a_file_is_taken_out_of_a_wheel_whichever_python_runs(tmp_path: Path, wheels: Path, tag: str) -> None:
+    requirement = make_wheel(wheels, "meshwheel", {"models/mesh.task": GOOD}, tag)
     ensure_models(tmp_path, models=[model(PyPiWheel(requirement, "models/mesh.task"))])
     assert (tmp_path / "mesh.bin").read_bytes() == GOOD
     assert left_in(tmp_path) == {"mesh.bin"}
@@ -292,3 +295,8 @@ def test_every_pinned_model_has_a_digest_a_licence_and_more_than_one_source() ->
         assert len(bytes.fromhex(pinned.sha256)) == 32
         assert pinned.licence in {"Apache-2.0", "MIT"}
         assert len(pinned.sources) > 1
+
+
+def test_every_pinned_model_has_a_source_that_needs_nothing_but_pip() -> None:
+    for pinned in MODELS:
+        assert any(isinstance(source, PyPiWheel | NpmPackageByWheel) for source in pinned.sources), pinned.name

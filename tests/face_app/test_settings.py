@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
+import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from tests.ops.processes import APPLICATION, run
@@ -82,6 +85,19 @@ def test_a_wrong_environment_ends_every_command_with_a_sentence(tmp_path: Path) 
 def test_the_project_passes_djangos_own_checks(tmp_path: Path) -> None:
     done = run("manage.py", "check", "--fail-level", "WARNING", FACE_DATA_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+def test_production_passes_djangos_checks_for_it(tmp_path: Path) -> None:
+    production = {"APP_ENV": "production", "FACE_SECRET_KEY": secrets.token_urlsafe(48), "FACE_DATA_DIR": str(tmp_path)}
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **production)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_check_that_is_silenced_has_its_reason_beside_it() -> None:
+    source = (APPLICATION / "face_app" / "settings.py").read_text()
+    silenced = re.findall(r'^    "(security\.W\d+)",(.*)$', source, re.MULTILINE)
+    assert [check for check, _ in silenced] == settings.SILENCED_SYSTEM_CHECKS
+    assert [check for check, reason in silenced if not reason.startswith("  # ")] == []
 
 
 def test_every_change_of_a_model_has_its_migration(tmp_path: Path) -> None:

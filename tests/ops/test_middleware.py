@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.test import AsyncClient
 
 
@@ -12,4 +13,11 @@ async def test_every_answer_of_django_carries_the_security_headers(path: str) ->
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
     assert answer["Permissions-Policy"] == "camera=(self)"
+    assert not answer.cookies
+
+
+def test_nobody_is_known_by_a_cookie() -> None:
+    """So no page of another site can act for a person, and CSRF has nothing to forge."""
+    assert [name for name in settings.MIDDLEWARE if "session" in name.lower() or "auth" in name.lower()] == []

@@ -1,0 +1,165 @@
+"""The licence of every locked dependency and of every model, held against what is allowed.
+
+    python -m tools.licences      prints a table; ends with 1 when a licence is unknown or not allowed
+
+A dependency's licence is what its metadata states: License-Expression, else the classifiers, else a License of one
+line. What a wheel bundles from others is told only as far as its author states it there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import Distribution, PackageMetadata, distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from core.models import MODELS
+from tools.service import REPOSITORY
+
+LOCKS = REPOSITORY / "requirements"
+
+_IDENTIFIERS = "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 ISC MIT MIT-0 MIT-CMU PSF-2.0 TCL Zlib ZPL-2.1"
+_OTHER_NAMES = ("Apache Software License", "BSD", "BSD License", "MIT License", "Python Software Foundation License")
+ALLOWED = frozenset((*_IDENTIFIERS.split(), *_OTHER_NAMES))
+"""Licences that ask for a notice and no more, by SPDX identifier or as classifiers and authors write them."""
+
+_CATEGORIES = ("License :: OSI Approved", "License :: DFSG approved")
+
+
+class Use(StrEnum):
+    SERVICE = "service"
+    DEVELOPMENT = "development"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`licence` is empty where none is stated."""
+
+    name: str
+    version: str
+    use: Use
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A licence that is not allowed in general, for one package; another licence of it is not exempt."""
+
+    name: str
+    licence: str
+    reason: str
+    uses: tuple[Use, ...] = (Use.SERVICE, Use.DEVELOPMENT)
+
+
+_TOOL = (Use.DEVELOPMENT,)
+EXEMPTIONS = (
+    Exemption("certifi", "Mozilla Public License 2.0 (MPL 2.0)", "a list of certificates, passed on unchanged"),
+    Exemption("psycopg", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
+    Exemption("psycopg-binary", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
+    Exemption("hypothesis", "MPL-2.0", "runs in tests only", _TOOL),
+    Exemption("pathspec", "Mozilla Public License 2.0 (MPL 2.0)", "runs in mypy only", _TOOL),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    component: Component
+    allowed: bool
+    note: str
+    """Why it is refused, or why it is exempt."""
+
+
+def is_allowed(licence: str) -> bool:
+    """Of alternatives one is enough, of several that hold together all are needed. Brackets are not understood."""
+    return any(all(part in ALLOWED for part in parts.split(" AND ")) for parts in licence.split(" OR "))
+
+
+def stated_licence(metadata: PackageMetadata) -> str:
+    expression, free_text = _field(metadata, "License-Expression"), _field(metadata, "License")
+    classifiers = metadata.get_all("Classifier") or []
+    named = [line for line in classifiers if line.startswith("License ::") and line not in _CATEGORIES]
+    if expression:
+        return expression
+    if named:
+        return " AND ".join(line.rpartition(" :: ")[2] for line in named)
+    return free_text if "\n" not in free_text else ""
+
+
+def _field(metadata: PackageMetadata, name: str) -> str:
+    return str((metadata.get_all(name) or [""])[0])
+
+
+def locked_names(lock: Path) -> set[str]:
+    """What `lock` brings to this interpreter on this platform."""
+    entries = [line.removesuffix(" \\") for line in lock.read_text().splitlines() if line[:1].isalnum()]
+    requirements = [Requirement(entry) for entry in entries]
+    return {canonicalize_name(found.name) for found in requirements if found.marker is None or found.marker.evaluate()}
+
+
+def dependencies(locks: Path, installed: Mapping[str, Distribution]) -> Iterator[Component]:
+    """Of service.lock and dev.lock in the directory `locks`; what is not installed has no licence."""
+    service = locked_names(locks / "service.lock")
+    for name in sorted(service | locked_names(locks / "dev.lock")):
+        use = Use.SERVICE if name in service else Use.DEVELOPMENT
+        found = installed.get(name)
+        if found is None:
+            yield Component(name, "not installed", use, "")
+        else:
+            yield Component(name, found.version, use, stated_licence(found.metadata))
+
+
+def models() -> Iterator[Component]:
+    for model in MODELS:
+        yield Component(model.name, model.sha256[:12], Use.MODEL, model.licence)
+
+
+def judge(components: Sequence[Component], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Verdict]:
+    """One verdict a component, and one for each exemption that nothing needs."""
+    exempt = {exemption.name: exemption for exemption in exemptions}
+    verdicts = [_judge(component, exempt.get(component.name)) for component in components]
+    needed = {verdict.component.name for verdict in verdicts if verdict.allowed and verdict.note}
+    unneeded = [Component(name, "", Use.SERVICE, "") for name in sorted(exempt.keys() - needed)]
+    return [*verdicts, *(Verdict(component, False, "the exemption is not needed") for component in unneeded)]
+
+
+def _judge(component: Component, exemption: Exemption | None) -> Verdict:
+    if is_allowed(component.licence):
+        return Verdict(component, True, "")
+    if not component.licence:
+        return Verdict(component, False, "no licence is known")
+    if exemption and exemption.licence == component.licence and component.use in exemption.uses:
+        return Verdict(component, True, exemption.reason)
+    return Verdict(component, False, "the licence is not allowed")
+
+
+def installed_packages(path: Sequence[str] = sys.path) -> dict[str, Distribution]:
+    return {canonicalize_name(found.name): found for found in distributions(path=list(path))}
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    rows = [("", "name", "version", "use", "licence", "")]
+    for verdict in verdicts:
+        found = verdict.component
+        rows.append(("" if verdict.allowed else "!", found.name, found.version, found.use, found.licence, verdict.note))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def main(locks: Path = LOCKS) -> int:
+    verdicts = judge([*dependencies(locks, installed_packages()), *models()])
+    print(table(verdicts))
+    refused = [verdict for verdict in verdicts if not verdict.allowed]
+    for verdict in refused:
+        print(f"licences: {verdict.component.name}: {verdict.note}: {verdict.component.licence!r}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
