@@ -55,7 +55,7 @@ class Settings(BaseModel):
         120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
     )
     drain_s: float = Field(
-        10,
+        5,
         alias="FACE_DRAIN_S",
         ge=0,
         le=300,

@@ -89,8 +89,8 @@ class FaceServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._farewell is None:
             self._begin_to_drain()
-        assert self._farewell is not None
-        await self._farewell
+        # Whoever is still there is told again: the time to connect again counts from the close, which comes now.
+        await say_farewell()
         await super().shutdown(sockets=[])
 
     def _begin_to_drain(self) -> None:

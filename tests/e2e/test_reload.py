@@ -98,8 +98,8 @@ async def test_who_stays_too_long_is_told_to_connect_again(service: LiveService)
         assert await answers(opened)
         os.kill(service.pid, signal.SIGHUP)
         told = await read_to_the_end(opened)
-    assert [message["type"] for message in told] == ["server_draining"]
-    assert 0 < told[0]["reconnect_after_ms"] <= 2_000
+    assert {message["type"] for message in told} == {"server_draining"}
+    assert all(0 < message["reconnect_after_ms"] <= 2_000 for message in told)
     assert opened.close_code == 1012
 
 
@@ -162,7 +162,7 @@ async def test_a_worker_that_is_too_large_is_replaced_and_tells_who_it_serves(cr
         assert len(await settled(cramped)) == WORKERS
         cut_off = [opened for opened in sockets if opened.state is State.CLOSED]
         for opened in cut_off:
-            assert [message["type"] for message in await read_to_the_end(opened)] == ["server_draining"]
+            assert {message["type"] for message in await read_to_the_end(opened)} == {"server_draining"}
             assert opened.close_code == 1012
         assert all([await answers(opened) for opened in sockets if opened not in cut_off])
     assert "FACE_WORKER_MAX_MEMORY_MB" in cramped.log.read_text()
