@@ -16,6 +16,7 @@ from channels.exceptions import StopConsumer
 
 from core.liveness.actions import NEWEST_VERSION
 from ops import metrics
+from ops.tracebacks import let_go
 from recognition import runtime as runtimes
 from recognition import sessions
 from recognition.answers import error_message, session_complete
@@ -177,6 +178,7 @@ class FaceConsumer(AsyncConsumer):
         except (UnusableFrame, Busy) as error:
             assert self._slot.in_work is not None
             await self._send(error_message(error, self._slot.in_work.seq))
+            let_go(error)
             return
         if step.processed is not None:
             await self._send(step.processed)

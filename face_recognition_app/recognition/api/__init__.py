@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from ops.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.http_errors import ApiError, as_api_error, envelope
 
@@ -34,7 +35,9 @@ def make_api() -> NinjaAPI:
 
 
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
-    return envelope(as_api_error(error))
+    answer = envelope(as_api_error(error))
+    let_go(error)
+    return answer
 
 
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
