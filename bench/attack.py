@@ -1,4 +1,4 @@
-"""Every known attack on the service's doors, alone and all at once, beside others who only want to be served.
+"""Run every known attack on the service, alone and all at once, while other clients use it.
 
     python -m bench.attack [--seconds 4] [--together-s 10] [--sessions 4] [--fps 5] [--workers 2] [--pool-size 4]
         [--only NAME ...] [--json]

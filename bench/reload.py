@@ -46,7 +46,7 @@ _IN_FLIGHT_S = 1.0
 _KILL = "kill -9"
 _HEALTH = "/api/health/"
 _EVERY = 2
-"""Of a clip's frames, taken at 25 a second: people who move and blink slowly take longer to be recognised as alive."""
+"""Frame of a clip that is sent: clips have 25 a second, and slow movements take longer to be recognised as alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ async def _until_settled(service: LiveService, plan: Plan) -> None:
 
 
 def _enrolled(service: LiveService, clip: GridClip) -> tuple[str, list[bytes]]:
-    """A person who is known to the service, and the frames of their camera."""
+    """Enrol the person of a clip; the subject, and the frames that their camera sends."""
     frames = [encode_jpeg(frame) for frame in read_clip(clip.path)]
     _enroll(service, clip.speaker, frames[1])
     return clip.speaker, frames[::_EVERY]

@@ -37,7 +37,7 @@ keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
-# All workers wait on one queue of connections: one that starts or dies leaves nobody waiting in a queue of its own.
+# One listener for all workers: a worker that starts or dies leaves no connection waiting in a queue of its own.
 reuse_port = False
 # The heartbeats' files: on a disk that is full or read-only no worker could be started.
 _memory = "/dev/shm"  # noqa: S108 - Gunicorn makes its files there with names that nobody can guess

@@ -1,4 +1,4 @@
-"""Somebody who looks whether the service is there, each time over a connection of its own."""
+"""A client that asks for health again and again, each time over a new connection."""
 
 from __future__ import annotations
 

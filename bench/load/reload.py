@@ -64,7 +64,7 @@ async def ask_again_and_again(base_url: str, path: str, over: asyncio.Event, tal
 async def stream_again_and_again(
     client: ServiceClient, subject: str, frames: Sequence[bytes], fps: float, over: asyncio.Event, tally: SessionTally
 ) -> None:
-    """One person who authenticates again and again, by a client that connects again whenever it is cut off."""
+    """Authenticate one person again and again, connecting again whenever the socket is cut off, until `over` is set."""
     while not over.is_set():
         began = time.monotonic()
         try:

@@ -87,19 +87,21 @@ class FaceServer(Server):
         return await super().on_tick(counter) or self._has_drained()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._farewell is None:
-            self._begin_to_drain()
+        self._take_no_more()
         # Whoever is still there is told again: the time to connect again counts from the close, which comes now.
         await say_farewell()
         await super().shutdown(sockets=[])
 
     def _begin_to_drain(self) -> None:
-        for acceptor in self._acceptors:
-            acceptor.close()
+        self._take_no_more()
         for connection in list(self.server_state.connections):
             if isinstance(connection, CountedHttp):
                 connection.answer_is_last()
         self._farewell = asyncio.create_task(say_farewell())
+
+    def _take_no_more(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
 
     def _has_drained(self) -> bool:
         if self._departure.stage is not Stage.DRAINING:
