@@ -25,8 +25,8 @@ async def check_credentials(headers: dict[bytes, bytes], authenticate: Authentic
         raise
     except Unavailable as error:  # Which is logged where it is found.
         raise HttpRefusal(503, error.code, error.message, retry_after_ms=error.retry_after_ms) from error
-    except Exception as error:
-        logger.warning("credentials cannot be checked now: %s", error)
+    except Exception as error:  # A defect: nobody is let in by it.
+        logger.exception("credentials cannot be checked")
         raise HttpRefusal(503, "unavailable", "credentials cannot be checked now", retry_after_ms=2_000) from error
     if not known:
         raise _unauthorized()
