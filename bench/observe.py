@@ -31,13 +31,14 @@ from core.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH, FrameMark
 from core.liveness.observation import FaceReading, read_face
 from core.models import ensure_models
-from core.quality import Issue, Quality
+from core.quality import Quality
 from core.traces import Traces
 from core.traces.skin import SKIN_POINTS
 from core.traces.thumbnail import HEIGHT, WIDTH
 from core.types import Box, Embedding, MeshFace, Points, Pose, RgbImage
 from tools.attacks import MAKERS, Split, Stream
 from tools.clips import encode_jpeg
+from vocabulary.faces import Issue
 
 VERSION = 3
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -8,11 +8,12 @@ from django.db.models import Q, QuerySet
 from gallery.people import delete_subject, find_subject
 from recognition import attempts, write_ahead_log
 from recognition.judging import end_without_subject
-from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session, SessionStatus
+from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.runtime import Runtime
 from recognition.sessions import readable
 from recognition.sweeping import sweep
 from tenants.models import Tenant
+from vocabulary.sessions import SessionStatus
 
 
 def erase_subject(runtime: Runtime, tenant: Tenant, subject_id: str) -> None:

@@ -12,17 +12,17 @@ import numpy as np
 from pydantic import Base64UrlBytes, TypeAdapter
 
 from core.appearance import Appearance, plainly_the_same
-from core.liveness.actions import Action
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.limits import LIVE_SCORE, MOIRE
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.quality import Issue, Quality
+from core.quality import Quality
 from core.traces import Traces
 from core.types import Box, Detail, Embedding
 from gallery.thresholds import SAME_PERSON
+from vocabulary.faces import Action, Issue
 from wire.codes import Guidance, Reason
 
 SAMPLE_GAP_MS = 300

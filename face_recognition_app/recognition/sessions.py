@@ -25,11 +25,12 @@ from recognition.addresses import address_digest
 from recognition.attempts import Claim
 from recognition.flow import Flow, Outcome, Purpose
 from recognition.judging import claim_of, judge, lock_out
-from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
+from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+from vocabulary.sessions import SessionKind, SessionStatus
 from wire.codes import Reason
 
 logger = logging.getLogger(__name__)

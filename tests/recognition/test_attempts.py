@@ -15,13 +15,14 @@ from recognition import attempts, sessions
 from recognition import flow as flows
 from recognition.attempts import Claim
 from recognition.flow import CANCELLATION, KeptSample, Outcome
-from recognition.models import AttemptKind, Decision, FailedAttempts, SessionStatus
+from recognition.models import AttemptKind, Decision, FailedAttempts
 from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.sessions import AlreadyDecided, Connection
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, counted, fail, locked, matched
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
 
 JPEG = {"content-type": "image/jpeg"}

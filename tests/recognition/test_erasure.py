@@ -19,10 +19,11 @@ from gallery.people import Sample, SubjectNotFound, enroll
 from recognition import erasure, sessions, write_ahead_log
 from recognition import flow as flows
 from recognition.flow import KeptSample, Outcome
-from recognition.models import Decision, FailedAttempts, KnownDevice, Session, SessionStatus
+from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.runtime import Runtime
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 
 PERSON = "alice"
 

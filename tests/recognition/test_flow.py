@@ -11,19 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.appearance import SIZE, Appearance
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.light import LightCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.quality import Issue, Quality
+from core.quality import Quality
 from core.types import Box, Detail, Embedding
 from recognition import flow as flows
 from recognition.flow import PROBE_GAP_MS, SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
 from tests.core.liveness.readings import OPEN, lively
 from tests.core.liveness.scenes import living
+from vocabulary.faces import Action, Issue
 from wire.codes import Guidance, Reason
 
 BOX = Box(0.3, 0.2, 0.4, 0.6)

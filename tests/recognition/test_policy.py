@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from core.liveness.actions import MOVEMENTS, Action
+from core.liveness.actions import MOVEMENTS
 from core.liveness.policy import Policy
 from recognition import flow as flows
 from recognition import sessions
@@ -19,6 +19,7 @@ from recognition.runtime import Runtime
 from tenants.models import Tenant
 from tenants.policy import policy_of, set_policy
 from tests.recognition.support import Backend, asked, connect
+from vocabulary.faces import Action
 
 SESSIONS = "/api/v1/sessions/"
 BLINK, LEFT, RIGHT = Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT

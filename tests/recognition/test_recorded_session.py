@@ -12,7 +12,6 @@ import pytest
 from bench.observe import Seen, watch
 from core.face_mesh import mesh_factory
 from core.frames import ImageLimits
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
@@ -25,6 +24,7 @@ from tests.models import mesh_models
 from tools.clips import encode_jpeg
 from tools.expressions import Action as Performed
 from tools.portrait import Portrait, framed, perform
+from vocabulary.faces import Action
 from wire.codes import Reason
 
 FPS = 10

@@ -18,13 +18,14 @@ from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_sub
 from recognition import flow as flows
 from recognition import sessions
 from recognition.flow import KeptSample, Match, Outcome
-from recognition.models import Decision, Session, SessionStatus
+from recognition.models import Decision, Session
 from recognition.runtime import Runtime
 from recognition.sessions import AlreadyDecided, Connection, SessionNotFound, Superseded, TokenInvalid
 from recognition.signing import DECISION_AUDIENCE, ISSUER
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
 
 CANCELLED = Outcome(False, Reason.CANCELLED, None, None)

@@ -7,10 +7,11 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from core.liveness import limits
-from core.liveness.actions import MAY_COINCIDE, Action, Neutral
+from core.liveness.actions import MAY_COINCIDE, Neutral
 from core.liveness.cues import BlinkCue
 from core.liveness.light import Colour, LightCue
 from core.liveness.observation import FaceReading
+from vocabulary.faces import Action
 
 
 class TooFewActions(ValueError):

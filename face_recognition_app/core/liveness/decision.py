@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.liveness import limits
-from core.liveness.actions import Action
 from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark
@@ -18,6 +17,7 @@ from core.liveness.policy import DEMANDS, Demands, Policy
 from core.liveness.repetition import Repetition
 from core.liveness.skin import SkinCue
 from core.traces import Traces
+from vocabulary.faces import Action
 
 
 class Verdict(StrEnum):
