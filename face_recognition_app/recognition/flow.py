@@ -16,7 +16,7 @@ from core.liveness.actions import Action
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
-from core.liveness.limits import LIVE_SCORE, MOIRE
+from core.liveness.limits import LIVE_SCORE
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.quality import Issue, Quality
@@ -178,19 +178,13 @@ class Flow:
     @property
     def progress(self) -> tuple[object, ...]:
         """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
-        challenge = self.liveness.challenge
         return (
-            sum(score < LIVE_SCORE for score in self.liveness.spoof.scores),
-            sum(peak >= MOIRE for peak in self.liveness.moire.peaks),
-            self.liveness.passive_passed,
-            (challenge.step_began_ms, challenge.mistakes, challenge.colour) if challenge else None,
+            self.liveness.kept,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
             self.unmatched,
             self.match.subject_id if self.match is not None else None,
-            self.liveness.steps_done,
-            self.liveness.verdict,
         )
 
     @property
