@@ -10,7 +10,7 @@ from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import Look
 from core.liveness.policy import Policy
 from core.types import Detail
-from recognition import flow as flows
+from recognition import checkpoints
 from recognition.analysis import EngineSight
 from recognition.flow import Flow, Outcome, Purpose
 from recognition.runtime import Runtime
@@ -62,7 +62,7 @@ class BenchSession:
         seen = self._timed("hash, reading", observe, flow, plan, EngineSight(runtime.engine, look, data))
         outcome = self._timed("weighing", flow.observe, seen, None)
         if flow.progress != progress:
-            self._timed("checkpoint", flows.dump, flow)
+            self._timed("checkpoint", checkpoints.dump, flow)
         return look, outcome
 
 

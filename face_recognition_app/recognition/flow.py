@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from pydantic import Base64UrlBytes, TypeAdapter
+from pydantic import Base64UrlBytes, ConfigDict, with_config
 
 from core.appearance import Appearance, plainly_the_same
 from core.liveness.actions import Action
@@ -136,9 +136,13 @@ class Outcome:
     match: Match | None
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(slots=True)
 class Flow:
-    """The whole state of one session; everything in it survives a worker."""
+    """The whole state of one session; everything in it survives a worker (recognition.checkpoints).
+
+    A field that it does not know is refused when it is read, in every part of it.
+    """
 
     purpose: Purpose
     subject_id: str | None
@@ -358,13 +362,3 @@ class Flow:
 
 
 CANCELLATION = Outcome(False, Reason.CANCELLED, None, None)
-
-_FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
-
-
-def dump(flow: Flow) -> str:
-    return _FLOW.dump_json(flow).decode()
-
-
-def load(text: str) -> Flow:
-    return _FLOW.validate_json(text)

@@ -14,8 +14,7 @@ from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
 from core.permits import Permit
 from ops import metrics
-from recognition import flow as flows
-from recognition import sessions
+from recognition import checkpoints, sessions
 from recognition.analysis import EngineSight, find_match
 from recognition.answers import connection_established, frame_processed, session_complete
 from recognition.database import with_connection
@@ -238,7 +237,7 @@ class SessionStream(Stream):
         sessions.ensure_owner(self.connection)
 
     async def _keep(self) -> None:
-        text = flows.dump(self.flow)
+        text = checkpoints.dump(self.flow)
         await ride_out(lambda: self.runtime.database.run(sessions.save_checkpoint, self.connection, text))
 
     async def _decide(self, outcome: Outcome) -> Decision:

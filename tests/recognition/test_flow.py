@@ -21,6 +21,7 @@ from core.liveness.policy import Policy
 from core.quality import Issue, Quality
 from core.traces import Traces
 from core.types import Box, Detail, Embedding
+from recognition import checkpoints
 from recognition import flow as flows
 from recognition.flow import (
     PROBE_GAP_MS,
@@ -499,11 +500,11 @@ def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
     flow: Flow, lively_frames: int, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
     """Whether the restored one goes on is what REST clients depend on at every frame."""
-    at_ms, restored = 0, flows.load(flows.dump(flow))
+    at_ms, restored = 0, checkpoints.load(checkpoints.dump(flow))
     living_first: list[tuple[int, dict[str, object]]] = [(100, {"reading": r}) for r in lively(lively_frames)]
     for gap_ms, frame in living_first + frames:
         at_ms += gap_ms
-        restored = flows.load(flows.dump(restored))
+        restored = checkpoints.load(checkpoints.dump(restored))
         assert restored == flow
         assert restored.plan(at_ms) == flow.plan(at_ms)
         decided = watch(flow, at_ms, **frame)  # type: ignore[arg-type]
@@ -539,13 +540,13 @@ def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
     light = LightCue.draw(random.Random(0))
     liveness = Liveness(Policy.ACTIVE, Challenge("c", [Action.LIGHT], light=light))
     flow = Flow(Purpose.IDENTIFICATION, None, 1, 8, liveness)
-    kept, told = flows.dump(flow), 0
+    kept, told = checkpoints.dump(flow), 0
     for at_ms in range(0, 6_000, 100):
         before, colour = flow.progress, light.colour
         watch(flow, at_ms, reading=replace(OPEN, tint=(0.0, 0.0)))
-        kept = flows.dump(flow) if flow.progress != before else kept
+        kept = checkpoints.dump(flow) if flow.progress != before else kept
         if light.colour is not colour:
-            challenge = flows.load(kept).liveness.challenge
+            challenge = checkpoints.load(kept).liveness.challenge
             assert challenge is not None
             assert challenge.colour is light.colour
             told += 1
@@ -557,15 +558,15 @@ def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
 def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_would(
     flow: Flow, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
-    at_ms, checkpoint = 0, flows.dump(flow)
+    at_ms, checkpoint = 0, checkpoints.dump(flow)
     for gap_ms, frame in frames:
         at_ms += gap_ms
         progress = flow.progress
         if watch(flow, at_ms, **frame) is not None:  # type: ignore[arg-type]
             return
         if flow.progress != progress:
-            checkpoint = flows.dump(flow)
-        assert flows.load(checkpoint).time_is_up() == flow.time_is_up()
+            checkpoint = checkpoints.dump(flow)
+        assert checkpoints.load(checkpoint).time_is_up() == flow.time_is_up()
 
 
 def known_person() -> Flow:

@@ -17,7 +17,7 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Embedding, RgbImage
 from gallery.thresholds import threshold_for
-from recognition import flow as flows
+from recognition import checkpoints
 from recognition.flow import Flow, Match, Outcome, Purpose
 from recognition.runtime import Runtime
 from recognition.sight import observe
@@ -73,7 +73,7 @@ def shown(
 ) -> tuple[int, Outcome]:
     """The outcome, and the frame that decided it; `restored`: by another worker for every frame, as over REST."""
     for number, seen in enumerate(frames):
-        flow = flows.load(flows.dump(flow)) if restored else flow
+        flow = checkpoints.load(checkpoints.dump(flow)) if restored else flow
         outcome = taken(flow, seen, number * 1000 // FPS, claimed)
         if outcome is not None:
             return number, outcome

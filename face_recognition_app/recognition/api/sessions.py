@@ -12,9 +12,8 @@ from django.http import HttpRequest
 from ninja import Header, Router, Status
 
 from core.frames import read_header
-from recognition import flow as flows
+from recognition import checkpoints, sessions
 from recognition import runtime as runtimes
-from recognition import sessions
 from recognition.answers import challenge_info, session_complete
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
@@ -110,7 +109,7 @@ async def begin(
         websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
         status=session.status,
-        challenge=challenge_info(flows.load(session.checkpoint)) if session.checkpoint else None,
+        challenge=challenge_info(checkpoints.load(session.checkpoint)) if session.checkpoint else None,
     )
 
 
