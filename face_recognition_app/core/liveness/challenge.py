@@ -57,6 +57,10 @@ class Challenge:
         return self.failure is None and self.current is None
 
     @property
+    def kept(self) -> tuple[object, ...]:
+        return self.done, self.step_began_ms, self.mistakes, self.colour
+
+    @property
     def colour(self) -> Colour | None:
         """What the person's screen should show now."""
         asked = self.current is Action.LIGHT and self.failure is None

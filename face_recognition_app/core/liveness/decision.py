@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
 from core.liveness import limits
@@ -145,6 +145,15 @@ class Liveness:
     @property
     def steps_total(self) -> int:
         return len(self.challenge.actions) if self.challenge is not None else 1
+
+    @property
+    def kept(self) -> tuple[object, ...]:
+        """Changes when something happened that must outlive a worker: what a client is told, what speaks against it.
+
+        Every part of the evidence has a `kept` of its own.
+        """
+        parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
+        return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
 
     @property
     def _demands(self) -> Demands:

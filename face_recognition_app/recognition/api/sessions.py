@@ -13,9 +13,8 @@ from ninja import Header, Router, Status
 
 from core.frames import read_header
 from core.liveness.policy import Policy
-from recognition import flow as flows
+from recognition import checkpoints, sessions
 from recognition import runtime as runtimes
-from recognition import sessions
 from recognition.answers import challenge_info, session_complete
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.document import A_PICTURE, raises
@@ -132,7 +131,7 @@ async def begin(
         websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
         status=SessionStatus(session.status),
-        challenge=challenge_info(flows.load(session.checkpoint)) if session.checkpoint else None,
+        challenge=challenge_info(checkpoints.load(session.checkpoint)) if session.checkpoint else None,
     )
 
 
