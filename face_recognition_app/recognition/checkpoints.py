@@ -9,6 +9,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 from recognition.flow import Flow
+from recognition.outages import RETRY_AFTER_MS
+from wire.errors import Unavailable
 
 State = dict[str, Any]
 
@@ -27,11 +29,11 @@ _STEPS: tuple[Callable[[State], State], ...] = (_from_0,)
 _FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
 
 
-class NewerCheckpoint(Exception):
+class NewerCheckpoint(Unavailable):
     """A newer version of the service wrote the checkpoint, and only a worker of that version can read all of it."""
 
     def __init__(self, version: int) -> None:
-        super().__init__(version)
+        super().__init__("another worker must go on with this session", RETRY_AFTER_MS)
         self.version = version
 
     def __str__(self) -> str:

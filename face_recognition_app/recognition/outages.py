@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, NotSupportedError, ProgrammingError
 
-from recognition.checkpoints import NewerCheckpoint
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -50,15 +49,12 @@ watch = OutageWatch()
 
 
 def outage_of(error: BaseException) -> Unavailable | None:
-    """What to tell a caller when `error` says that the database or the disk cannot be used, which is noted, or that
-    only a newer worker can go on with a session; else None.
+    """What to tell a caller when `error` says that the database or the disk cannot be used, which is noted; else None.
 
     The message names no fault: it is the public's.
     """
     if isinstance(error, Unavailable):
         return error
-    if isinstance(error, NewerCheckpoint):
-        return Unavailable("another worker must go on with this session", RETRY_AFTER_MS)
     if _says_database(error):
         told = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
     elif isinstance(error, OSError) and error.errno in DISK_ERRORS:
