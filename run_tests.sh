@@ -48,6 +48,7 @@ if (($#)); then
 fi
 scripts/lint.sh || failed+=("scripts/lint.sh")
 check -m tools.licences
+scripts/check_pythons.sh || failed+=("scripts/check_pythons.sh")
 "$python" -m coverage erase
 run_the_tests || failed+=("the tests")
 check -m coverage combine --quiet
