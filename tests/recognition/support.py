@@ -25,11 +25,12 @@ from face_app.asgi import application
 from recognition import sessions
 from recognition.admission import Admission
 from recognition.database import with_connection
-from recognition.models import Decision, Session, SessionKind
+from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.sessions import SessionRequest
 from tenants.models import Tenant
+from vocabulary.sessions import SessionKind
 
 Message = dict[str, Any]
 T = TypeVar("T")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from ops.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
+from recognition.api.document import FaceApi
 from recognition.http_errors import ApiError, as_api_error, envelope
 from version import VERSION
 
 
-def make_api() -> NinjaAPI:
-    api = NinjaAPI(
+def make_api() -> FaceApi:
+    api = FaceApi(
         title="Face recognition service",
         version=VERSION,
         description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",
