@@ -46,11 +46,9 @@ FACE_DATA_DIR=$root/var "$python" face_recognition_app/manage.py prepare
 if (($#)); then
     exec "$python" -m pytest "$@"
 fi
-check -m ruff check
-check -m ruff format --check
-check -m mypy
-check "$venv/bin/lint-imports"
+scripts/lint.sh || failed+=("scripts/lint.sh")
 check -m tools.licences
+scripts/check_pythons.sh || failed+=("scripts/check_pythons.sh")
 "$python" -m coverage erase
 run_the_tests || failed+=("the tests")
 check -m coverage combine --quiet

@@ -110,8 +110,8 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
     engines = {"whole": WholeEngine.load(config), "as needed": FaceRecognitionEngine.load(config)}
     found = []
     for width in FRAME_WIDTHS:
-        datas = [encode_jpeg(_enlarged(frame, width), _QUALITY) for frame in frames]
-        followers: Variants = {name: _Follower(engine, datas) for name, engine in engines.items()}
+        jpegs = [encode_jpeg(_enlarged(frame, width), _QUALITY) for frame in frames]
+        followers: Variants = {name: _Follower(engine, jpegs) for name, engine in engines.items()}
         found.append(compare(f"light look, {width} pixels wide", followers, seconds))
     still = encode_jpeg(_enlarged(frames[0], STILL_WIDTH), _QUALITY)
     stills: Variants = {name: partial(engine.look_at_still, still, _LIMITS) for name, engine in engines.items()}
@@ -124,14 +124,14 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
 class _Follower:
     """Takes a LIGHT look at frame after frame, back and forth, following the face."""
 
-    def __init__(self, engine: FaceRecognitionEngine, datas: Sequence[bytes]) -> None:
+    def __init__(self, engine: FaceRecognitionEngine, jpegs: Sequence[bytes]) -> None:
         self._engine = engine
-        self._datas = [*datas, *datas[-2:0:-1]]
+        self._jpegs = [*jpegs, *jpegs[-2:0:-1]]
         self._next = 0
-        self._tracking = engine.look(datas[0], _LIMITS).tracking(UNTRACKED)
+        self._tracking = engine.look(jpegs[0], _LIMITS).tracking(UNTRACKED)
 
     def __call__(self) -> None:
-        data = self._datas[self._next % len(self._datas)]
+        data = self._jpegs[self._next % len(self._jpegs)]
         self._next += 1
         look = self._engine.look(data, _LIMITS, None, self._tracking, Detail.LIGHT)
         self._tracking = look.tracking(self._tracking)

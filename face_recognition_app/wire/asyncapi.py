@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from version import VERSION
 from vocabulary.errors import CLOSE_CODES, SOCKET, OnSocket
 from wire.messages import (
     CancelMessage,
@@ -38,7 +39,7 @@ def document() -> dict[str, Any]:
     messages["BinaryFrame"] = {"contentType": "image/*", "payload": {"type": "string", "format": "binary"}}
     return {
         "asyncapi": "3.0.0",
-        "info": {"title": "Face recognition service, socket", "version": "1"},
+        "info": {"title": "Face recognition service, socket", "version": VERSION},
         "channels": {
             "session": {
                 "address": "/ws/auth/process-image/{token}/",

@@ -14,7 +14,13 @@ from tools.service import REPOSITORY
 from wire.asyncapi import CLIENT, SERVER
 
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
+DOCUMENTS = [
+    REPOSITORY / "README.md",
+    CONTRIBUTING,
+    REPOSITORY / "SECURITY.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 MESSAGES = {name: model for model in (*CLIENT, *SERVER) for name in get_args(model.model_fields["type"].annotation)}
 
 
@@ -58,3 +64,17 @@ def test_the_commands_of_the_readme_are_there() -> None:
         assert (REPOSITORY / script).stat().st_mode & 0o100, f"{script} cannot be run"
     for module in re.findall(r"python -m ([\w.]+)", readme):
         assert (REPOSITORY / (module.replace(".", "/") + ".py")).is_file()
+
+
+def test_the_examples_of_style_are_our_own_code() -> None:
+    examples = re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.+?)```", CONTRIBUTING.read_text(), re.DOTALL)
+    assert len(examples) == 3
+    for path, code in examples:
+        [file] = [root / path for root in (REPOSITORY, REPOSITORY / "face_recognition_app") if (root / path).is_file()]
+        assert code in file.read_text()
+
+
+def test_the_scripts_that_are_named_are_there() -> None:
+    for document in DOCUMENTS:
+        for script in re.findall(r"\b((?:scripts|requirements)/\w+\.sh)\b", document.read_text()):
+            assert (REPOSITORY / script).stat().st_mode & 0o100, f"{document.name}: {script} cannot be run"

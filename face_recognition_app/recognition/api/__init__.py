@@ -11,12 +11,13 @@ from ops.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.api.document import FaceApi
 from recognition.http_errors import ApiError, as_api_error, envelope
+from version import VERSION
 
 
 def make_api() -> FaceApi:
     api = FaceApi(
         title="Face recognition service",
-        version="1",
+        version=VERSION,
         description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",
         docs_url="/docs",
         urls_namespace="api",
