@@ -56,7 +56,7 @@ class BenchSession:
         runtime, flow, at_ms = self._runtime, self._flow, self._at_ms
         self._at_ms += FRAME_MS
         progress, plan = flow.progress, flow.plan(at_ms)
-        look = runtime.engine.look(data, runtime.limits, None, self.tracking, plan.detail)
+        look = runtime.engine.look(data, runtime.limits, self.tracking, plan.detail)
         self.tracking = look.tracking(self.tracking)
         seen = self._timed("hash, reading", analyse, runtime, None, flow, look, data, plan, at_ms)
         outcome = self._timed("weighing", flow.observe, seen)
@@ -98,6 +98,6 @@ class MeshWalker:
         """Take one frame; whether it showed a face."""
         if self._walk.step():
             self._tracking = UNTRACKED
-        faces = self._detector.safe_process(self._walk.rgb, None, self._tracking, self._detail)
+        faces = self._detector.safe_process(self._walk.rgb, self._tracking, self._detail)
         self._tracking = self._tracking.after(faces)
         return bool(faces)

@@ -21,7 +21,7 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Runtime, astron
     closely, briefly = Plan(spoof=True, identity=True, probe=False, tint=False), Plan(False, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
-        look = runtime.engine.look(data, runtime.limits, None, tracking, plan.detail)
+        look = runtime.engine.look(data, runtime.limits, tracking, plan.detail)
         tracking = look.tracking(tracking)
         seen = analyse(runtime, None, flow, look, data, plan, 0)
         sizes.add(seen.mark.size)

@@ -44,7 +44,7 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
         gate.open()
         assert (await first.receive())["type"] == "frame_processed"
         assert (await second.ask(faces.astronaut))["type"] == "frame_processed"
-    assert crowded.engine.pool_status().timeouts_total == 1
+    assert crowded.executor.statistics().timeouts_total == 1
 
 
 async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(

@@ -24,10 +24,12 @@ from recognition.models import Decision, Session, SessionKind
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
+from scheduling.executor import FrameFailed
+from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from wire.messages import FrameProcessed, SessionComplete
-from wire.session import Frame, FrameSlot
+from wire.session import Frame
 
 router = Router(tags=["sessions"], auth=needs(Scope.SESSIONS))
 MAX_IDEMPOTENCY_KEY = 255
@@ -82,7 +84,10 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
-    step = await stream.process(slot, keep_everything=True)
+    try:
+        step = await stream.process(slot, keep_everything=True)
+    except FrameFailed as failed:
+        raise failed.error from None
     answer = step.complete or step.processed
     assert answer is not None
     return answer
