@@ -19,6 +19,7 @@ from core.pool import Pool
 from tests.fakes import CountingMesh, MeshFactory
 
 SIZE = 2
+PATIENCE_S = 30.0
 FRAME = np.zeros((8, 8, 3), np.uint8)
 
 
@@ -62,6 +63,12 @@ def run(work: Callable[[], object]) -> None:
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def until_closed(pool: Pool[CountingMesh]) -> None:
+    """Wait until a pool is closed of which all instances are lent."""
+    with pytest.raises(PoolClosed), pool.borrow(PATIENCE_S):
+        pass
 
 
 def test_fill_makes_every_instance_at_the_same_time() -> None:
@@ -306,11 +313,11 @@ def test_a_closed_pool_lends_nothing_and_closing_again_is_harmless(meshes: MeshF
 
 
 def test_close_waits_for_what_is_lent(meshes: MeshFactory) -> None:
-    pool = Pool(meshes, SIZE)
+    pool = Pool(meshes, 1)
     with ThreadPoolExecutor(1) as executor:
         with pool.borrow(1) as mesh:
             closing = executor.submit(pool.close, 10)
-            time.sleep(0.05)
+            until_closed(pool)
             assert not closing.done()
             assert not mesh.closed
         assert closing.result(10)
@@ -326,7 +333,7 @@ def test_close_waits_for_an_instance_that_is_being_made(meshes: MeshFactory) -> 
         assert go_on.wait(10)
 
     meshes.before = slowly
-    pool = Pool(meshes, SIZE)
+    pool = Pool(meshes, 1)
 
     def use() -> None:
         with pool.borrow(1):
@@ -336,7 +343,7 @@ def test_close_waits_for_an_instance_that_is_being_made(meshes: MeshFactory) -> 
         using = executor.submit(use)
         assert began.wait(10)
         closing = executor.submit(pool.close, 10)
-        time.sleep(0.05)
+        until_closed(pool)
         assert not closing.done()
         go_on.set()
         assert closing.result(10)
