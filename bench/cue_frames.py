@@ -29,7 +29,7 @@ def strongest(recording: Recording) -> Spectrum:
     """The spectrum of the frame that shows the strongest pattern."""
     found = max(scored(recording), key=lambda moment: moment.reading.moire or 0.0)
     assert found.seen.face is not None
-    spectra = standing_out(picture_of(recording, found.number), found.seen.face)
+    spectra = standing_out(picture_of(recording, found.number), found.seen.face.mesh)
     assert spectra is not None
     return max(spectra, key=lambda spectrum: float(spectrum.max()))
 
@@ -72,7 +72,7 @@ def glowing(recording: Recording, share: float) -> list[Glow]:
     told, found = [cue.colour] * _LATE, list[Glow]()
     for moment, frame in zip(moments(recording), stream.frames(), strict=True):
         assert moment.seen.face is not None
-        tint = face_tint(_arrived(_lit(frame, told[-_LATE], share), stream), moment.seen.face)
+        tint = face_tint(_arrived(_lit(frame, told[-_LATE], share), stream), moment.seen.face.mesh)
         colour, step = cue.colour, cue.told
         cue.observe(replace(moment.reading, tint=tint))
         told.append(cue.colour)

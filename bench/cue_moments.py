@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bench.observe import Recording, Seen
+from bench.observe import Recording
 from bench.pad_tries import responding
 from core.liveness import limits
 from core.liveness.body import BodyCue
@@ -18,6 +18,7 @@ from core.liveness.challenge import Challenge
 from core.liveness.observation import FaceReading
 from core.liveness.repetition import Repetition, Track, difference
 from recognition.flow import SPOOF_EVERY_FRAMES, Flow
+from testkit.recorded_sight import RecordedSight
 
 _REST_AFTER_S = 1.0
 
@@ -31,7 +32,7 @@ class Moment:
 
     number: int
     second: float
-    seen: Seen
+    seen: RecordedSight
     reading: FaceReading
 
 
@@ -39,10 +40,11 @@ def moments(recording: Recording) -> list[Moment]:
     """The network and the grid are asked for as often as sessions do it beside their probes."""
     found = []
     for number, seen in enumerate(recording.shown["frames"]):
-        second = number / recording.fps
-        reading = seen.reading(round(second * 1000), scored=number % SPOOF_EVERY_FRAMES == 0)
-        if reading is not None:
-            found.append(Moment(number, second, seen, reading))
+        if seen.face is None:
+            continue
+        second, is_scored = number / recording.fps, number % SPOOF_EVERY_FRAMES == 0
+        reading = seen.reading(round(second * 1000), scored=is_scored, tinted=False)
+        found.append(Moment(number, second, seen, reading))
     return found
 
 
@@ -74,8 +76,7 @@ def followed(recording: Recording) -> tuple[BodyCue, list[float], list[tuple[flo
     pixels of the thumbnail."""
     cue, motions, places = BodyCue(), [], []
     for moment in moments(recording):
-        assert moment.seen.traces is not None
-        cue.observe(moment.reading, moment.seen.traces.thumbnail)
+        cue.observe(moment.reading, moment.seen.traces().thumbnail)
         motions.append(np.nan if cue.motion is None else cue.motion)
         places += [shift[2:] for shift in cue.shifts[-1:]]
     return cue, motions, places
@@ -119,12 +120,12 @@ def answering(recording: Recording, flow: Flow, challenge: Challenge) -> Iterato
     """Until a moment after the challenge is passed, or for as long as the person tries."""
     passed_at = None
     for number, seen in enumerate(responding(recording, flow)):
-        second = number / recording.fps
-        reading = seen.reading(round(second * 1000), scored=False)
-        asked, resting = challenge.current, challenge.neutral_held < limits.NEUTRAL_HELD
-        if reading is None:
+        if seen.face is None:
             flow.liveness.interrupt()
             continue
+        second = number / recording.fps
+        reading = seen.reading(round(second * 1000), scored=False, tinted=False)
+        asked, resting = challenge.current, challenge.neutral_held < limits.NEUTRAL_HELD
         flow.liveness.observe(reading, None)
         yield Answer(second, reading, asked, resting, challenge.done)
         passed_at = second if challenge.passed and passed_at is None else passed_at

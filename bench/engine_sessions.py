@@ -10,10 +10,11 @@ from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import Look
 from core.liveness.policy import Policy
 from core.types import Detail
-from recognition import flow as flows
-from recognition.analysis import analyse
+from recognition import checkpoints
+from recognition.analysis import EngineSight
 from recognition.flow import Flow, Outcome, Purpose
 from recognition.runtime import Runtime
+from recognition.sight import observe
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,15 +54,15 @@ class BenchSession:
         self._at_ms = 0
 
     def take(self, data: bytes) -> tuple[Look, Outcome | None]:
-        runtime, flow, at_ms = self._runtime, self._flow, self._at_ms
+        runtime, flow = self._runtime, self._flow
+        progress, plan = flow.progress, flow.plan(self._at_ms)
         self._at_ms += FRAME_MS
-        progress, plan = flow.progress, flow.plan(at_ms)
         look = runtime.engine.look(data, runtime.limits, self.tracking, plan.detail)
         self.tracking = look.tracking(self.tracking)
-        seen = self._timed("hash, reading", analyse, runtime, None, flow, look, data, plan, at_ms)
-        outcome = self._timed("weighing", flow.observe, seen)
+        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(runtime.engine, look, data))
+        outcome = self._timed("weighing", flow.observe, seen, None)
         if flow.progress != progress:
-            self._timed("checkpoint", flows.dump, flow)
+            self._timed("checkpoint", checkpoints.dump, flow)
         return look, outcome
 
 

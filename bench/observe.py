@@ -1,9 +1,7 @@
-"""What the real engine sees in a stream, kept so that readings can be made of it again without the networks.
+"""Recordings of what the real engine sees in streams of tools.attacks, made once and kept on disk.
 
-Every frame is encoded, decoded and looked at as in the service. Kept are all that the mesh says,
-the quality, the anti-spoof score and the embedding of every frame with a face, and what the picture
-is known by again. A recording on disk is bound to its stream, to the code that made
-and looked at the pictures, and to VERSION.
+A recording's file is named for its stream, the code that made and looked at the pictures, and VERSION: one that older
+code wrote is not read.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
 from functools import cache
@@ -25,27 +23,27 @@ import numpy as np
 import numpy.typing as npt
 
 from core.appearance import SIZE, Appearance
-from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
-from core.liveness.continuity import DIGEST_LENGTH, FrameMark
-from core.liveness.observation import FaceReading, read_face
 from core.models import ensure_models
-from core.quality import Issue, Quality
+from core.quality import Quality
 from core.traces import Traces
 from core.traces.skin import SKIN_POINTS
 from core.traces.thumbnail import HEIGHT, WIDTH
-from core.types import Box, Embedding, MeshFace, Points, Pose, RgbImage
+from core.types import Box, Embedding, MeshFace, Points, Pose
+from testkit.recorded_sight import RecordedFace, RecordedSight, watch
 from tools.attacks import MAKERS, Split, Stream
 from tools.clips import encode_jpeg
+from vocabulary.faces import Issue
 
-VERSION = 3
+VERSION = 4
+"""Of the files' format: raise it whenever `save` writes something else."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 CACHE = REPOSITORY / "var" / "cache" / "pad"
 _MODELS = REPOSITORY / "var" / "models"
 _CORE = REPOSITORY / "face_recognition_app" / "core"
-_LOOKING = ("frames", "quality", "alignment", "appearance", "geometry", "embedding", "spoof", "networks", "types")
-_LOOKING_FOLDERS = ("face_mesh", "traces")
+_NOT_LOOKING = {"liveness", "pool.py", "permits.py"}
+"""Of the engine's code what has no part in what is seen of a single frame."""
 _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _WORKERS = 2
 
@@ -67,32 +65,6 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One frame. `size` (width, height); `sha256` of the encoded bytes."""
-
-    size: tuple[int, int]
-    sha256: str
-    quality: Quality
-    box: Box | None = None
-    face: MeshFace | None = None
-    live_score: float | None = None
-    appearance: Appearance | None = None
-    embedding: Embedding | None = None
-    traces: Traces | None = None
-    moire: float | None = None
-
-    def reading(self, at_ms: int, *, scored: bool) -> FaceReading | None:
-        """As the service reads the frame; `scored`: it also asked the anti-spoof network."""
-        if self.face is None or self.box is None:
-            return None
-        score, moire = (self.live_score, self.moire) if scored else (None, None)
-        return read_face(self.face, self.quality.sharpness, score, at_ms, self.box, moire)
-
-    def mark(self, at_ms: int) -> FrameMark:
-        return FrameMark(at_ms, self.sha256[:DIGEST_LENGTH], self.size, self.face is not None)
-
-
-@dataclass(frozen=True, slots=True)
 class Recording:
     """What was seen of one stream; `shown` by name: `frames`, or `STAGE/ACTION` for the takes."""
 
@@ -106,7 +78,7 @@ class Recording:
     attack_begins: int
     stages: int
     claimed: Embedding | None
-    shown: Mapping[str, Sequence[Seen]]
+    shown: Mapping[str, Sequence[RecordedSight]]
 
     @property
     def repertoire(self) -> frozenset[str]:
@@ -116,32 +88,6 @@ class Recording:
 def load_engine() -> FaceRecognitionEngine:
     models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
     return FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
-
-
-def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[Seen]:
-    tracking = UNTRACKED
-    for rgb in frames:
-        data = encode_jpeg(rgb, jpeg_quality)
-        look = engine.look(data, _LIMITS, tracking=tracking)
-        tracking = look.tracking(tracking)
-        known_by: dict[str, Any] = {
-            "size": (rgb.shape[1], rgb.shape[0]),
-            "sha256": hashlib.sha256(data).hexdigest(),
-        }
-        if look.face is None:
-            yield Seen(**known_by, quality=look.quality)
-            continue
-        yield Seen(
-            **known_by,
-            quality=look.quality,
-            box=look.box,
-            face=look.face,
-            live_score=engine.live_score(look),
-            appearance=engine.appearance(look),
-            embedding=engine.embed(look),
-            traces=engine.trace(look),
-            moire=engine.moire(look),
-        )
 
 
 def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Part) -> Recording:
@@ -178,13 +124,10 @@ def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
 def save(recording: Recording, path: Path) -> None:
     """Points as 16-bit shares of the face's own extent, finer than float16; embeddings as float16."""
     seen = [frame for frames in recording.shown.values() for frame in frames]
-    faces = [frame.face.points for frame in seen if frame.face is not None]
-    points = np.array(faces, np.float32).reshape(-1, 478, 3)
+    faces = [frame.face for frame in seen if frame.face is not None]
+    points = np.array([face.mesh.points for face in faces], np.float32).reshape(-1, 478, 3)
     low, span = points.min(axis=1, initial=1e9), np.ptp(points, axis=1) if len(points) else np.zeros((0, 3))
     shares = (points - low[:, None]) / np.maximum(span, 1e-6)[:, None]
-    vectors = [frame.embedding for frame in seen if frame.embedding is not None]
-    traces = [frame.traces for frame in seen if frame.traces is not None]
-    appearances = [frame.appearance for frame in seen if frame.appearance is not None]
     about = {f.name: getattr(recording, f.name) for f in fields(recording) if f.name not in ("shown", "claimed")}
     about["claimed"] = None if recording.claimed is None else recording.claimed.tolist()
     about["shown"] = {name: [_plain(frame) for frame in frames] for name, frames in recording.shown.items()}
@@ -197,10 +140,10 @@ def save(recording: Recording, path: Path) -> None:
             shares=np.round(shares * 65535).astype(np.uint16),
             low=low.astype(np.float32),
             span=np.asarray(span, np.float32),
-            embeddings=np.array(vectors, np.float16).reshape(-1, 512),
-            appearances=np.array(appearances, np.float16).reshape(-1, SIZE),
-            skin=np.array([one.skin for one in traces], np.uint8).reshape(-1, len(SKIN_POINTS)),
-            thumbnails=np.array([one.thumbnail for one in traces], np.uint8).reshape(-1, HEIGHT, WIDTH),
+            embeddings=np.array([face.embedding for face in faces], np.float16).reshape(-1, 512),
+            appearances=np.array([face.appearance for face in faces], np.float16).reshape(-1, SIZE),
+            skin=np.array([face.traces.skin for face in faces], np.uint8).reshape(-1, len(SKIN_POINTS)),
+            thumbnails=np.array([face.traces.thumbnail for face in faces], np.uint8).reshape(-1, HEIGHT, WIDTH),
         )
     part.replace(path)
 
@@ -228,38 +171,43 @@ class Kept:
     traces: Iterator[Traces]
 
 
-_FACE_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "followed")]
+_MESH_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "followed")]
 
 
-def _plain(seen: Seen) -> dict[str, Any]:
-    face, quality, box, pose = seen.face, seen.quality, seen.box, seen.face and seen.face.pose
+def _plain(seen: RecordedSight) -> dict[str, Any]:
+    quality = {f.name: getattr(seen.quality, f.name) for f in fields(Quality)}
+    return {"size": seen.size, "sha256": seen.sha256, "quality": quality, "face": seen.face and _plain_face(seen.face)}
+
+
+def _plain_face(face: RecordedFace) -> dict[str, Any]:
     return {
-        "size": seen.size,
-        "sha256": seen.sha256,
-        "quality": {f.name: getattr(quality, f.name) for f in fields(quality)},
-        "box": box and [getattr(box, f.name) for f in fields(box)],
-        "pose": pose and [getattr(pose, f.name) for f in fields(pose)],
-        "face": face and {name: getattr(face, name) for name in _FACE_NUMBERS},
-        "live_score": seen.live_score,
-        "moire": seen.moire,
+        "box": [getattr(face.box, f.name) for f in fields(Box)],
+        "pose": [getattr(face.mesh.pose, f.name) for f in fields(Pose)],
+        "mesh": {name: getattr(face.mesh, name) for name in _MESH_NUMBERS},
+        "live_score": face.live_score,
+        "moire": face.moire,
+        "tint": face.tint,
     }
 
 
-def _revived(plain: dict[str, Any], kept: Kept) -> Seen:
-    quality = plain["quality"] | {"issues": tuple(Issue(issue) for issue in plain["quality"]["issues"])}
-    known_by = {"size": (plain["size"][0], plain["size"][1]), "sha256": plain["sha256"]}
-    if plain["face"] is None:
-        return Seen(**known_by, quality=Quality(**quality))
-    return Seen(
-        **known_by,
-        quality=Quality(**quality),
+def _revived(plain: dict[str, Any], kept: Kept) -> RecordedSight:
+    (width, height), quality, face = plain["size"], plain["quality"], plain["face"]
+    quality["issues"] = tuple(Issue(issue) for issue in quality["issues"])
+    seen = None if face is None else _revived_face(face, kept)
+    return RecordedSight((width, height), plain["sha256"], Quality(**quality), seen)
+
+
+def _revived_face(plain: dict[str, Any], kept: Kept) -> RecordedFace:
+    red, blue = plain["tint"]
+    return RecordedFace(
+        mesh=MeshFace(points=next(kept.points), pose=Pose(*plain["pose"]), **plain["mesh"]),
         box=Box(*plain["box"]),
-        face=MeshFace(points=next(kept.points), pose=Pose(*plain["pose"]), **plain["face"]),
         live_score=plain["live_score"],
+        moire=plain["moire"],
+        tint=(red, blue),
         appearance=_unit(next(kept.appearances)),
         embedding=_unit(next(kept.embeddings)),
         traces=next(kept.traces),
-        moire=plain["moire"],
     )
 
 
@@ -271,8 +219,7 @@ def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _digest(species: str) -> str:
     """Of all code that decides what is seen in streams of a species."""
     sources = {Path(str(sys.modules[name].__file__)) for name in _behind(MAKERS[species].__module__)}
-    sources |= {_CORE / f"{name}.py" for name in _LOOKING}
-    sources |= {path for folder in _LOOKING_FOLDERS for path in (_CORE / folder).glob("*.py")}
+    sources |= {path for path in _CORE.rglob("*.py") if not _NOT_LOOKING & set(path.relative_to(_CORE).parts)}
     hashed = hashlib.sha256(str(VERSION).encode())
     for path in sorted(sources):
         hashed.update(path.read_bytes())

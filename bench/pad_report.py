@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.observe import Recording, Seen, Task
+from bench.observe import Recording, Task
 from bench.pad_rates import HEADER, Row
 from bench.pad_tries import SESSION_S, Try
 from core.liveness.body import BodyCue
@@ -19,55 +19,59 @@ from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.liveness.skin import SkinCue
 from core.traces import Traces
+from testkit.recorded_sight import RecordedFace, RecordedSight
 from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, Split
 from tools.attacks.screens import Display
 from tools.attacks.stream import generator
 from tools.clips import encode_jpeg
 
-Cue = Callable[[Sequence[Seen]], float]
+Cue = Callable[[Sequence[RecordedSight]], float]
 
 
-def _live_score(frames: Sequence[Seen]) -> float:
-    scores = [seen.live_score for seen in frames if seen.live_score is not None]
+def _live_score(frames: Sequence[RecordedSight]) -> float:
+    scores = [face.live_score for face in _faces(frames)]
     return median(scores) if scores else 0.0
+
+
+def _faces(frames: Sequence[RecordedSight]) -> list[RecordedFace]:
+    return [seen.face for seen in frames if seen.face is not None]
 
 
 def _reach(name: str) -> Cue:
     """How far a measure goes to and fro: its third largest less its third smallest value."""
 
-    def cue(frames: Sequence[Seen]) -> float:
-        readings = [seen.reading(0, scored=False) for seen in frames]
-        values = sorted(float(getattr(reading, name)) for reading in readings if reading is not None)
+    def cue(frames: Sequence[RecordedSight]) -> float:
+        readings = [seen.reading(0, scored=False, tinted=False) for seen in frames if seen.face is not None]
+        values = sorted(float(getattr(reading, name)) for reading in readings)
         return values[-3] - values[2] if len(values) > 5 else 0.0
 
     return cue
 
 
-def _no_moire(frames: Sequence[Seen]) -> float:
+def _no_moire(frames: Sequence[RecordedSight]) -> float:
     """The upper quartile of the peaks, negative: the less of a grid, the livelier."""
-    peaks = [seen.moire for seen in frames if seen.moire is not None]
+    peaks = [face.moire for face in _faces(frames) if face.moire is not None]
     return -float(np.percentile(peaks, 75)) if peaks else 0.0
 
 
-def _skin_change(frames: Sequence[Seen]) -> float:
+def _skin_change(frames: Sequence[RecordedSight]) -> float:
     cue = SkinCue()
     for reading, traces in _traced(frames):
         cue.observe(reading, traces.skin)
     return cue.change or 0.0
 
 
-def _body_motion(frames: Sequence[Seen]) -> float:
+def _body_motion(frames: Sequence[RecordedSight]) -> float:
     cue = BodyCue()
     for reading, traces in _traced(frames):
         cue.observe(reading, traces.thumbnail)
     return cue.motion or 0.0
 
 
-def _traced(frames: Sequence[Seen]) -> Iterator[tuple[FaceReading, Traces]]:
+def _traced(frames: Sequence[RecordedSight]) -> Iterator[tuple[FaceReading, Traces]]:
     for at_ms, seen in enumerate(frames):
-        reading = seen.reading(at_ms, scored=False)
-        if reading is not None and seen.traces is not None:
-            yield reading, seen.traces
+        if seen.face is not None:
+            yield seen.reading(at_ms, scored=False, tinted=False), seen.traces()
 
 
 CUES: dict[str, Cue] = {

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench.observe import Part, Recording, Seen, Task, load, show_progress
+from bench.observe import Part, Recording, Task, load, show_progress
 from core.liveness.decision import Liveness
 from core.liveness.policy import DEMANDS, Policy
 from core.types import Embedding
 from gallery.thresholds import threshold_for
-from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Outcome, Purpose
+from recognition.flow import Flow, Match, Outcome, Purpose
+from recognition.sight import observe
+from testkit.recorded_sight import RecordedSight
 from tools.attacks import BONA_FIDE, RESPONDING, Split
 from tools.attacks.stream import NEUTRAL
 
@@ -74,7 +76,7 @@ def play(recording: Recording, policy: Policy, number: int = 0) -> Try | None:
     shown = responding(recording, flow) if recording.stages and "frames" not in recording.shown else None
     at = -1
     for at, seen in enumerate(shown or recording.shown["frames"]):
-        outcome = flow.observe(_observation(flow, recording, seen, round(at * 1000 / recording.fps)))
+        outcome = _shown(flow, recording, seen, round(at * 1000 / recording.fps))
         if outcome is not None:
             if shown is None and at < recording.attack_begins:
                 return None
@@ -112,7 +114,7 @@ def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
     return None
 
 
-def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
+def responding(recording: Recording, flow: Flow) -> Iterator[RecordedSight]:
     """Who does what the session asks for, after a natural delay, and again where it was not seen."""
     source = random.Random(f"{recording.species}/{recording.index}")
     number = rested = waited = 0
@@ -134,7 +136,7 @@ def responding(recording: Recording, flow: Flow) -> Iterator[Seen]:
         number, rested, waited = number + 1, rested + 1, waited + 1
 
 
-def _sent_anew(seen: Seen, number: int) -> Seen:
+def _sent_anew(seen: RecordedSight, number: int) -> RecordedSight:
     """A take that is shown again stands for another one: who does it again does not send the same bytes."""
     return replace(seen, sha256=hashlib.sha256(f"{seen.sha256}/{number}".encode()).hexdigest())
 
@@ -144,21 +146,9 @@ def _stage(recording: Recording, flow: Flow, number: int) -> int:
     return recording.stages - 1 if swapped else 0
 
 
-def _observation(flow: Flow, recording: Recording, seen: Seen, at_ms: int) -> Observation:
-    """As recognition.analysis makes it of a frame."""
-    plan, issues, mark = flow.plan(at_ms), set(seen.quality.issues), seen.mark(at_ms)
-    reading = seen.reading(at_ms, scored=plan.spoof)
-    is_probe = plan.probe and not issues
-    if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
-        return Observation(mark, seen.box, seen.quality, reading)
-    assert seen.embedding is not None
-    assert seen.appearance is not None
-    assert reading is not None
-    traces = seen.traces if plan.identity else None
-    if not is_probe and flow.recognises(seen.appearance, reading):
-        return Observation(mark, seen.box, seen.quality, reading, traces, seen.appearance)
-    match = _match(recording, seen.embedding) if is_probe else None
-    return Observation(mark, seen.box, seen.quality, reading, traces, seen.appearance, seen.embedding, is_probe, match)
+def _shown(flow: Flow, recording: Recording, sight: RecordedSight, at_ms: int) -> Outcome | None:
+    seen = observe(flow, flow.plan(at_ms), sight)
+    return flow.observe(seen, None if seen.probe is None else _match(recording, seen.probe))
 
 
 def _match(recording: Recording, embedding: Embedding) -> Match:

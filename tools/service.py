@@ -46,11 +46,12 @@ def free_port() -> int:
 def running_service(
     directory: Path, *, workers: int, pool_size: int, environment: dict[str, str] | None = None
 ) -> Iterator[LiveService]:
-    """Run `run_gunicorn.sh` on a free port until the block ends; ready when entered."""
+    """Run `run_gunicorn.sh` on a free port until the block ends; every worker is ready when it is entered."""
     port = free_port()
     script = str(REPOSITORY / "run_gunicorn.sh")
     flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
     with running_command([script, *flags], port, directory, Path("/"), environment) as service:
+        _wait_for_workers(workers, service.log)
         yield service
 
 
@@ -89,6 +90,16 @@ def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path
             pass
         time.sleep(0.2)
     raise AssertionError(f"the service was not ready in time:\n{log.read_text()[-4000:]}")
+
+
+def _wait_for_workers(workers: int, log: Path) -> None:
+    """The service is ready with the first of its workers, and each says in the log when it is."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if log.read_text().count("worker ready in") >= workers:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"not all of {workers} workers were ready in time:\n{log.read_text()[-4000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -18,46 +18,49 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from vocabulary.errors import ErrorCode, ImageCode
+
 
 class EngineError(Exception):
-    code: ClassVar[str] = "internal"
+    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
     retryable: ClassVar[bool] = False
 
 
 class ImageError(EngineError):
-    code = "invalid_image"
+    code: ClassVar[ImageCode] = ErrorCode.INVALID_IMAGE
     retryable = True
 
 
 class InvalidImage(ImageError):
-    code = "invalid_image"
+    code = ErrorCode.INVALID_IMAGE
 
 
 class ImageTooLarge(ImageError):
-    code = "image_too_large"
+    code = ErrorCode.IMAGE_TOO_LARGE
 
 
 class ImageTooComplex(ImageError):
-    code = "image_too_complex"
+    code = ErrorCode.IMAGE_TOO_COMPLEX
 
 
 class UnsupportedFormat(ImageError):
-    code = "unsupported_format"
+    code = ErrorCode.UNSUPPORTED_FORMAT
 
 
 class PoolTimeout(EngineError):
-    code = "busy"
+    code = ErrorCode.BUSY
     retryable = True
 
 
 class PoolClosed(EngineError):
-    code = "busy"
+    code = ErrorCode.BUSY
     retryable = True
 
 
 class MeshFailed(EngineError):
+    code = ErrorCode.BUSY
     retryable = True
 
 
 class ModelError(EngineError):
-    code = "model_unavailable"
+    pass

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from core.alignment import AlignedFace
 from core.geometry import extent
 from core.types import Box, MeshFace, RgbImage
+from vocabulary.faces import Issue
 
 MIN_FACE_WIDTH_PX = 60
 MAX_FACE_WIDTH = 0.85
@@ -29,22 +29,6 @@ MIN_SHARPNESS = 0.008
 CLOSED_EYES = 0.45
 COVERED_EYES = 0.6
 SECOND_FACE_AREA = 0.35
-
-
-class Issue(StrEnum):
-    """Why a frame is not good enough; the values are guidance codes of the public contract."""
-
-    NO_FACE = "no_face"
-    MULTIPLE_FACES = "multiple_faces"
-    MOVE_CLOSER = "move_closer"
-    MOVE_BACK = "move_back"
-    CENTER_FACE = "center_face"
-    LOOK_STRAIGHT = "look_straight"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    BLURRY = "blurry"
-    EYES_COVERED = "eyes_covered"
-    EYES_CLOSED = "eyes_closed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,43 +1,73 @@
-"""One frame of a session, on a worker thread: from what the mesh saw to an observation."""
+"""One frame of a session as the engine sees it, and the best candidate for it in the gallery."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
-from core.face_recognition_engine import Look
+from core.appearance import Appearance
+from core.face_recognition_engine import FaceRecognitionEngine, Look
 from core.face_tint import face_tint
-from core.liveness.continuity import DIGEST_LENGTH, FrameMark
-from core.liveness.observation import read_face
-from core.types import Embedding
+from core.liveness.continuity import DIGEST_LENGTH
+from core.liveness.observation import FaceReading, read_face
+from core.quality import Quality
+from core.traces import Traces
+from core.types import Box, Embedding
 from gallery.thresholds import threshold_for
-from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Plan, Purpose
+from recognition.flow import Flow, Match, Observation, Purpose
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 
 
-def analyse(
-    runtime: Runtime, tenant: Tenant | None, flow: Flow, look: Look, data: bytes, plan: Plan, at_ms: int
-) -> Observation:
-    """What a look at the frame `data` tells a session. A sandbox has no tenant and matches nobody."""
-    digest = hashlib.sha256(data).hexdigest()[:DIGEST_LENGTH]
-    mark = FrameMark(at_ms, digest, look.picture.size, bool(look.faces))
-    if look.face is None or look.box is None:
-        return Observation(mark, None, look.quality)
-    issues = set(look.quality.issues)
-    is_probe = plan.probe and not issues
-    if not is_probe and not (plan.identity and issues <= HARMLESS_TO_LIVENESS):
-        return Observation(mark, look.box, look.quality)
-    live_score = runtime.engine.live_score(look) if plan.spoof else None
-    moire = runtime.engine.moire(look) if plan.spoof else None
-    tint = face_tint(look.rgb, look.face) if plan.tint else None
-    reading = read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
-    traces = runtime.engine.trace(look) if plan.identity else None
-    appearance = runtime.engine.appearance(look)
-    if not is_probe and flow.recognises(appearance, reading):
-        return Observation(mark, look.box, look.quality, reading, traces, appearance)
-    embedding = runtime.engine.embed(look)
-    match = _match(runtime, tenant, flow, embedding) if is_probe and tenant is not None else None
-    return Observation(mark, look.box, look.quality, reading, traces, appearance, embedding, is_probe, match)
+@dataclass(frozen=True, slots=True)
+class EngineSight:
+    """A Sight of the frame `data`, which `look` was taken at. Each method runs its network or filter when called."""
+
+    engine: FaceRecognitionEngine
+    look: Look
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()[:DIGEST_LENGTH]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.look.picture.size
+
+    @property
+    def quality(self) -> Quality:
+        return self.look.quality
+
+    @property
+    def box(self) -> Box | None:
+        return self.look.box
+
+    def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
+        look = self.look
+        assert look.face is not None
+        assert look.box is not None
+        live_score = self.engine.live_score(look) if scored else None
+        moire = self.engine.moire(look) if scored else None
+        tint = face_tint(look.rgb, look.face) if tinted else None
+        return read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
+
+    def traces(self) -> Traces:
+        return self.engine.trace(self.look)
+
+    def appearance(self) -> Appearance:
+        return self.engine.appearance(self.look)
+
+    def embedding(self) -> Embedding:
+        return self.engine.embed(self.look)
+
+
+def find_match(runtime: Runtime, tenant: Tenant | None, flow: Flow, seen: Observation) -> Match | None:
+    """The best candidate for a frame that is a probe. Reads the database.
+
+    None where the frame is no probe or nobody is there to compare with. A sandbox has no tenant and matches nobody.
+    """
+    return None if tenant is None or seen.probe is None else _match(runtime, tenant, flow, seen.probe)
 
 
 def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

@@ -12,7 +12,8 @@ from recognition.attempts import time_left_s
 from recognition.flow import Flow, Observation, Purpose
 from recognition.models import Decision
 from recognition.runtime import Runtime
-from wire.codes import GUIDANCE_MESSAGES, Reason
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
+from wire.codes import GUIDANCE_MESSAGES, Guidance, Reason
 from wire.errors import WireError
 from wire.messages import (
     ChallengeInfo,
@@ -45,9 +46,9 @@ def connection_established(
     settings = runtime.settings
     return ConnectionEstablished(
         session_id=session_id,
-        kind=flow.purpose.value,
-        status=status,
-        expires_at=expires_at.isoformat(),
+        kind="sandbox" if flow.purpose is Purpose.SANDBOX else SessionKind(flow.purpose),
+        status=SessionStatus(status),
+        expires_at=expires_at,
         limits=Limits(max_frame_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
         pacing=Pacing(target_fps=runtime.target_fps),
         challenge=challenge_info(flow),
@@ -77,7 +78,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         type=f"{decision.session.kind}_complete",
         success=decision.success,
         subject_id=decision.subject_id or None,
-        liveness=decision.liveness,
+        liveness=LivenessOutcome(decision.liveness),
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,
         retry_after_ms=int(time_left_s(decision.locked_until) * 1000) if decision.locked_until else None,
@@ -95,7 +96,7 @@ def error_message(error: WireError, seq: int | None = None) -> ErrorMessage:
 
 
 def frame_quality(quality: Quality) -> FrameQuality:
-    return FrameQuality(score=quality.score, issues=[str(issue) for issue in quality.issues])
+    return FrameQuality(score=quality.score, issues=list(quality.issues))
 
 
 def face_box(box: Box) -> FaceBox:
@@ -116,10 +117,10 @@ def _liveness(flow: Flow) -> LivenessProgress | None:
         passive = "passed"
     return LivenessProgress(
         passive=passive,
-        step=str(liveness.challenge.current) if liveness.challenge and liveness.challenge.current else None,
+        step=liveness.challenge.current if liveness.challenge else None,
         steps_done=liveness.steps_done,
         steps_total=liveness.steps_total,
-        instruction=liveness.instruction,
+        instruction=Guidance(liveness.instruction) if liveness.instruction else None,
         light=liveness.challenge.colour if liveness.challenge else None,
     )
 

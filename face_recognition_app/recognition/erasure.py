@@ -7,12 +7,14 @@ from django.db.models import Q, QuerySet
 
 from gallery.people import delete_subject, find_subject
 from recognition import attempts, write_ahead_log
+from recognition.checkpoints import NewerCheckpoint
 from recognition.judging import end_without_subject
-from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session, SessionStatus
+from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.runtime import Runtime
 from recognition.sessions import readable
 from recognition.sweeping import sweep
 from tenants.models import Tenant
+from vocabulary.sessions import SessionStatus
 
 
 def erase_subject(runtime: Runtime, tenant: Tenant, subject_id: str) -> None:
@@ -46,7 +48,10 @@ def _erase_the_rest(runtime: Runtime, tenant: Tenant, subject_id: str) -> bool:
 
 def _end(runtime: Runtime, session: Session) -> None:
     """What stays of the session, until it is too old, names nobody."""
-    flow = readable(session)
+    try:
+        flow = readable(session)
+    except NewerCheckpoint:
+        flow = None  # Nobody waits for a newer worker to be erased.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
     session.metadata, session.idempotency_key = {}, None
     session.status = SessionStatus.EXPIRED

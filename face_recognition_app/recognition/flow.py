@@ -9,20 +9,20 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from pydantic import Base64UrlBytes, TypeAdapter
+from pydantic import Base64UrlBytes, ConfigDict, with_config
 
 from core.appearance import Appearance, plainly_the_same
-from core.liveness.actions import Action
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
-from core.liveness.limits import LIVE_SCORE, MOIRE
+from core.liveness.limits import LIVE_SCORE
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.quality import Issue, Quality
+from core.quality import Quality
 from core.traces import Traces
 from core.types import Box, Detail, Embedding
 from gallery.thresholds import SAME_PERSON
+from vocabulary.faces import Action, Issue
 from wire.codes import Guidance, Reason
 
 SAMPLE_GAP_MS = 300
@@ -54,13 +54,14 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What should be computed of the next frame besides the mesh.
+    """What should be computed of the frame of `at_ms` besides the mesh.
 
     `spoof`: the anti-spoof network, and the grid of displays.
     `identity`: what tells of life, and proof that it is the same person, because nobody else's frame may count.
     `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
     """
 
+    at_ms: int
     spoof: bool
     identity: bool
     probe: bool
@@ -86,22 +87,33 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """What one frame showed.
+class FaceSeen:
+    """The face of a frame that counts.
 
-    `embedding` may be None where `Flow.recognises` the `appearance`. `match` is the best candidate when the frame is
-    a probe, None when there was nobody to compare with.
+    `traces` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe always has
+    an embedding.
     """
+
+    reading: FaceReading
+    traces: Traces | None
+    appearance: Appearance
+    embedding: Embedding | None
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame showed; `face` is None where the frame counts for nothing."""
 
     mark: FrameMark
     box: Box | None
     quality: Quality
-    reading: FaceReading | None = None
-    traces: Traces | None = None
-    appearance: Appearance | None = None
-    embedding: Embedding | None = None
-    is_probe: bool = False
-    match: Match | None = None
+    face: FaceSeen | None = None
+
+    @property
+    def probe(self) -> Embedding | None:
+        """What to look for in the gallery, or to keep as a sample; None where the frame is no probe."""
+        return self.face.embedding if self.face is not None and self.face.is_probe else None
 
 
 @dataclass(slots=True)
@@ -124,9 +136,13 @@ class Outcome:
     match: Match | None
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(slots=True)
 class Flow:
-    """The whole state of one session; everything in it survives a worker."""
+    """The whole state of one session; everything in it survives a worker (recognition.checkpoints).
+
+    A field that it does not know is refused when it is read, in every part of it.
+    """
 
     purpose: Purpose
     subject_id: str | None
@@ -166,19 +182,13 @@ class Flow:
     @property
     def progress(self) -> tuple[object, ...]:
         """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
-        challenge = self.liveness.challenge
         return (
-            sum(score < LIVE_SCORE for score in self.liveness.spoof.scores),
-            sum(peak >= MOIRE for peak in self.liveness.moire.peaks),
-            self.liveness.passive_passed,
-            (challenge.step_began_ms, challenge.mistakes, challenge.colour) if challenge else None,
+            self.liveness.kept,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
             self.unmatched,
             self.match.subject_id if self.match is not None else None,
-            self.liveness.steps_done,
-            self.liveness.verdict,
         )
 
     @property
@@ -202,26 +212,31 @@ class Flow:
         pending = self.liveness.verdict is Verdict.PENDING
         probe = self._wants_probes and self._gap_is_over(at_ms)
         return Plan(
+            at_ms,
             spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
             identity=pending,
             probe=probe,
             tint=self.liveness.instruction == Action.LIGHT,
         )
 
-    def observe(self, seen: Observation) -> Outcome | None:
-        """Take one frame; the outcome when it decides the session."""
+    def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
+        """Take one frame; the outcome when it decides the session.
+
+        `match` is the best candidate for the frame's probe: None where it has none, or there was nobody to compare
+        with.
+        """
         self.frames += 1
         is_new = self.liveness.see(seen.mark)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
-        elif seen.reading is not None and (seen.embedding is not None or seen.appearance is not None):
-            if not self._shows_the_person(seen, seen.reading):
-                self.liveness.suspect(seen.reading)
+        elif seen.face is not None:
+            if not self._shows_the_person(seen.face, good=not seen.quality.issues):
+                self.liveness.suspect(seen.face.reading)
             elif is_new:
-                self._take_evidence(seen, seen.reading)
+                self._take_evidence(seen, seen.face, match)
             else:
-                self.liveness.score(seen.reading)
+                self.liveness.score(seen.face.reading)
         return self.outcome()
 
     def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
@@ -296,13 +311,13 @@ class Flow:
         """Whether the newest comparison was a match, a moment ago: another one may have come since, who looks alike."""
         return self.frames - self.matched_frame <= AGREED_FRAMES
 
-    def _shows_the_person(self, seen: Observation, reading: FaceReading) -> bool:
-        if seen.embedding is None:
-            known = seen.appearance is not None and self.recognises(seen.appearance, reading)
+    def _shows_the_person(self, face: FaceSeen, *, good: bool) -> bool:
+        if face.embedding is None:
+            known = self.recognises(face.appearance, face.reading)
             self.glances += 1
             return known
-        same = self._is_the_person(seen.embedding, good=not seen.quality.issues)
-        self.appearance = seen.appearance.tobytes() if same and seen.appearance is not None else b""
+        same = self._is_the_person(face.embedding, good=good)
+        self.appearance = face.appearance.tobytes() if same else b""
         self.glances = 0
         return same
 
@@ -318,23 +333,27 @@ class Flow:
             self.failure = Reason.FACE_CHANGED if good else self.failure
         return same
 
-    def _take_evidence(self, seen: Observation, reading: FaceReading) -> None:
-        self.liveness.observe(reading, seen.traces)
-        if seen.is_probe and seen.embedding is not None:
+    def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
+        self.liveness.observe(face.reading, face.traces)
+        if seen.probe is not None:
             self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
-            unasked = self.liveness.policy is Policy.NONE
-            if unasked or (reading.live_score is not None and reading.live_score >= LIVE_SCORE):
-                self._take_probe(seen, seen.embedding.astype(np.float32).tobytes())
+            unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score
+            if unasked or (live_score is not None and live_score >= LIVE_SCORE):
+                vector = seen.probe.astype(np.float32).tobytes()
+                if self.purpose is Purpose.ENROLLMENT:
+                    self._take_sample(KeptSample(vector, seen.quality.score))
+                else:
+                    self._take_match(match, vector)
 
-    def _take_probe(self, seen: Observation, vector: bytes) -> None:
-        if self.purpose is Purpose.ENROLLMENT:
-            if len(self.samples) < self.target_samples:
-                self.samples.append(KeptSample(vector, seen.quality.score))
-            return
-        if seen.match is not None and (self.nearest is None or seen.match.similarity > self.nearest.similarity):
-            self.nearest = seen.match
-        if seen.match is not None and seen.match.accepted:
-            self.match, self.matched_probe, self.matched_frame = seen.match, vector, self.frames
+    def _take_sample(self, sample: KeptSample) -> None:
+        if len(self.samples) < self.target_samples:
+            self.samples.append(sample)
+
+    def _take_match(self, match: Match | None, vector: bytes) -> None:
+        if match is not None and (self.nearest is None or match.similarity > self.nearest.similarity):
+            self.nearest = match
+        if match is not None and match.accepted:
+            self.match, self.matched_probe, self.matched_frame = match, vector, self.frames
         else:
             self.unmatched, self.matched_frame = self.unmatched + 1, _NEVER
 
@@ -343,13 +362,3 @@ class Flow:
 
 
 CANCELLATION = Outcome(False, Reason.CANCELLED, None, None)
-
-_FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
-
-
-def dump(flow: Flow) -> str:
-    return _FLOW.dump_json(flow).decode()
-
-
-def load(text: str) -> Flow:
-    return _FLOW.validate_json(text)

@@ -14,16 +14,17 @@ from ops import metrics
 from recognition import attempts, known_devices, replays
 from recognition.attempts import Claim
 from recognition.flow import Flow, Match, Outcome
-from recognition.models import Decision, Session, SessionKind, SessionStatus
+from recognition.models import Decision, Session
 from recognition.runtime import Runtime
 from recognition.signing import DecisionClaims
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import Reason
 
 LIVENESS_OUTCOMES = {
-    Verdict.NOT_REQUIRED: "not_required",
-    Verdict.PASSED: "passed",
-    Verdict.PENDING: "failed",
-    Verdict.FAILED: "failed",
+    Verdict.NOT_REQUIRED: LivenessOutcome.NOT_REQUIRED,
+    Verdict.PASSED: LivenessOutcome.PASSED,
+    Verdict.PENDING: LivenessOutcome.FAILED,
+    Verdict.FAILED: LivenessOutcome.FAILED,
 }
 
 

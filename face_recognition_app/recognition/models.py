@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from enum import StrEnum
 
 from django.db import models
 
 from gallery.models import Subject
 from tenants.models import Tenant
+from vocabulary.sessions import SessionKind, SessionStatus
 
 
-class SessionKind(models.TextChoices):
-    ENROLLMENT = "enrollment"
-    AUTHENTICATION = "authentication"
-    IDENTIFICATION = "identification"
-
-
-class SessionStatus(models.TextChoices):
-    CREATED = "created"
-    IN_PROGRESS = "in_progress"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
+def choices_of(words: type[StrEnum]) -> list[tuple[str, str]]:
+    """Value and label of each word, for a field's `choices`."""
+    return [(word.value, word.value.replace("_", " ").title()) for word in words]
 
 
 OPEN_STATUSES = (SessionStatus.CREATED, SessionStatus.IN_PROGRESS)
@@ -38,14 +30,14 @@ class Session(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="sessions")
-    kind = models.CharField(max_length=16, choices=SessionKind)
+    kind = models.CharField(max_length=16, choices=choices_of(SessionKind))
     subject_id = models.CharField(max_length=128, blank=True, default="")
     liveness = models.CharField(max_length=16)
     target_samples = models.PositiveSmallIntegerField()
     device_id = models.CharField(max_length=128, blank=True, default="")
     address = models.CharField(max_length=64, blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
-    status = models.CharField(max_length=16, choices=SessionStatus, default=SessionStatus.CREATED)
+    status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)
     request_digest = models.CharField(max_length=64)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.actions import NEWEST_VERSION, Action, known_by
+from core.liveness.actions import NEWEST_VERSION, known_by
 from core.liveness.policy import DEMANDS, Policy
 from recognition.refusals import ChallengeImpossible, PolicyTooWeak
 from tenants.models import Tenant
 from tenants.policy import TenantPolicy, policy_of
+from vocabulary.faces import Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,22 +19,26 @@ from django.utils import timezone
 from core.liveness.actions import NEWEST_VERSION
 from gallery.people import check_subject_id, find_subject
 from ops.secret import secret_key
-from recognition import attempts, challenges, outages
-from recognition import flow as flows
+from recognition import attempts, challenges, checkpoints, outages
 from recognition.addresses import address_digest
 from recognition.attempts import Claim
-from recognition.flow import Flow, Outcome, Purpose
+from recognition.checkpoints import NewerCheckpoint
+from recognition.flow import CANCELLATION, Flow, Outcome, Purpose
 from recognition.judging import claim_of, judge, lock_out
-from recognition.models import OPEN_STATUSES, Decision, Session, SessionKind, SessionStatus
+from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+from vocabulary.sessions import SessionKind, SessionStatus
 from wire.codes import Reason
 
 logger = logging.getLogger(__name__)
 
 SETTLE_AT_ONCE = 100
+LEFT_TO_NEWER = timedelta(hours=1)
+"""How long a session that is over time waits for a worker of the newer version that wrote its checkpoint. Longer than
+an update takes; after a step back to an older version no such worker comes any more."""
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
@@ -167,16 +171,16 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
 def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Connection:
     """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
 
-    Raises SessionNotFound when it was deleted, TokenInvalid when it is over, ChallengeUnsupported when the client
-    cannot show its challenge and AttemptsExceeded when it has to wait (then nothing happened), and AlreadyDecided when
-    a lock that fell since it was made ends it.
+    Raises SessionNotFound when it was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer worker
+    can go on, ChallengeUnsupported when the client cannot show its challenge and AttemptsExceeded when it has to wait
+    (then nothing happened), and AlreadyDecided when a lock that fell since it was made ends it.
     """
     session = settle(runtime, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
-        flow = flows.load(session.checkpoint)
+        flow = checkpoints.load(session.checkpoint)
         if flow.liveness.challenge is not None:
             challenges.check_client(challenge_version, flow.liveness.challenge)
         session.address = address_digest(runtime.settings, host) or session.address
@@ -241,10 +245,13 @@ def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
 
 
 def settle(runtime: Runtime, session: Session) -> Session:
-    """The session, with what its time limit has decided meanwhile."""
+    """The session, with what its time limit has decided meanwhile.
+
+    Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
+    """
     if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
         return session
-    flow = None if session.status == SessionStatus.CREATED else readable(session)
+    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session)
     if flow is None:
         Session.objects.filter(pk=session.pk, status=session.status).update(
             status=SessionStatus.EXPIRED, checkpoint="", address=""
@@ -256,33 +263,53 @@ def settle(runtime: Runtime, session: Session) -> Session:
     return find(session.tenant, session.pk)
 
 
-def readable(session: Session) -> Flow | None:
-    """Its flow; None when another version of the service wrote it otherwise, for which no other session may wait."""
+def _flow_at_the_end(session: Session) -> Flow | None:
+    """Its flow; None when nobody can read it, or can any more. Raises NewerCheckpoint."""
     try:
-        return flows.load(session.checkpoint)
+        return readable(session)
+    except NewerCheckpoint as error:
+        if timezone.now() < session.expires_at + LEFT_TO_NEWER:
+            raise
+        logger.error("session %s expires without a decision: %s", session.pk, error)
+        return None
+
+
+def readable(session: Session) -> Flow | None:
+    """Its flow; None when no version of the service can have written it. Raises NewerCheckpoint."""
+    try:
+        return checkpoints.load(session.checkpoint)
     except ValueError:
         logger.exception("session %s cannot be read; it expires without a decision", session.pk)
         return None
 
 
 def settle_overdue(runtime: Runtime) -> int:
-    """Settle every session whose time is up, whoever's it is; how many there were."""
-    overdue = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES, expires_at__lt=timezone.now())[
-        :SETTLE_AT_ONCE
-    ]
+    """Settle up to SETTLE_AT_ONCE sessions of all tenants whose time is up; how many there were.
+
+    Those that a newer worker must decide are left, and hold up no others: the newest come first.
+    """
+    open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
+    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:SETTLE_AT_ONCE]
+    left = 0
     for session in overdue:
-        with suppress(SessionNotFound):  # It was deleted meanwhile.
+        try:
             settle(runtime, session)
-    return len(overdue)
+        except SessionNotFound:
+            pass  # It was deleted meanwhile.
+        except NewerCheckpoint:
+            left += 1
+    if left:
+        logger.warning("%d sessions are over time and left to workers of a newer version", left)
+    return len(overdue) - left
 
 
 def cancel(runtime: Runtime, session: Session) -> Session:
-    """End an open session, whoever is connected; one that is over stays as it is."""
+    """End an open session, whoever is connected; one that is over stays as it is. Raises NewerCheckpoint."""
     session = settle(runtime, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status in OPEN_STATUSES:
-            judge(runtime, session, flows.load(session.checkpoint), flows.CANCELLATION)
+            judge(runtime, session, checkpoints.load(session.checkpoint), CANCELLATION)
     return session
 
 
@@ -311,7 +338,7 @@ def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Te
         terms.allowed,
     )
     session.token_hash = token_hash(token_of(runtime, session))
-    session.checkpoint = flows.dump(flow)
+    session.checkpoint = checkpoints.dump(flow)
     session.save(force_insert=True)
     return session
 

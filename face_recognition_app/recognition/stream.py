@@ -13,15 +13,15 @@ from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
 from ops import metrics, request_id
-from recognition import flow as flows
-from recognition import sessions
-from recognition.analysis import analyse
+from recognition import checkpoints, sessions
+from recognition.analysis import EngineSight, find_match
 from recognition.answers import connection_established, frame_processed, session_complete
 from recognition.database import with_connection
 from recognition.flow import Flow, Observation, Outcome, Purpose
 from recognition.models import Decision
 from recognition.outages import ride_out
 from recognition.runtime import Runtime
+from recognition.sight import observe
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot, TakenFrame
 from tenants.models import Tenant
@@ -141,8 +141,7 @@ class Stream(ABC):
         self._ensure_owner()
         if isinstance(frame, BadFrame):
             raise frame.error
-        at_ms = self.elapsed_ms
-        plan = self.flow.plan(at_ms)
+        plan = self.flow.plan(self.elapsed_ms)
         try:
             look = self.runtime.engine.look(frame.data, self.runtime.limits, self._tracking, plan.detail)
         except ImageError as error:
@@ -152,8 +151,9 @@ class Stream(ABC):
             self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
             raise Busy("the frame could not be analysed", retry_after_ms=500) from error
         self._tracking = look.tracking(self._tracking)
-        seen = analyse(self.runtime, self.tenant, self.flow, look, frame.data, plan, at_ms)
-        return seen, self.flow.observe(seen)
+        seen = observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
+        match = find_match(self.runtime, self.tenant, self.flow, seen)
+        return seen, self.flow.observe(seen, match)
 
     @abstractmethod
     def _ensure_owner(self) -> None:
@@ -229,7 +229,7 @@ class SessionStream(Stream):
         sessions.ensure_owner(self.connection)
 
     async def _keep(self) -> None:
-        text = flows.dump(self.flow)
+        text = checkpoints.dump(self.flow)
         await ride_out(lambda: self.runtime.database.run(sessions.save_checkpoint, self.connection, text))
 
     async def _decide(self, outcome: Outcome) -> Decision:

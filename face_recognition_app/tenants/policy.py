@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.actions import Action
 from core.liveness.policy import DEMANDS, Policy
 from tenants.models import Tenant
+from vocabulary.faces import Action
 
 
 class InvalidPolicy(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from vocabulary.errors import CLOSE_CODES, SOCKET, OnSocket
 from wire.messages import (
     CancelMessage,
     ConnectionEstablished,
@@ -43,6 +44,8 @@ def document() -> dict[str, Any]:
                 "address": "/ws/auth/process-image/{token}/",
                 "parameters": {"token": {"description": "The session's token, or test_... for a sandbox."}},
                 "messages": messages,
+                "x-close-codes": {str(code): meaning for code, meaning in CLOSE_CODES.items()},
+                "x-error-codes": {str(code): _error(told) for code, told in SOCKET.items()},
             }
         },
         "operations": {
@@ -51,6 +54,10 @@ def document() -> dict[str, Any]:
         },
         "components": {"schemas": schemas["$defs"]},
     }
+
+
+def _error(told: OnSocket) -> dict[str, Any]:
+    return {"close_code": told.close_code, "retryable": told.retryable, "meaning": told.meaning}
 
 
 def _message(model: type[BaseModel]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ WireError            code, message, retryable, retry_after_ms; close_code None l
 ├── TooFast          4429
 ├── MustWait         too many failures from there; the session stays for later, 4429
 ├── Overloaded       1013
-├── Unavailable      the database or the disk cannot be used, 1013
+├── Unavailable      the database or the disk cannot be used, or this worker cannot read the session, 1013
 └── InternalError    1011
 """
 

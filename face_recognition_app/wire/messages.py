@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from vocabulary.errors import SOCKET, ErrorCode
+from vocabulary.faces import Action, Issue
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import Guidance, Reason
 
-Kind = Literal["enrollment", "authentication", "identification", "sandbox"]
-LivenessOutcome = Literal["passed", "failed", "not_required"]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(datetime.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment with its time zone, in ISO 8601."""
+SocketCode = Annotated[ErrorCode, WithJsonSchema({"type": "string", "enum": [str(code) for code in SOCKET]})]
+"""Of the error codes those that a socket's client is told."""
 
 
 class Message(BaseModel):
@@ -52,7 +62,7 @@ class Pacing(Message):
 
 
 class ChallengeStep(Message):
-    action: str
+    action: Action
 
 
 class ChallengeInfo(Message):
@@ -71,15 +81,15 @@ class FaceBox(Message):
 
 class FrameQuality(Message):
     score: float = Field(ge=0, le=1)
-    issues: list[str]
+    issues: list[Issue]
 
 
 class LivenessProgress(Message):
     passive: Literal["pending", "passed", "failed"]
-    step: str | None
+    step: Action | None
     steps_done: int
     steps_total: int
-    instruction: str | None
+    instruction: Guidance | None
     light: str | None = Field(
         default=None,
         exclude_if=lambda colour: colour is None,
@@ -104,9 +114,9 @@ class TargetPacing(Message):
 class ConnectionEstablished(Message):
     type: Literal["connection_established"] = "connection_established"
     session_id: str
-    kind: Kind
-    status: str
-    expires_at: str
+    kind: SessionKind | Literal["sandbox"]
+    status: SessionStatus
+    expires_at: Instant
     limits: Limits
     pacing: Pacing
     challenge: ChallengeInfo | None
@@ -138,7 +148,7 @@ class SessionComplete(Message):
 
 class ErrorMessage(Message):
     type: Literal["error"] = "error"
-    code: str
+    code: SocketCode
     message: str
     retryable: bool
     retry_after_ms: int | None = None

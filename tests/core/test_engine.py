@@ -19,11 +19,11 @@ from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, Li
 from core.frames import Header, ImageLimits
 from core.models import MODELS
 from core.pool import Pool
-from core.quality import Issue
 from core.scale import reduction_for_stranger
 from core.types import Detail, MeshFace, RgbImage
 from tests.fakes import CountingMesh, FailingMesh, MeshFactory
 from tools.clips import encode_jpeg
+from vocabulary.faces import Issue
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

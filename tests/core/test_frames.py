@@ -18,6 +18,7 @@ from core.errors import ImageError, ImageTooLarge, InvalidImage, UnsupportedForm
 from core.frames import REDUCTIONS, ImageLimits, Picture, decode_image, read_header
 from core.types import RgbImage
 from tools.clips import astronaut
+from vocabulary.errors import ErrorCode
 
 LIMITS = ImageLimits(max_bytes=1_000_000, max_pixels=20_000_000)
 PICTURE = Image.fromarray(astronaut()[40:200, 130:370]).resize((96, 64))
@@ -174,7 +175,7 @@ def test_an_empty_picture_is_refused() -> None:
 def test_what_is_no_picture_is_refused_whatever_it_begins_with(data: bytes) -> None:
     with pytest.raises(InvalidImage) as caught:
         decoded(data)
-    assert caught.value.code == "invalid_image"
+    assert caught.value.code == ErrorCode.INVALID_IMAGE
     assert caught.value.retryable
 
 
@@ -202,7 +203,7 @@ def test_too_many_pixels_are_refused_by_what_the_header_says(declared: Any) -> N
     assert len(data) < 10_000
     with pytest.raises(ImageTooLarge, match="8000x6250") as caught:
         decoded(data)
-    assert caught.value.code == "image_too_large"
+    assert caught.value.code == ErrorCode.IMAGE_TOO_LARGE
 
 
 def test_a_picture_as_large_as_is_allowed_is_taken() -> None:
@@ -259,7 +260,7 @@ def test_a_moving_picture_is_refused(kind: str) -> None:
     data = encoded(PICTURE, kind, save_all=True, append_images=[PICTURE.rotate(180)])
     with pytest.raises(UnsupportedFormat) as caught:
         decoded(data)
-    assert caught.value.code == "unsupported_format"
+    assert caught.value.code == ErrorCode.UNSUPPORTED_FORMAT
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF"])

@@ -19,6 +19,7 @@ from core.frames import ImageLimits, decode_image, read_header
 from core.types import RgbImage
 from tools import hostile_pictures as hostile
 from tools.clips import astronaut
+from vocabulary.errors import ErrorCode
 
 LIMITS = ImageLimits(max_bytes=10 << 20, max_pixels=25_000_000)
 PICTURE = Image.fromarray(astronaut()).resize((320, 240))
@@ -43,7 +44,7 @@ def test_a_picture_that_costs_too_much_is_refused(name: str) -> None:
     assert len(data) < LIMITS.max_bytes
     with pytest.raises(ImageTooComplex) as caught:
         decoded(data)
-    assert caught.value.code == "image_too_complex"
+    assert caught.value.code == ErrorCode.IMAGE_TOO_COMPLEX
     assert caught.value.retryable
 
 

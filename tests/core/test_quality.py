@@ -11,12 +11,13 @@ import pytest
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import Look
 from core.frames import Picture
-from core.quality import Issue, Quality, face_box
+from core.quality import Quality, face_box
 from core.types import MeshFace, RgbImage
 from tests.conftest import needs_shared_data
 from tools.clips import GRID_CLIPS, read_clip
 from tools.expressions import Expression
 from tools.portrait import Portrait
+from vocabulary.faces import Issue
 
 EYES = ((33, 133), (263, 362))
 

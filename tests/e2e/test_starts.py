@@ -44,7 +44,7 @@ async def test_a_reload_tells_the_client_before_it_closes(live_service: LiveServ
         if message["type"] == "frame_processed":
             streaming.set()
 
-    frames = [encode_jpeg(astronaut())] * 100
+    frames = [encode_jpeg(astronaut())] * 600  # The old worker serves until the new one is ready, however long.
     stream = asyncio.create_task(play(_sandbox(live_service), frames, fps=10, on_message=listen))
     await streaming.wait()
     os.kill(live_service.pid, signal.SIGHUP)

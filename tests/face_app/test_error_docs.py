@@ -10,7 +10,6 @@ import pytest
 
 from core.errors import ImageError
 from ops.settings import REPOSITORY
-from recognition.api.faces import _UNUSABLE
 from recognition.http_errors import DOMAIN_ERRORS, STATUS_CODES, as_api_error
 from tests.wire.test_errors import every_kind
 from wire.errors import UnusableFrame, WireError
@@ -47,7 +46,7 @@ def codes_in_the_code() -> set[tuple[str, int]]:
     ]
     found = {pair for module in modules for pair in literal_codes(module)}
     found |= {(code, status) for status, code in STATUS_CODES.items()}
-    return found | {(str(issue), 422) for issue in _UNUSABLE}
+    return found | {("no_face", 422), ("multiple_faces", 422)}
 
 
 def test_the_search_for_codes_finds_those_of_the_tables() -> None:

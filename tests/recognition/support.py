@@ -24,12 +24,13 @@ from core.types import Detail, MeshFace, RgbImage
 from face_app.asgi import application
 from recognition import sessions
 from recognition.database import with_connection
-from recognition.models import Decision, Session, SessionKind
+from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.sessions import SessionRequest
 from scheduling.executor import Executor
 from tenants.models import Tenant
+from vocabulary.sessions import SessionKind
 
 Message = dict[str, Any]
 T = TypeVar("T")

@@ -11,17 +11,17 @@ import pytest
 from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Template
-from recognition import attempts, sessions
-from recognition import flow as flows
+from recognition import attempts, checkpoints, sessions
 from recognition.attempts import Claim
 from recognition.flow import CANCELLATION, KeptSample, Outcome
-from recognition.models import AttemptKind, Decision, FailedAttempts, SessionStatus
+from recognition.models import AttemptKind, Decision, FailedAttempts
 from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.sessions import AlreadyDecided, Connection
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, counted, fail, locked, matched
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
 
 JPEG = {"content-type": "image/jpeg"}
@@ -268,7 +268,7 @@ def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(runtime: Run
     for _ in range(LIMIT):
         connection = begun(runtime, alice)
         connection.flow.unmatched = 3
-        sessions.save_checkpoint(connection, flows.dump(connection.flow))
+        sessions.save_checkpoint(connection, checkpoints.dump(connection.flow))
         sessions.cancel(runtime, connection.session)
     assert locked(alice, "alice")
 

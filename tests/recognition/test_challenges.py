@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, Action, known_by
+from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, known_by
 from core.liveness.challenge import Challenge
 from recognition.challenges import check_client
+from vocabulary.faces import Action
 from wire.errors import ChallengeUnsupported
 
 OF_VERSION_1 = [Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT]

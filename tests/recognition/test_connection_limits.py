@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from recognition.models import SessionStatus
 from recognition.runtime import Runtime
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
@@ -19,6 +18,7 @@ from tests.recognition.support import (
     row,
     token,
 )
+from vocabulary.sessions import SessionStatus
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
 

@@ -13,13 +13,12 @@ import jwt
 import pytest
 from django.utils import timezone
 
-from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition import sessions
 from recognition.flow import Flow
-from recognition.models import Decision, Session, SessionStatus
+from recognition.models import Decision, Session
 from recognition.runtime import Runtime
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
@@ -39,6 +38,8 @@ from tests.recognition.support import (
     token,
     until_complete,
 )
+from vocabulary.faces import Action
+from vocabulary.sessions import SessionStatus
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
 

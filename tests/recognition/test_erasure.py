@@ -16,13 +16,13 @@ from django.db import connection
 from core.types import Embedding
 from gallery.models import Subject, Template
 from gallery.people import Sample, SubjectNotFound, enroll
-from recognition import erasure, sessions, write_ahead_log
-from recognition import flow as flows
+from recognition import checkpoints, erasure, sessions, write_ahead_log
 from recognition.flow import KeptSample, Outcome
-from recognition.models import Decision, FailedAttempts, KnownDevice, Session, SessionStatus
+from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.runtime import Runtime
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 
 PERSON = "alice"
 
@@ -50,7 +50,7 @@ def live_through_much(runtime: Runtime, backend: Backend, embedding: Embedding) 
     begun(runtime, backend, "enrollment", device_id="phone-2")
     finding = begun(runtime, backend, "identification")
     finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
-    sessions.save_checkpoint(finding, flows.dump(finding.flow))
+    sessions.save_checkpoint(finding, checkpoints.dump(finding.flow))
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
@@ -197,7 +197,7 @@ def test_no_byte_of_a_face_stays_in_the_files(
         Template.objects.create(tenant=alice.tenant, subject=subject, model_id="m", vector=face.tobytes(), quality=1.0)
     finding = begun(runtime, alice)
     finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
-    sessions.save_checkpoint(finding, flows.dump(finding.flow))
+    sessions.save_checkpoint(finding, checkpoints.dump(finding.flow))
     raw = astronaut_embedding.astype("<f4").tobytes()
     traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
     assert all(trace in database_files() for trace in traces), "the search finds what is there"

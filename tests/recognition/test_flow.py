@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,19 +11,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.appearance import SIZE, Appearance
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.light import LightCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.quality import Issue, Quality
+from core.quality import Quality
+from core.traces import Traces
 from core.types import Box, Detail, Embedding
+from recognition import checkpoints
 from recognition import flow as flows
-from recognition.flow import PROBE_GAP_MS, SAMPLE_GAP_FRAMES, SAMPLE_GAP_MS, Flow, Match, Observation, Outcome, Purpose
+from recognition.flow import (
+    PROBE_GAP_MS,
+    SAMPLE_GAP_FRAMES,
+    SAMPLE_GAP_MS,
+    FaceSeen,
+    Flow,
+    Match,
+    Observation,
+    Outcome,
+    Purpose,
+)
+from recognition.sight import observe
 from tests.core.liveness.readings import OPEN, lively
 from tests.core.liveness.scenes import living
+from vocabulary.faces import Action, Issue
 from wire.codes import Guidance, Reason
 
 BOX = Box(0.3, 0.2, 0.4, 0.6)
@@ -43,46 +56,67 @@ def begin(purpose: Purpose, policy: Policy = Policy.NONE, target_samples: int = 
     return Flow.begin(purpose, "alice", policy, "challenge", target_samples, 8)
 
 
+@dataclass(frozen=True, slots=True)
+class FakeSight:
+    """A frame that shows what it was made with; `who` is None where it must not be embedded."""
+
+    digest: str
+    size: tuple[int, int]
+    quality: Quality
+    box: Box | None
+    measures: FaceReading
+    marks: Traces
+    look: Appearance
+    who: Embedding | None
+
+    def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
+        asked = replace(self.measures, at_ms=at_ms)
+        asked = asked if scored else replace(asked, live_score=None, moire=None)
+        return asked if tinted else replace(asked, tint=None)
+
+    def traces(self) -> Traces:
+        return self.marks
+
+    def appearance(self) -> Appearance:
+        return self.look
+
+    def embedding(self) -> Embedding:
+        assert self.who is not None, "a frame was embedded that should have been recognised"
+        return self.who
+
+
 def watch(
     flow: Flow,
     at_ms: int,
     *,
-    who: int = 0,
+    who: int | None = 0,
     issues: tuple[Issue, ...] = (),
     match: Match | None = None,
     reading: FaceReading = OPEN_EYES,
     live_score: float = 0.9,
     picture: int | None = None,
     size: tuple[int, int] = (640, 480),
+    look: int | None = None,
 ) -> Outcome | None:
-    """Show the flow one frame, of which as much is computed as its plan says; a new `picture` unless one is named."""
-    plan, quality = flow.plan(at_ms), replace(GOOD, issues=issues)
-    digest = f"{1_000 + flow.frames if picture is None else picture:016x}"
-    mark = FrameMark(at_ms, digest, size, Issue.NO_FACE not in issues)
-    if {Issue.NO_FACE, Issue.MULTIPLE_FACES} & set(issues):
-        return flow.observe(Observation(mark, None, quality))
-    scored = (live_score, reading.moire) if plan.spoof else (None, None)
-    seen = replace(reading, at_ms=at_ms, live_score=scored[0], moire=scored[1])
-    is_probe = plan.probe and not issues
-    if not is_probe and not (plan.identity and set(issues) <= flows.HARMLESS_TO_LIVENESS):
-        return flow.observe(Observation(mark, BOX, quality, seen))
-    found = match if is_probe else None
-    traces = living(flow.frames)
-    return flow.observe(Observation(mark, BOX, quality, seen, traces, None, person(who), is_probe, found))
+    """Show the flow one frame, with a `picture` and a `look` of its own unless they are named."""
+    sight = FakeSight(
+        digest=f"{1_000 + flow.frames if picture is None else picture:016x}",
+        size=size,
+        quality=replace(GOOD, issues=issues),
+        box=None if Issue.NO_FACE in issues else BOX,
+        measures=replace(reading, live_score=live_score),
+        marks=living(flow.frames),
+        look=looks_like(10 + flow.frames % 200 if look is None else look),
+        who=None if who is None else person(who),
+    )
+    seen = observe(flow, flow.plan(at_ms), sight)
+    return flow.observe(seen, None if seen.probe is None else match)
 
 
 def looks_like(number: int) -> Appearance:
     appearance = np.zeros(SIZE, np.float32)
     appearance[number] = 1.0
     return appearance
-
-
-def glance(flow: Flow, at_ms: int, look: int, *, who: int | None = None, reading: FaceReading = OPEN_EYES) -> None:
-    """Show a frame of which only the appearance is known, or also whom it shows."""
-    mark = FrameMark(at_ms, f"{5_000 + flow.frames:016x}", (640, 480), True)
-    seen, traces = replace(reading, at_ms=at_ms), living(flow.frames)
-    embedding = None if who is None else person(who)
-    flow.observe(Observation(mark, BOX, GOOD, seen, traces, looks_like(look), embedding))
 
 
 def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
@@ -466,11 +500,11 @@ def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
     flow: Flow, lively_frames: int, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
     """Whether the restored one goes on is what REST clients depend on at every frame."""
-    at_ms, restored = 0, flows.load(flows.dump(flow))
+    at_ms, restored = 0, checkpoints.load(checkpoints.dump(flow))
     living_first: list[tuple[int, dict[str, object]]] = [(100, {"reading": r}) for r in lively(lively_frames)]
     for gap_ms, frame in living_first + frames:
         at_ms += gap_ms
-        restored = flows.load(flows.dump(restored))
+        restored = checkpoints.load(checkpoints.dump(restored))
         assert restored == flow
         assert restored.plan(at_ms) == flow.plan(at_ms)
         decided = watch(flow, at_ms, **frame)  # type: ignore[arg-type]
@@ -506,13 +540,13 @@ def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
     light = LightCue.draw(random.Random(0))
     liveness = Liveness(Policy.ACTIVE, Challenge("c", [Action.LIGHT], light=light))
     flow = Flow(Purpose.IDENTIFICATION, None, 1, 8, liveness)
-    kept, told = flows.dump(flow), 0
+    kept, told = checkpoints.dump(flow), 0
     for at_ms in range(0, 6_000, 100):
         before, colour = flow.progress, light.colour
         watch(flow, at_ms, reading=replace(OPEN, tint=(0.0, 0.0)))
-        kept = flows.dump(flow) if flow.progress != before else kept
+        kept = checkpoints.dump(flow) if flow.progress != before else kept
         if light.colour is not colour:
-            challenge = flows.load(kept).liveness.challenge
+            challenge = checkpoints.load(kept).liveness.challenge
             assert challenge is not None
             assert challenge.colour is light.colour
             told += 1
@@ -524,58 +558,77 @@ def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
 def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_would(
     flow: Flow, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
-    at_ms, checkpoint = 0, flows.dump(flow)
+    at_ms, checkpoint = 0, checkpoints.dump(flow)
     for gap_ms, frame in frames:
         at_ms += gap_ms
         progress = flow.progress
         if watch(flow, at_ms, **frame) is not None:  # type: ignore[arg-type]
             return
         if flow.progress != progress:
-            checkpoint = flows.dump(flow)
-        assert flows.load(checkpoint).time_is_up() == flow.time_is_up()
+            checkpoint = checkpoints.dump(flow)
+        assert checkpoints.load(checkpoint).time_is_up() == flow.time_is_up()
 
 
 def known_person() -> Flow:
-    """After three frames whose embedding was computed."""
+    """After three frames whose embedding was computed, of which the first was compared."""
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     for at_ms in (0, 100, 200):
-        glance(flow, at_ms, look=0, who=0)
+        watch(flow, at_ms, look=0, who=0, match=ALICE)
     assert flow.liveness.readings == 3
     return flow
 
 
 def test_a_face_that_looks_as_it_did_counts_without_an_embedding() -> None:
     flow = known_person()
-    glance(flow, 300, look=0)
+    watch(flow, 300, look=0, who=None)
     assert flow.liveness.readings == 4
+
+
+def test_a_face_that_looks_otherwise_is_embedded() -> None:
+    flow = known_person()
+    outcome = watch(flow, 300, look=1, who=1)
+    assert outcome is not None
+    assert outcome.reason is Reason.FACE_CHANGED
 
 
 def test_a_face_that_looks_otherwise_counts_only_with_an_embedding() -> None:
     flow = known_person()
-    glance(flow, 300, look=1)
-    assert flow.liveness.readings == 3
-    glance(flow, 400, look=1, who=0)
-    assert flow.liveness.readings == 4
+    mark = FrameMark(300, f"{9:016x}", (640, 480), True)
+    for look, readings in ((1, 3), (0, 4)):
+        face = FaceSeen(replace(OPEN_EYES, at_ms=300), living(3), looks_like(look), None, is_probe=False)
+        flow.observe(Observation(replace(mark, digest=f"{look:016x}"), BOX, GOOD, face), None)
+        assert flow.liveness.readings == readings
 
 
 def test_nobody_is_taken_at_a_glance_for_ever() -> None:
     flow = known_person()
-    for number in range(10):
-        glance(flow, 300 + 100 * number, look=0)
-    assert flow.liveness.readings == 3 + flows.MAX_GLANCES
+    for number in range(flows.MAX_GLANCES):
+        assert watch(flow, 300 + 100 * number, look=0, who=None) is None
+    outcome = watch(flow, 1_000, look=0, who=1)
+    assert outcome is not None
+    assert outcome.reason is Reason.FACE_CHANGED
+
+
+def test_a_probe_is_embedded_however_much_the_face_looks_as_it_did() -> None:
+    flow = known_person()
+    flow.frames += flows.COMPARED_AGAIN_FRAMES
+    assert flow.plan(300).probe
+    outcome = watch(flow, 300, look=0, who=1)
+    assert outcome is not None
+    assert outcome.reason is Reason.FACE_CHANGED
 
 
 def test_closing_eyes_are_never_taken_at_a_glance() -> None:
     flow = known_person()
     assert flow.recognises(looks_like(0), OPEN_EYES)
     assert not flow.recognises(looks_like(0), CLOSED_EYES)
-    glance(flow, 300, look=0, who=0, reading=CLOSED_EYES)
+    watch(flow, 300, look=0, who=0, reading=CLOSED_EYES)
     assert not flow.recognises(looks_like(0), OPEN_EYES), "the eyes open again: that completes a blink"
 
 
 def test_after_a_stranger_an_embedding_is_needed_again() -> None:
     flow = known_person()
-    glance(flow, 300, look=2, who=1, reading=replace(OPEN_EYES, yaw=25.0))
+    watch(flow, 300, look=2, who=1, reading=replace(OPEN_EYES, yaw=25.0))
     assert not flow.recognises(looks_like(0), OPEN_EYES)
 
 

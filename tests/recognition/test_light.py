@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.liveness.actions import Action
 from core.liveness.light import Colour
 from core.liveness.policy import Policy
 from core.types import RgbImage
@@ -20,6 +19,7 @@ from recognition.runtime import Runtime
 from tenants.policy import policy_of, set_policy
 from tests.recognition.support import Backend, Message, asked, connect
 from tools.clips import encode_jpeg
+from vocabulary.faces import Action
 
 GIVES_UP_S = 20.0
 """Longer than the step may take: who does not answer has failed by then."""

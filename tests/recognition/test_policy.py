@@ -8,10 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from core.liveness.actions import MOVEMENTS, Action
+from core.liveness.actions import MOVEMENTS
 from core.liveness.policy import Policy
-from recognition import flow as flows
-from recognition import sessions
+from recognition import checkpoints, sessions
 from recognition.models import Session
 from recognition.policy import Terms, Wish, agree
 from recognition.refusals import ChallengeImpossible, PolicyTooWeak
@@ -19,6 +18,7 @@ from recognition.runtime import Runtime
 from tenants.models import Tenant
 from tenants.policy import policy_of, set_policy
 from tests.recognition.support import Backend, asked, connect
+from vocabulary.faces import Action
 
 SESSIONS = "/api/v1/sessions/"
 BLINK, LEFT, RIGHT = Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT
@@ -36,7 +36,7 @@ def test_a_session_that_names_no_policy_gets_the_tenants(runtime: Runtime, backe
     request = replace(asked("identification"), wish=Wish())
     session = sessions.create(runtime, backend.tenant, request, None)
     assert session.liveness == "active"
-    assert flows.load(session.checkpoint).liveness.policy is Policy.ACTIVE
+    assert checkpoints.load(session.checkpoint).liveness.policy is Policy.ACTIVE
 
 
 def test_a_session_may_ask_for_more_than_the_minimum_and_not_for_less(backend: Backend) -> None:
@@ -87,7 +87,7 @@ def test_a_challenge_is_drawn_from_what_is_allowed_alone(runtime: Runtime, backe
     tenant = ask_for(backend.tenant, steps=2, actions=(BLINK, LEFT, Action.NOD))
     request = replace(asked("identification"), wish=Wish(policy, frozenset({BLINK})))
     for _ in range(5):
-        challenge = flows.load(sessions.create(runtime, tenant, request, None).checkpoint).liveness.challenge
+        challenge = checkpoints.load(sessions.create(runtime, tenant, request, None).checkpoint).liveness.challenge
         assert challenge is not None
         assert set(challenge.actions) == {LEFT, Action.NOD}
 
@@ -99,7 +99,7 @@ def test_strict_asks_for_more_than_active_and_counts_as_stronger(runtime: Runtim
     with pytest.raises(ChallengeImpossible):
         agree(tenant, Wish(None, frozenset({BLINK}), 1))
     session = sessions.create(runtime, tenant, replace(asked("identification"), wish=Wish()), None)
-    challenge = flows.load(session.checkpoint).liveness.challenge
+    challenge = checkpoints.load(session.checkpoint).liveness.challenge
     assert challenge is not None
     assert len(challenge.actions) == 3
 
@@ -127,7 +127,7 @@ def test_a_way_out_that_the_tenant_forbids_is_not_recommended(backend: Backend) 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_id_of_a_challenge_says_its_version(runtime: Runtime, backend: Backend, version: int) -> None:
     request = replace(asked("identification"), wish=Wish(Policy.ACTIVE, challenge_version=version))
-    challenge = flows.load(sessions.create(runtime, backend.tenant, request, None).checkpoint).liveness.challenge
+    challenge = checkpoints.load(sessions.create(runtime, backend.tenant, request, None).checkpoint).liveness.challenge
     assert challenge is not None
     assert challenge.id.startswith(f"v{version}.")
     assert version == 2 or set(challenge.actions) <= OF_VERSION_1
@@ -179,10 +179,10 @@ async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong
 def began(runtime: Runtime, backend: Backend, *actions: str) -> str:
     """The token of a session whose challenge asks for these, whatever chance would have drawn."""
     session = sessions.create(runtime, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None)
-    flow = flows.load(session.checkpoint)
+    flow = checkpoints.load(session.checkpoint)
     assert flow.liveness.challenge is not None
     flow.liveness.challenge.actions = [Action(action) for action in actions]
-    session.checkpoint = flows.dump(flow)
+    session.checkpoint = checkpoints.dump(flow)
     session.save()
     return sessions.token_of(runtime, session)
 

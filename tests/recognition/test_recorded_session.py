@@ -9,27 +9,28 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from bench.observe import Seen, watch
 from core.face_mesh import mesh_factory
 from core.frames import ImageLimits
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Embedding, RgbImage
 from gallery.thresholds import threshold_for
-from recognition import flow as flows
-from recognition.flow import HARMLESS_TO_LIVENESS, Flow, Match, Observation, Outcome, Purpose
+from recognition import checkpoints
+from recognition.flow import Flow, Match, Outcome, Purpose
 from recognition.runtime import Runtime
+from recognition.sight import observe
+from testkit.recorded_sight import RecordedSight, watch
 from tests.models import mesh_models
 from tools.clips import encode_jpeg
 from tools.expressions import Action as Performed
 from tools.portrait import Portrait, framed, perform
+from vocabulary.faces import Action
 from wire.codes import Reason
 
 FPS = 10
 ACTIONS: tuple[Performed, ...] = ("turn_left", "nod", "open_mouth", "blink")
-Takes = dict[Action, list[Seen]]
+Takes = dict[Action, list[RecordedSight]]
 Pair = tuple[Action, ...]
 PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 
@@ -67,33 +68,32 @@ def session(asked: Sequence[Action], policy: Policy = Policy.ACTIVE) -> Flow:
     return Flow(Purpose.AUTHENTICATION, "alice", 1, 8, Liveness(policy, Challenge("c", list(asked))))
 
 
-def shown(flow: Flow, frames: Sequence[Seen], claimed: Embedding, *, restored: bool = False) -> tuple[int, Outcome]:
+def shown(
+    flow: Flow, frames: Sequence[RecordedSight], claimed: Embedding, *, restored: bool = False
+) -> tuple[int, Outcome]:
     """The outcome, and the frame that decided it; `restored`: by another worker for every frame, as over REST."""
     for number, seen in enumerate(frames):
-        flow = flows.load(flows.dump(flow)) if restored else flow
-        outcome = flow.observe(observed(flow, seen, number * 1000 // FPS, claimed))
+        flow = checkpoints.load(checkpoints.dump(flow)) if restored else flow
+        outcome = taken(flow, seen, number * 1000 // FPS, claimed)
         if outcome is not None:
             return number, outcome
     return len(frames), flow.time_is_up()
 
 
-def observed(flow: Flow, seen: Seen, at_ms: int, claimed: Embedding) -> Observation:
-    """As recognition.analysis makes it of a frame."""
-    plan, issues, mark = flow.plan(at_ms), set(seen.quality.issues), seen.mark(at_ms)
-    reading = seen.reading(at_ms, scored=plan.spoof)
-    is_probe = plan.probe and not issues
-    if seen.embedding is None or not (is_probe or (plan.identity and issues <= HARMLESS_TO_LIVENESS)):
-        return Observation(mark, seen.box, seen.quality, reading)
-    assert seen.appearance is not None
-    assert reading is not None
-    if not is_probe and flow.recognises(seen.appearance, reading):
-        return Observation(mark, seen.box, seen.quality, reading, seen.traces, seen.appearance)
-    match = Match("alice", float(claimed @ seen.embedding), threshold_for(1e-4, 8)) if is_probe else None
-    found = Observation(mark, seen.box, seen.quality, reading, seen.traces, seen.appearance, seen.embedding)
-    return replace(found, is_probe=is_probe, match=match)
+def taken(flow: Flow, sight: RecordedSight, at_ms: int, claimed: Embedding) -> Outcome | None:
+    """The outcome, when the frame of `at_ms` decides the session; whoever it shows is compared with `claimed`."""
+    seen = observe(flow, flow.plan(at_ms), sight)
+    match = None if seen.probe is None else Match("alice", float(claimed @ seen.probe), threshold_for(1e-4, 8))
+    return flow.observe(seen, match)
 
 
-def performance(takes: Takes, actions: Sequence[Action]) -> list[Seen]:
+def showing(sight: RecordedSight, somebody: Embedding) -> RecordedSight:
+    """The same frame, with somebody else's features."""
+    assert sight.face is not None
+    return replace(sight, face=replace(sight.face, embedding=somebody))
+
+
+def performance(takes: Takes, actions: Sequence[Action]) -> list[RecordedSight]:
     return [seen for action in actions for seen in takes[action]]
 
 
@@ -128,9 +128,9 @@ def test_who_connects_again_may_send_the_last_frames_again(takes: Takes, claimed
     asked = (Action.TURN_LEFT, Action.NOD)
     flow, frames = session(asked), performance(takes, asked)
     for number, seen in enumerate(frames[:20]):
-        assert flow.observe(observed(flow, seen, number * 100, claimed)) is None
+        assert taken(flow, seen, number * 100, claimed) is None
     flow.resume()
-    outcomes = [flow.observe(observed(flow, seen, 2_000 + at * 100, claimed)) for at, seen in enumerate(frames[15:])]
+    outcomes = [taken(flow, seen, 2_000 + at * 100, claimed) for at, seen in enumerate(frames[15:])]
     assert next(outcome.success for outcome in outcomes if outcome is not None)
 
 
@@ -143,7 +143,7 @@ def test_another_face_at_whatever_frame_ends_the_session(
     decided, outcome = shown(session(asked), frames, claimed)
     assert outcome.success
     for begin in range(decided + 1):
-        swapped = [replace(s, embedding=stranger) for s in frames[begin : begin + for_frames]]
+        swapped = [showing(s, stranger) for s in frames[begin : begin + for_frames]]
         _, outcome = shown(session(asked), [*frames[:begin], *swapped, *frames[begin + for_frames :]], claimed)
         assert not outcome.success, begin
         assert outcome.reason in (Reason.FACE_CHANGED, Reason.NO_MATCH, Reason.LIVENESS_TIMEOUT), begin
@@ -155,7 +155,7 @@ def test_another_person_who_does_everything_right_is_no_match(
     takes: Takes, claimed: Embedding, stranger: Embedding
 ) -> None:
     asked = (Action.TURN_LEFT, Action.NOD)
-    frames = [replace(seen, embedding=stranger) for seen in performance(takes, asked)]
+    frames = [showing(seen, stranger) for seen in performance(takes, asked)]
     _, outcome = shown(session(asked), frames, claimed)
     assert outcome.reason is Reason.NO_MATCH
 

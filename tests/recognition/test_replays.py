@@ -14,8 +14,7 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Template
 from ops.settings import Settings, SettingsError, load
-from recognition import flow as flows
-from recognition import housekeeping, replays, retention, sessions, sweeping
+from recognition import checkpoints, housekeeping, replays, retention, sessions, sweeping
 from recognition.flow import CANCELLATION, KeptSample, Match, Outcome
 from recognition.models import Decision, FailedAttempts, SeenFrame, Session
 from recognition.runtime import Runtime
@@ -139,7 +138,7 @@ def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
-    sessions.save_checkpoint(connection, flows.dump(connection.flow))
+    sessions.save_checkpoint(connection, checkpoints.dump(connection.flow))
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert sessions.settle_overdue(runtime) == 1
     assert not decision_of(connection.session).success

@@ -17,13 +17,14 @@ from gallery.people import Sample, enroll
 from recognition import sessions
 from recognition.api import make_api
 from recognition.api.auth import BackendAuth
-from recognition.models import Session, SessionStatus
+from recognition.models import Session
 from recognition.runtime import Runtime
 from tenants.keys import issue_key
 from tenants.models import ApiKey
 from tenants.scopes import Scope
 from tests.recognition.support import ALICE, Backend, Faces, http_client
 from tests.recognition.test_api import error_of
+from vocabulary.sessions import SessionStatus
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Subject, Template
 from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject, enroll
-from recognition import flow as flows
-from recognition import sessions
+from recognition import checkpoints, sessions
 from recognition.flow import KeptSample, Match, Outcome
-from recognition.models import Decision, Session, SessionStatus
+from recognition.models import Decision, Session
 from recognition.runtime import Runtime
 from recognition.sessions import AlreadyDecided, Connection, SessionNotFound, Superseded, TokenInvalid
 from recognition.signing import DECISION_AUDIENCE, ISSUER
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
 
 CANCELLED = Outcome(False, Reason.CANCELLED, None, None)
@@ -144,7 +144,7 @@ def test_a_superseded_connection_changes_nothing(
     sessions.connect(runtime, first.session)
     before = state(first.session)
     with pytest.raises(Superseded):
-        sessions.save_checkpoint(first, flows.dump(first.flow))
+        sessions.save_checkpoint(first, checkpoints.dump(first.flow))
     with pytest.raises(Superseded):
         sessions.decide(runtime, first, sampled(first, astronaut_embedding))
     assert state(first.session) == before
@@ -157,7 +157,7 @@ def test_the_next_connection_goes_on_from_the_checkpoint(
 ) -> None:
     first = connected(runtime, backend, "enrollment", "alice")
     sampled(first, astronaut_embedding)
-    sessions.save_checkpoint(first, flows.dump(first.flow))
+    sessions.save_checkpoint(first, checkpoints.dump(first.flow))
     assert sessions.connect(runtime, first.session).flow == first.flow
 
 
@@ -168,7 +168,7 @@ def test_a_decision_is_never_made_twice(runtime: Runtime, backend: Backend) -> N
         sessions.decide(runtime, connection, CANCELLED)
     assert caught.value.decision == decision
     with pytest.raises(AlreadyDecided):
-        sessions.save_checkpoint(connection, flows.dump(connection.flow))
+        sessions.save_checkpoint(connection, checkpoints.dump(connection.flow))
     assert decision_of(connection.session).reason == "no_match"
 
 
@@ -234,7 +234,7 @@ def test_nothing_of_a_face_stays_in_a_session_that_is_over(
 ) -> None:
     connection = connected(runtime, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
-    sessions.save_checkpoint(connection, flows.dump(connection.flow))
+    sessions.save_checkpoint(connection, checkpoints.dump(connection.flow))
     sessions.decide(runtime, connection, CANCELLED)
     assert Session.objects.get().checkpoint == ""
     assert not Template.objects.exists()
@@ -367,7 +367,7 @@ def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
 ) -> None:
     connection = connected(runtime, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
-    sessions.save_checkpoint(connection, flows.dump(connection.flow))
+    sessions.save_checkpoint(connection, checkpoints.dump(connection.flow))
     assert sessions.settle(runtime, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
     assert Template.objects.count() == 3
 

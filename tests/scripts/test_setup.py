@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_where_it_was_tried_the_machine_is_not_blamed(root: Path) -> None:
 def fail_to_install(root: Path, **variables: str) -> str:
     """What a person reads when a lock cannot be installed."""
     (root / ".venv").mkdir()
-    done = run_setup(root, "python=$system_python; install_lock unheard-of", PIP_NO_INDEX="1", **variables)
+    done = run_setup(root, f"python={sys.executable}; install_lock unheard-of", PIP_NO_INDEX="1", **variables)
     assert done.returncode == 1
     assert "no-such-package" in done.stderr
     assert "the dependencies could not be installed; see above" in done.stderr

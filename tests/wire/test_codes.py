@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.liveness.actions import Action
-from core.quality import Issue
+from vocabulary.faces import Action, Issue
 from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS, Guidance, Reason
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import typing
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from vocabulary.errors import ErrorCode
+from vocabulary.faces import Action, Issue
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.asyncapi import CLIENT, SERVER
 from wire.codes import Guidance, Reason
 from wire.messages import (
@@ -39,19 +43,21 @@ EXAMPLES: list[Message] = [
     CancelMessage(),
     ConnectionEstablished(
         session_id="a1",
-        kind="enrollment",
-        status="in_progress",
-        expires_at="2030-01-01T00:00:00+00:00",
+        kind=SessionKind.ENROLLMENT,
+        status=SessionStatus.IN_PROGRESS,
+        expires_at=datetime(2030, 1, 1, tzinfo=UTC),
         limits=Limits(max_frame_bytes=10_000, max_pixels=1_000_000),
         pacing=Pacing(target_fps=10),
-        challenge=ChallengeInfo(id="c1", steps=[ChallengeStep(action="blink")]),
+        challenge=ChallengeInfo(id="c1", steps=[ChallengeStep(action=Action.BLINK)]),
         resumed=True,
     ),
     FrameProcessed(
         seq=1,
         face=FaceBox(x=0.1, y=0.2, width=0.3, height=0.4),
-        quality=FrameQuality(score=0.5, issues=["too_dark"]),
-        liveness=LivenessProgress(passive="pending", step=None, steps_done=0, steps_total=2, instruction="Blink."),
+        quality=FrameQuality(score=0.5, issues=[Issue.TOO_DARK]),
+        liveness=LivenessProgress(
+            passive="pending", step=None, steps_done=0, steps_total=2, instruction=Guidance.BLINK
+        ),
         samples=SampleProgress(accepted=1, target=3),
         guidance=GuidanceInfo(code=Guidance.TOO_DARK, message="Too dark."),
         pacing=TargetPacing(target_fps=5),
@@ -73,11 +79,11 @@ EXAMPLES: list[Message] = [
         type="authentication_complete",
         success=False,
         subject_id=None,
-        liveness="failed",
+        liveness=LivenessOutcome.FAILED,
         reason=Reason.SPOOF_SUSPECTED,
         decision_token="x.y.z",
     ),
-    ErrorMessage(code="busy", message="later", retryable=True, retry_after_ms=500, seq=4),
+    ErrorMessage(code=ErrorCode.BUSY, message="later", retryable=True, retry_after_ms=500, seq=4),
     Pong(),
     ServerDraining(reconnect_after_ms=100),
 ]
@@ -86,6 +92,11 @@ EXAMPLES: list[Message] = [
 @pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: type(message).__name__)
 def test_a_message_comes_back_as_it_was_sent(message: Message) -> None:
     assert type(message).model_validate_json(message.model_dump_json()) == message
+
+
+def test_a_moment_is_told_in_iso_8601_with_its_offset() -> None:
+    (greeting,) = [example for example in EXAMPLES if isinstance(example, ConnectionEstablished)]
+    assert '"expires_at":"2030-01-01T00:00:00+00:00"' in greeting.model_dump_json()
 
 
 def test_there_is_an_example_of_every_message() -> None:

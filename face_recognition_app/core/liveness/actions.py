@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from statistics import median
 
 from core.liveness import limits
 from core.liveness.observation import FaceReading
-
-
-class Action(StrEnum):
-    BLINK = "blink"
-    TURN_LEFT = "turn_left"
-    TURN_RIGHT = "turn_right"
-    NOD = "nod"
-    SMILE = "smile"
-    OPEN_MOUTH = "open_mouth"
-    MOVE_CLOSER = "move_closer"
-    LIGHT = "light"
-    """To look at the screen while it changes its colours; core.liveness.light judges it."""
-
+from vocabulary.faces import Action
 
 MOVEMENTS = frozenset(Action) - {Action.LIGHT}
 """What is asked unless an operator wants the light, too: not everybody may look at a screen that changes."""

@@ -52,6 +52,10 @@ class BodyCue:
                 shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * WIDTH
             )
 
+    @property
+    def kept(self) -> None:
+        """Nothing by itself: it speaks for the person only, and the verdict tells when it is enough."""
+
     def interrupt(self) -> None:
         self.at_rest, self.shifts = None, []
 

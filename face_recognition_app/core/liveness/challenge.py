@@ -7,10 +7,11 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from core.liveness import limits
-from core.liveness.actions import MAY_COINCIDE, Action, Neutral
+from core.liveness.actions import MAY_COINCIDE, Neutral
 from core.liveness.cues import BlinkCue
 from core.liveness.light import Colour, LightCue
 from core.liveness.observation import FaceReading
+from vocabulary.faces import Action
 
 
 class TooFewActions(ValueError):
@@ -54,6 +55,10 @@ class Challenge:
     @property
     def passed(self) -> bool:
         return self.failure is None and self.current is None
+
+    @property
+    def kept(self) -> tuple[object, ...]:
+        return self.done, self.step_began_ms, self.mistakes, self.colour
 
     @property
     def colour(self) -> Colour | None:

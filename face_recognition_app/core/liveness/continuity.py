@@ -42,6 +42,10 @@ class Continuity:
         self.size = mark.size
         return is_new
 
+    @property
+    def kept(self) -> str | None:
+        return self.failure
+
     def resume(self) -> None:
         """A client that connects again may send what it does not know to have arrived, and nothing older."""
         self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0

@@ -45,6 +45,10 @@ class BlinkCue:
     def seen(self) -> bool:
         return self.count > 0
 
+    @property
+    def kept(self) -> bool:
+        return self.seen
+
     def concerns(self, reading: FaceReading) -> bool:
         """Whether eyes close in it, or are closed until now: a reading that may begin or end a blink."""
         if self.closed_at_ms is not None or len(self.open_readings) < limits.MIN_OPEN_READINGS:
@@ -71,6 +75,10 @@ class MouthCue:
         self.readings = [*recent, reading][-limits.MOUTH_WINDOW :]
         self.seen = self.seen or _speaks([r.mouth_opening for r in _comparable_among(self.readings)])
 
+    @property
+    def kept(self) -> bool:
+        return self.seen
+
 
 @dataclass(slots=True)
 class SpoofCue:
@@ -81,6 +89,11 @@ class SpoofCue:
     def observe(self, reading: FaceReading) -> None:
         if reading.live_score is not None:
             self.scores.append(reading.live_score)
+
+    @property
+    def kept(self) -> int:
+        """What speaks against the person."""
+        return sum(score < limits.LIVE_SCORE for score in self.scores)
 
     @property
     def passed(self) -> bool:
@@ -105,6 +118,11 @@ class MoireCue:
     def observe(self, reading: FaceReading) -> None:
         if reading.moire is not None:
             self.peaks.append(reading.moire)
+
+    @property
+    def kept(self) -> int:
+        """What speaks against the person."""
+        return sum(peak >= limits.MOIRE for peak in self.peaks)
 
     @property
     def passed(self) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
 from core.liveness import limits
-from core.liveness.actions import Action
 from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark
@@ -18,6 +17,7 @@ from core.liveness.policy import DEMANDS, Demands, Policy
 from core.liveness.repetition import Repetition
 from core.liveness.skin import SkinCue
 from core.traces import Traces
+from vocabulary.faces import Action
 
 
 class Verdict(StrEnum):
@@ -145,6 +145,15 @@ class Liveness:
     @property
     def steps_total(self) -> int:
         return len(self.challenge.actions) if self.challenge is not None else 1
+
+    @property
+    def kept(self) -> tuple[object, ...]:
+        """Changes when something happened that must outlive a worker: what a client is told, what speaks against it.
+
+        Every part of the evidence has a `kept` of its own.
+        """
+        parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
+        return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
 
     @property
     def _demands(self) -> Demands:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.liveness.actions import MOVEMENTS, Action
+from core.liveness.actions import MOVEMENTS
+from vocabulary.faces import Action
 
 
 class Policy(StrEnum):

@@ -41,6 +41,10 @@ class Repetition:
         if self.failure is None and (forward <= limits.FORWARD_ALIKE or backward <= limits.BACKWARD_ALIKE):
             self.failure = "stream_repeated"
 
+    @property
+    def kept(self) -> str | None:
+        return self.failure
+
     def _long_ago(self) -> int:
         """The first of the readings that are long enough for stillness to mean something."""
         now = self.times_ms[-1]

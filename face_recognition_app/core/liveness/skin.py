@@ -35,6 +35,10 @@ class SkinCue:
             if measured is not None:
                 self.change = round(max(measured, self.change or 0.0), 5)
 
+    @property
+    def kept(self) -> None:
+        """Nothing by itself: it speaks for the person only, and the verdict tells when it is enough."""
+
     def interrupt(self) -> None:
         self.samples, self.poses, self.seen = [], [], 0
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from ops.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
+from recognition.api.document import FaceApi
 from recognition.http_errors import ApiError, as_api_error, envelope
 
 
-def make_api() -> NinjaAPI:
-    api = NinjaAPI(
+def make_api() -> FaceApi:
+    api = FaceApi(
         title="Face recognition service",
         version="1",
         description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",

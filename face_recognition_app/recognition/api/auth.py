@@ -23,6 +23,10 @@ from tenants.usage import key_uses
 
 router = Router(tags=["auth"])
 
+API_KEY = "ApiKey"
+SESSION_TOKEN = "SessionToken"  # noqa: S105 - a name, not a secret
+"""What opens an operation, as the API's document calls it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -41,6 +45,19 @@ class BackendAuth(HttpBearer):
         super().__init__()
         self.scopes = scopes
 
+    @property
+    def requirements(self) -> list[dict[str, list[str]]]:
+        """OpenAPI security requirements, each of which is enough."""
+        if self.scopes == frozenset(Scope):
+            return [{API_KEY: []}]
+        return [{API_KEY: [str(scope)]} for scope in in_order(self.scopes)]
+
+    @property
+    def described(self) -> str:
+        if self.scopes == frozenset(Scope):
+            return "Any scope is enough."
+        return f"Needs the scope {' or '.join(f'`{scope}`' for scope in in_order(self.scopes))}."
+
     async def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
         found = await runtimes.current().database.run(self._find, token)
         if found is not None and found.session_id is None and not found.scopes & self.scopes:
@@ -54,6 +71,14 @@ class BackendAuth(HttpBearer):
 
 class SessionAuth(BackendAuth):
     """Likewise, and to the client that holds the session's token."""
+
+    @property
+    def requirements(self) -> list[dict[str, list[str]]]:
+        return [*super().requirements, {SESSION_TOKEN: []}]
+
+    @property
+    def described(self) -> str:
+        return f"{super().described} The session's own token is enough, too."
 
     def _find(self, token: str) -> Caller | None:
         return _backend_of(token) or _session_client_of(token)

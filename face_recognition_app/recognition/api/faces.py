@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.http import HttpRequest
 from ninja import Form, Router
 
 from core.liveness.limits import LIVE_SCORE
-from core.quality import Issue
+from core.quality import Quality
 from core.types import Embedding
 from gallery import people
 from gallery.thresholds import threshold_for
@@ -16,11 +16,13 @@ from recognition import pictures
 from recognition import runtime as runtimes
 from recognition.answers import face_box, frame_quality
 from recognition.api.auth import caller, needs
+from recognition.api.document import A_FACE, A_PICTURE, raises
 from recognition.api.schemas import (
     CompareResult,
     DetectedFace,
     DetectResult,
     LivenessResult,
+    NotLive,
     SearchMatch,
     SearchResult,
 )
@@ -29,14 +31,18 @@ from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.errors import ErrorCode
+from vocabulary.faces import Issue
+from wire.codes import Reason
 
 router = Router(tags=["faces"], auth=needs(Scope.FACES))
 
-_UNUSABLE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
+Unusable = Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES]
 
 
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
-async def detect(request: HttpRequest) -> DetectResult:
+@raises(*A_PICTURE)
+async def detect_faces(request: HttpRequest) -> DetectResult:
     runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
     look = await pictures.read(runtime, tenant, data, pictures.faces)
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in look.each_face()]
@@ -49,17 +55,17 @@ async def detect(request: HttpRequest) -> DetectResult:
     openapi_extra=ONE_IMAGE,
     summary="Is this one picture live",
 )
-async def liveness(request: HttpRequest) -> LivenessResult:
+@raises(*A_PICTURE)
+async def check_liveness(request: HttpRequest) -> LivenessResult:
     runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
     quality, score = await pictures.read(runtime, tenant, data, pictures.liveness)
-    reasons = [str(issue) for issue in quality.issues if issue in _UNUSABLE]
-    if not reasons and score < LIVE_SCORE:
-        reasons = ["spoof_suspected"]
+    reasons = _not_live(quality, score)
     return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
 
 
 @router.post("compare/", response=CompareResult, openapi_extra=TWO_IMAGES, summary="Do two pictures show one person")
-async def compare(request: HttpRequest) -> CompareResult:
+@raises(*A_FACE)
+async def compare_faces(request: HttpRequest) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     uploads = await images(request, "images")
     if len(uploads) != 2:
@@ -71,7 +77,8 @@ async def compare(request: HttpRequest) -> CompareResult:
 
 
 @router.post("verify/", response=CompareResult, openapi_extra=IMAGE_AND_SUBJECT, summary="Is this the subject")
-async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
+@raises(*A_FACE, ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.INVALID_SUBJECT_ID, ErrorCode.NO_TEMPLATE)
+async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
     probe = await _probe(runtime, tenant, await one_image(request))
@@ -84,7 +91,8 @@ async def verify(request: HttpRequest, subject_id: Annotated[str, Form()]) -> Co
 
 
 @router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
-async def search(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
+@raises(*A_FACE)
+async def search_subjects(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     probe = await _probe(runtime, tenant, await one_image(request))
     return await runtime.database.run(_search, runtime, tenant, probe, limit)
@@ -100,10 +108,25 @@ def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> S
     return SearchResult(matches=matches, threshold=threshold)
 
 
+def _not_live(quality: Quality, score: float) -> list[NotLive]:
+    unusable = _unusable(quality)
+    if unusable is not None:
+        return [unusable]
+    return [Reason.SPOOF_SUSPECTED] if score < LIVE_SCORE else []
+
+
+def _unusable(quality: Quality) -> Unusable | None:
+    """Why a picture shows no single face; None when it shows one."""
+    for issue in quality.issues:
+        if issue is Issue.NO_FACE or issue is Issue.MULTIPLE_FACES:
+            return issue
+    return None
+
+
 async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
     picture = await pictures.read(runtime, tenant, data, pictures.portrait)
-    unusable = [issue for issue in picture.quality.issues if issue in _UNUSABLE]
-    if picture.embedding is None or unusable:
-        raise ApiError(422, str(unusable[0]), "the picture has no single usable face")
+    unusable = _unusable(picture.quality)
+    if picture.embedding is None or unusable is not None:
+        raise ApiError(422, unusable or Issue.NO_FACE, "the picture has no single usable face")
     return picture.embedding

@@ -14,11 +14,13 @@ from pydantic import AwareDatetime, Field, model_validator
 from ops.durations import LONGEST
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
+from recognition.api.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
 from recognition.api.schemas import Request
-from tenants.keys import MAX_NAME_CHARACTERS, IssuedKey, issue_key, keys_of, revoke_unless_last_admin, rotate_key
+from tenants import keys
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, read_scopes
+from vocabulary.errors import ErrorCode
 
 router = Router(tags=["keys"], auth=needs(Scope.ADMIN))
 DAY_S = 86_400
@@ -26,7 +28,7 @@ LONGEST_S = int(LONGEST.total_seconds())
 
 
 class NewKey(Request):
-    name: str = Field("", max_length=MAX_NAME_CHARACTERS, description="To tell keys apart.")
+    name: str = Field("", max_length=keys.MAX_NAME_CHARACTERS, description="To tell keys apart.")
     scopes: list[Scope] = Field(min_length=1, description="`admin` manages keys, and stands for every other scope.")
     expires_at: AwareDatetime | None = Field(None, description="Null: never, unless `expires_in_s` says when.")
     expires_in_s: int | None = Field(None, ge=1, le=LONGEST_S)
@@ -75,29 +77,31 @@ async def list_keys(request: HttpRequest, cursor: str | None = None, limit: Limi
 @router.post("", response={201: NewKeyDetail}, summary="Issue a key")
 async def create_key(request: HttpRequest, new: NewKey) -> Status[NewKeyDetail]:
     tenant = caller(request).tenant
-    issued = await runtimes.current().database.run(issue_key, tenant, new.name, new.scopes, new.end)
+    issued = await runtimes.current().database.run(keys.issue_key, tenant, new.name, new.scopes, new.end)
     return Status(201, _issued(issued))
 
 
 @router.post("{uuid:key_id}/rotate/", response={201: NewKeyDetail}, summary="Replace a key, with an overlap")
-async def rotate(request: HttpRequest, key_id: uuid.UUID, rotation: Rotation | None = None) -> Status[NewKeyDetail]:
+@raises(ErrorCode.KEY_NOT_FOUND, ErrorCode.KEY_REPLACED)
+async def rotate_key(request: HttpRequest, key_id: uuid.UUID, rotation: Rotation | None = None) -> Status[NewKeyDetail]:
     overlap = timedelta(seconds=DAY_S if rotation is None else rotation.overlap_s)
-    issued = await runtimes.current().database.run(rotate_key, caller(request).tenant, key_id, overlap)
+    issued = await runtimes.current().database.run(keys.rotate_key, caller(request).tenant, key_id, overlap)
     return Status(201, _issued(issued))
 
 
 @router.delete("{uuid:key_id}/", response={204: None}, summary="Revoke a key and its access tokens, at once")
+@raises(ErrorCode.KEY_NOT_FOUND, ErrorCode.LAST_ADMIN_KEY)
 async def delete_key(request: HttpRequest, key_id: uuid.UUID) -> Status[None]:
-    await runtimes.current().database.run(revoke_unless_last_admin, caller(request).tenant, key_id)
+    await runtimes.current().database.run(keys.revoke_unless_last_admin, caller(request).tenant, key_id)
     return Status(204, None)
 
 
 def _list(tenant: Tenant, cursor: str | None, limit: int) -> KeyPage:
-    found, following = page(keys_of(tenant), cursor, limit)
+    found, following = page(keys.keys_of(tenant), cursor, limit)
     return KeyPage(items=[_detail(key) for key in found], next_cursor=following)
 
 
-def _issued(issued: IssuedKey) -> NewKeyDetail:
+def _issued(issued: keys.IssuedKey) -> NewKeyDetail:
     return NewKeyDetail(**_detail(issued.row).model_dump(), api_key=issued.text)
 
 

@@ -11,9 +11,11 @@ from gallery import people
 from recognition import attempts
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
+from recognition.api.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.errors import ErrorCode
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 
@@ -24,11 +26,13 @@ router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
     auth=needs(Scope.SUBJECTS, Scope.READ),
     summary="What holds a person back after failed attempts",
 )
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_locks(request: HttpRequest, subject_id: str) -> SubjectLocks:
     return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
 
 
 @router.delete("{subject_id}/lock/", response={204: None}, summary="Lift it")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def lift_locks(request: HttpRequest, subject_id: str) -> Status[None]:
     await runtimes.current().database.run(_lift, caller(request).tenant, subject_id)
     return Status(204, None)

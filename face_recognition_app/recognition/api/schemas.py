@@ -8,12 +8,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from gallery.people import ID_PATTERN
 from recognition.attempts import Place
+from vocabulary.errors import HTTP, ErrorCode, ImageCode
+from vocabulary.faces import Action, Issue
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
+from wire.codes import Reason
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
 MAX_METADATA_CHARACTERS = 8_192
@@ -36,12 +39,41 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
+RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
+"""Why an image of an upload became no template."""
+NotLive = Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES, Reason.SPOOF_SUSPECTED]
+"""Why one picture does not show a living face."""
+
+
+HttpCode = Annotated[ErrorCode, WithJsonSchema({"type": "string", "enum": [str(code) for code in HTTP]})]
+"""Of the error codes those that a REST client is told."""
+
+
+class FieldProblem(Schema):
+    field: str
+    message: str
+
+
+class ErrorDetail(Schema):
+    """`details` are named ones, or for `validation_error` the wrong fields. Where waiting helps they have
+    `retry_after_ms`."""
+
+    code: HttpCode
+    message: str
+    details: dict[str, Any] | list[FieldProblem] | None
+
+
+class ErrorEnvelope(Schema):
+    error: ErrorDetail
+    request_id: str
+
+
 class Request(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
 class NewSession(Request):
-    kind: Literal["enrollment", "authentication", "identification"]
+    kind: SessionKind
     subject_id: str | None = Field(None, description="Required but for an identification.")
     liveness: Policy | None = Field(None, description="Null: the tenant's own.")
     avoid: list[Action] = Field(
@@ -58,7 +90,7 @@ class NewSession(Request):
 
     @model_validator(mode="after")
     def _subject_fits_kind(self) -> NewSession:
-        if (self.subject_id is None) != (self.kind == "identification"):
+        if (self.subject_id is None) != (self.kind is SessionKind.IDENTIFICATION):
             raise ValueError("subject_id is required, except for an identification, which takes none")
         return self
 
@@ -68,7 +100,7 @@ class CreatedSession(Schema):
     token: str
     websocket_url: str
     expires_at: datetime
-    status: str
+    status: SessionStatus
     challenge: ChallengeInfo | None
 
 
@@ -84,21 +116,21 @@ class DecisionDetail(Schema):
     matched: bool | None
     similarity: float | None
     threshold: float | None
-    liveness: str
-    reasons: list[str]
+    liveness: LivenessOutcome
+    reasons: list[Reason]
     retry_after_s: int | None
     evidence: dict[str, Any]
 
 
 class SessionDetail(Schema):
     id: UUID
-    kind: str
+    kind: SessionKind
     subject_id: str | None
-    liveness: str
+    liveness: Policy
     target_samples: int
     device_id: str | None
     metadata: dict[str, Any]
-    status: str
+    status: SessionStatus
     created_at: datetime
     expires_at: datetime
     decision: DecisionDetail | None
@@ -159,7 +191,7 @@ class AcceptedImage(Schema):
 class RejectedImage(Schema):
     index: int
     filename: str
-    reason: str
+    reason: RejectReason
 
 
 class UploadResult(Schema):
@@ -179,7 +211,7 @@ class DetectResult(Schema):
 class LivenessResult(Schema):
     live: bool
     score: float
-    reasons: list[str]
+    reasons: list[NotLive]
 
 
 class CompareResult(Schema):

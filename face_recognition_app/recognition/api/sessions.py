@@ -12,15 +12,16 @@ from django.http import HttpRequest
 from ninja import Header, Router, Status
 
 from core.frames import read_header
-from recognition import flow as flows
+from core.liveness.policy import Policy
+from recognition import checkpoints, sessions
 from recognition import runtime as runtimes
-from recognition import sessions
 from recognition.answers import challenge_info, session_complete
 from recognition.api.auth import Caller, caller, needs, needs_or_session
+from recognition.api.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.attempts import time_left_s
-from recognition.models import Decision, Session, SessionKind
+from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
@@ -28,6 +29,9 @@ from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.errors import ErrorCode
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
+from wire.codes import Reason
 from wire.messages import FrameProcessed, SessionComplete
 from wire.session import Frame
 
@@ -36,6 +40,14 @@ MAX_IDEMPOTENCY_KEY = 255
 
 
 @router.post("", response={201: CreatedSession}, summary="Begin a session")
+@raises(
+    ErrorCode.INVALID_SUBJECT_ID,
+    ErrorCode.SUBJECT_NOT_FOUND,
+    ErrorCode.IDEMPOTENCY_CONFLICT,
+    ErrorCode.ATTEMPTS_EXCEEDED,
+    ErrorCode.POLICY_TOO_WEAK,
+    ErrorCode.CHALLENGE_IMPOSSIBLE,
+)
 async def create_session(
     request: HttpRequest,
     new: NewSession,
@@ -50,12 +62,14 @@ async def create_session(
     auth=needs(Scope.SESSIONS, Scope.READ),
     summary="State and result",
 )
+@raises(ErrorCode.SESSION_NOT_FOUND)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     runtime = runtimes.current()
     return await runtime.database.run(_read, runtime, caller(request).tenant, session_id)
 
 
 @router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
+@raises(ErrorCode.SESSION_NOT_FOUND)
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     runtime = runtimes.current()
     return await runtime.database.run(_cancel, runtime, caller(request).tenant, session_id)
@@ -67,6 +81,13 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
     auth=needs_or_session(Scope.SESSIONS),
     openapi_extra=ONE_IMAGE,
     summary="One frame, for clients without a WebSocket; also with the session's token",
+)
+@raises(
+    *A_PICTURE,
+    ErrorCode.SESSION_NOT_FOUND,
+    ErrorCode.SESSION_OVER,
+    ErrorCode.REPLACED,
+    ErrorCode.ATTEMPTS_EXCEEDED,
 )
 async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
     who = caller(request)
@@ -99,7 +120,7 @@ async def begin(
     """A new session of `tenant`, told as the API tells it."""
     runtime = runtimes.current()
     asked = sessions.SessionRequest(
-        kind=SessionKind(new.kind),
+        kind=new.kind,
         subject_id=new.subject_id or "",
         wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
         target_samples=new.target_samples or runtime.settings.enrollment_samples,
@@ -114,8 +135,8 @@ async def begin(
         token=token,
         websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
-        status=session.status,
-        challenge=challenge_info(flows.load(session.checkpoint)) if session.checkpoint else None,
+        status=SessionStatus(session.status),
+        challenge=challenge_info(checkpoints.load(session.checkpoint)) if session.checkpoint else None,
     )
 
 
@@ -140,13 +161,13 @@ def _detail(session: Session) -> SessionDetail:
     decision = Decision.objects.filter(session=session).first()
     return SessionDetail(
         id=session.id,
-        kind=session.kind,
+        kind=SessionKind(session.kind),
         subject_id=session.subject_id or None,
-        liveness=session.liveness,
+        liveness=Policy(session.liveness),
         target_samples=session.target_samples,
         device_id=session.device_id or None,
         metadata=session.metadata,
-        status=session.status,
+        status=SessionStatus(session.status),
         created_at=session.created_at,
         expires_at=session.expires_at,
         decision=_decision(session, decision) if decision else None,
@@ -162,8 +183,8 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         matched=decision.success if compares else None,
         similarity=decision.similarity,
         threshold=decision.threshold,
-        liveness=decision.liveness,
-        reasons=[decision.reason] if decision.reason else [],
+        liveness=LivenessOutcome(decision.liveness),
+        reasons=[Reason(decision.reason)] if decision.reason else [],
         retry_after_s=math.ceil(time_left_s(until)) if until else None,
         evidence=decision.evidence,
     )

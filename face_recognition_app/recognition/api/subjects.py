@@ -17,11 +17,13 @@ from gallery.thresholds import SAME_PERSON
 from recognition import pictures, write_ahead_log
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
+from recognition.api.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
 from recognition.api.schemas import (
     AcceptedImage,
     NewSubject,
     RejectedImage,
+    RejectReason,
     SubjectDetail,
     SubjectPage,
     SubjectPatch,
@@ -35,6 +37,8 @@ from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.errors import ErrorCode
+from wire.codes import Reason
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 reading = needs(Scope.SUBJECTS, Scope.READ)
@@ -46,30 +50,35 @@ async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: 
 
 
 @router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
+@raises(ErrorCode.INVALID_SUBJECT_ID, ErrorCode.SUBJECT_EXISTS)
 async def create_subject(request: HttpRequest, new: NewSubject) -> Status[SubjectDetail]:
     tenant = caller(request).tenant
     subject = await runtimes.current().database.run(people.create_subject, tenant, new.subject_id, new.metadata)
     return Status(201, _detail(subject, 0))
 
 
-@router.get("{subject_id}/", response=SubjectDetail, auth=reading)
+@router.get("{subject_id}/", response=SubjectDetail, auth=reading, summary="Read")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
     return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
 
 
 @router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the metadata")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
     return await runtimes.current().database.run(_update, caller(request).tenant, subject_id, patch)
 
 
 @router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
     runtime = runtimes.current()
     await runtime.database.run(erase_subject, runtime, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
-@router.get("{subject_id}/templates/", response=TemplatePage, auth=reading)
+@router.get("{subject_id}/templates/", response=TemplatePage, auth=reading, summary="List the templates")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:
@@ -77,6 +86,12 @@ async def list_templates(
 
 
 @router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
+@raises(
+    ErrorCode.INVALID_SUBJECT_ID,
+    ErrorCode.DIFFERENT_FACE,
+    ErrorCode.DUPLICATE_FACE,
+    ErrorCode.NO_USABLE_FACE,
+)
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
     tenant, runtime = caller(request).tenant, runtimes.current()
     people.check_subject_id(subject_id)
@@ -97,7 +112,8 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
     return Status(201, UploadResult(accepted=accepted, rejected=rejected))
 
 
-@router.delete("{subject_id}/templates/{uuid:template_id}/", response={204: None})
+@router.delete("{subject_id}/templates/{uuid:template_id}/", response={204: None}, summary="Erase a template")
+@raises(ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.TEMPLATE_NOT_FOUND)
 async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
     tenant = caller(request).tenant
     await runtimes.current().database.run(_delete_template, tenant, subject_id, template_id)
@@ -117,27 +133,27 @@ async def _sort_out(
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        sample, reason = await _sample(runtime, tenant, upload.data, known)
-        if sample is None:
-            rejected.append(RejectedImage(index=upload.index, filename=upload.filename, reason=reason))
+        found = await _sample(runtime, tenant, upload.data, known)
+        if isinstance(found, people.Sample):
+            good.append(_GoodImage(upload, found))
         else:
-            good.append(_GoodImage(upload, sample))
+            rejected.append(RejectedImage(index=upload.index, filename=upload.filename, reason=found))
     return good, rejected
 
 
 async def _sample(
     runtime: Runtime, tenant: Tenant, data: bytes, known: Embedding | None
-) -> tuple[people.Sample | None, str]:
+) -> people.Sample | RejectReason:
     """The sample in one picture, or why it has none."""
     try:
         picture = await pictures.read(runtime, tenant, data, pictures.portrait)
     except ImageError as error:
-        return None, error.code
+        return error.code
     if picture.embedding is None or picture.quality.issues:
-        return None, str(picture.quality.issues[0])
+        return picture.quality.issues[0]
     if known is not None and float(known @ picture.embedding) < SAME_PERSON:
-        return None, "face_changed"
-    return people.Sample(picture.embedding, picture.quality.score), ""
+        return Reason.FACE_CHANGED
+    return people.Sample(picture.embedding, picture.quality.score)
 
 
 def _list(tenant: Tenant, cursor: str | None, limit: int) -> SubjectPage:

@@ -22,7 +22,7 @@ def _multipart(field: str, *, several: bool = False, required: tuple[str, ...] =
 
 
 def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
-    """For the API's documentation, and for how long and of which type a request may be (recognition.api.allowances)."""
+    """For the API's documentation, and for how long and of which type a request may be (see allowances.py)."""
     return {"requestBody": {"required": True, "content": content, MAX_IMAGES: images}}
 
 

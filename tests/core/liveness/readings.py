@@ -11,10 +11,10 @@ import numpy as np
 
 from core.face_recognition_engine import LivenessDetector, Look
 from core.frames import Picture
-from core.liveness.actions import Action
 from core.liveness.observation import FaceReading, read_face
-from core.quality import Issue, face_box
+from core.quality import face_box
 from core.types import Box, RgbImage
+from vocabulary.faces import Action, Issue
 
 HARMLESS = {Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED}
 """Frames with any other issue are kept from the machines by the session."""

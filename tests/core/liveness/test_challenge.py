@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, Action, Neutral, known_by
+from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, Neutral, known_by
 from core.liveness.challenge import Challenge, TooFewActions
 from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_WINDOW_MS
 from core.liveness.observation import FaceReading
@@ -35,6 +35,7 @@ from tools.attacks.scene import Hold, Sheet, places
 from tools.attacks.scene import shown as seen_of
 from tools.expressions import Action as Performed
 from tools.portrait import Portrait, perform
+from vocabulary.faces import Action
 
 NEUTRAL = [OPEN] * 4
 OF_VERSION_1 = [Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT]

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.liveness import limits
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
@@ -23,6 +22,7 @@ from core.traces import Traces
 from core.types import Box
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, RIGHT, SHOWN, TALKING, done, lively, timed
 from tests.core.liveness.scenes import living, photographed
+from vocabulary.faces import Action
 
 LONG = 60
 """Readings that are enough for every cue."""

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from core.face_mesh import FaceMesh
 from core.face_tint import face_tint
 from core.liveness import limits
-from core.liveness.actions import Action
 from core.liveness.challenge import Challenge
 from core.liveness.light import Colour, LightCue, Tint
 from core.types import RgbImage
 from tests.core.liveness.readings import LEFT, OPEN, timed
+from vocabulary.faces import Action
 
 LATE = 3
 """Readings between what the server tells and what the camera sees of it."""

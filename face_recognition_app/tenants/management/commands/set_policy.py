@@ -9,11 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from core.liveness.actions import Action
 from core.liveness.policy import Policy
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
 from tenants.policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
+from vocabulary.faces import Action
 
 
 class Command(BaseCommand):

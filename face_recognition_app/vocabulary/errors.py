@@ -1,0 +1,203 @@
+"""Every error code of the public contract, and what it means over HTTP and on the socket.
+
+docs/errors.md, the OpenAPI document and the AsyncAPI document are made from the two tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class ErrorCode(StrEnum):
+    ATTEMPTS_EXCEEDED = "attempts_exceeded"
+    BAD_REQUEST = "bad_request"
+    BUSY = "busy"
+    CHALLENGE_IMPOSSIBLE = "challenge_impossible"
+    CHALLENGE_UNSUPPORTED = "challenge_unsupported"
+    DIFFERENT_FACE = "different_face"
+    DUPLICATE_FACE = "duplicate_face"
+    FORBIDDEN = "forbidden"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    IDLE = "idle"
+    IMAGE_TOO_COMPLEX = "image_too_complex"
+    IMAGE_TOO_LARGE = "image_too_large"
+    INTERNAL = "internal"
+    INVALID_IMAGE = "invalid_image"
+    INVALID_MESSAGE = "invalid_message"
+    INVALID_SUBJECT_ID = "invalid_subject_id"
+    KEY_NOT_FOUND = "key_not_found"
+    KEY_REPLACED = "key_replaced"
+    LAST_ADMIN_KEY = "last_admin_key"
+    LENGTH_REQUIRED = "length_required"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    MULTIPLE_FACES = "multiple_faces"
+    NO_FACE = "no_face"
+    NO_TEMPLATE = "no_template"
+    NO_USABLE_FACE = "no_usable_face"
+    NOT_FOUND = "not_found"
+    OVERLOADED = "overloaded"
+    POLICY_TOO_WEAK = "policy_too_weak"
+    REFUSED = "refused"
+    REPLACED = "replaced"
+    REQUEST_TIMEOUT = "request_timeout"
+    REQUEST_TOO_LARGE = "request_too_large"
+    SCOPE_MISSING = "scope_missing"
+    SESSION_NOT_FOUND = "session_not_found"
+    SESSION_OVER = "session_over"
+    SUBJECT_EXISTS = "subject_exists"
+    SUBJECT_NOT_FOUND = "subject_not_found"
+    TEMPLATE_NOT_FOUND = "template_not_found"
+    TOO_FAST = "too_fast"
+    UNAUTHORIZED = "unauthorized"
+    UNAVAILABLE = "unavailable"
+    UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a code, not a secret
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    VALIDATION_ERROR = "validation_error"
+
+
+ImageCode = Literal[
+    ErrorCode.INVALID_IMAGE, ErrorCode.IMAGE_TOO_LARGE, ErrorCode.IMAGE_TOO_COMPLEX, ErrorCode.UNSUPPORTED_FORMAT
+]
+"""Why a picture cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverHttp:
+    """How a REST client is told of an error: the status, and the meaning in one or two sentences."""
+
+    status: int
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnSocket:
+    """How a socket's client is told of an error; without `close_code` the connection goes on."""
+
+    close_code: int | None
+    retryable: bool
+    meaning: str
+
+
+_C = ErrorCode
+HTTP: dict[ErrorCode, OverHttp] = {
+    _C.BAD_REQUEST: OverHttp(
+        400, "The request cannot be read, for example its body is not JSON, or its host is not served."
+    ),
+    _C.UNAUTHORIZED: OverHttp(401, "No API key or access token, or one that is unknown, expired or revoked."),
+    _C.FORBIDDEN: OverHttp(403, "The request is not allowed."),
+    _C.SCOPE_MISSING: OverHttp(403, "The key or access token has none of the scopes that would do: `details.needs`."),
+    _C.NOT_FOUND: OverHttp(404, "There is nothing at this path."),
+    _C.KEY_NOT_FOUND: OverHttp(404, "The tenant has no API key with this id, or it is revoked."),
+    _C.SESSION_NOT_FOUND: OverHttp(404, "The tenant has no session with this id."),
+    _C.SUBJECT_NOT_FOUND: OverHttp(404, "The tenant has no subject with this id."),
+    _C.TEMPLATE_NOT_FOUND: OverHttp(404, "The subject has no template with this id."),
+    _C.METHOD_NOT_ALLOWED: OverHttp(405, "The path exists, but not with this method; see `Allow`."),
+    _C.REQUEST_TIMEOUT: OverHttp(408, "The request's head or its body came too slowly."),
+    _C.DIFFERENT_FACE: OverHttp(409, "The subject is enrolled with another face. Nothing was kept."),
+    _C.DUPLICATE_FACE: OverHttp(409, "The face is enrolled under another subject. Nothing was kept."),
+    _C.IDEMPOTENCY_CONFLICT: OverHttp(409, "The `Idempotency-Key` was used for another request."),
+    _C.KEY_REPLACED: OverHttp(409, "The API key was rotated already. Rotate the one that replaced it."),
+    _C.LAST_ADMIN_KEY: OverHttp(
+        409,
+        "Without this API key nobody could manage the tenant's keys over REST. Issue another one with `admin` first.",
+    ),
+    _C.NO_TEMPLATE: OverHttp(409, "The subject has no template to compare with."),
+    _C.REPLACED: OverHttp(409, "Another connection owns the session now."),
+    _C.SESSION_OVER: OverHttp(409, "The session is decided, cancelled or expired."),
+    _C.SUBJECT_EXISTS: OverHttp(409, "There is a subject with this id already."),
+    _C.LENGTH_REQUIRED: OverHttp(411, "The request says no `Content-Length`."),
+    _C.IMAGE_TOO_LARGE: OverHttp(413, "The image has more bytes or pixels than are allowed."),
+    _C.REQUEST_TOO_LARGE: OverHttp(413, "The whole request has more bytes than are allowed."),
+    _C.UNSUPPORTED_FORMAT: OverHttp(415, "A picture, but not a still JPEG, PNG or WebP."),
+    _C.UNSUPPORTED_MEDIA_TYPE: OverHttp(415, "The request's `Content-Type` is not understood."),
+    _C.CHALLENGE_IMPOSSIBLE: OverHttp(
+        422,
+        "What the person can do and the client can show is too little for a challenge; `details.needed` says what "
+        "more would do.",
+    ),
+    _C.IMAGE_TOO_COMPLEX: OverHttp(
+        422,
+        "Decoding the image would take far more work than an ordinary one of its size: too many scans, segments or "
+        "chunks.",
+    ),
+    _C.INVALID_IMAGE: OverHttp(422, "Not a picture, broken off, or it does not decode."),
+    _C.INVALID_SUBJECT_ID: OverHttp(422, "A `subject_id` is 1 to 128 of letters, digits and `. _ : @ -`."),
+    _C.MULTIPLE_FACES: OverHttp(422, "The picture has more than one face where one is needed."),
+    _C.NO_FACE: OverHttp(422, "The picture has no face where one is needed."),
+    _C.NO_USABLE_FACE: OverHttp(422, "No image has a usable face; `details.rejected` says why, image by image."),
+    _C.POLICY_TOO_WEAK: OverHttp(422, "The tenant asks for stronger liveness: `details.minimum`."),
+    _C.VALIDATION_ERROR: OverHttp(422, "A field is missing or wrong; `details` names each one."),
+    _C.ATTEMPTS_EXCEEDED: OverHttp(
+        429,
+        "Too many failures: the subject, the device or the address waits or is locked, or the tenant's "
+        "identifications are at their rate. Try again after `details.retry_after_s` seconds.",
+    ),
+    _C.HEADERS_TOO_LARGE: OverHttp(431, "The request line and headers have more than 32 KiB, or more than 100 lines."),
+    _C.INTERNAL: OverHttp(500, "Something went wrong on the server. It is logged with the request id."),
+    _C.BUSY: OverHttp(503, "No place came free in time. Try again after `details.retry_after_ms`."),
+    _C.OVERLOADED: OverHttp(
+        503, "The worker has no place for another connection. Connect again after `details.retry_after_ms`."
+    ),
+    _C.UNAVAILABLE: OverHttp(
+        503, "The database or the disk cannot be used now. Try again after `details.retry_after_ms`."
+    ),
+}
+"""By status, then by code."""
+
+SOCKET: dict[ErrorCode, OnSocket] = {
+    _C.INVALID_IMAGE: OnSocket(None, True, "The frame is not a picture, is broken off, or is not valid base64."),
+    _C.IMAGE_TOO_LARGE: OnSocket(None, True, "The frame has more bytes or pixels than `limits` allows."),
+    _C.IMAGE_TOO_COMPLEX: OnSocket(
+        None, True, "Decoding the frame would take far more work than an ordinary one of its size."
+    ),
+    _C.UNSUPPORTED_FORMAT: OnSocket(None, True, "The frame is a picture, but not a still JPEG, PNG or WebP."),
+    _C.BUSY: OnSocket(None, True, "No place came free in time. Send the next frame after `retry_after_ms`."),
+    _C.OVERLOADED: OnSocket(
+        1013, True, "The worker has no place for another connection. Connect again after `retry_after_ms`."
+    ),
+    _C.UNAVAILABLE: OnSocket(
+        1013,
+        True,
+        "The database or the disk cannot be used now. Connect again after `retry_after_ms`; the session goes on where "
+        "it was.",
+    ),
+    _C.ATTEMPTS_EXCEEDED: OnSocket(
+        4429,
+        True,
+        "Too many failures at this address or for this claim. The session stays: connect again after `retry_after_ms`.",
+    ),
+    _C.INTERNAL: OnSocket(
+        1011, True, "Something went wrong on the server. Connect again; the session goes on where it was."
+    ),
+    _C.INVALID_MESSAGE: OnSocket(4400, False, "The text is no message of the protocol."),
+    _C.CHALLENGE_UNSUPPORTED: OnSocket(
+        4400, False, "The client says that it cannot show what the session's challenge asks for."
+    ),
+    _C.UNKNOWN_TOKEN: OnSocket(4401, False, "The token is unknown, or its session is over, expired or deleted."),
+    _C.REFUSED: OnSocket(4403, False, "The origin of the page is not allowed, or the host is not served."),
+    _C.IDLE: OnSocket(4408, True, "Nothing was heard for too long."),
+    _C.REPLACED: OnSocket(4409, False, "A newer connection owns the session."),
+    _C.TOO_FAST: OnSocket(4429, True, "Too many messages a second for too long."),
+}
+"""First those that end no connection, or are no fault of the client."""
+
+CLOSE_CODES: dict[int, str] = {
+    1000: "The session is over; its result was sent before.",
+    1001: "The server goes away.",
+    1009: "A message was larger than any frame may be.",
+    1011: "Something went wrong on the server.",
+    1012: "The server restarts: connect again after `reconnect_after_ms`, and go on.",
+    1013: "The worker has no place for another connection, or its database cannot be used: connect again after "
+    "`retry_after_ms`.",
+    4400: "A message outside the protocol, or a challenge that the client cannot show.",
+    4401: "The token is unknown, used or expired, or its session was deleted.",
+    4403: "The origin is not allowed, or the host is not served.",
+    4408: "Nothing was heard for too long.",
+    4409: "A newer connection owns the session.",
+    4429: "Too many messages a second for too long, or too many failed attempts: the `error` before it says which, "
+    "and how long to wait.",
+}

@@ -1,0 +1,104 @@
+"""Frames that the real engine has looked at once, to be shown to many sessions without the networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from core.appearance import Appearance
+from core.face_mesh import UNTRACKED
+from core.face_recognition_engine import FaceRecognitionEngine, Look
+from core.face_tint import face_tint
+from core.frames import ImageLimits
+from core.liveness.continuity import DIGEST_LENGTH
+from core.liveness.observation import FaceReading, read_face
+from core.quality import Quality
+from core.traces import Traces
+from core.types import Box, Embedding, MeshFace, RgbImage
+from tools.clips import encode_jpeg
+
+_LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFace:
+    """All that the engine says of a frame's most prominent face, whatever a session would ask for."""
+
+    mesh: MeshFace
+    box: Box
+    live_score: float
+    moire: float | None
+    tint: tuple[float, float]
+    appearance: Appearance
+    embedding: Embedding
+    traces: Traces
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSight:
+    """A Sight of a recorded frame. `size`: width and height in pixels; `sha256`: of the encoded bytes."""
+
+    size: tuple[int, int]
+    sha256: str
+    quality: Quality
+    face: RecordedFace | None
+
+    @property
+    def digest(self) -> str:
+        return self.sha256[:DIGEST_LENGTH]
+
+    @property
+    def box(self) -> Box | None:
+        return None if self.face is None else self.face.box
+
+    def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
+        face = self._known
+        live_score, moire = (face.live_score, face.moire) if scored else (None, None)
+        tint = face.tint if tinted else None
+        return read_face(face.mesh, self.quality.sharpness, live_score, at_ms, face.box, moire, tint)
+
+    def traces(self) -> Traces:
+        return self._known.traces
+
+    def appearance(self) -> Appearance:
+        return self._known.appearance
+
+    def embedding(self) -> Embedding:
+        return self._known.embedding
+
+    @property
+    def _known(self) -> RecordedFace:
+        assert self.face is not None
+        return self.face
+
+
+def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[RecordedSight]:
+    """Encode, decode and look at each frame as the service does, following the face. Raises ImageError."""
+    tracking = UNTRACKED
+    for rgb in frames:
+        data = encode_jpeg(rgb, jpeg_quality)
+        look = engine.look(data, _LIMITS, tracking=tracking)
+        tracking = look.tracking(tracking)
+        yield record(engine, look, data)
+
+
+def record(engine: FaceRecognitionEngine, look: Look, data: bytes) -> RecordedSight:
+    """Keep what the engine says of the frame `data`, which `look` was taken at."""
+    digest = hashlib.sha256(data).hexdigest()
+    return RecordedSight(look.picture.size, digest, look.quality, _face(engine, look))
+
+
+def _face(engine: FaceRecognitionEngine, look: Look) -> RecordedFace | None:
+    if look.face is None or look.box is None:
+        return None
+    return RecordedFace(
+        mesh=look.face,
+        box=look.box,
+        live_score=engine.live_score(look),
+        moire=engine.moire(look),
+        tint=face_tint(look.rgb, look.face),
+        appearance=engine.appearance(look),
+        embedding=engine.embed(look),
+        traces=engine.trace(look),
+    )
