@@ -133,7 +133,7 @@ class _Follower:
     def __call__(self) -> None:
         data = self._jpegs[self._next % len(self._jpegs)]
         self._next += 1
-        look = self._engine.look(data, _LIMITS, None, self._tracking, Detail.LIGHT)
+        look = self._engine.look(data, _LIMITS, self._tracking, Detail.LIGHT)
         self._tracking = look.tracking(self._tracking)
 
 

@@ -57,7 +57,7 @@ class BenchSession:
         runtime, flow = self._runtime, self._flow
         progress, plan = flow.progress, flow.plan(self._at_ms)
         self._at_ms += FRAME_MS
-        look = runtime.engine.look(data, runtime.limits, None, self.tracking, plan.detail)
+        look = runtime.engine.look(data, runtime.limits, self.tracking, plan.detail)
         self.tracking = look.tracking(self.tracking)
         seen = self._timed("hash, reading", observe, flow, plan, EngineSight(runtime.engine, look, data))
         outcome = self._timed("weighing", flow.observe, seen, None)
@@ -99,6 +99,6 @@ class MeshWalker:
         """Take one frame; whether it showed a face."""
         if self._walk.step():
             self._tracking = UNTRACKED
-        faces = self._detector.safe_process(self._walk.rgb, None, self._tracking, self._detail)
+        faces = self._detector.safe_process(self._walk.rgb, self._tracking, self._detail)
         self._tracking = self._tracking.after(faces)
         return bool(faces)

@@ -24,7 +24,6 @@ from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import Header, ImageLimits, Picture
 from core.models import ensure_models
-from core.permits import Permit
 from core.pool import Pool
 from core.spoof import SpoofDetector
 from core.traces import Traces
@@ -71,11 +70,11 @@ class TimedEngine(FaceRecognitionEngine):
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         return self._clock.time("decode", super()._decode, data, limits, reduction_for)
 
-    def _find(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> list[MeshFace]:
-        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, permit, tracking, detail)
+    def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
+        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, tracking, detail)
 
-    def _look_at(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> Look:
-        faces = self._find(picture, permit, tracking, detail)
+    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
+        faces = self._find(picture, tracking, detail)
         return self._clock.time("align, quality", Look.at, picture, faces)
 
     def live_score(self, look: Look) -> float:

@@ -15,7 +15,6 @@ from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
 from core.frames import Header, ImageLimits, Picture, decode_image, read_header
-from core.permits import Permit, PermitQueue
 from core.pool import Pool, PoolStatistics
 from core.quality import NOBODY, Quality, assess, face_box
 from core.scale import reduction_for_followed, reduction_for_stranger
@@ -94,7 +93,6 @@ class LivenessDetector:
     def safe_process(
         self,
         rgb_frame: RgbImage,
-        permit: Permit | None = None,
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> list[MeshFace]:
@@ -104,16 +102,12 @@ class LivenessDetector:
         Raises PoolTimeout, PoolClosed or MeshFailed.
         """
         try:
-            with self.__pool.borrow(self._borrow_timeout_s, permit) as mesh:
+            with self.__pool.borrow(self._borrow_timeout_s) as mesh:
                 return mesh.process(rgb_frame, tracking, detail)
         except EngineError:
             raise
         except Exception as error:
             raise MeshFailed(f"the mesh raised {type(error).__name__}") from error
-
-    @property
-    def permits(self) -> PermitQueue:
-        return self.__pool.permits
 
     def pool_status(self) -> PoolStatistics:
         return self.__pool.statistics()
@@ -155,7 +149,6 @@ class FaceRecognitionEngine:
         self,
         data: bytes,
         limits: ImageLimits,
-        permit: Permit | None = None,
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> Look:
@@ -164,21 +157,21 @@ class FaceRecognitionEngine:
         Raises ImageError, PoolTimeout, MeshFailed.
         """
         reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
-        return self._look_at(self._decode(data, limits, lambda _: reduction), permit, tracking, detail)
+        return self._look_at(self._decode(data, limits, lambda _: reduction), tracking, detail)
 
-    def look_at_still(self, data: bytes, limits: ImageLimits, permit: Permit | None = None) -> Look:
+    def look_at_still(self, data: bytes, limits: ImageLimits) -> Look:
         """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises likewise."""
-        return self._look_at(self._decode(data, limits, reduction_for_stranger), permit, UNTRACKED, Detail.FULL)
+        return self._look_at(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)
         return decode_image(data, header, reduction_for(header))
 
-    def _look_at(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> Look:
-        return Look.at(picture, self._find(picture, permit, tracking, detail))
+    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
+        return Look.at(picture, self._find(picture, tracking, detail))
 
-    def _find(self, picture: Picture, permit: Permit | None, tracking: Tracking, detail: Detail) -> list[MeshFace]:
-        return self.detector.safe_process(picture.rgb, permit, tracking.scaled(1 / picture.reduction), detail)
+    def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
+        return self.detector.safe_process(picture.rgb, tracking.scaled(1 / picture.reduction), detail)
 
     def embed(self, look: Look) -> Embedding:
         """The embedding of the most prominent face. The look must have one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from core.errors import PoolClosed, PoolTimeout
-from core.permits import Permit, PermitQueue
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +25,9 @@ T = TypeVar("T", bound=Closable)
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """What one pool is doing now, and has done since it was made.
-
-    `pool_size` counts the instances alive, `in_use` the permits given out, `wait_counts` the
-    waits per bin of `core.permits.WAIT_BOUNDS_MS`.
+    """`pool_size`: instances alive. `in_use`: places lent, also while a new instance is made for one. `waiting`:
+    threads that wait for one. `exhausted_total`: borrows that found none free, `timeouts_total`: those that got none.
+    `recycled_total`: instances replaced.
     """
 
     pool_size: int
@@ -40,7 +37,6 @@ class PoolStatistics:
     exhausted_total: int
     timeouts_total: int
     recycled_total: int
-    wait_counts: tuple[int, ...]
 
     @property
     def available(self) -> int:
@@ -64,14 +60,18 @@ class Pool(Generic[T]):
     """
 
     def __init__(self, factory: Callable[[], T], size: int, *, max_uses: int | None = None) -> None:
-        self.permits = PermitQueue(size)
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
         self._factory = factory
         self._size = size
         self._max_uses = max_uses
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._idle: list[_Slot[T]] = [_Slot() for _ in range(size)]
         self._alive = 0
         self._lent = 0
+        self._waiting = 0
+        self._exhausted_total = 0
+        self._timeouts_total = 0
         self._recycled_total = 0
         self._closed = False
 
@@ -81,38 +81,30 @@ class Pool(Generic[T]):
             list(executor.map(self._make, [slot for slot in self._idle if slot.instance is None]))
 
     @contextmanager
-    def borrow(self, timeout: float, permit: Permit | None = None) -> Iterator[T]:
+    def borrow(self, timeout: float) -> Iterator[T]:
         """Lend an instance; it comes back however the block ends, even with its thread.
 
-        With a granted `permit` of this pool's queue nothing is waited for, and the permit stays
-        with its owner; else the calling thread waits up to `timeout` seconds.
-        Raises PoolTimeout, PoolClosed, or what the factory raised.
+        Blocks up to `timeout` seconds while all are lent. Raises PoolTimeout, PoolClosed, or what the factory raised.
         """
-        own = self._acquire(timeout) if permit is None else None
+        slot = self._take(timeout)
+        healthy = False
         try:
-            slot = self._take()
-            healthy = False
-            try:
-                yield self._make(slot)
-                healthy = True
-            finally:
-                self._give_back(slot, healthy)
+            yield self._make(slot)
+            healthy = True
         finally:
-            if own is not None:
-                own.release()
+            self._give_back(slot, healthy)
 
     def statistics(self) -> PoolStatistics:
-        queue = self.permits.statistics()
-        return PoolStatistics(
-            pool_size=self._alive,
-            max_size=self._size,
-            in_use=queue.in_use,
-            waiting=queue.waiting,
-            exhausted_total=queue.exhausted_total,
-            timeouts_total=queue.timeouts_total,
-            recycled_total=self._recycled_total,
-            wait_counts=queue.wait_counts,
-        )
+        with self._changed:
+            return PoolStatistics(
+                pool_size=self._alive,
+                max_size=self._size,
+                in_use=self._lent,
+                waiting=self._waiting,
+                exhausted_total=self._exhausted_total,
+                timeouts_total=self._timeouts_total,
+                recycled_total=self._recycled_total,
+            )
 
     def close(self, timeout: float = 10.0) -> bool:
         """Lend nothing more, wait for what is lent, close every instance. Idempotent.
@@ -120,47 +112,45 @@ class Pool(Generic[T]):
         False when instances were still lent after `timeout` seconds; each of those is closed
         when it comes back.
         """
-        with self._lock:
+        with self._changed:
             self._closed = True
-        deadline = time.monotonic() + timeout
-        while True:
-            with self._lock:
-                idle, self._idle = self._idle, []
-            for slot in idle:
-                self._dispose(slot)
-            with self._lock:
-                drained = self._alive == 0 and self._lent == 0
-            if drained or time.monotonic() >= deadline:
-                return drained
-            time.sleep(0.01)
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        for slot in idle:
+            self._dispose(slot)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._alive == 0 and self._lent == 0, timeout)
 
     def __del__(self) -> None:
         if getattr(self, "_alive", 0) and not self._closed:
             warnings.warn(f"pool of {self._alive} was never closed", ResourceWarning, stacklevel=2)
 
-    def _acquire(self, timeout: float) -> Permit:
-        if self._closed:
-            raise PoolClosed("the pool is closed")
-        permit = self.permits.acquire(timeout)
-        if permit is None:
-            raise PoolTimeout(f"no instance became free within {timeout:g} s")
-        return permit
-
-    def _take(self) -> _Slot[T]:
-        with self._lock:
+    def _take(self, timeout: float) -> _Slot[T]:
+        with self._changed:
+            if not (self._idle or self._closed):
+                self._wait(timeout)
             if self._closed:
                 raise PoolClosed("the pool is closed")
-            slot = self._idle.pop()
+            if not self._idle:
+                self._timeouts_total += 1
+                raise PoolTimeout(f"no instance became free within {timeout:g} s")
             self._lent += 1
-            return slot
+            return self._idle.pop()
+
+    def _wait(self, timeout: float) -> None:
+        self._exhausted_total += 1
+        self._waiting += 1
+        try:
+            self._changed.wait_for(lambda: self._idle or self._closed, timeout)
+        finally:
+            self._waiting -= 1
 
     def _make(self, slot: _Slot[T]) -> T:
         if slot.instance is None:
             slot.instance = self._factory()
             slot.uses = 0
-            with self._lock:
+            with self._changed:
                 self._alive += 1
-            self.permits.notify()
         return slot.instance
 
     def _give_back(self, slot: _Slot[T], healthy: bool) -> None:
@@ -173,8 +163,9 @@ class Pool(Generic[T]):
             self._put_back(slot)
 
     def _put_back(self, slot: _Slot[T]) -> None:
-        with self._lock:
+        with self._changed:
             self._lent -= 1
+            self._changed.notify_all()
             if not self._closed:
                 # A slot with an instance is lent before an empty one.
                 self._idle.insert(0 if slot.instance is None else len(self._idle), slot)
@@ -183,7 +174,7 @@ class Pool(Generic[T]):
 
     def _recycle(self, slot: _Slot[T]) -> None:
         self._dispose(slot)
-        with self._lock:
+        with self._changed:
             self._recycled_total += 1
             if self._closed:
                 return
@@ -201,6 +192,6 @@ class Pool(Generic[T]):
         except Exception:
             logger.exception("an instance raised while it was closed")
         finally:
-            with self._lock:
+            with self._changed:
                 self._alive -= 1
-            self.permits.notify()
+                self._changed.notify_all()

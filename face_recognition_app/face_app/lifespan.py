@@ -11,7 +11,6 @@ from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 from ops.service import service_settings
 from ops.settings import Settings
-from ops.threads import StartedThreads
 from recognition import runtime as runtimes
 from recognition.connections import good_connection
 from recognition.housekeeping import keep_house
@@ -19,6 +18,7 @@ from recognition.outages import outage_of
 from recognition.preparation import prepare
 from recognition.runtime import Runtime
 from recognition.watching import keep_watch
+from scheduling.threads import StartedThreads
 from tenants.demo import key_file
 
 logger = logging.getLogger(__name__)

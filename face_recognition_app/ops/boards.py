@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
+from ops.pool_load import PoolLoad
 from ops.watchdog import WorkState
+from scheduling.waits import WAIT_BOUNDS_MS
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = struct.Struct(f"<7q{len(WAIT_BOUNDS_MS)}qqd")
+_LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
 _NOTHING_IN_HAND = -1.0
 TRIED_AGAIN_S = 1.0
 """A board that could not be written is tried again after so long."""
@@ -28,7 +28,7 @@ TRIED_AGAIN_S = 1.0
 @dataclass(frozen=True, slots=True)
 class WorkerPool:
     pid: int
-    statistics: PoolStatistics
+    load: PoolLoad
     work: WorkState
 
 
@@ -40,8 +40,8 @@ class WorkerBoard:
     place in the status, and nothing else.
     """
 
-    def __init__(self, run_dir: Path, statistics: Callable[[], PoolStatistics], work: Callable[[], WorkState]) -> None:
-        self._statistics = statistics
+    def __init__(self, run_dir: Path, load: Callable[[], PoolLoad], work: Callable[[], WorkState]) -> None:
+        self._load = load
         self._work = work
         self._lock = threading.Lock()
         self._directory = _directory(run_dir)
@@ -57,7 +57,7 @@ class WorkerBoard:
         with self._lock:
             if self._is_closed or self._failed_just_now():
                 return
-            data = _pack(self._statistics(), self._work())
+            data = _pack(self._load(), self._work())
             try:
                 if self._file < 0:
                     self._make(data)
@@ -137,22 +137,27 @@ def _directory(run_dir: Path) -> Path:
     return run_dir / "workers"
 
 
-def _pack(statistics: PoolStatistics, work: WorkState) -> bytes:
+def _pack(load: PoolLoad, work: WorkState) -> bytes:
     return _LAYOUT.pack(
-        statistics.pool_size,
-        statistics.max_size,
-        statistics.in_use,
-        statistics.waiting,
-        statistics.exhausted_total,
-        statistics.timeouts_total,
-        statistics.recycled_total,
-        *statistics.wait_counts,
+        load.pool_size,
+        load.max_size,
+        load.compute_threads,
+        load.computing,
+        load.in_use,
+        load.waiting,
+        load.exhausted_total,
+        load.timeouts_total,
+        load.recycled_total,
+        *load.wait_counts,
         work.stuck,
         _NOTHING_IN_HAND if work.oldest_began is None else work.oldest_began,
     )
 
 
 def _unpack(pid: int, data: bytes) -> WorkerPool:
-    pool_size, max_size, in_use, waiting, exhausted, timeouts, recycled, *waits, stuck, began = _LAYOUT.unpack(data)
-    statistics = PoolStatistics(pool_size, max_size, in_use, waiting, exhausted, timeouts, recycled, tuple(waits))
-    return WorkerPool(pid, statistics, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))
+    pool_size, max_size, threads, computing, in_use, waiting, *rest = _LAYOUT.unpack(data)
+    exhausted, timeouts, recycled, *waits, stuck, began = rest
+    load = PoolLoad(
+        pool_size, max_size, threads, computing, in_use, waiting, exhausted, timeouts, recycled, tuple(waits)
+    )
+    return WorkerPool(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))

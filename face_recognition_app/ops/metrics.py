@@ -21,7 +21,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from ops import metric_files
 from ops.boards import living_workers
 from ops.memory import memory_bytes
-from ops.pool_status import sum_statistics, sum_work
+from ops.pool_load import sum_loads
+from ops.pool_status import sum_work
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -48,16 +49,18 @@ class PoolCollector:
 
     def collect(self) -> Iterator[Metric]:
         workers = living_workers(self._run_dir)
-        pool = sum_statistics([worker.statistics for worker in workers])
+        pool = sum_loads(worker.load for worker in workers)
         work = sum_work([worker.work for worker in workers])
         yield GaugeMetricFamily("face_workers", "Workers that live.", len(workers))
         yield GaugeMetricFamily("face_pool_instances", "FaceMesh instances alive.", pool.pool_size)
         yield GaugeMetricFamily("face_pool_max", "FaceMesh instances at most.", pool.max_size)
-        yield GaugeMetricFamily("face_pool_in_use", "Instances lent or promised to a frame.", pool.in_use)
+        yield GaugeMetricFamily("face_pool_in_use", "Instances lent, or kept for the next frames.", pool.in_use)
+        yield GaugeMetricFamily("face_pool_computing", "Frames computed now.", pool.computing)
+        yield GaugeMetricFamily("face_compute_threads", "Frames computed at once at most.", pool.compute_threads)
         yield GaugeMetricFamily("face_pool_waiting", "Frames that wait for an instance.", pool.waiting)
         yield GaugeMetricFamily("face_pool_stuck", "Work older than FACE_STUCK_AFTER_MS.", work.stuck)
-        yield CounterMetricFamily("face_pool_exhausted", "Borrows that found none free.", pool.exhausted_total)
-        yield CounterMetricFamily("face_pool_timeouts", "Borrows that gave up waiting.", pool.timeouts_total)
+        yield CounterMetricFamily("face_pool_exhausted", "Frames that found no instance free.", pool.exhausted_total)
+        yield CounterMetricFamily("face_pool_timeouts", "Frames that were told busy.", pool.timeouts_total)
         yield CounterMetricFamily("face_pool_recycled", "Instances replaced.", pool.recycled_total)
         memory = GaugeMetricFamily("face_worker_memory_bytes", "In memory, shared pages included.", labels=["pid"])
         for worker in workers:

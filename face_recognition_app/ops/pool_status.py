@@ -6,35 +6,22 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from core.permits import WAIT_BOUNDS_MS, wait_percentile_ms
-from core.pool import PoolStatistics
 from ops.boards import living_workers
+from ops.pool_load import PoolLoad, sum_loads
 from ops.watchdog import WorkState
+from scheduling.waits import wait_percentile_ms
 
 
 def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
     workers = living_workers(run_dir)
-    total = sum_statistics([worker.statistics for worker in workers])
+    total = sum_loads(worker.load for worker in workers)
     work = sum_work([worker.work for worker in workers])
     return {
         "status": _status(total),
         "backend": backend,
         **_fields(total, work),
-        "workers": [{"pid": worker.pid, **_fields(worker.statistics, worker.work)} for worker in workers],
+        "workers": [{"pid": worker.pid, **_fields(worker.load, worker.work)} for worker in workers],
     }
-
-
-def sum_statistics(pools: list[PoolStatistics]) -> PoolStatistics:
-    return PoolStatistics(
-        pool_size=sum(pool.pool_size for pool in pools),
-        max_size=sum(pool.max_size for pool in pools),
-        in_use=sum(pool.in_use for pool in pools),
-        waiting=sum(pool.waiting for pool in pools),
-        exhausted_total=sum(pool.exhausted_total for pool in pools),
-        timeouts_total=sum(pool.timeouts_total for pool in pools),
-        recycled_total=sum(pool.recycled_total for pool in pools),
-        wait_counts=tuple(sum(pool.wait_counts[bin_] for pool in pools) for bin_ in range(len(WAIT_BOUNDS_MS))),
-    )
 
 
 def sum_work(states: list[WorkState]) -> WorkState:
@@ -42,18 +29,21 @@ def sum_work(states: list[WorkState]) -> WorkState:
     return WorkState(sum(state.stuck for state in states), min(began, default=None))
 
 
-def _status(total: PoolStatistics) -> str:
+def _status(total: PoolLoad) -> str:
     if total.pool_size == 0:
         return "not_initialized"
-    return "exhausted" if total.available == 0 else "ok"
+    frames_wait = total.in_use + total.waiting > total.computing
+    return "exhausted" if total.available == 0 and frames_wait else "ok"
 
 
-def _fields(pool: PoolStatistics, work: WorkState) -> dict[str, Any]:
+def _fields(pool: PoolLoad, work: WorkState) -> dict[str, Any]:
     return {
         "pool_size": pool.pool_size,
         "max_size": pool.max_size,
         "available": pool.available,
         "in_use": pool.in_use,
+        "computing": pool.computing,
+        "compute_threads": pool.compute_threads,
         "waiting": pool.waiting,
         "exhausted_total": pool.exhausted_total,
         "timeouts_total": pool.timeouts_total,

@@ -65,7 +65,14 @@ class Settings(BaseModel):
         "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
     )
     mesh_pool_size: int = Field(
-        8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker, and frames in work."
+        8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker."
+    )
+    threads: int | None = Field(
+        None,
+        alias="FACE_COMPUTE_THREADS",
+        ge=1,
+        le=128,
+        description="Frames that a worker computes at once, each with an instance; unset: its share of the cores.",
     )
     mesh_backend: Literal["openvino", "mediapipe"] = Field(
         "openvino",
@@ -287,9 +294,18 @@ class Settings(BaseModel):
 
     @property
     def compute_threads(self) -> int:
-        """Threads of a worker that compute frames: its share of the cores. With others each frame takes longer, and
+        """Frames that a worker computes at once. With more than its share of the cores each frame takes longer, and
         fewer are answered: docs/performance.md has the figures."""
-        return compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
+        return self.threads or compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
+
+    @model_validator(mode="after")
+    def _each_thread_has_an_instance(self) -> Settings:
+        if self.threads is not None and self.threads > self.mesh_pool_size:
+            raise ValueError(
+                f"FACE_COMPUTE_THREADS={self.threads} needs as many instances; FACE_MESH_POOL_SIZE is "
+                f"{self.mesh_pool_size}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _admin_bind_has_a_port_of_its_own(self) -> Settings:

@@ -35,7 +35,7 @@ THREAD_BYTES = 57 * MIB
 
 MIN_POOL, MAX_POOL = 4, 128
 INSTANCES_PER_CORE = 2
-"""More of them compute no more, but each is a frame in work that need not wait for its turn."""
+"""Twice the compute threads: room for FACE_COMPUTE_THREADS, and for an instance that is being replaced."""
 MAX_WORKERS = 256
 MEMORY_SHARE = 0.8
 """Of the memory available; the rest is for galleries, pictures in work and the system."""
@@ -223,7 +223,7 @@ def _about_workers(advice: Recommendation) -> str:
     usable = f"This process may use {_cores(machine.cores)}{by}"
     if advice.workers < advice.wanted_workers:
         return f"{usable}, and {_workers(advice.workers)} because memory has no room for more."
-    return f"{usable}: {_workers(advice.workers)}, and at least {MIN_POOL} frames in work in each."
+    return f"{usable}: {_workers(advice.workers)}, and at least {MIN_POOL} instances in each."
 
 
 def _about_memory(advice: Recommendation) -> str:

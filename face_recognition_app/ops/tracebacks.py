@@ -9,6 +9,6 @@ def let_go(error: BaseException | None) -> None:
     An error and the frames that it went through keep each other, and with them the picture that was refused, until the
     garbage collector runs, which counts objects and not bytes.
     """
-    while error is not None:
+    while error is not None and error.__traceback__ is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

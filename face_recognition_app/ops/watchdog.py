@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ops.threads import StartedThreads, Work
+from scheduling.threads import StartedThreads, Work
 
 logger = logging.getLogger(__name__)
 

@@ -25,9 +25,10 @@ from recognition.outages import outage_of
 from recognition.refusals import AttemptsExceeded
 from recognition.runtime import Runtime
 from recognition.stream import SandboxStream, SessionStream, Stream
+from scheduling.executor import FrameFailed
+from scheduling.frame_slot import FrameSlot
 from server import draining
 from wire.errors import (
-    Busy,
     Idle,
     InternalError,
     InvalidMessage,
@@ -35,11 +36,10 @@ from wire.errors import (
     Overloaded,
     Refused,
     UnknownToken,
-    UnusableFrame,
     WireError,
 )
 from wire.messages import ErrorMessage, Pong, ServerDraining, ServerMessage, SessionComplete
-from wire.session import BadFrame, Cancel, Event, Frame, FrameSlot, Ping, RateLimit, WireSession
+from wire.session import BadFrame, Cancel, Event, Frame, Ping, RateLimit, WireSession
 
 logger = logging.getLogger(__name__)
 
@@ -175,10 +175,9 @@ class FaceConsumer(AsyncConsumer):
     async def _answer(self) -> None:
         try:
             step = await self.stream.process(self._slot)
-        except (UnusableFrame, Busy) as error:
-            assert self._slot.in_work is not None
-            await self._send(error_message(error, self._slot.in_work.seq))
-            let_go(error)
+        except FrameFailed as failed:
+            await self._send(error_message(failed.error, failed.seq))
+            let_go(failed)
             return
         if step.processed is not None:
             await self._send(step.processed)

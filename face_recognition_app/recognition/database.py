@@ -9,9 +9,9 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from ops.postgresql.base import answer_within_s
-from ops.threads import StartedThreads
 from recognition.connections import good_connection
 from recognition.outages import RETRY_AFTER_MS, outage_of
+from scheduling.threads import StartedThreads
 from wire.errors import Unavailable
 
 P = ParamSpec("P")

@@ -16,13 +16,14 @@ from core.models import MODELS, ensure_models
 from gallery.people import EnrollmentRules
 from gallery.search import Gallery
 from ops.boards import WorkerBoard
+from ops.pool_load import PoolLoad
 from ops.processes import of_this_process
 from ops.service import service_settings
 from ops.settings import Settings
 from ops.watchdog import all_stuck, work_state
-from recognition.admission import Admission
 from recognition.database import DatabaseThreads
 from recognition.signing import Signer
+from scheduling.executor import Executor
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()
@@ -32,7 +33,7 @@ _lock = threading.Lock()
 class Runtime:
     settings: Settings
     engine: FaceRecognitionEngine
-    admission: Admission
+    executor: Executor
     database: DatabaseThreads
     gallery: Gallery
     signer: Signer
@@ -46,7 +47,7 @@ class Runtime:
     @property
     def target_fps(self) -> int:
         """Frames a second that each session is asked to send now."""
-        return self.admission.pacer.target_fps(self.settings.target_fps)
+        return self.executor.pacer.target_fps(self.settings.target_fps)
 
     @property
     def rules(self) -> EnrollmentRules:
@@ -55,11 +56,11 @@ class Runtime:
     @property
     def is_stuck(self) -> bool:
         """No thread is left to compute with."""
-        return all_stuck(self.admission.threads, self.settings.stuck_after_s)
+        return all_stuck(self.executor.threads, self.settings.stuck_after_s)
 
     def close(self) -> None:
         """Finish what is in work, then release everything."""
-        self.admission.close()
+        self.executor.close()
         self.database.close()
         self.board.close()
         self.engine.close()
@@ -89,15 +90,17 @@ def build(settings: Settings) -> Runtime:
 def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
     digests = {model.name: model.sha256 for model in MODELS}
     signer = Signer.load(settings.data_dir)
-    admission = Admission(engine.detector.permits, settings.admission_timeout_ms / 1000, settings.compute_threads)
+    executor = Executor(settings.compute_threads, settings.mesh_pool_size, settings.admission_timeout_ms / 1000)
     board = WorkerBoard(
-        settings.run_dir, engine.pool_status, partial(work_state, admission.threads, settings.stuck_after_s)
+        settings.run_dir,
+        lambda: PoolLoad.of(engine.pool_status(), executor.statistics()),
+        partial(work_state, executor.threads, settings.stuck_after_s),
     )
-    engine.detector.permits.on_change = board.publish
+    executor.on_change = board.publish
     return Runtime(
         settings=settings,
         engine=engine,
-        admission=admission,
+        executor=executor,
         database=DatabaseThreads(),
         gallery=Gallery(digests["fr_feature"][:16]),
         signer=signer,

@@ -1,4 +1,4 @@
-"""One frame through a session, whichever way it came in: admission, analysis, state, answer."""
+"""One frame through a session, whichever way it came in: queue, analysis, state, answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
-from core.permits import Permit
-from ops import metrics
+from ops import metrics, request_id
 from recognition import checkpoints, sessions
 from recognition.analysis import EngineSight, find_match
 from recognition.answers import connection_established, frame_processed, session_complete
@@ -23,10 +22,12 @@ from recognition.models import Decision
 from recognition.outages import ride_out
 from recognition.runtime import Runtime
 from recognition.sight import observe
+from scheduling.executor import FrameFailed
+from scheduling.frame_slot import FrameSlot, TakenFrame
 from tenants.models import Tenant
-from wire.errors import Busy, Replaced, Unavailable, UnknownToken, UnusableFrame
+from wire.errors import Busy, Replaced, UnknownToken, UnusableFrame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
-from wire.session import BadFrame, Frame, FrameSlot
+from wire.session import BadFrame, Frame
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Stream(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Of the session, also where each of its frames comes through a stream of its own."""
+        """Session id; the same for REST clients, whose every frame makes a new stream."""
 
     @property
     @abstractmethod
@@ -74,16 +75,17 @@ class Stream(ABC):
     def established(self) -> ConnectionEstablished: ...
 
     async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> Step:
-        """Take the newest frame of the slot to its answers; `slot.in_work` is the one that was taken.
+        """Take the newest frame of the slot to its answers.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
-        Raises UnusableFrame, Busy, Replaced, Unavailable, or UnknownToken when the session was deleted.
+        Raises FrameFailed with UnusableFrame or Busy, Replaced, Unavailable, or UnknownToken when the session was
+        deleted.
         """
-        self.runtime.admission.pacer.heard_from(self.name)
+        self.runtime.executor.pacer.heard_from(self.name)
         try:
-            seen, complete = await self._take(slot, keep_everything)
-        except (UnusableFrame, Busy) as error:
-            metrics.frames.labels(error.code).inc()
+            taken, seen, complete = await self._take(slot, keep_everything)
+        except FrameFailed as failed:
+            metrics.frames.labels(failed.error.code).inc()
             raise
         except sessions.Superseded as error:
             raise Replaced(str(error)) from error
@@ -91,13 +93,12 @@ class Stream(ABC):
             raise UnknownToken(str(error)) from error
         except sessions.AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
-        frame = slot.in_work
-        assert isinstance(frame, Frame)
-        took_s = time.monotonic() - frame.received_at
+        assert isinstance(taken.frame, Frame)
+        took_s = time.monotonic() - taken.frame.received_at
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
         return Step(
-            frame_processed(self.flow, seen, frame.seq, self.runtime.target_fps, slot.dropped_before, took_s * 1000),
+            frame_processed(self.flow, seen, taken.frame.seq, self.runtime.target_fps, taken.dropped, took_s * 1000),
             complete,
         )
 
@@ -115,43 +116,34 @@ class Stream(ABC):
         except sessions.AlreadyDecided as error:
             return session_complete(error.decision)
 
-    async def _take(self, slot: FrameSlot, keep_everything: bool) -> tuple[Observation, SessionComplete | None]:
+    async def _take(
+        self, slot: FrameSlot, keep_everything: bool
+    ) -> tuple[TakenFrame, Observation, SessionComplete | None]:
         progress = self.flow.progress
-        seen, outcome = await ride_out(lambda: self._seen(slot))
+        taken, (seen, outcome) = await ride_out(lambda: self._seen(slot))
         if outcome is not None:
-            return seen, session_complete(await self._decide(outcome))
+            return taken, seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
-        return seen, None
+        return taken, seen, None
 
-    async def _seen(self, slot: FrameSlot) -> tuple[Observation, Outcome | None]:
-        try:
-            return await self.runtime.admission.run(
-                lambda permit: with_connection(self._look, slot, permit),
-                self.tenant and self.tenant.pk,
-                slot.newest_at,
-                f"a frame of session {self.name} of tenant {self.tenant and self.tenant.pk}",
-            )
-        except Busy:
-            if slot.in_work is None:
-                slot.take()
-            raise
-        except Unavailable:
-            slot.put_back()
-            raise
+    async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, tuple[Observation, Outcome | None]]:
+        tenant_id = self.tenant and self.tenant.pk
+        return await self.runtime.executor.run_frame(
+            slot,
+            lambda frame: with_connection(self._look, frame),
+            owner=tenant_id,
+            about=f"a frame of session {self.name} of tenant {tenant_id} (request {request_id.current.get()})",
+        )
 
-    def _look(self, slot: FrameSlot, permit: Permit) -> tuple[Observation, Outcome | None]:
-        """Look at a frame and weigh it, both on the worker thread: weighing takes milliseconds, too.
-
-        The frame is taken only now: whatever waited meanwhile, this one is the newest.
-        """
-        frame = slot.take()
+    def _look(self, frame: Frame | BadFrame) -> tuple[Observation, Outcome | None]:
+        """Look at a frame and weigh it, both on the compute thread: weighing takes milliseconds, too."""
         self._ensure_owner()
         if isinstance(frame, BadFrame):
             raise frame.error
         plan = self.flow.plan(self.elapsed_ms)
         try:
-            look = self.runtime.engine.look(frame.data, self.runtime.limits, permit, self._tracking, plan.detail)
+            look = self.runtime.engine.look(frame.data, self.runtime.limits, self._tracking, plan.detail)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except (PoolTimeout, PoolClosed, MeshFailed) as error:

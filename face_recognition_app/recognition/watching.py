@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ops.threads import StartedThreads
 from ops.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
 from recognition.runtime import Runtime
+from scheduling.threads import StartedThreads
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 async def keep_watch(runtime: Runtime, loop_threads: StartedThreads) -> None:
     """Look at all threads again and again, until cancelled, and publish what was seen."""
     watchdog = Watchdog(
-        runtime.admission.threads,
+        runtime.executor.threads,
         [runtime.database.threads, loop_threads],
         runtime.settings.stuck_after_s,
         end_this_process,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
-import threading
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,57 +43,6 @@ class Cancel:
 
 
 Event = Frame | BadFrame | Ping | Cancel
-
-
-class FrameSlot:
-    """Room for one frame in work and one waiting; a newer frame replaces the waiting one.
-
-    Frames are offered on one thread and may be taken on another.
-    """
-
-    def __init__(self) -> None:
-        self.dropped = 0
-        self.in_work: Frame | BadFrame | None = None
-        """The frame that was taken and is not answered yet."""
-        self.dropped_before = 0
-        """Of the dropped frames those that came before the one in work."""
-        self._waiting: Frame | BadFrame | None = None
-        self._working = False
-        self._lock = threading.Lock()
-
-    def offer(self, frame: Frame | BadFrame) -> bool:
-        """Put a frame in line; True when nothing is in work and the caller must begin to serve the slot."""
-        with self._lock:
-            self.dropped += self._waiting is not None
-            self._waiting = frame
-            idle, self._working = not self._working, True
-            return idle
-
-    def newest_at(self) -> float:
-        """When the waiting frame came in; one that is refused does not grow old, nor does one that is gone."""
-        waiting = self._waiting
-        return waiting.received_at if isinstance(waiting, Frame) else math.inf
-
-    def take(self) -> Frame | BadFrame:
-        """The newest frame: there must be one. Whoever serves the slot takes it as late as possible."""
-        with self._lock:
-            assert self._waiting is not None
-            self.in_work, self._waiting = self._waiting, None
-            self.dropped_before = self.dropped
-            return self.in_work
-
-    def put_back(self) -> None:
-        """Let the frame in work wait again, because it could not be looked at; a newer one has replaced it."""
-        with self._lock:
-            if self.in_work is not None:
-                self.dropped += self._waiting is not None
-                self._waiting, self.in_work = self._waiting or self.in_work, None
-
-    def goes_on(self) -> bool:
-        """Whether another frame waits, for whoever has served one; if none does, nothing is in work any more."""
-        with self._lock:
-            self.in_work, self._working = None, self._waiting is not None
-            return self._working
 
 
 class RateLimit:

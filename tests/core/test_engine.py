@@ -18,7 +18,6 @@ from core.face_mesh.regions import shift
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
 from core.frames import Header, ImageLimits
 from core.models import MODELS
-from core.permits import PermitQueue
 from core.pool import Pool
 from core.scale import reduction_for_stranger
 from core.types import Detail, MeshFace, RgbImage
@@ -116,17 +115,6 @@ def test_an_exhausted_pool_says_busy_in_time() -> None:
         go_on.set()
         assert frame.result(10) == []
     assert detect.pool_status().timeouts_total == 1
-    detect.close()
-
-
-def test_a_frame_with_a_permit_takes_no_second_one() -> None:
-    detect = detector(MeshFactory())
-    permits: PermitQueue = detect.permits
-    permit = permits.request(lambda: None)
-    assert detect.safe_process(FRAME, permit) == []
-    assert detect.pool_status().in_use == 1
-    permit.release()
-    assert (detect.pool_status().in_use, sum(detect.pool_status().wait_counts)) == (0, 1)
     detect.close()
 
 
@@ -236,11 +224,14 @@ def test_each_face_is_judged_as_if_it_were_alone(
     assert judged[0][0] == look.box
 
 
-def test_what_is_no_picture_borrows_nothing(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
-    before = sum(engine.pool_status().wait_counts)
+def test_what_is_no_picture_borrows_nothing(
+    engine: FaceRecognitionEngine, limits: ImageLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed: list[object] = []
+    monkeypatch.setattr(engine.detector, "safe_process", lambda *frame: processed.append(frame))
     with pytest.raises(InvalidImage):
         engine.look(b"no picture", limits)
-    assert sum(engine.pool_status().wait_counts) == before
+    assert processed == []
 
 
 def test_embedding_and_live_score_are_of_the_largest_face(
@@ -283,7 +274,6 @@ def test_an_engine_is_warm_when_it_is_loaded_and_gone_when_it_is_closed(model_di
     engine = FaceRecognitionEngine.load(config(model_dir))
     status = engine.pool_status()
     assert (status.pool_size, status.max_size, status.in_use) == (1, 1, 0)
-    assert sum(status.wait_counts) == 1
     engine.close()
     engine.close()
     assert engine.pool_status().pool_size == 0

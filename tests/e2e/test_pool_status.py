@@ -12,6 +12,7 @@ from tools.service import LiveService
 from tools.stream_client import play
 
 STREAMS = 12
+SUMS = ("pool_size", "in_use", "computing", "available", "waiting", "exhausted_total", "timeouts_total")
 
 
 async def test_the_pool_is_seen_at_work_and_is_whole_afterwards(live_service: LiveService) -> None:
@@ -29,12 +30,16 @@ async def test_the_pool_is_seen_at_work_and_is_whole_afterwards(live_service: Li
     answered = [message for result in results for message in result.messages if message["type"] == "frame_processed"]
     assert len(answered) == STREAMS * 15
 
-    assert max(status["in_use"] for status in seen) > 2, "more than one worker's pool was never in use"
-    assert any(status["status"] == "exhausted" for status in seen)
+    # How the sockets are spread is the workers' affair: six at least are on one of them, whose pool has two instances.
+    assert any(worker["in_use"] == 2 and worker["waiting"] > 0 for status in seen for worker in status["workers"])
+    assert any(status["computing"] > 0 for status in seen)
     for status in seen:
-        assert status["in_use"] <= status["max_size"] == 4
+        assert status["computing"] <= status["in_use"] <= status["max_size"] == 4
+        assert status["computing"] <= status["compute_threads"]
         assert status["pool_size"] <= status["max_size"]
-        for field in ("pool_size", "in_use", "available", "waiting", "exhausted_total", "timeouts_total"):
+        frames_wait = status["in_use"] + status["waiting"] > status["computing"]
+        assert status["status"] == ("exhausted" if status["available"] == 0 and frames_wait else "ok")
+        for field in SUMS:
             assert status[field] == sum(worker[field] for worker in status["workers"])
 
     after = live_service.get("/api/pool/status/").json()

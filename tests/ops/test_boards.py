@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
 from ops.boards import WorkerBoard, living_workers
+from ops.pool_load import PoolLoad
 from ops.pool_status import pool_status
 from ops.watchdog import WorkState
+from scheduling.waits import WAIT_BOUNDS_MS
 from tests.ops.processes import living
 
-IDLE = PoolStatistics(2, 2, 0, 0, 0, 0, 0, (0,) * len(WAIT_BOUNDS_MS))
+IDLE = PoolLoad(pool_size=2, max_size=2)
 NO_WORK = WorkState(0, None)
 STUCK = WorkState(8, 1234.5)
 
@@ -24,12 +24,11 @@ WORKER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
 from ops.boards import WorkerBoard
+from ops.pool_load import PoolLoad
 from ops.watchdog import WorkState
 
-pool = PoolStatistics(4, 4, 0, 0, 0, 0, 0, (0,) * len(WAIT_BOUNDS_MS))
+pool = PoolLoad(pool_size=4, max_size=4)
 board = WorkerBoard(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
 print("ready", flush=True)
 for line in sys.stdin:
@@ -77,15 +76,15 @@ def test_what_a_worker_publishes_another_process_sees_at_once(tmp_path: Path) ->
         for in_use in (3, 1, 4):
             tell(worker, in_use)
             found = living_workers(tmp_path)
-            assert [(one.pid, one.statistics.in_use) for one in found] == [(worker.pid, in_use)]
+            assert [(one.pid, one.load.in_use) for one in found] == [(worker.pid, in_use)]
 
 
 def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
-    pool = PoolStatistics(1, 2, 3, 4, 5, 6, 7, tuple(range(len(WAIT_BOUNDS_MS))))
+    pool = PoolLoad(1, 2, 3, 4, 5, 6, 7, 8, 9, tuple(range(len(WAIT_BOUNDS_MS))))
     board = WorkerBoard(tmp_path, lambda: pool, lambda: STUCK)
     try:
         found = living_workers(tmp_path)
-        assert [(one.pid, one.statistics, one.work) for one in found] == [(os.getpid(), pool, STUCK)]
+        assert [(one.pid, one.load, one.work) for one in found] == [(os.getpid(), pool, STUCK)]
     finally:
         board.close()
 

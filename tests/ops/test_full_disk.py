@@ -40,15 +40,14 @@ for line in sys.stdin:
 BOARD = """
 import sys
 from pathlib import Path
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
 from ops import boards
+from ops.pool_load import PoolLoad
 from ops.watchdog import WorkState
 
 boards.TRIED_AGAIN_S = 0.0
 print("ready", flush=True)
 sys.stdin.readline()
-pool = PoolStatistics(4, 4, 0, 0, 0, 0, 0, (0,) * len(WAIT_BOUNDS_MS))
+pool = PoolLoad(pool_size=4, max_size=4)
 board = boards.WorkerBoard(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
 print(len(boards.living_workers(Path(sys.argv[1]))), flush=True)
 for line in sys.stdin:

@@ -7,14 +7,13 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
 from ops import metrics
 from ops.boards import WorkerBoard
+from ops.pool_load import PoolLoad
 from ops.watchdog import WorkState
 from tests.ops.processes import living, run
 
-POOL = PoolStatistics(2, 3, 1, 4, 5, 6, 7, (0,) * len(WAIT_BOUNDS_MS))
+POOL = PoolLoad(2, 3, 2, 1, 1, 4, 5, 6, 7)
 
 WORKER = """
 import sys
@@ -48,6 +47,7 @@ def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
     finally:
         board.close()
     gauges = {"workers": 1, "pool_instances": 2, "pool_max": 3, "pool_in_use": 1, "pool_waiting": 4, "pool_stuck": 8}
+    gauges |= {"pool_computing": 1, "compute_threads": 2}
     for name, expected in gauges.items():
         assert families[f"face_{name}"].type == "gauge"
         assert value(families, f"face_{name}") == expected

@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
-from core.permits import WAIT_BOUNDS_MS
-from core.pool import PoolStatistics
 from ops import pool_status as module
 from ops.boards import WorkerPool
-from ops.pool_status import pool_status, sum_statistics
+from ops.pool_load import PoolLoad, sum_loads
+from ops.pool_status import pool_status
 from ops.watchdog import WorkState
+from scheduling.waits import NO_WAITS
 
 NO_WORK = WorkState(0, None)
-NO_WAITS = (0,) * len(WAIT_BOUNDS_MS)
-IDLE = PoolStatistics(2, 2, 0, 0, 0, 0, 0, NO_WAITS)
+IDLE = PoolLoad(pool_size=2, max_size=2, compute_threads=1)
 FIELDS = {
     "pool_size",
     "max_size",
     "available",
     "in_use",
+    "computing",
+    "compute_threads",
     "waiting",
     "exhausted_total",
     "timeouts_total",
@@ -34,7 +35,7 @@ FIELDS = {
 
 
 def status_of(
-    monkeypatch: pytest.MonkeyPatch, *pools: PoolStatistics, work: Sequence[WorkState] = (), now: float = 0.0
+    monkeypatch: pytest.MonkeyPatch, *pools: PoolLoad, work: Sequence[WorkState] = (), now: float = 0.0
 ) -> dict[str, Any]:
     states = [*work, *[NO_WORK] * (len(pools) - len(work))]
     workers = [WorkerPool(100 + number, *each) for number, each in enumerate(zip(pools, states, strict=True))]
@@ -56,29 +57,31 @@ def test_without_a_worker_the_pool_is_not_initialized(tmp_path: Path) -> None:
         ([replace(IDLE, pool_size=0)], "not_initialized"),
         ([IDLE], "ok"),
         ([replace(IDLE, in_use=1)], "ok"),
-        ([replace(IDLE, in_use=2)], "exhausted"),
-        ([replace(IDLE, in_use=2, waiting=5)], "exhausted"),
+        ([replace(IDLE, in_use=2, computing=1)], "exhausted"),
+        ([replace(IDLE, in_use=2, computing=1, waiting=5)], "exhausted"),
+        ([replace(IDLE, in_use=2, computing=2)], "ok"),
+        ([replace(IDLE, in_use=2, computing=2, waiting=1)], "exhausted"),
         ([replace(IDLE, in_use=2), replace(IDLE, in_use=2)], "exhausted"),
         ([replace(IDLE, in_use=2), replace(IDLE, in_use=1)], "ok"),
         ([replace(IDLE, pool_size=0), IDLE], "ok"),
     ],
 )
 def test_the_status_is_that_of_all_workers_together(
-    monkeypatch: pytest.MonkeyPatch, pools: list[PoolStatistics], expected: str
+    monkeypatch: pytest.MonkeyPatch, pools: list[PoolLoad], expected: str
 ) -> None:
     assert status_of(monkeypatch, *pools)["status"] == expected
 
 
 def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = status_of(
-        monkeypatch, PoolStatistics(3, 4, 2, 1, 10, 20, 30, NO_WAITS), PoolStatistics(4, 4, 1, 6, 1, 2, 3, NO_WAITS)
-    )
+    status = status_of(monkeypatch, PoolLoad(3, 4, 2, 2, 2, 1, 10, 20, 30), PoolLoad(4, 4, 2, 1, 1, 6, 1, 2, 3))
     totals = {name: status[name] for name in FIELDS - {"wait_ms"}}
     assert totals == {
         "pool_size": 7,
         "max_size": 8,
         "available": 4,
         "in_use": 3,
+        "computing": 3,
+        "compute_threads": 4,
         "waiting": 7,
         "exhausted_total": 11,
         "timeouts_total": 22,
@@ -109,6 +112,6 @@ def test_it_is_json_of_the_promised_shape(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_waits_of_all_workers_make_the_percentiles() -> None:
     quick = replace(IDLE, wait_counts=(99, *NO_WAITS[1:]))
     slow = replace(IDLE, wait_counts=(*NO_WAITS[:-1], 1))
-    total = sum_statistics([quick, slow])
+    total = sum_loads([quick, slow])
     assert (total.wait_counts[0], total.wait_counts[-1], sum(total.wait_counts)) == (99, 1, 100)
-    assert len(total.wait_counts) == len(WAIT_BOUNDS_MS)
+    assert len(total.wait_counts) == len(NO_WAITS)

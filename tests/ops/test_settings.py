@@ -17,6 +17,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_DRAIN_S", "7.5", "drain_s", 7.5),
     ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
+    ("FACE_COMPUTE_THREADS", "1", "threads", 1),
     ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
     ("FACE_MESH_MAX_USES", "500", "mesh_max_uses", 500),
     ("FACE_WORKER_MAX_MEMORY_MB", "512", "worker_max_memory_mb", 512),
@@ -234,6 +235,12 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
     monkeypatch.setattr("ops.settings.this_machine", lambda: machine)
     settings = load({"GUNICORN_WORKERS": f"{workers}", "FACE_MESH_POOL_SIZE": f"{pool_size}"})
     assert settings.compute_threads == threads
+
+
+def test_every_instance_can_be_used_where_there_is_a_thread_for_each() -> None:
+    assert load({"FACE_MESH_POOL_SIZE": "8", "FACE_COMPUTE_THREADS": "8"}).compute_threads == 8
+    with pytest.raises(SettingsError, match="FACE_COMPUTE_THREADS=3 needs as many instances"):
+        load({"FACE_MESH_POOL_SIZE": "2", "FACE_COMPUTE_THREADS": "3"})
 
 
 @pytest.mark.parametrize(("megabytes", "limit"), [("512", 512 << 20), ("0", None)])

@@ -87,7 +87,7 @@ def test_the_line_says_what_to_type_and_what_comes_of_it() -> None:
         "# 2 cores, 480 MiB per worker, about 9 live sessions at 10 frames/s"
     )
     workers, memory, sessions = advice.reasons
-    assert workers == "This process may use 2 cores: 2 workers, and at least 4 frames in work in each."
+    assert workers == "This process may use 2 cores: 2 workers, and at least 4 instances in each."
     assert memory == "2 workers take 960 MiB of 8192 MiB that are available."
     assert "15.0 ms" in sessions
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.threads import StartedThreads
 from ops.watchdog import LOOKS_BEFORE_THE_END, Watchdog, WorkState, all_stuck, work_state
+from scheduling.threads import StartedThreads
 
 PATIENCE_S = 30.0
 AT_ONCE = 0.0

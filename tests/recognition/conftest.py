@@ -88,7 +88,7 @@ def use_meshes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Us
 
     yield use
     for changed in made:
-        changed.admission.close()
+        changed.executor.close()
         changed.engine.close()
 
 

@@ -23,12 +23,12 @@ from core.pool import Pool
 from core.types import Detail, MeshFace, RgbImage
 from face_app.asgi import application
 from recognition import sessions
-from recognition.admission import Admission
 from recognition.database import with_connection
 from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.sessions import SessionRequest
+from scheduling.executor import Executor
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind
 
@@ -238,12 +238,12 @@ class GatedMesh(RealMesh):
 
 
 def with_meshes(runtime: Runtime, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Runtime:
-    """The same runtime over another pool; close its admission and its detector afterwards."""
+    """The same runtime over another pool; close its executor and its engine afterwards."""
     pool = Pool(make_mesh, size)
     pool.fill()
     real = runtime.engine
     engine = FaceRecognitionEngine(LivenessDetector(pool, timeout_s), real._embedder, real._spoof, real.backend)
-    return replace(runtime, engine=engine, admission=Admission(pool.permits, timeout_s))
+    return replace(runtime, engine=engine, executor=Executor(size, size, timeout_s))
 
 
 async def became(true: Callable[[], bool], what: str) -> None:

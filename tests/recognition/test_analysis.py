@@ -40,7 +40,7 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Runtime, astron
     closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
-        look = runtime.engine.look(data, runtime.limits, None, tracking, plan.detail)
+        look = runtime.engine.look(data, runtime.limits, tracking, plan.detail)
         tracking = look.tracking(tracking)
         seen = observe(flow, plan, EngineSight(runtime.engine, look, data))
         sizes.add(seen.mark.size)
@@ -80,7 +80,7 @@ class Taken:
         for rgb in frames:
             data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
             assert plan.detail is Detail.FULL, "a recording knows nothing of what a brief look would see"
-            look = engine.look(data, self._runtime.limits, None, tracking, plan.detail)
+            look = engine.look(data, self._runtime.limits, tracking, plan.detail)
             tracking = look.tracking(tracking)
             self._take(plan, EngineSight(engine, look, data))
 

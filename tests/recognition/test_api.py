@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -353,7 +354,7 @@ async def test_whoever_sends_frames_by_http_counts_as_one_session_for_the_others
     api: httpx.AsyncClient, faces: Faces, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[object] = []
-    monkeypatch.setattr(runtime.admission.pacer, "heard_from", heard.append)
+    monkeypatch.setattr(runtime.executor.pacer, "heard_from", heard.append)
     created = await begin(api)
     for _ in range(3):
         await api.post(f"{SESSIONS}{created['id']}/frames/", content=faces.astronaut, headers=JPEG)
@@ -440,9 +441,11 @@ async def test_a_full_pool_is_told_with_a_time_to_come_back(
 ) -> None:
     crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.1)
     created = await begin(api)
-    permit = crowded.engine.detector.permits.request(lambda: None)
+    held = asyncio.create_task(crowded.executor.run(gate.pass_through))
+    await gate.somebody_arrived()
     response = await api.post(f"{SESSIONS}{created['id']}/frames/", content=faces.astronaut, headers=JPEG)
-    permit.release()
+    gate.open()
+    await held
     assert error_of(response) == (503, "busy")
     assert int(response.headers["retry-after"]) >= 1
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from itertools import pairwise
 
 import pytest
 from prometheus_client import REGISTRY
 
+from ops.pool_load import PoolLoad
 from recognition.runtime import Runtime
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
+    PATIENCE_S,
     Backend,
     Faces,
     Gate,
     GatedMesh,
+    became,
     connect,
     frame_answers,
     text_frame,
@@ -44,7 +48,7 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
         gate.open()
         assert (await first.receive())["type"] == "frame_processed"
         assert (await second.ask(faces.astronaut))["type"] == "frame_processed"
-    assert crowded.engine.pool_status().timeouts_total == 1
+    assert crowded.executor.statistics().timeouts_total == 1
 
 
 async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
@@ -66,6 +70,28 @@ async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
         gate.open()
         answer = await second.receive()
     assert (answer["type"], answer["seq"], answer["dropped"]) == ("frame_processed", 3, 2)
+
+
+async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
+    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+) -> None:
+    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=8, timeout_s=PATIENCE_S)
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(connect(f"test_{number}")) for number in range(9)]
+        for socket in sockets:
+            await socket.greeted()
+            await socket.send(faces.nobody)
+        for _ in range(8):
+            await gate.somebody_arrived()
+        await became(lambda: changed.executor.statistics().waiting == 1, "the ninth frame waits")
+        load = PoolLoad.of(changed.engine.pool_status(), changed.executor.statistics())
+        assert changed.engine.pool_status().in_use == 8
+        assert (load.in_use, load.computing, load.compute_threads) == (8, 8, 8)
+        assert (load.available, load.waiting, load.exhausted_total) == (0, 1, 1)
+        gate.open()
+        answers = [await socket.receive() for socket in sockets]
+    assert [answer["type"] for answer in answers] == ["frame_processed"] * 9
+    assert changed.executor.statistics().timeouts_total == 0
 
 
 async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_order(

@@ -485,7 +485,7 @@ async def test_a_disconnect_during_inference_leaks_nothing(
         await gate.somebody_arrived()
     assert changed.engine.pool_status().in_use == 1
     gate.open()
-    await became(lambda: changed.engine.pool_status().in_use == 0, "the permit came back")
+    await became(lambda: changed.engine.pool_status().in_use == 0, "the instance came back")
     assert changed.engine.pool_status().available == 1
     async with connect(await token(runtime, backend, ANYONE)) as socket:
         await socket.greeted()
@@ -503,11 +503,11 @@ async def test_a_disconnect_while_waiting_leaks_nothing(
         async with connect(await token(runtime, backend, ANYONE)) as second:
             await second.greeted()
             await second.send(faces.astronaut)
-            await became(lambda: changed.engine.pool_status().waiting == 1, "the second frame waits")
-        assert changed.engine.pool_status().waiting == 0
+            await became(lambda: changed.executor.statistics().waiting == 1, "the second frame waits")
+        assert changed.executor.statistics().waiting == 0
         gate.open()
         assert (await first.receive())["type"] == "frame_processed"
-    assert changed.engine.pool_status().in_use == 0
+    assert changed.executor.statistics().in_use == changed.engine.pool_status().in_use == 0
 
 
 async def test_a_sandbox_analyses_and_stores_nothing(runtime: Runtime, backend: Backend, faces: Faces) -> None:

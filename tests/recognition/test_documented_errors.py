@@ -19,7 +19,6 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.people import Sample, enroll
 from recognition import sessions
-from recognition.admission import Admission
 from recognition.api.allowances import MAX_IMAGES
 from recognition.api.document import ERROR_CODES
 from recognition.database import DatabaseThreads
@@ -27,6 +26,7 @@ from recognition.management.commands.api_documents import openapi_document
 from recognition.models import FailedAttempts
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
+from scheduling.executor import Executor
 from tenants.keys import FIRST_KEY, issue_key
 from tenants.models import ApiKey
 from tenants.policy import policy_of, set_policy
@@ -208,7 +208,7 @@ async def provoke_bad_pictures(world: World, operation: Documented, patch: pytes
         await world.ask(operation, **usual(operation, world.faces.nobody))
         await world.ask(operation, **usual(operation, world.faces.both))
     with patch.context() as crowded:
-        crowded.setattr(Admission, "run", failing(Busy("later", 100)))
+        crowded.setattr(Executor, "run", failing(Busy("later", 100)))
         await world.ask(operation, **usual(operation, world.faces.astronaut))
 
 

@@ -230,11 +230,11 @@ async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_ca
 
     async def look() -> None:
         for _ in range(3):
-            await held.admission.run(lambda permit: held.engine.look(faces.astronaut, held.limits, permit), owner)
+            await held.executor.run(lambda: held.engine.look(faces.astronaut, held.limits), owner=owner)
             served.append("frame")
 
     def in_line() -> int:
-        status = held.engine.detector.permits.statistics()
+        status = held.executor.statistics()
         return status.in_use + status.waiting
 
     owner = backend.tenant.pk

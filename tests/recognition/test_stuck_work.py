@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from ops import watchdog as watchdogs
-from ops.threads import StartedThreads
 from recognition import watching
 from recognition.runtime import Runtime
+from scheduling.threads import StartedThreads
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import Backend, Faces, Gate, GatedMesh, became, connect, token
 

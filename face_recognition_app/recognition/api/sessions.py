@@ -25,13 +25,15 @@ from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
 from recognition.stream import SessionStream
+from scheduling.executor import FrameFailed
+from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import Reason
 from wire.messages import FrameProcessed, SessionComplete
-from wire.session import Frame, FrameSlot
+from wire.session import Frame
 
 router = Router(tags=["sessions"], auth=needs(Scope.SESSIONS))
 MAX_IDEMPOTENCY_KEY = 255
@@ -103,7 +105,10 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
-    step = await stream.process(slot, keep_everything=True)
+    try:
+        step = await stream.process(slot, keep_everything=True)
+    except FrameFailed as failed:
+        raise failed.error from None
     answer = step.complete or step.processed
     assert answer is not None
     return answer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.threads import StartedThreads
+from scheduling.threads import StartedThreads
 
 
 def test_all_threads_are_there_before_the_first_call() -> None:

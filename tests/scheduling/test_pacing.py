@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from recognition.pacing import ACTIVE_S, Pacer
+from scheduling.pacing import ACTIVE_S, Pacer
+from tests.scheduling.clock import ManualClock
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [1000.0]
-    monkeypatch.setattr("recognition.pacing.time.monotonic", lambda: now[0])
-    return now
-
-
-def pacer(service_s: float, threads: int = 1) -> Pacer:
-    made = Pacer(threads)
+def pacer(service_s: float, threads: int = 1, clock: ManualClock | None = None) -> Pacer:
+    made = Pacer(threads, clock or ManualClock())
     for _ in range(500):
         made.served(service_s)
     return made
@@ -45,14 +39,22 @@ def test_nobody_is_asked_for_nothing() -> None:
     assert asked_of(pacer(1.0), 50) == 1
 
 
-def test_who_sends_nothing_any_more_leaves_room_to_the_others(clock: list[float]) -> None:
-    paced = pacer(0.05)
+def test_who_sends_nothing_any_more_leaves_room_to_the_others() -> None:
+    clock = ManualClock()
+    paced = pacer(0.05, clock=clock)
     assert asked_of(paced, 10) == 1
     for _ in range(3):
-        clock[0] += ACTIVE_S
+        clock.pass_(ACTIVE_S)
         asked = asked_of(paced, 1, at_most=10)
     assert asked == 10
 
 
 def test_an_expected_wait_is_the_work_ahead_over_the_threads() -> None:
     assert pacer(0.02, threads=2).wait_s(10) == pytest.approx(0.1, rel=0.01)
+
+
+def test_it_tells_what_it_measured() -> None:
+    paced = pacer(0.02)
+    asked_of(paced, 3)
+    assert paced.statistics().service_s == pytest.approx(0.02)
+    assert paced.statistics().active == 3

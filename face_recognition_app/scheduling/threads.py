@@ -1,5 +1,4 @@
-"""Thread pools that have all their threads from the start, so that a number that grows later means something; and that
-tell what each thread has in hand."""
+"""A thread pool that has all its threads from the start and tells what each of them has in hand."""
 
 from __future__ import annotations
 
@@ -16,7 +15,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """What one thread has in hand, in monotonic seconds; once it is done, `ended` is set."""
+    """What one thread has in hand. `began`: monotonic seconds; `ended`: likewise, None until it is done; `about`: what
+    it is and whose, for the log."""
 
     thread: str
     thread_id: int
@@ -29,7 +29,7 @@ class Work:
 
 
 class StartedThreads(ThreadPoolExecutor):
-    """The standard pool adds a thread whenever all others are busy, up to its size."""
+    """A ThreadPoolExecutor whose number of threads never grows: the standard one starts them as work comes."""
 
     def __init__(self, threads: int, name: str) -> None:
         super().__init__(threads, thread_name_prefix=name)
@@ -38,10 +38,10 @@ class StartedThreads(ThreadPoolExecutor):
         together = threading.Barrier(threads + 1)
         try:
             for _ in range(threads):
-                super().submit(together.wait)  # Which is no work.
+                super().submit(together.wait)  # Not through `_do`: it is no work.
             together.wait()
         except BaseException:
-            together.abort()  # Those that were started would wait for ever, and the process for them.
+            together.abort()  # The threads that were started would wait for ever, and the process for them.
             self.shutdown(wait=False)
             raise
 
@@ -53,7 +53,7 @@ class StartedThreads(ThreadPoolExecutor):
         return list(self._in_hand.values())
 
     def tell(self, about: str) -> None:
-        """Say what the calling thread, one of these, has in hand."""
+        """Set what the calling thread, one of these, has in hand."""
         self._in_hand[threading.get_ident()].about = about
 
     def _do(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:

@@ -1,0 +1,1 @@
+"""Which frame is computed next, on which thread, and how many a worker can take."""

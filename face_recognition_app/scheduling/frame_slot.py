@@ -1,0 +1,63 @@
+"""The frames of one session that are not computed yet."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+
+from wire.session import BadFrame, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFrame:
+    """`dropped`: how many frames of the session had been replaced when this one was taken."""
+
+    frame: Frame | BadFrame
+    dropped: int
+
+
+class FrameSlot:
+    """Room for one waiting frame, beside the one in work; a newer frame replaces the waiting one.
+
+    Frames are offered on the event loop and taken on a compute thread.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        """Frames that were replaced so far."""
+        self._waiting: Frame | BadFrame | None = None
+        self._working = False
+        self._lock = threading.Lock()
+
+    def offer(self, frame: Frame | BadFrame) -> bool:
+        """Let a frame wait. True when nothing is in work, and the caller must begin to serve the slot."""
+        with self._lock:
+            self.dropped += self._waiting is not None
+            self._waiting = frame
+            idle, self._working = not self._working, True
+            return idle
+
+    def newest_at(self) -> float:
+        """Arrival time of the waiting frame in seconds of the monotonic clock; infinite without one that can age."""
+        waiting = self._waiting
+        return waiting.received_at if isinstance(waiting, Frame) else math.inf
+
+    def take(self) -> TakenFrame:
+        """Hand over the waiting frame: there must be one. As late as possible, so that it is the newest."""
+        with self._lock:
+            assert self._waiting is not None
+            frame, self._waiting = self._waiting, None
+            return TakenFrame(frame, self.dropped)
+
+    def put_back(self, frame: Frame | BadFrame) -> None:
+        """Let a frame wait again that could not be answered, unless a newer one has come."""
+        with self._lock:
+            self.dropped += self._waiting is not None
+            self._waiting = self._waiting or frame
+
+    def goes_on(self) -> bool:
+        """Whether another frame waits, for the caller that has served one. If not, nothing is in work any more."""
+        with self._lock:
+            self._working = self._waiting is not None
+            return self._working
