@@ -30,6 +30,7 @@ from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+from vocabulary.errors import ErrorCode, ServiceError
 from vocabulary.sessions import SessionKind, SessionStatus
 from wire.codes import Reason
 
@@ -39,7 +40,7 @@ SETTLE_AT_ONCE = 100
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
-class SessionError(Exception):
+class SessionError(ServiceError):
     """
     SessionError
     ├── SessionNotFound      no such session of this tenant, or it was deleted
@@ -51,22 +52,24 @@ class SessionError(Exception):
 
 
 class SessionNotFound(SessionError):
-    pass
+    code = ErrorCode.SESSION_NOT_FOUND
 
 
 class TokenInvalid(SessionError):
-    pass
+    code = ErrorCode.SESSION_OVER
 
 
 class Superseded(SessionError):
-    pass
+    code = ErrorCode.REPLACED
 
 
 class IdempotencyConflict(SessionError):
-    pass
+    code = ErrorCode.IDEMPOTENCY_CONFLICT
 
 
 class AlreadyDecided(SessionError):
+    code = ErrorCode.SESSION_OVER
+
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision)
         self.decision = decision
