@@ -110,7 +110,8 @@ def ensure_free(claim: Claim) -> None:
     times = _counters(claim).values_list("locked_until", "waits_until")
     until = max((at for pair in times for at in pair if at is not None), default=now)
     if until > now:
-        raise AttemptsExceeded(math.ceil((until - now).total_seconds()) * 1000)
+        left_s = math.ceil((until - now).total_seconds())
+        raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
 
 
 def time_left_ms(until: datetime) -> int:

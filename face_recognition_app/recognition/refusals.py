@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.durations import whole_seconds
 from vocabulary.errors import ErrorCode, ServiceError
 
 
@@ -16,18 +15,14 @@ class Refusal(ServiceError):
     └── ChallengeImpossible  what the person can do and the client can show is too little
     """
 
-    def __init__(self, message: str, details: dict[str, Any]) -> None:
-        super().__init__(message, details)
+    def __init__(self, message: str, details: dict[str, Any], retry_after_ms: int | None = None) -> None:
+        super().__init__(message, details, retry_after_ms)
         self.details = details
+        self.retry_after_ms = retry_after_ms
 
 
 class AttemptsExceeded(Refusal):
     code = ErrorCode.ATTEMPTS_EXCEEDED
-
-    def __init__(self, retry_after_ms: int) -> None:
-        seconds = whole_seconds(retry_after_ms)
-        super().__init__(f"too many failed attempts: wait {seconds} s", {"retry_after_s": seconds})
-        self.retry_after_ms = retry_after_ms
 
 
 class PolicyTooWeak(Refusal):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import get_args
 
 import pytest
 
 from core.errors import ImageError, MeshFailed, ModelError, PoolClosed, PoolTimeout
+from gallery.people import SubjectNotFound
+from ops.http_refusal import HttpRefusal
 from recognition.api import make_api
 from recognition.api.document import ERROR_CODES
 from recognition.http_errors import OF_DJANGO, OTHERS, ApiError, as_service_error
+from recognition.refusals import AttemptsExceeded
 from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, ImageCode, ServiceError
 from wire.errors import UnusableFrame, WireError
 
@@ -59,6 +63,23 @@ def test_every_code_on_the_socket_is_a_wire_errors() -> None:
 def test_every_close_code_is_explained() -> None:
     of_errors = {told.close_code for told in SOCKET.values() if told.close_code is not None}
     assert set(CLOSE_CODES) == of_errors | OF_THE_WEBSOCKET_LAYER
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HttpRefusal(ErrorCode.OVERLOADED, "m", ((b"allow", b"GET"),), 100),
+        ApiError(ErrorCode.SCOPE_MISSING, "m", {"needs": ["read"]}),
+        AttemptsExceeded("m", {"retry_after_s": 1}, 1_000),
+        SubjectNotFound("m"),
+        UnusableFrame("m", ErrorCode.INVALID_IMAGE),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_goes_from_one_process_to_another_whole(error: ServiceError) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), there.message) == (type(error), "m")
+    assert vars(there) == vars(error)
 
 
 def test_the_docstring_draws_every_branch() -> None:

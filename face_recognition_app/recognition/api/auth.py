@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -108,7 +109,7 @@ class TokenRequest(Schema):
 
 class AccessToken(Schema):
     access_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the scheme, not a secret
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme, not a secret
     expires_in: int
 
 
