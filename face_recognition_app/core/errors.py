@@ -6,33 +6,28 @@ EngineError
 │   ├── ImageTooLarge      more bytes or pixels than the limits allow
 │   ├── ImageTooComplex    decoding it would take far more work than an ordinary picture of its size
 │   └── UnsupportedFormat  a picture, but not a still JPEG, PNG or WebP
-├── PoolTimeout            no instance became free in time
-├── PoolClosed             the pool no longer lends
-├── MeshFailed             a FaceMesh raised; the instance is replaced
+├── NotAnalysed            nothing is wrong with the picture; another try may work
+│   ├── PoolTimeout        no instance became free in time
+│   ├── PoolClosed         the pool no longer lends
+│   └── MeshFailed         a FaceMesh raised; the instance is replaced
 └── ModelError             a model file is missing or is not the one that was pinned
-
-Each class carries `code` (stable, part of the public contract) and `retryable`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from vocabulary.errors import ErrorCode, ImageCode
+from vocabulary.errors import ErrorCode, ImageCode, ServiceError
 
 
-class EngineError(Exception):
-    code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
-    retryable: ClassVar[bool] = False
+class EngineError(ServiceError):
+    pass
 
 
 class ImageError(EngineError):
-    code: ClassVar[ImageCode] = ErrorCode.INVALID_IMAGE
-    retryable = True
+    code: ImageCode = ErrorCode.INVALID_IMAGE
 
 
 class InvalidImage(ImageError):
-    code = ErrorCode.INVALID_IMAGE
+    pass
 
 
 class ImageTooLarge(ImageError):
@@ -47,19 +42,30 @@ class UnsupportedFormat(ImageError):
     code = ErrorCode.UNSUPPORTED_FORMAT
 
 
-class PoolTimeout(EngineError):
+class NotAnalysed(EngineError):
+    """Its text, which names what failed, is for the log; clients see `message`."""
+
     code = ErrorCode.BUSY
-    retryable = True
+    retry_after_ms = 500
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+    @property
+    def message(self) -> str:
+        return "the picture could not be analysed now"
 
 
-class PoolClosed(EngineError):
-    code = ErrorCode.BUSY
-    retryable = True
+class PoolTimeout(NotAnalysed):
+    pass
 
 
-class MeshFailed(EngineError):
-    code = ErrorCode.BUSY
-    retryable = True
+class PoolClosed(NotAnalysed):
+    pass
+
+
+class MeshFailed(NotAnalysed):
+    pass
 
 
 class ModelError(EngineError):

@@ -31,7 +31,7 @@ from recognition.answers import error_message  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.allowances import Allowances  # noqa: E402
 from recognition.consumer import FaceConsumer  # noqa: E402
-from recognition.http_errors import as_api_error, envelope  # noqa: E402
+from recognition.http_errors import as_service_error, error_response  # noqa: E402
 from recognition.outages import outage_of  # noqa: E402
 from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
 
@@ -82,7 +82,7 @@ class DjangoApplication(ASGIHandler):
         except OSError as error:  # Where a large body is put down before anybody looks at it.
             if outage_of(error) is None:
                 raise
-            await self.send_response(envelope(as_api_error(error)), send)
+            await self.send_response(error_response(as_service_error(error)), send)
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.

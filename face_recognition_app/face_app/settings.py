@@ -38,7 +38,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "ops.middleware.SecurityHeaders",
     "servestatic.middleware.ServeStaticMiddleware",
-    "recognition.http_errors.ErrorEnvelope",
+    "recognition.http_errors.UniformErrors",
     "django.middleware.common.CommonMiddleware",
 ]
 

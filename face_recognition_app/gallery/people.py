@@ -15,12 +15,13 @@ from gallery.protection import protection
 from gallery.search import Gallery
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
+from vocabulary.errors import ErrorCode, ServiceError
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
 """What a tenant may call its own people and devices."""
 
 
-class GalleryError(Exception):
+class GalleryError(ServiceError):
     """
     GalleryError
     ├── InvalidSubjectId
@@ -33,27 +34,27 @@ class GalleryError(Exception):
 
 
 class InvalidSubjectId(GalleryError):
-    pass
+    code = ErrorCode.INVALID_SUBJECT_ID
 
 
 class SubjectNotFound(GalleryError):
-    pass
+    code = ErrorCode.SUBJECT_NOT_FOUND
 
 
 class SubjectExists(GalleryError):
-    pass
+    code = ErrorCode.SUBJECT_EXISTS
 
 
 class TemplateNotFound(GalleryError):
-    pass
+    code = ErrorCode.TEMPLATE_NOT_FOUND
 
 
 class DuplicateFace(GalleryError):
-    pass
+    code = ErrorCode.DUPLICATE_FACE
 
 
 class DifferentFace(GalleryError):
-    pass
+    code = ErrorCode.DIFFERENT_FACE
 
 
 @dataclass(frozen=True, slots=True)

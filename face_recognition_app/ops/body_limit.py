@@ -11,6 +11,7 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 
 from ops.credentials import Authenticate, check_credentials
 from ops.http_refusal import HttpRefusal
+from vocabulary.errors import ErrorCode
 
 SMALL_BYTES = 64 * 1024
 """Of a body that is not a picture, and of any that comes from somebody who is not known."""
@@ -62,24 +63,24 @@ class BodyLimit:
     async def _checked_length(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> int:
         """Bytes of the body. Raises HttpRefusal."""
         if b"transfer-encoding" in headers:
-            raise HttpRefusal(411, "length_required", "send a Content-Length")
+            raise HttpRefusal(ErrorCode.LENGTH_REQUIRED, "send a Content-Length")
         length = _length(headers.get(b"content-length", b"0"))
         if not length:
             return 0
         allowance = self._allowance(scope["method"], scope["path"])
         if allowance is None:
-            raise HttpRefusal(404, "not_found", "there is nothing at this path")
+            raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
         # Who waits to be told to go on has sent no body yet, and is told after that who may.
         if length > SMALL_BYTES or (b"expect" in headers and allowance.needs_credentials):
             await check_credentials(headers, self._authenticate)
         if length > allowance.max_bytes:
-            raise HttpRefusal(413, "request_too_large", f"this request may have {allowance.max_bytes} bytes")
+            raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, f"this request may have {allowance.max_bytes} bytes")
         if not allowance.takes(headers.get(b"content-type", b"")):
-            raise HttpRefusal(415, "unsupported_media_type", f"send {' or '.join(allowance.media)}")
+            raise HttpRefusal(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"send {' or '.join(allowance.media)}")
         return length
 
 
 def _length(said: bytes) -> int:
     if not said.isdigit() or len(said) > MAX_LENGTH_DIGITS:
-        raise HttpRefusal(413, "request_too_large", "the Content-Length is no length that a request may have")
+        raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, "the Content-Length is no length that a request may have")
     return int(said)

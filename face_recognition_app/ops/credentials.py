@@ -6,9 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ops.http_refusal import HttpRefusal
+from vocabulary.errors import ErrorCode
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
+
+SEND_CREDENTIALS = "send Authorization: Bearer with an API key or access token"
 
 Authenticate = Callable[[str], Awaitable[bool]]
 """Whether a token is somebody's who may do this. Raises when that cannot be told now."""
@@ -24,14 +27,13 @@ async def check_credentials(headers: dict[bytes, bytes], authenticate: Authentic
     except HttpRefusal:
         raise
     except Unavailable as error:  # Which is logged where it is found.
-        raise HttpRefusal(503, error.code, error.message, retry_after_ms=error.retry_after_ms) from error
+        raise HttpRefusal(error.code, error.message, retry_after_ms=error.retry_after_ms) from error
     except Exception as error:  # A defect: nobody is let in by it.
         logger.exception("credentials cannot be checked")
-        raise HttpRefusal(503, "unavailable", "credentials cannot be checked now", retry_after_ms=2_000) from error
+        raise HttpRefusal(ErrorCode.UNAVAILABLE, "credentials cannot be checked now", retry_after_ms=2_000) from error
     if not known:
         raise _unauthorized()
 
 
 def _unauthorized() -> HttpRefusal:
-    message = "send Authorization: Bearer with an API key or access token"
-    return HttpRefusal(401, "unauthorized", message, ((b"www-authenticate", b"Bearer"),))
+    return HttpRefusal(ErrorCode.UNAUTHORIZED, SEND_CREDENTIALS, ((b"www-authenticate", b"Bearer"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
 
@@ -16,3 +17,8 @@ def parse_duration(text: str) -> timedelta:
     if duration is None or duration > LONGEST:
         raise ValueError(f"{text!r}: use a number of seconds, or for example 30m, 24h or 90d; at most {LONGEST.days}d")
     return duration
+
+
+def whole_seconds(milliseconds: int) -> int:
+    """Rounded up, so that nobody who waits as long comes too early."""
+    return math.ceil(milliseconds / 1000)

@@ -9,10 +9,11 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from django.http.request import split_domain_port, validate_host
 
 from ops.http_refusal import HttpRefusal
+from vocabulary.errors import ErrorCode
 
 logger = logging.getLogger(__name__)
 
-REFUSED = HttpRefusal(400, "bad_request", "this host is not served here; see FACE_ALLOWED_HOSTS")
+REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, "this host is not served here; see FACE_ALLOWED_HOSTS")
 
 
 class KnownHosts:

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-import math
 from http import HTTPStatus
 
 from asgiref.typing import ASGISendCallable
 
 from ops import request_id
+from ops.envelope import envelope, waiting_headers
+from vocabulary.errors import ErrorCode, ServiceError
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-class HttpRefusal(Exception):
-    """A request that is refused: HTTP status, stable code, words, headers of its own, and when to try again."""
+class HttpRefusal(ServiceError):
+    """A request that is refused, with headers of its own."""
 
-    def __init__(
-        self, status: int, code: str, message: str, headers: Headers = (), retry_after_ms: int | None = None
-    ) -> None:
-        super().__init__(status, code, message, headers, retry_after_ms)
-        self.status = status
+    def __init__(self, code: ErrorCode, message: str, headers: Headers = (), retry_after_ms: int | None = None) -> None:
+        super().__init__(code, message, headers, retry_after_ms)
         self.code = code
-        self.message = message
         self.headers = headers
         self.retry_after_ms = retry_after_ms
-        if retry_after_ms is not None:
-            self.headers = (*headers, (b"retry-after", str(math.ceil(retry_after_ms / 1000)).encode()))
+
+    @property
+    def message(self) -> str:
+        return str(self.args[1])
 
     def body(self, asked_by: str) -> bytes:
         """The JSON envelope; `asked_by` is the request's id."""
-        details = None if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
-        error = {"code": self.code, "message": self.message, "details": details}
-        return json.dumps({"error": error, "request_id": asked_by}).encode()
+        return json.dumps(envelope(self, asked_by)).encode()
 
     def answer(self, asked_by: str) -> bytes:
         """The whole answer, for a connection that ends with it."""
@@ -56,4 +53,5 @@ class HttpRefusal(Exception):
             (b"cache-control", b"no-store"),
             (b"connection", b"close"),
             *self.headers,
+            *((name.lower().encode(), value.encode()) for name, value in waiting_headers(self).items()),
         ]

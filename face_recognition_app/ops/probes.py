@@ -16,6 +16,7 @@ from ops.http_refusal import HttpRefusal
 from ops.pool_status import pool_status
 from ops.settings import Settings
 from ops.status_access import StatusAccess
+from vocabulary.errors import ErrorCode
 
 HEALTH = "/api/health/"
 PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})
@@ -66,7 +67,7 @@ class Probes:
 
     async def _answer(self, scope: HTTPScope) -> Answer:
         if scope["method"] not in READING:
-            raise HttpRefusal(405, "method_not_allowed", "GET only", ((b"allow", b"GET, HEAD"),))
+            raise HttpRefusal(ErrorCode.METHOD_NOT_ALLOWED, "GET only", ((b"allow", b"GET, HEAD"),))
         match scope["path"]:
             case "/api/ready/":
                 report = await self._check()

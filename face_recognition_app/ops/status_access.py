@@ -7,6 +7,7 @@ from asgiref.typing import HTTPScope
 from ops.credentials import Authenticate, check_credentials
 from ops.http_refusal import HttpRefusal
 from ops.settings import Settings
+from vocabulary.errors import ErrorCode
 
 GUARDED = frozenset({"/metrics", "/api/pool/status/", "/api/docs"})
 
@@ -24,7 +25,7 @@ class StatusAccess:
         if scope["path"] not in GUARDED or self._came_to_admin(scope):
             return
         if self._admin_port is not None:
-            raise HttpRefusal(404, "not_found", "there is nothing at this path")
+            raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
         if self._asks:
             await check_credentials(dict(scope["headers"]), self._may_read)
 

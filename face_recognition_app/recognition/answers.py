@@ -8,7 +8,7 @@ from typing import Literal
 from core.liveness.policy import Policy
 from core.quality import Quality
 from core.types import Box
-from recognition.attempts import time_left_s
+from recognition.attempts import time_left_ms
 from recognition.flow import Flow, Observation, Purpose
 from recognition.models import Decision
 from recognition.runtime import Runtime
@@ -81,7 +81,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         liveness=LivenessOutcome(decision.liveness),
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,
-        retry_after_ms=int(time_left_s(decision.locked_until) * 1000) if decision.locked_until else None,
+        retry_after_ms=time_left_ms(decision.locked_until) if decision.locked_until else None,
     )
 
 

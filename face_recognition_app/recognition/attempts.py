@@ -111,11 +111,11 @@ def ensure_free(claim: Claim) -> None:
     until = max((at for pair in times for at in pair if at is not None), default=now)
     if until > now:
         left_s = math.ceil((until - now).total_seconds())
-        raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, left_s)
+        raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
 
 
-def time_left_s(until: datetime) -> float:
-    return max(0.0, (until - timezone.now()).total_seconds())
+def time_left_ms(until: datetime) -> int:
+    return max(0, int((until - timezone.now()).total_seconds() * 1000))
 
 
 def count_failure(settings: Settings, claim: Claim, weight: float) -> None:

@@ -133,7 +133,7 @@ class FaceConsumer(AsyncConsumer):
         except (sessions.TokenInvalid, sessions.SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
         except AttemptsExceeded as error:
-            raise MustWait(str(error), retry_after_ms=(error.retry_after_s or 0) * 1000) from error
+            raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
         if connection.resumed:
             connection.flow.resume()
         return SessionStream(runtime, connection)

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from recognition import runtime as runtimes
 from recognition.api.schemas import NewSession
 from recognition.api.sessions import begin
-from recognition.http_errors import ApiError, as_api_error, envelope
+from recognition.http_errors import ApiError, as_service_error, error_response
 from tenants.demo import DEMO_TENANT
 from tenants.models import Tenant
+from vocabulary.errors import ErrorCode
 
 
 @csrf_exempt
@@ -22,16 +23,16 @@ async def create_demo_session(request: HttpRequest) -> HttpResponse:
     runtime = runtimes.current()
     try:
         if not runtime.settings.demo_enabled:
-            raise ApiError(404, "not_found", "there is no demo here")
+            raise ApiError(ErrorCode.NOT_FOUND, "there is no demo here")
         if request.method != "POST":
-            raise ApiError(405, "method_not_allowed", "POST only")
+            raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, "POST only")
         if request.content_type != "application/json":  # What a form of another site cannot send.
-            raise ApiError(415, "unsupported_media_type", "send application/json")
+            raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         new = _parse(request.body)
         tenant = await runtime.database.run(Tenant.objects.get, name=DEMO_TENANT)
         created = await begin(request, tenant, new)
     except Exception as error:
-        return envelope(as_api_error(error))
+        return error_response(as_service_error(error))
     return JsonResponse(json.loads(created.model_dump_json()), status=201)
 
 
@@ -39,4 +40,4 @@ def _parse(body: bytes) -> NewSession:
     try:
         return NewSession.model_validate_json(body)
     except ValidationError as error:
-        raise ApiError(422, "validation_error", error.errors(include_url=False)[0]["msg"]) from error
+        raise ApiError(ErrorCode.VALIDATION_ERROR, error.errors(include_url=False)[0]["msg"]) from error

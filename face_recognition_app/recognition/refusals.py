@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from vocabulary.errors import ErrorCode, ServiceError
 
-class Refusal(Exception):
+
+class Refusal(ServiceError):
     """
-    Refusal                  details and retry_after_s go into the answer
+    Refusal
     ├── AttemptsExceeded     the subject, the device or the address failed too often
     ├── PolicyTooWeak        the tenant asks for more
     └── ChallengeImpossible  what the person can do and the client can show is too little
     """
 
-    def __init__(self, message: str, details: dict[str, Any], retry_after_s: int | None = None) -> None:
-        super().__init__(message, details, retry_after_s)
-        self.message = message
+    def __init__(self, message: str, details: dict[str, Any], retry_after_ms: int | None = None) -> None:
+        super().__init__(message, details, retry_after_ms)
         self.details = details
-        self.retry_after_s = retry_after_s
-
-    def __str__(self) -> str:
-        return self.message
+        self.retry_after_ms = retry_after_ms
 
 
 class AttemptsExceeded(Refusal):
-    pass
+    code = ErrorCode.ATTEMPTS_EXCEEDED
 
 
 class PolicyTooWeak(Refusal):
-    pass
+    code = ErrorCode.POLICY_TOO_WEAK
 
 
 class ChallengeImpossible(Refusal):
-    pass
+    code = ErrorCode.CHALLENGE_IMPOSSIBLE

@@ -30,6 +30,7 @@ from recognition.policy import Terms, Wish, agree
 from recognition.runtime import Runtime
 from tenants.keys import token_hash
 from tenants.models import Tenant
+from vocabulary.errors import ErrorCode, ServiceError
 from vocabulary.sessions import SessionKind, SessionStatus
 from wire.codes import Reason
 
@@ -42,7 +43,7 @@ an update takes; after a step back to an older version no such worker comes any 
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
-class SessionError(Exception):
+class SessionError(ServiceError):
     """
     SessionError
     ├── SessionNotFound      no such session of this tenant, or it was deleted
@@ -54,22 +55,24 @@ class SessionError(Exception):
 
 
 class SessionNotFound(SessionError):
-    pass
+    code = ErrorCode.SESSION_NOT_FOUND
 
 
 class TokenInvalid(SessionError):
-    pass
+    code = ErrorCode.SESSION_OVER
 
 
 class Superseded(SessionError):
-    pass
+    code = ErrorCode.REPLACED
 
 
 class IdempotencyConflict(SessionError):
-    pass
+    code = ErrorCode.IDEMPOTENCY_CONFLICT
 
 
 class AlreadyDecided(SessionError):
+    code = ErrorCode.SESSION_OVER
+
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision)
         self.decision = decision

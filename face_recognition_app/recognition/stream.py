@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from core.errors import ImageError, MeshFailed, PoolClosed, PoolTimeout
+from core.errors import ImageError, NotAnalysed
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
 from ops import metrics, request_id
@@ -146,10 +146,10 @@ class Stream(ABC):
             look = self.runtime.engine.look(frame.data, self.runtime.limits, self._tracking, plan.detail)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
-        except (PoolTimeout, PoolClosed, MeshFailed) as error:
+        except NotAnalysed as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
             self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
-            raise Busy("the frame could not be analysed", retry_after_ms=500) from error
+            raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = look.tracking(self._tracking)
         seen = observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
         match = find_match(self.runtime, self.tenant, self.flow, seen)

@@ -16,6 +16,7 @@ from ops import request_id
 from ops.http_refusal import HttpRefusal
 from ops.settings import Settings
 from server.door import Door
+from vocabulary.errors import ErrorCode
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of the request line and the headers together."""
@@ -130,7 +131,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MAX_HEADER_LINES:
-            raise HttpRefusal(431, "headers_too_large", f"a request may have {MAX_HEADER_LINES} header lines")
+            raise HttpRefusal(ErrorCode.HEADERS_TOO_LARGE, f"a request may have {MAX_HEADER_LINES} header lines")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -173,7 +174,7 @@ class BoundedHttp(HttpToolsProtocol):
                 return
             size = self._body_left or self._head_size()
             if not size:
-                self._refuse(HttpRefusal(431, "headers_too_large", f"a head may have {MAX_HEAD_BYTES} bytes"))
+                self._refuse(HttpRefusal(ErrorCode.HEADERS_TOO_LARGE, f"a head may have {MAX_HEAD_BYTES} bytes"))
                 return
             piece = bytes(self._unparsed[:size])
             del self._unparsed[:size]
@@ -211,7 +212,7 @@ class BoundedHttp(HttpToolsProtocol):
         if names.count(b"host") > 1:
             raise _unreadable("a request has one Host")
         if b"transfer-encoding" in names:
-            raise HttpRefusal(411, "length_required", "send a Content-Length")
+            raise HttpRefusal(ErrorCode.LENGTH_REQUIRED, "send a Content-Length")
         length = int(self.headers[names.index(b"content-length")][1]) if b"content-length" in names else 0
         if length and self.parser.should_upgrade():
             raise _unreadable("a request that upgrades has no body")
@@ -253,7 +254,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         if self._head_bytes:
-            self._refuse(HttpRefusal(408, "request_timeout", "the request took too long to arrive"))
+            self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the request took too long to arrive"))
         else:
             self._end(self._connection.close)
 
@@ -264,7 +265,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self.flow.read_paused or self._body_window >= enough:
             self._watch()
         else:
-            self._refuse(HttpRefusal(408, "request_timeout", "the body came too slowly"))
+            self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the body came too slowly"))
 
     # The end.
 
@@ -321,9 +322,9 @@ class BoundedHttp(HttpToolsProtocol):
 
 
 def _unreadable(message: str) -> HttpRefusal:
-    return HttpRefusal(400, "bad_request", message)
+    return HttpRefusal(ErrorCode.BAD_REQUEST, message)
 
 
 def _overloaded(what: str) -> HttpRefusal:
     message = f"this worker has no place for another {what}"
-    return HttpRefusal(503, "overloaded", message, retry_after_ms=RETRY_AFTER_MS)
+    return HttpRefusal(ErrorCode.OVERLOADED, message, retry_after_ms=RETRY_AFTER_MS)

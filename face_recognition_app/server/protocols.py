@@ -19,6 +19,7 @@ from ops.http_refusal import HttpRefusal
 from server.acceptor import SocketCount
 from server.bounded_http import BoundedHttp, HttpLimits
 from server.door import Door
+from vocabulary.errors import ErrorCode
 from wire.errors import TooFast
 from wire.messages import ErrorMessage
 from wire.session import RateLimit
@@ -31,10 +32,10 @@ LARGE_FRAGMENT = 1024
 
 
 HANDSHAKE_CODES = {
-    405: "method_not_allowed",
-    414: "headers_too_large",
-    431: "headers_too_large",
-    500: "internal",
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    414: ErrorCode.HEADERS_TOO_LARGE,
+    431: ErrorCode.HEADERS_TOO_LARGE,
+    500: ErrorCode.INTERNAL,
 }
 """Of refused handshakes; any other status is a `bad_request`."""
 
@@ -52,7 +53,7 @@ class Handshake(ServerProtocol):
 
     def reject(self, status: Any, text: str) -> Response:
         response = super().reject(status, text)
-        refusal = HttpRefusal(response.status_code, HANDSHAKE_CODES.get(status, "bad_request"), text.strip())
+        refusal = HttpRefusal(HANDSHAKE_CODES.get(status, ErrorCode.BAD_REQUEST), text.strip())
         asked_by = self._asked_by or request_id.choose(())
         response.body = refusal.body(asked_by)
         for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
@@ -144,7 +145,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         """Of a request that cannot be parsed Uvicorn hears nothing; the connection would stay for ever."""
         self.close_sent = self.handshake_complete = True
         said = b"".join(self.conn.data_to_send())
-        unreadable = HttpRefusal(400, "bad_request", "this cannot be read as a request for a socket")
+        unreadable = HttpRefusal(ErrorCode.BAD_REQUEST, "this cannot be read as a request for a socket")
         self.transport.write(said or unreadable.answer(request_id.choose(())))
         self.transport.close()
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantExists, check_tenant_name
 from tenants.scopes import Scope, in_order, read_scopes
+from vocabulary.errors import ErrorCode, ServiceError
 
 KEY_PREFIX = "fk_"
 SHOWN_CHARACTERS = len(KEY_PREFIX) + 8
@@ -24,7 +25,7 @@ MAX_NAME_CHARACTERS = 64
 FIRST_KEY = "default"
 
 
-class KeyProblem(Exception):
+class KeyProblem(ServiceError):
     """
     KeyProblem
     ├── InvalidKey     a name, scopes or an end that a key cannot have
@@ -35,19 +36,19 @@ class KeyProblem(Exception):
 
 
 class InvalidKey(KeyProblem):
-    pass
+    code = ErrorCode.VALIDATION_ERROR
 
 
 class KeyNotFound(KeyProblem):
-    pass
+    code = ErrorCode.KEY_NOT_FOUND
 
 
 class KeyReplaced(KeyProblem):
-    pass
+    code = ErrorCode.KEY_REPLACED
 
 
 class LastAdminKey(KeyProblem):
-    pass
+    code = ErrorCode.LAST_ADMIN_KEY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
-"""Every error code of the public contract, and what it means over HTTP and on the socket.
-
-docs/errors.md, the OpenAPI document and the AsyncAPI document are made from the two tables.
+"""Every error code of the public contract, what it means over HTTP and on the socket, and the root of the errors that
+carry one. docs/errors.md and the OpenAPI and AsyncAPI documents are made from the tables.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class ErrorCode(StrEnum):
+    """`error` stands for any status that Django answers and no other code has."""
+
     ATTEMPTS_EXCEEDED = "attempts_exceeded"
     BAD_REQUEST = "bad_request"
     BUSY = "busy"
@@ -18,6 +19,7 @@ class ErrorCode(StrEnum):
     CHALLENGE_UNSUPPORTED = "challenge_unsupported"
     DIFFERENT_FACE = "different_face"
     DUPLICATE_FACE = "duplicate_face"
+    ERROR = "error"
     FORBIDDEN = "forbidden"
     HEADERS_TOO_LARGE = "headers_too_large"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
@@ -143,7 +145,10 @@ HTTP: dict[ErrorCode, OverHttp] = {
         503, "The worker has no place for another connection. Connect again after `details.retry_after_ms`."
     ),
     _C.UNAVAILABLE: OverHttp(
-        503, "The database or the disk cannot be used now. Try again after `details.retry_after_ms`."
+        503,
+        "The database or the disk cannot be used now, or another worker, of a newer version, must go on with the "
+        "session. "
+        "Try again after `details.retry_after_ms`.",
     ),
 }
 """By status, then by code."""
@@ -162,8 +167,9 @@ SOCKET: dict[ErrorCode, OnSocket] = {
     _C.UNAVAILABLE: OnSocket(
         1013,
         True,
-        "The database or the disk cannot be used now. Connect again after `retry_after_ms`; the session goes on where "
-        "it was.",
+        "The database or the disk cannot be used now, or another worker, of a newer version, must go on with the "
+        "session. "
+        "Connect again after `retry_after_ms`; the session goes on where it was.",
     ),
     _C.ATTEMPTS_EXCEEDED: OnSocket(
         4429,
@@ -201,3 +207,50 @@ CLOSE_CODES: dict[int, str] = {
     4429: "Too many messages a second for too long, or too many failed attempts: the `error` before it says which, "
     "and how long to wait.",
 }
+
+
+class ServiceError(Exception):
+    """An error that a client can be told of: its `code` says how, over HTTP and on the socket.
+
+    ServiceError
+    ├── EngineError    a picture, or the engine (core.errors)
+    ├── WireError      what a socket's client is told (wire.errors)
+    ├── KeyProblem     API keys (tenants.keys)
+    ├── GalleryError   subjects and templates (gallery.people)
+    ├── SessionError   a session's life (recognition.sessions)
+    ├── Refusal        a session that may not begin (recognition.refusals)
+    ├── HttpRefusal    what stands before Django refuses (ops.http_refusal)
+    └── ApiError       anything else that a view refuses (recognition.http_errors)
+
+    The first argument of the constructor is the message, which the client sees. `details` are more for a REST client;
+    `retry_after_ms` is how long to wait, where waiting helps.
+    """
+
+    code: ErrorCode = ErrorCode.INTERNAL
+    details: Any = None
+    retry_after_ms: int | None = None
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    @property
+    def status(self) -> int:
+        """Of HTTP; 500 for an error that only a socket knows."""
+        told = HTTP.get(self.code)
+        return 500 if told is None else told.status
+
+    @property
+    def close_code(self) -> int | None:
+        """Of the socket; None where the connection goes on."""
+        told = SOCKET.get(self.code)
+        return None if told is None else told.close_code
+
+    @property
+    def retryable(self) -> bool:
+        """Whether a socket's client may try again."""
+        told = SOCKET.get(self.code)
+        return told is not None and told.retryable

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, TypeAdapter
 
 from version import VERSION
 from vocabulary.errors import CLOSE_CODES, SOCKET, OnSocket
 from wire.messages import (
     CancelMessage,
+    ClientMessage,
     ConnectionEstablished,
     ErrorMessage,
     FrameMessage,
@@ -18,6 +18,7 @@ from wire.messages import (
     PingMessage,
     Pong,
     ServerDraining,
+    ServerMessage,
     SessionComplete,
 )
 
@@ -34,7 +35,8 @@ _TEMPLATE = "#/components/schemas/{model}"
 
 
 def document() -> dict[str, Any]:
-    _, schemas = models_json_schema([(model, "serialization") for model in (*CLIENT, *SERVER)], ref_template=_TEMPLATE)
+    every_message: TypeAdapter[Any] = TypeAdapter(ClientMessage | ServerMessage)
+    schemas = every_message.json_schema(ref_template=_TEMPLATE, mode="serialization")
     messages: dict[str, Any] = {model.__name__: _message(model) for model in (*CLIENT, *SERVER)}
     messages["BinaryFrame"] = {"contentType": "image/*", "payload": {"type": "string", "format": "binary"}}
     return {

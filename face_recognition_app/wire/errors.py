@@ -1,106 +1,84 @@
-"""What the service tells a client that something is wrong, and with which close code.
+"""What the service tells a client on the socket that something is wrong.
 
-WireError            code, message, retryable, retry_after_ms; close_code None leaves the session alone
-├── InvalidMessage   text that is no message of the protocol; closes with 4400
-├── ChallengeUnsupported  the client cannot show what the session asks for; 4400
-├── UnusableFrame    a frame that cannot be used; the session goes on
-├── Busy             no place for the frame in time; the session goes on
-├── UnknownToken     4401
-├── Refused          origin, 4403
-├── Idle             4408
-├── Replaced         a newer connection owns the session, 4409
-├── TooFast          4429
-├── MustWait         too many failures from there; the session stays for later, 4429
-├── Overloaded       1013
-├── Unavailable      the database or the disk cannot be used, or this worker cannot read the session, 1013
-└── InternalError    1011
+WireError                  message, retry_after_ms; close code and retryable by its code (vocabulary.errors)
+├── InvalidMessage         text that is no message of the protocol
+├── ChallengeUnsupported   the client cannot show what the session asks for
+├── UnusableFrame          a frame that cannot be used; the session goes on
+├── Busy                   no place for the frame in time; the session goes on
+├── UnknownToken
+├── Refused                origin or host
+├── Idle
+├── Replaced               a newer connection owns the session
+├── TooFast
+├── MustWait               too many failures from there; the session stays for later
+├── Overloaded
+├── Unavailable            the database or the disk cannot be used, or this worker cannot read the session
+└── InternalError
 """
 
 from __future__ import annotations
 
+from vocabulary.errors import ErrorCode, ImageCode, ServiceError
 
-class WireError(Exception):
-    code: str = "internal"
-    close_code: int | None = None
-    retryable: bool = False
 
+class WireError(ServiceError):
     def __init__(self, message: str, retry_after_ms: int | None = None) -> None:
         super().__init__(message, retry_after_ms)
-        self.message = message
         self.retry_after_ms = retry_after_ms
 
 
 class InvalidMessage(WireError):
-    code = "invalid_message"
-    close_code = 4400
+    code = ErrorCode.INVALID_MESSAGE
 
 
 class ChallengeUnsupported(WireError):
-    code = "challenge_unsupported"
-    close_code = 4400
+    code = ErrorCode.CHALLENGE_UNSUPPORTED
 
 
 class UnusableFrame(WireError):
-    """Carries the engine's own code: invalid_image, image_too_large, image_too_complex or unsupported_format."""
+    """Carries the code of the engine's ImageError."""
 
-    retryable = True
-
-    def __init__(self, message: str, frame_code: str) -> None:
+    def __init__(self, message: str, frame_code: ImageCode) -> None:
         super().__init__(message)
         self.args = (message, frame_code)
         self.code = frame_code
 
 
 class Busy(WireError):
-    code = "busy"
-    retryable = True
+    code = ErrorCode.BUSY
 
 
 class UnknownToken(WireError):
-    code = "unknown_token"
-    close_code = 4401
+    code = ErrorCode.UNKNOWN_TOKEN
 
 
 class Refused(WireError):
-    code = "refused"
-    close_code = 4403
+    code = ErrorCode.REFUSED
 
 
 class Idle(WireError):
-    code = "idle"
-    close_code = 4408
-    retryable = True
+    code = ErrorCode.IDLE
 
 
 class Replaced(WireError):
-    code = "replaced"
-    close_code = 4409
+    code = ErrorCode.REPLACED
 
 
 class TooFast(WireError):
-    code = "too_fast"
-    close_code = 4429
-    retryable = True
+    code = ErrorCode.TOO_FAST
 
 
 class MustWait(WireError):
-    code = "attempts_exceeded"
-    close_code = 4429
-    retryable = True
+    code = ErrorCode.ATTEMPTS_EXCEEDED
 
 
 class Overloaded(WireError):
-    code = "overloaded"
-    close_code = 1013
-    retryable = True
+    code = ErrorCode.OVERLOADED
 
 
 class Unavailable(WireError):
-    code = "unavailable"
-    close_code = 1013
-    retryable = True
+    code = ErrorCode.UNAVAILABLE
 
 
 class InternalError(WireError):
-    close_code = 1011
-    retryable = True
+    code = ErrorCode.INTERNAL

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from vocabulary.errors import ErrorCode
 from wire.errors import InvalidMessage, TooFast, UnusableFrame, WireError
 from wire.messages import CancelMessage, ClientMessage, FrameMessage, PingMessage
 
@@ -98,7 +99,7 @@ class WireSession:
         try:
             data = base64.b64decode(encoded, validate=True)
         except ValueError:
-            problem = UnusableFrame("image is not valid base64", "invalid_image")
+            problem = UnusableFrame("image is not valid base64", ErrorCode.INVALID_IMAGE)
             return BadFrame(self._number(message.seq), problem)
         return self._frame(data, message.seq, now)
 
@@ -110,7 +111,7 @@ class WireSession:
         number = self._number(seq)
         if len(data) > self._max_frame_bytes:
             problem = f"the frame has {len(data)} bytes; {self._max_frame_bytes} are allowed"
-            return BadFrame(number, UnusableFrame(problem, "image_too_large"))
+            return BadFrame(number, UnusableFrame(problem, ErrorCode.IMAGE_TOO_LARGE))
         return Frame(number, data, now)
 
 

@@ -102,3 +102,22 @@ def test_closed_sets_are_enums_and_moments_are_dates(path: Path) -> None:
         if name in DATES:
             options = [option for option in schema.get("anyOf", [schema]) if option["type"] != "null"]
             assert [option.get("format") for option in options] == ["date-time"], f"{name}: {schema}"
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for value in part.values():
+            yield from references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from references(value)
+
+
+@pytest.mark.parametrize("path", SERVED, ids=lambda path: path.name)
+def test_every_schema_is_there_and_is_used(path: Path) -> None:
+    document = json.loads(path.read_text())
+    prefix = "#/components/schemas/"
+    used = {found.removeprefix(prefix) for found in references(document) if found.startswith(prefix)}
+    assert used == set(document["components"]["schemas"])

@@ -22,7 +22,7 @@ from ops.readiness import SharedCheck
 from recognition import housekeeping, outages, sessions
 from recognition.connections import close_moved_files
 from recognition.database import DATABASE_THREADS, with_connection
-from recognition.http_errors import as_api_error, envelope
+from recognition.http_errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
 from recognition.outages import OutageWatch, outage_of, ride_out
 from recognition.runtime import Runtime
@@ -269,10 +269,10 @@ async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
 
 @pytest.mark.parametrize("number", sorted(outages.DISK_ERRORS))
 def test_a_disk_that_cannot_be_used_is_no_defect_of_ours(number: int) -> None:
-    response = envelope(as_api_error(OSError(number, "on /srv/secret/place")))
+    response = error_response(as_service_error(OSError(number, "on /srv/secret/place")))
     assert response.status_code == 503
     assert b"secret" not in response.content
-    assert as_api_error(OSError(errno.ENOENT, "no such file")).status == 500
+    assert as_service_error(OSError(errno.ENOENT, "no such file")).status == 500
 
 
 @on_sqlite

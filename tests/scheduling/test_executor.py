@@ -17,6 +17,7 @@ from scheduling.executor import CAMERA_INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, E
 from scheduling.frame_queue import ServiceClass
 from scheduling.frame_slot import FrameSlot
 from tests.recognition.support import PATIENCE_S, became
+from vocabulary.errors import ErrorCode
 from wire.errors import Busy, Unavailable, UnusableFrame
 from wire.session import BadFrame, Frame
 
@@ -376,7 +377,7 @@ async def test_a_frame_that_cannot_be_used_is_named(make: Make) -> None:
         assert isinstance(one, BadFrame)
         raise one.error
 
-    problem = UnusableFrame("no picture", "invalid_image")
+    problem = UnusableFrame("no picture", ErrorCode.INVALID_IMAGE)
     with pytest.raises(FrameFailed) as caught:
         await make().run_frame(slot_with(BadFrame(7, problem)), refuse)
     assert (caught.value.seq, caught.value.error) == (7, problem)

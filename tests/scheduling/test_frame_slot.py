@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduling.frame_slot import FrameSlot, TakenFrame
+from vocabulary.errors import ErrorCode
 from wire.errors import UnusableFrame
 from wire.session import BadFrame, Frame
 
@@ -46,13 +47,13 @@ def test_a_slot_tells_when_its_newest_frame_came() -> None:
     assert slot.newest_at() == 11.0
     slot.take()
     assert slot.newest_at() == math.inf
-    slot.offer(BadFrame(3, UnusableFrame("no picture", "invalid_image")))
+    slot.offer(BadFrame(3, UnusableFrame("no picture", ErrorCode.INVALID_IMAGE)))
     assert slot.newest_at() == math.inf
 
 
 def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
     slot = FrameSlot()
-    bad = BadFrame(2, UnusableFrame("broken", "invalid_image"))
+    bad = BadFrame(2, UnusableFrame("broken", ErrorCode.INVALID_IMAGE))
     slot.offer(frame(1))
     slot.take()
     slot.offer(bad)

@@ -7,11 +7,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from ops.credentials import SEND_CREDENTIALS
 from ops.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.api.document import FaceApi
-from recognition.http_errors import ApiError, as_api_error, envelope
+from recognition.http_errors import ApiError, as_service_error, error_response
 from version import VERSION
+from vocabulary.errors import ErrorCode
 
 
 def make_api() -> FaceApi:
@@ -36,7 +38,7 @@ def make_api() -> FaceApi:
 
 
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
-    answer = envelope(as_api_error(error))
+    answer = error_response(as_service_error(error))
     let_go(error)
     return answer
 
@@ -44,7 +46,7 @@ def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     details = [{"field": _field(problem), "message": problem["msg"]} for problem in error.errors]
     first = details[0] if details else {"field": "", "message": "invalid"}
-    return envelope(ApiError(422, "validation_error", f"{first['field']}: {first['message']}", details))
+    return error_response(ApiError(ErrorCode.VALIDATION_ERROR, f"{first['field']}: {first['message']}", details))
 
 
 def _field(problem: dict[str, Any]) -> str:
@@ -53,10 +55,10 @@ def _field(problem: dict[str, Any]) -> str:
 
 
 def _unauthorized(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    response = envelope(ApiError(401, "unauthorized", "send Authorization: Bearer with an API key or access token"))
+    response = error_response(ApiError(ErrorCode.UNAUTHORIZED, SEND_CREDENTIALS))
     response["WWW-Authenticate"] = "Bearer"
     return response
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return envelope(ApiError(error.status_code, "bad_request", str(error)))
+    return error_response(ApiError(ErrorCode.BAD_REQUEST, str(error)), error.status_code)

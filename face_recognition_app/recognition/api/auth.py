@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -20,6 +21,7 @@ from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id, tok
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
+from vocabulary.errors import ErrorCode
 
 router = Router(tags=["auth"])
 
@@ -62,7 +64,7 @@ class BackendAuth(HttpBearer):
         found = await runtimes.current().database.run(self._find, token)
         if found is not None and found.session_id is None and not found.scopes & self.scopes:
             needed = in_order(self.scopes)
-            raise ApiError(403, "scope_missing", f"this needs the scope {' or '.join(needed)}", {"needs": needed})
+            raise ApiError(ErrorCode.SCOPE_MISSING, f"this needs the scope {' or '.join(needed)}", {"needs": needed})
         return found
 
     def _find(self, token: str) -> Caller | None:
@@ -107,20 +109,20 @@ class TokenRequest(Schema):
 
 class AccessToken(Schema):
     access_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the scheme, not a secret
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the scheme, not a secret
     expires_in: int
 
 
 @router.post("token/", response=AccessToken, auth=needs(*Scope), summary="Exchange an API key for an access token")
 async def create_token(request: HttpRequest, asked: TokenRequest | None = None) -> AccessToken:
     if not request.headers["Authorization"].partition(" ")[2].startswith(KEY_PREFIX):
-        raise ApiError(401, "unauthorized", "an access token is made from an API key, not from another token")
+        raise ApiError(ErrorCode.UNAUTHORIZED, "an access token is made from an API key, not from another token")
     key = caller(request).key
     assert key is not None
     scopes = key.opens if asked is None or asked.scopes is None else frozenset(asked.scopes)
     lacking = in_order(scopes - key.opens)
     if lacking:
-        raise ApiError(403, "scope_missing", f"the key lacks the scope {lacking[0]}", {"needs": lacking})
+        raise ApiError(ErrorCode.SCOPE_MISSING, f"the key lacks the scope {lacking[0]}", {"needs": lacking})
     runtime = runtimes.current()
     lifetime_s = _lifetime_s(key, runtime.settings.access_token_ttl_s)
     token = runtime.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
@@ -166,7 +168,7 @@ async def may_read(token: str) -> bool:
     """Whether the token is a backend's, who may see the service's state. Raises HttpRefusal without the scope."""
     backend = await runtimes.current().database.run(_backend_of, token)
     if backend is not None and Scope.READ not in backend.scopes:
-        raise HttpRefusal(403, "scope_missing", "this needs a key with the scope read")
+        raise HttpRefusal(ErrorCode.SCOPE_MISSING, "this needs a key with the scope read")
     return backend is not None
 
 

@@ -69,7 +69,7 @@ async def compare_faces(request: HttpRequest) -> CompareResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     uploads = await images(request, "images")
     if len(uploads) != 2:
-        raise ApiError(422, "validation_error", f"images: send exactly two, not {len(uploads)}")
+        raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: send exactly two, not {len(uploads)}")
     first, second = [await _probe(runtime, tenant, upload.data) for upload in uploads]
     similarity = float(first @ second)
     threshold = threshold_for(runtime.settings.target_fmr, 1)
@@ -84,7 +84,7 @@ async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()
     probe = await _probe(runtime, tenant, await one_image(request))
     found = await runtime.database.run(runtime.gallery.compare, tenant, subject_id, probe)
     if found is None:
-        raise ApiError(409, "no_template", f"subject {subject_id!r} has no template yet")
+        raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
     similarity, templates = found
     threshold = threshold_for(runtime.settings.target_fmr, templates)
     return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
@@ -128,5 +128,5 @@ async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
     picture = await pictures.read(runtime, tenant, data, pictures.portrait)
     unusable = _unusable(picture.quality)
     if picture.embedding is None or unusable is not None:
-        raise ApiError(422, unusable or Issue.NO_FACE, "the picture has no single usable face")
+        raise ApiError(ErrorCode(unusable or Issue.NO_FACE), "the picture has no single usable face")
     return picture.embedding

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from django.http import HttpRequest
 from ninja import Router, Status
 
 from gallery import people
+from ops.durations import whole_seconds
 from recognition import attempts
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
@@ -55,5 +54,5 @@ def _detail(lock: attempts.Lock) -> LockDetail:
     return LockDetail(
         applies_to=attempts.PLACES[lock.kind],
         device_id=lock.device or None,
-        retry_after_s=math.ceil(attempts.time_left_s(lock.until)),
+        retry_after_s=whole_seconds(attempts.time_left_ms(lock.until)),
     )

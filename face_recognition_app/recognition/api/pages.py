@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from ninja import Query
 
 from recognition.http_errors import ApiError
+from vocabulary.errors import ErrorCode
 
 M = TypeVar("M", bound=Model)
 
@@ -33,4 +34,4 @@ def _decode(cursor: str) -> int:
     try:
         return int(base64.urlsafe_b64decode(cursor.encode()))
     except (binascii.Error, ValueError) as error:
-        raise ApiError(422, "validation_error", "cursor: not one that this list gave") from error
+        raise ApiError(ErrorCode.VALIDATION_ERROR, "cursor: not one that this list gave") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from typing import Annotated
@@ -13,6 +12,7 @@ from ninja import Header, Router, Status
 
 from core.frames import read_header
 from core.liveness.policy import Policy
+from ops.durations import whole_seconds
 from recognition import checkpoints, sessions
 from recognition import runtime as runtimes
 from recognition.answers import challenge_info, session_complete
@@ -20,7 +20,7 @@ from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
-from recognition.attempts import time_left_s
+from recognition.attempts import time_left_ms
 from recognition.models import Decision, Session
 from recognition.policy import Wish
 from recognition.runtime import Runtime
@@ -185,6 +185,6 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         threshold=decision.threshold,
         liveness=LivenessOutcome(decision.liveness),
         reasons=[Reason(decision.reason)] if decision.reason else [],
-        retry_after_s=math.ceil(time_left_s(until)) if until else None,
+        retry_after_s=whole_seconds(time_left_ms(until)) if until else None,
         evidence=decision.evidence,
     )

@@ -97,11 +97,11 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
-        raise ApiError(422, "validation_error", f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
+        raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
     good, rejected = await _sort_out(runtime, tenant, uploads)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
-        raise ApiError(422, "no_usable_face", "no image has a usable face", details)
+        raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
     templates = await runtime.database.run(
         people.enroll, tenant, subject_id, [image.sample for image in good], runtime.gallery, runtime.rules
     )

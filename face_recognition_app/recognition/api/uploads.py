@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from recognition.api.allowances import MAX_IMAGES
 from recognition.http_errors import ApiError
+from vocabulary.errors import ErrorCode
 
 MAX_IMAGES_AT_A_TIME = 10
 
@@ -60,5 +61,5 @@ async def one_image(request: HttpRequest, field: str = "image") -> bytes:
 def _files(request: HttpRequest, field: str) -> list[Upload]:
     files = request.FILES.getlist(field)
     if not files:
-        raise ApiError(422, "validation_error", f"{field}: send at least one file in this multipart field")
+        raise ApiError(ErrorCode.VALIDATION_ERROR, f"{field}: send at least one file in this multipart field")
     return [Upload(index, file.name or "", file.read()) for index, file in enumerate(files)]

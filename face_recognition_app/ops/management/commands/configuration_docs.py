@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
 from ops.settings import REPOSITORY, Settings
+from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, OnSocket
 from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
 
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
@@ -40,11 +41,13 @@ The service is configured with environment variables. In development it needs no
 
 DEFAULT_IN_WORDS = {"GUNICORN_WORKERS": "min(4, cores)", "FACE_RUN_DIR": "`run` in `FACE_DATA_DIR`"}
 
+Row = tuple[str, ...]
+
 BOUNDS = {Ge: ("at least", "ge"), Gt: ("more than", "gt"), Le: ("at most", "le"), Lt: ("less than", "lt")}
 
 
 class Command(BaseCommand):
-    help = "Writes docs/configuration.md from the settings, and the words of the codes into docs/errors.md."
+    help = "Writes docs/configuration.md from the settings, and the tables of codes into docs/errors.md."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -63,19 +66,45 @@ def configuration_page() -> str:
     return INTRODUCTION + "".join(_row(field) for field in Settings.model_fields.values())
 
 
-def errors_page(old: str) -> str:
-    """The page with its two generated tables as they must be now; the rest of it is written by hand."""
-    return _with_table(_with_table(old, "guidance", GUIDANCE_MESSAGES), "reasons", REASON_MEANINGS)
+def errors_page(page: str) -> str:
+    """The page with its generated tables as they must be now; the rest of it is written by hand."""
+    for name, (head, rows) in ERROR_TABLES.items():
+        page = _with_table(page, name, head, rows)
+    return page
 
 
-def _with_table(page: str, name: str, words: Mapping[Any, str]) -> str:
-    rows = "".join(f"| `{code}` | {sentence} |\n" for code, sentence in words.items())
+def _on_socket(code: ErrorCode, told: OnSocket) -> Row:
+    return f"`{code}`", str(told.close_code or ""), "yes" if told.retryable else "no", told.meaning
+
+
+ERROR_TABLES: dict[str, tuple[Row, list[Row]]] = {
+    "http": (
+        ("code", "status", "meaning"),
+        [(f"`{code}`", str(told.status), told.meaning) for code, told in HTTP.items()],
+    ),
+    "socket": (
+        ("code", "closes with", "retryable", "meaning"),
+        [_on_socket(code, told) for code, told in SOCKET.items()],
+    ),
+    "close codes": (("code", "meaning"), [(str(code), meaning) for code, meaning in CLOSE_CODES.items()]),
+    "guidance": (("code", "words"), [(f"`{code}`", words) for code, words in GUIDANCE_MESSAGES.items()]),
+    "reasons": (("code", "words"), [(f"`{code}`", words) for code, words in REASON_MEANINGS.items()]),
+}
+"""By the name of its place in the page: head and rows of each table."""
+
+
+def _with_table(page: str, name: str, head: Row, rows: list[Row]) -> str:
     begin, end = f"<!-- {name}: generated -->\n", "<!-- end -->\n"
-    table = f"{begin}\n| code | words |\n|---|---|\n{rows}\n{end}"
+    lines = [_line(head), "|" + "---|" * len(head), *map(_line, rows)]
+    table = "\n".join([begin, *lines, "", end])
     replaced, count = re.subn(f"{begin}.*?{end}", lambda _: table, page, flags=re.DOTALL)
     if count != 1:
         raise CommandError(f"docs/errors.md needs one place between {begin.strip()} and {end.strip()}")
     return replaced
+
+
+def _line(cells: Row) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
 
 
 def _row(field: FieldInfo) -> str:
