@@ -84,8 +84,9 @@ def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outc
     """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
     if outcome.match is None:
         return False
-    found = runtime.gallery.compare(session.tenant, outcome.match.subject_id, flow.matched_embedding)
-    return found is not None and found[0] >= outcome.match.threshold
+    match = outcome.match
+    again = runtime.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
+    return again is not None and again.matches
 
 
 def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
