@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from core.types import Embedding, Embeddings
 
-BLOCK = 4_096
-"""Rows of one block, 8 MiB. What is not yet written to takes no memory: the system gives it page by page."""
+FIRST_BLOCK = 4_096
+"""Rows of the first block, 8 MiB. Each further one doubles the rows: none is ever copied, and there are few blocks,
+after each of which a search waits for the interpreter's lock. What is not written to yet takes no memory.
+"""
 FEW = 64
 """Rows that are sorted first: they nearly always tell as many subjects as are asked for."""
 
@@ -42,7 +44,7 @@ class Rows:
 
     @property
     def mostly_gone(self) -> bool:
-        return self._removed > max(BLOCK, len(self))
+        return self._removed > max(FIRST_BLOCK, len(self))
 
     def knows(self, ids: Sequence[int]) -> npt.NDArray[np.bool_]:
         return np.isin(np.asarray(ids, np.int64), self._used_ids)
@@ -56,42 +58,56 @@ class Rows:
         self._subjects.extend(subjects)
         taken = 0
         while taken < len(vectors):
-            block, row = divmod(begin + taken, BLOCK)
-            if block == len(self._blocks):
-                self._blocks.append(np.empty((BLOCK, vectors.shape[1]), np.float32))
-            part = vectors[taken : taken + BLOCK - row]
-            self._blocks[block][row : row + len(part)] = part
+            number, row = _place(begin + taken)
+            if number == len(self._blocks):
+                rows = FIRST_BLOCK << max(0, number - 1)
+                self._blocks.append(np.empty((rows, vectors.shape[1]), np.float32))
+            block = self._blocks[number]
+            part = vectors[taken : taken + len(block) - row]
+            block[row : row + len(part)] = part
             taken += len(part)
 
     def remove(self, ids: Collection[int]) -> None:
         """Those that are there."""
         for row in self._rows_of(ids):
-            self._blocks[row // BLOCK][row % BLOCK] = 0.0
+            number, row_of_block = _place(int(row))
+            self._blocks[number][row_of_block] = 0.0
             self._ids[row], self._subjects[row] = _GONE, ""
             self._removed += 1
 
     def compacted(self) -> Rows:
         """A copy without the rows that were removed."""
-        rows = Rows()
-        for number, vectors in enumerate(self._filled_blocks()):
-            begin = number * BLOCK
+        rows, begin = Rows(), 0
+        for vectors in self._filled_blocks():
             kept = np.flatnonzero(self._ids[begin : begin + len(vectors)] != _GONE)
             subjects = [self._subjects[begin + row] for row in kept]
             rows.add(self._ids[begin + kept].tolist(), subjects, vectors[kept])
+            begin += len(vectors)
         return rows
 
     def best(self, probes: Sequence[Embedding], limit: int, hidden: Collection[int] = ()) -> dict[str, float]:
         """The `limit` subjects most similar to any probe and how similar, best first, as if `hidden` were removed."""
         if not len(self):
             return {}
-        columns = np.stack(probes).T
-        similarities = np.concatenate([(vectors @ columns).max(axis=1) for vectors in self._filled_blocks()])
-        similarities[self._used_ids == _GONE] = -np.inf
-        similarities[self._rows_of(hidden)] = -np.inf
+        similarities = self._similarities(probes)
+        if self._removed:
+            similarities[self._used_ids == _GONE] = -np.inf
+        if hidden:
+            similarities[self._rows_of(hidden)] = -np.inf
         few = _best_subjects(self._subjects, similarities, _highest(similarities, FEW), limit)
         if len(few) == limit or len(similarities) <= FEW:
             return few
         return _best_subjects(self._subjects, similarities, np.argsort(-similarities), limit)
+
+    def _similarities(self, probes: Sequence[Embedding]) -> Embedding:
+        """Of each row, to the probe that is most similar."""
+        columns = np.stack(probes).T
+        found = np.empty((len(self._subjects), len(probes)), np.float32)
+        begin = 0
+        for vectors in self._filled_blocks():
+            np.matmul(vectors, columns, out=found[begin : begin + len(vectors)])
+            begin += len(vectors)
+        return found[:, 0] if len(probes) == 1 else np.asarray(found.max(axis=1), np.float32)
 
     @property
     def _used_ids(self) -> Ids:
@@ -100,17 +116,23 @@ class Rows:
     def _filled_blocks(self) -> Iterator[Embeddings]:
         left = len(self._subjects)
         for block in self._blocks:
-            yield block[: min(left, BLOCK)]
-            left -= BLOCK
+            yield block[:left]
+            left -= len(block)
 
     def _rows_of(self, ids: Collection[int]) -> npt.NDArray[np.intp]:
         return np.flatnonzero(np.isin(self._used_ids, list(ids))) if ids else np.empty(0, np.intp)
 
 
+def _place(row: int) -> tuple[int, int]:
+    """The number of the block that has the row, and its place in there."""
+    number = (row // FIRST_BLOCK).bit_length()
+    return number, row - (FIRST_BLOCK << (number - 1) if number else 0)
+
+
 def _highest(similarities: Embedding, number: int) -> npt.NDArray[np.intp]:
     """The rows of the highest similarities, highest first."""
     if len(similarities) > number:
-        rows = np.argpartition(-similarities, number)[:number]
+        rows = np.argpartition(similarities, -number)[-number:]
         return rows[np.argsort(-similarities[rows])]
     return np.argsort(-similarities)
 

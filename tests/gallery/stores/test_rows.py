@@ -12,7 +12,7 @@ from tests.gallery.faces import face
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "BLOCK", 16)
+    monkeypatch.setattr(rows_module, "FIRST_BLOCK", 16)
 
 
 def filled(number: int, step: int = 7) -> Rows:
