@@ -3,8 +3,8 @@
     python -m bench.gallery [--database sqlite|postgresql] [--templates 50000] [--json]
 
 Without --database both are measured, PostgreSQL on a server of its own. Each part runs in processes of its own, with
-made-up faces. Decisions are authentications of different subjects with the frames of an active challenge; a worker makes
-four side by side, as the service does. Nothing is sent over HTTP.
+made-up faces. Decisions are authentications of different subjects with the frames of an active challenge; a worker
+makes four side by side, as the service does. Nothing is sent over HTTP.
 
 Ends with 1 when a bar is missed: a search after an enrolment takes at most 1.2 times an ordinary one, and a search in
 another, small gallery never waits more than 10 ms longer than the longest one beside ordinary searches.
