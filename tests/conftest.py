@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from core.frames import ImageLimits
 from core.types import RgbImage
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
+from tests.databases import using_postgresql
+from tests.servers import postgresql
 from tools.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
 from tools.service import LiveService, running_service
 
@@ -80,6 +83,22 @@ async def unblocked_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None
     loop.set_debug(False)
     blocked = [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"]
     assert not blocked, f"the event loop was blocked: {blocked}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Of a real server, the tests' own."""
+    with postgresql() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[str]:
+    """Runs a test once on SQLite, which lets only one transaction write, and once on PostgreSQL, which lets all."""
+    with ExitStack() as stack:
+        if request.param == "postgresql":
+            stack.enter_context(using_postgresql(request.getfixturevalue("postgresql_url")))
+        yield request.param
 
 
 def data_file(name: str) -> Path:

@@ -18,6 +18,9 @@ Points: TypeAlias = npt.NDArray[np.float32]
 Embedding: TypeAlias = npt.NDArray[np.float32]
 """(512,), L2-normalised; the similarity of two is their dot product, the raw cosine -1..1."""
 
+Embeddings: TypeAlias = npt.NDArray[np.float32]
+"""(n, 512), an embedding in each row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:

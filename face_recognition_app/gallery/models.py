@@ -38,3 +38,23 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return str(self.public_id)
+
+
+class TemplateChange(models.Model):
+    """One template that came or went. `revision` is the tenant's after it: each change has its own, without gaps.
+
+    `template_pk` may be of a row that is gone. Old rows are deleted; who is further behind reads all templates anew.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="template_changes")
+    revision = models.PositiveBigIntegerField()
+    template_pk = models.BigIntegerField()
+    added = models.BooleanField()
+    changed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "revision"], name="change_once_per_revision")]
+        indexes = [models.Index(fields=["changed_at"], name="template_change_by_age")]
+
+    def __str__(self) -> str:
+        return f"revision {self.revision} of {self.tenant_id}"

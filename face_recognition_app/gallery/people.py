@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from core.types import Embedding
+from gallery import changes
+from gallery.matching import Gallery
 from gallery.models import Subject, Template
-from gallery.protection import protection
-from gallery.search import Gallery
-from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode, ServiceError
 
@@ -98,6 +96,16 @@ def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object])
     return subject
 
 
+def lock_subject(tenant: Tenant, subject_id: str) -> None:
+    """Hold the subject, if one is named and there, until the transaction ends.
+
+    Deciding about a subject, changing its templates and erasing it happen one after the other. Locks are taken in one
+    order everywhere: sessions, the subject, the tenant's gallery, counters of failed attempts.
+    """
+    if subject_id:
+        Subject.objects.select_for_update(no_key=True).filter(tenant=tenant, subject_id=subject_id).first()
+
+
 def enroll(
     tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
 ) -> list[Template]:
@@ -106,56 +114,46 @@ def enroll(
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
     the duplicate check side by side. Raises DuplicateFace or DifferentFace, then nothing is kept.
     """
+    gallery.store.refresh(tenant)  # Before the lock, for which others wait.
     with transaction.atomic():
+        lock_subject(tenant, check_subject_id(subject_id))
         tenant.lock()
-        _check_face(tenant, check_subject_id(subject_id), samples, gallery, rules)
+        _check_face(tenant, subject_id, samples, gallery, rules)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
         templates = Template.objects.bulk_create(
             Template(
                 tenant=tenant,
                 subject=subject,
                 model_id=gallery.model_id,
-                vector=protection.protect(sample.embedding, tenant),
+                vector=gallery.protection.protect(sample.embedding, tenant),
                 quality=sample.quality,
             )
             for sample in samples
         )
-        _raise_version(tenant)
+        changes.log(tenant.pk, [template.pk for template in templates], added=True)
     return templates
 
 
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
     """Erase a subject and every template, from this commit on everywhere."""
     with transaction.atomic():
-        tenant.lock()
+        lock_subject(tenant, subject_id)
         find_subject(tenant, subject_id).delete()
-        _raise_version(tenant)
 
 
 def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
     with transaction.atomic():
-        tenant.lock()
+        lock_subject(tenant, subject_id)
         deleted, _ = Template.objects.filter(subject=find_subject(tenant, subject_id), public_id=public_id).delete()
         if not deleted:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
-        _raise_version(tenant)
-
-
-def _raise_version(tenant: Tenant) -> None:
-    Tenant.objects.filter(pk=tenant.pk).update(gallery_version=F("gallery_version") + 1)
 
 
 def _check_face(
     tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
 ) -> None:
     probes = [sample.embedding for sample in samples]
-    known = [gallery.compare(tenant, subject_id, probe) for probe in probes]
-    for found in known:
-        if found is not None and found[0] < threshold_for(rules.target_fmr, found[1]):
-            raise DifferentFace(f"subject {subject_id!r} is enrolled with another face")
-    if not rules.duplicate_check:
-        return
-    threshold = threshold_for(rules.target_fpir, gallery.size(tenant) * len(probes))
-    for candidate in gallery.search_any(tenant, probes, 2):
-        if candidate.subject_id != subject_id and candidate.similarity >= threshold:
-            raise DuplicateFace("the face is enrolled under another subject already")
+    if gallery.has_other_face(tenant, subject_id, probes, rules.target_fmr):
+        raise DifferentFace(f"subject {subject_id!r} is enrolled with another face")
+    if rules.duplicate_check and gallery.has_duplicate(tenant, subject_id, probes, rules.target_fpir):
+        raise DuplicateFace("the face is enrolled under another subject already")

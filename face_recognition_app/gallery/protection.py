@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NewType, Protocol
 
 import numpy as np
 
-from core.types import Embedding
+from core.types import Embedding, Embeddings
 from tenants.models import Tenant
+
+Protected = NewType("Protected", bytes)
+"""What is stored of an embedding. Only a TemplateProtection makes it, so that no embedding is stored by mistake."""
 
 
 class TemplateProtection(Protocol):
     """Turns an embedding into what is stored of it, per tenant, and back into what can be compared."""
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> bytes: ...
+    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
 
-    def restore(self, stored: bytes, tenant: Tenant) -> Embedding: ...
+    def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
+        """Raises ValueError when one of them is none of this protection's."""
+        ...
 
 
 class PlainProtection:
     """Stores the embedding as it is: 512 little-endian float32, 2,048 bytes."""
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> bytes:
-        return embedding.astype("<f4").tobytes()
+    DIMENSION = 512
 
-    def restore(self, stored: bytes, tenant: Tenant) -> Embedding:
-        return np.frombuffer(stored, "<f4").astype(np.float32)
+    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
+        return Protected(embedding.astype("<f4").tobytes())
 
-
-protection: TemplateProtection = PlainProtection()
+    def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
+        if any(len(one) != 4 * self.DIMENSION for one in stored):
+            raise ValueError(f"a stored template has not {4 * self.DIMENSION} bytes")
+        return np.frombuffer(b"".join(stored), "<f4").astype(np.float32).reshape(len(stored), self.DIMENSION)

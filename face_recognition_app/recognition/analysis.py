@@ -13,7 +13,6 @@ from core.liveness.observation import FaceReading, read_face
 from core.quality import Quality
 from core.traces import Traces
 from core.types import Box, Embedding
-from gallery.thresholds import threshold_for
 from recognition.flow import Flow, Match, Observation, Purpose
 from recognition.runtime import Runtime
 from tenants.models import Tenant
@@ -75,16 +74,12 @@ def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Ma
     the same subject again."""
     gallery, settings = runtime.gallery, runtime.settings
     if flow.match is not None:
-        known = gallery.compare(tenant, flow.match.subject_id, probe)
-        return None if known is None else Match(flow.match.subject_id, known[0], flow.match.threshold)
+        again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)
+        return None if again is None else Match(flow.match.subject_id, again.similarity, again.threshold)
     if flow.purpose is Purpose.AUTHENTICATION and flow.subject_id is not None:
-        found = gallery.compare(tenant, flow.subject_id, probe)
-        if found is None:
-            return None
-        similarity, templates = found
-        threshold = threshold_for(settings.target_fmr, templates * flow.no_match_frames)
-        return Match(flow.subject_id, similarity, threshold)
+        found = gallery.verify(tenant, flow.subject_id, probe, settings.target_fmr, tries=flow.no_match_frames)
+        return None if found is None else Match(flow.subject_id, found.similarity, found.threshold)
     if flow.purpose is Purpose.IDENTIFICATION:
-        threshold = threshold_for(settings.target_fpir, gallery.size(tenant) * flow.no_match_frames)
-        return next((Match(c.subject_id, c.similarity, threshold) for c in gallery.search(tenant, probe, 1)), None)
+        likely = gallery.identify(tenant, probe, settings.target_fpir, tries=flow.no_match_frames)
+        return next((Match(best.subject_id, best.similarity, likely.threshold) for best in likely.candidates), None)
     return None

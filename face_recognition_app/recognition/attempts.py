@@ -3,7 +3,8 @@
 A failure is counted where it happened before it is counted against whom it named. On a device that is known for the
 subject it counts for that device alone, and nothing but that device's counter holds the subject back there.
 
-Whoever counts or clears holds the tenant's lock, so that decisions on one key come one after the other.
+Whoever counts or clears locks the counters, in the order of their kinds, so that failures on one key come one after the
+other. Whoever succeeds only looks: successes at one address or of one tenant do not wait for each other.
 """
 
 from __future__ import annotations
@@ -118,17 +119,31 @@ def time_left_ms(until: datetime) -> int:
     return max(0, int((until - timezone.now()).total_seconds() * 1000))
 
 
-def count_failure(settings: Settings, claim: Claim, weight: float) -> None:
-    """Nothing, with a `weight` of 0."""
+def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime | None:
+    """Raise every counter of the claim; or, when a lock has fallen since it was looked at, only tell when that ends.
+
+    Nothing happens with a `weight` of 0.
+    """
     if not weight:
-        return
+        return None
     now = timezone.now()
-    for kind, key in _keys(claim):
-        counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
-            tenant=claim.tenant, kind=kind, key=key, defaults={"stale_at": now}
-        )
-        _add(counter, rule_of(settings, kind), weight, now)
+    counters = [_held_counter(claim.tenant, key, now) for key in _keys(claim)]
+    locks = [counter.locked_until for counter in counters if counter.locked_until and counter.locked_until > now]
+    if locks:
+        return max(locks)
+    for counter in counters:
+        _add(counter, rule_of(settings, AttemptKind(counter.kind)), weight, now)
         counter.save()
+    return None
+
+
+def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
+    """The counter, made if new, nobody else's until the transaction ends."""
+    kind, name = key
+    counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
+        tenant=tenant, kind=kind, key=name, defaults={"stale_at": now}
+    )
+    return counter
 
 
 def forgive(claim: Claim) -> None:
@@ -142,7 +157,7 @@ def forgive(claim: Claim) -> None:
 
 
 def forget_subject(tenant: Tenant, subject_id: str) -> None:
-    _of(tenant, _subject_keys(subject_id)).delete()
+    _lift(tenant, _subject_keys(subject_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +197,13 @@ def lift_address(tenant: Tenant, address: str) -> int:
 
 def _lift(tenant: Tenant, keys: list[Key]) -> int:
     with transaction.atomic():
-        tenant.lock()
-        lifted, _ = _of(tenant, keys).delete()
+        held = list(_of(tenant, keys).select_for_update().order_by("kind", "key"))
+        lifted, _ = FailedAttempts.objects.filter(pk__in=[counter.pk for counter in held]).delete()
     return int(lifted)
 
 
 def _keys(claim: Claim) -> list[Key]:
-    """The counters that a failure raises, which are those that may hold the claim back."""
+    """The counters that a failure raises, in the order they are locked in. The same ones may hold the claim back."""
     named: list[Key] = [(AttemptKind.DEVICE, claim.device)] if claim.device else []
     if claim.is_at_home:
         return named

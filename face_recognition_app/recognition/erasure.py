@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from gallery.people import delete_subject, find_subject
+from gallery.people import delete_subject, find_subject, lock_subject
 from recognition import attempts, write_ahead_log
 from recognition.checkpoints import NewerCheckpoint
 from recognition.judging import end_without_subject
@@ -26,23 +26,23 @@ def erase_subject(runtime: Runtime, tenant: Tenant, subject_id: str) -> None:
     while sweep(_ended(tenant, subject_id)):
         pass  # Most of it in short transactions; the last one has little left.
     while not _erase_the_rest(runtime, tenant, subject_id):
-        pass  # A session was made in that moment; none can be made while the tenant is locked.
+        pass  # A session was made in that moment; none can be made while the subject is locked.
     write_ahead_log.empty()
 
 
 def _erase_the_rest(runtime: Runtime, tenant: Tenant, subject_id: str) -> bool:
     """In one transaction, all or nothing: False when a session came in between."""
     with transaction.atomic():
-        # Sessions before the tenant, as whoever decides one does: else the two would wait for each other.
+        # Sessions before the subject, as whoever decides one does: else the two would wait for each other.
         held = list(_open(tenant, subject_id).select_for_update(of=("self",)).select_related("tenant").order_by("pk"))
-        tenant.lock()
+        lock_subject(tenant, subject_id)
         if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
             return False
         for session in held:
             _end(runtime, session)
         _ended(tenant, subject_id).delete()
-        attempts.forget_subject(tenant, subject_id)
         delete_subject(tenant, subject_id)
+        attempts.forget_subject(tenant, subject_id)
     return True
 
 

@@ -19,7 +19,7 @@ EVERY_S = 10.0
 CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
-    ("forgetting deleted tenants", lambda runtime: runtime.gallery.forget_deleted_tenants()),
+    ("bringing galleries in memory up to date", lambda runtime: runtime.gallery.store.catch_up()),
 )
 RETENTION_EVERY_S = 60.0
 LOOK_EVERY_S = 1.0

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
-from gallery.people import DifferentFace, DuplicateFace, Sample, enroll
+from gallery.people import DifferentFace, DuplicateFace, Sample, enroll, lock_subject
 from ops import metrics
 from recognition import attempts, known_devices, replays
 from recognition.attempts import Claim
@@ -31,7 +31,7 @@ LIVENESS_OUTCOMES = {
 def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
     """Decide a locked session with what only the caller's transaction can know, and count what came of it, unless
     nobody but the service is to blame (`excused`)."""
-    session.tenant.lock()
+    lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
     replayed = replays.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     claim = claim_of(session)
     until = attempts.locked_until(claim)
@@ -44,7 +44,9 @@ def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, e
         attempts.forgive(claim)
         known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
     elif until is None and not excused:
-        attempts.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
+        until = attempts.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
+        if until is not None and outcome.reason is not Reason.CANCELLED:
+            return lock_out(runtime, session, flow, until, outcome.match)
     return _record(runtime, session, flow, outcome)
 
 
@@ -85,8 +87,9 @@ def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outc
     """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
     if outcome.match is None:
         return False
-    found = runtime.gallery.compare(session.tenant, outcome.match.subject_id, flow.matched_embedding)
-    return found is not None and found[0] >= outcome.match.threshold
+    match = outcome.match
+    again = runtime.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
+    return again is not None and again.matches
 
 
 def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:

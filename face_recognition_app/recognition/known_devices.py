@@ -34,7 +34,7 @@ def devices_of(tenant: Tenant, subject_id: str) -> list[str]:
 
 
 def remember(tenant: Tenant, subject_id: str, device: str) -> None:
-    """Keep that the subject succeeded on the device now. Under the tenant's lock."""
+    """Keep that the subject succeeded on the device now. The caller has locked the subject."""
     if not device:
         return
     subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.utils import timezone
 
 from core.liveness.policy import Policy
@@ -10,22 +12,25 @@ from tenants.models import Tenant
 
 REFUSING = frozenset(Policy) - {Policy.NONE, Policy.PASSIVE}
 """Policies under which a frame that was seen before speaks against a session."""
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def remember(tenant: Tenant, policy: Policy, digests: list[str]) -> bool:
     """Keep what a session sent; whether another one sent some of it before.
 
-    Under the tenant's lock: of two sessions with the same frames, the one that is decided second is the replay.
+    Of two sessions with the same frames, the one that is decided second is the replay: its insertion waits until the
+    other's transaction has ended. Rows are inserted and locked in one order, so that no two wait for each other.
     """
     if policy is Policy.NONE or not digests:
         return False
-    distinct = set(digests)
-    seen_before = SeenFrame.objects.filter(tenant=tenant, digest__in=distinct).exists()
-    now = timezone.now()
+    distinct = sorted(set(digests))
     SeenFrame.objects.bulk_create(
-        [SeenFrame(tenant=tenant, digest=digest, seen_at=now) for digest in distinct],
-        update_conflicts=True,  # Who replays a recording again and again shall not outlast the memory.
-        update_fields=["seen_at"],
+        [SeenFrame(tenant=tenant, digest=digest, seen_at=_NEVER) for digest in distinct],
+        update_conflicts=True,
+        update_fields=["tenant"],  # Changes nothing, but locks a row that is there.
         unique_fields=["tenant", "digest"],
     )
+    held = SeenFrame.objects.filter(tenant=tenant, digest__in=distinct)
+    seen_before = held.filter(seen_at__gt=_NEVER).exists()
+    held.update(seen_at=timezone.now())  # Who replays a recording again and again shall not outlast the memory.
     return seen_before and policy in REFUSING

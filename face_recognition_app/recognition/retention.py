@@ -14,6 +14,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from gallery import changes
+from gallery.models import TemplateChange
 from ops.settings import Settings
 from recognition import write_ahead_log
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session
@@ -46,6 +48,10 @@ def old_frames(settings: Settings, now: datetime) -> QuerySet[SeenFrame]:
     return SeenFrame.objects.filter(seen_at__lt=now - timedelta(days=settings.replay_memory_days))
 
 
+def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
+    return changes.old(now)
+
+
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """By the time limit, for which there is an index; a session ends at it at the latest."""
     return Session.objects.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
@@ -67,6 +73,7 @@ RULES = (
     Rule(stale_attempts),
     Rule(unused_devices),
     Rule(old_frames),
+    Rule(old_changes),
 )
 
 

@@ -13,8 +13,8 @@ from functools import partial
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.frames import ImageLimits
 from core.models import MODELS, ensure_models
+from gallery.matching import Gallery, exact_gallery
 from gallery.people import EnrollmentRules
-from gallery.search import Gallery
 from ops.boards import WorkerBoard
 from ops.pool_load import PoolLoad
 from ops.processes import of_this_process
@@ -102,7 +102,7 @@ def _around(engine: FaceRecognitionEngine, settings: Settings) -> Runtime:
         engine=engine,
         executor=executor,
         database=DatabaseThreads(),
-        gallery=Gallery(digests["fr_feature"][:16]),
+        gallery=exact_gallery(digests["fr_feature"][:16]),
         signer=signer,
         model_digests=digests,
         board=board,

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from core.liveness.actions import NEWEST_VERSION
-from gallery.people import check_subject_id, find_subject
+from gallery.people import check_subject_id, find_subject, lock_subject
 from ops.secret import secret_key
 from recognition import attempts, challenges, checkpoints, outages
 from recognition.addresses import address_digest
@@ -136,7 +136,7 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
         try:
             with transaction.atomic():
                 # A subject that is erased meanwhile must find every session of it, or none may be made any more.
-                tenant.lock()
+                lock_subject(tenant, request.subject_id)
                 _check_subject(tenant, request)
                 return _insert(runtime, tenant, request, terms, key)
         except IntegrityError:  # The same key, in the same moment.
@@ -235,6 +235,8 @@ def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decisi
 
     Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
+    if outcome.success and connection.session.kind == SessionKind.ENROLLMENT:
+        runtime.gallery.store.refresh(connection.session.tenant)  # Before the locks, for which others wait.
     with transaction.atomic():
         session = _locked(connection.session)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:

@@ -24,10 +24,7 @@ class Tenant(models.Model):
         return self.name
 
     def lock(self) -> None:
-        """One after the other from here to the end of the transaction: what decides, and what changes the gallery.
-
-        Whoever holds it waits for no row that another may hold, so that no two wait for each other.
-        """
+        """One after the other from here to the end of the transaction: enrolments, and what changes the keys."""
         Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
 
 

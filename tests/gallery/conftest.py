@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gallery.search import Gallery
+from gallery.matching import Gallery, exact_gallery
 from tenants.models import Tenant
 
 MODEL = "model-a"
@@ -20,10 +20,10 @@ def other_tenant(transactional_db: None) -> Tenant:
 
 @pytest.fixture
 def gallery() -> Gallery:
-    return Gallery(MODEL)
+    return exact_gallery(MODEL)
 
 
 @pytest.fixture
 def other_worker() -> Gallery:
     """What another process has in memory: the same model, nothing shared but the database."""
-    return Gallery(MODEL)
+    return exact_gallery(MODEL)

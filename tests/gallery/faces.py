@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.types import Embedding
+from gallery.matching import Gallery
 from gallery.people import EnrollmentRules, Sample, enroll
-from gallery.search import Gallery
+from gallery.stores.base import Candidate
 from tenants.models import Tenant
 
 DIMENSION = 512
@@ -34,6 +35,14 @@ def samples(*embeddings: Embedding) -> list[Sample]:
 
 def enrol(tenant: Tenant, subject_id: str, *embeddings: Embedding, gallery: Gallery) -> None:
     enroll(tenant, subject_id, samples(*embeddings), gallery, RULES)
+
+
+def search(gallery: Gallery, tenant: Tenant, probe: Embedding, limit: int) -> list[Candidate]:
+    return list(gallery.store.search(tenant, [probe], limit).candidates)
+
+
+def size(gallery: Gallery, tenant: Tenant) -> int:
+    return gallery.store.search(tenant, [face(0)], 1).templates
 
 
 def unit(vector: npt.NDArray[Any]) -> Embedding:

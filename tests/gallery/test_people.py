@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from gallery import people
+from gallery.matching import Gallery, exact_gallery
 from gallery.models import Subject, Template
-from gallery.search import Gallery
 from gallery.thresholds import threshold_for
 from recognition.database import with_connection
 from tenants.models import Tenant
@@ -112,13 +112,14 @@ def test_a_face_that_was_erased_may_be_enrolled_again(tenant: Tenant, gallery: G
     assert kept(tenant)[:2] == (["bob"], 1)
 
 
+@pytest.mark.usefixtures("each_database")
 def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant) -> None:
     for attempt in range(5):
         start = threading.Barrier(2)
 
         def attempt_as(name: str, seed: int = attempt, start: threading.Barrier = start) -> str:
-            worker = Gallery("model-a")
-            worker.size(tenant)
+            worker = exact_gallery("model-a")
+            worker.store.refresh(tenant)
             start.wait(10)
             try:
                 enrol(tenant, name, picture(face(seed), 0.9, ord(name[0])), gallery=worker)

@@ -133,6 +133,7 @@ def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
     }
 
 
+@pytest.mark.usefixtures("each_database")
 def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Configure) -> None:
     runtime = configure(attempts_limit=21)
     connections = [begun(runtime, alice, device_id="phone") for _ in range(20)]
@@ -148,6 +149,7 @@ def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Co
     assert locked(alice, "alice", "phone")
 
 
+@pytest.mark.usefixtures("each_database")
 def test_of_many_at_once_no_more_are_heard_than_the_limit(runtime: Runtime, alice: Backend) -> None:
     connections = [begun(runtime, alice) for _ in range(12)]
 

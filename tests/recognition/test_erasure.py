@@ -132,6 +132,7 @@ def test_erasing_breaks_off_as_a_whole(runtime: Runtime, alice: Backend, monkeyp
     assert rows_that_name(PERSON) == []
 
 
+@pytest.mark.usefixtures("each_database")
 def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
     runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
 ) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.types import Embedding
-from gallery.models import Subject, Template
+from gallery.models import Subject, Template, TemplateChange
 from recognition import retention, sessions, sweeping
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session
 from recognition.runtime import Runtime
@@ -98,7 +98,7 @@ def test_who_is_enrolled_stays(alice: Backend, runtime: Runtime, clock: Clock) -
 
 def test_every_kind_of_row_that_grows_has_a_rule(runtime: Runtime) -> None:
     ruled = {rule.overdue(runtime.settings, timezone.now()).model for rule in retention.RULES}
-    assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame}
+    assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

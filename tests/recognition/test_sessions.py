@@ -172,6 +172,7 @@ def test_a_decision_is_never_made_twice(runtime: Runtime, backend: Backend) -> N
     assert decision_of(connection.session).reason == "no_match"
 
 
+@pytest.mark.usefixtures("each_database")
 def test_of_many_deciders_at_once_one_decides(
     runtime: Runtime, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
@@ -224,7 +225,7 @@ def test_a_success_enrols_every_sample(runtime: Runtime, backend: Backend, astro
     assert decision.success
     assert Session.objects.get().status == SessionStatus.SUCCEEDED
     assert Template.objects.filter(subject__subject_id="alice").count() == 3
-    found = runtime.gallery.search(backend.tenant, astronaut_embedding, 1)
+    found = runtime.gallery.store.search(backend.tenant, [astronaut_embedding], 1).candidates
     assert found[0].subject_id == "alice"
     assert found[0].similarity > 0.99
 
@@ -260,6 +261,7 @@ def test_another_face_cannot_enrol_over_a_subject(
     assert Template.objects.count() == 1
 
 
+@pytest.mark.usefixtures("each_database")
 def test_two_enrolments_of_one_face_at_once_make_one_subject(
     runtime: Runtime, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
@@ -289,7 +291,7 @@ def test_an_enrolment_that_breaks_off_leaves_nothing(
     assert not Template.objects.exists()
     assert not Decision.objects.exists()
     assert Session.objects.get().status == SessionStatus.IN_PROGRESS
-    assert runtime.gallery.search(backend.tenant, astronaut_embedding, 1) == []
+    assert runtime.gallery.store.search(backend.tenant, [astronaut_embedding], 1).templates == 0
 
 
 def test_a_success_on_a_subject_that_was_deleted_meanwhile_is_none(

@@ -175,11 +175,15 @@ def test_galleries_in_memory_forget_a_deleted_tenant(
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
         enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
-        assert runtime.gallery.size(tenant) == 1
+        assert runtime.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
+    house = dict(CHORES)["bringing galleries in memory up to date"]
+    house(runtime)
+    before = runtime.gallery.store.statistics()
     tenancy.delete_tenant(backend.tenant)
-    dict(CHORES)["forgetting deleted tenants"](runtime)
-    assert backend.tenant.pk not in runtime.gallery._snapshots
-    assert rival.tenant.pk in runtime.gallery._snapshots
+    house(runtime)
+    after = runtime.gallery.store.statistics()
+    assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
+    assert runtime.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
 
 
 def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> None:

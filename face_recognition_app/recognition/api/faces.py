@@ -10,8 +10,8 @@ from ninja import Form, Router
 from core.liveness.limits import LIVE_SCORE
 from core.quality import Quality
 from core.types import Embedding
-from gallery import people
-from gallery.thresholds import threshold_for
+from gallery import matching, people
+from gallery.matching import Comparison
 from recognition import pictures
 from recognition import runtime as runtimes
 from recognition.answers import face_box, frame_quality
@@ -71,9 +71,7 @@ async def compare_faces(request: HttpRequest) -> CompareResult:
     if len(uploads) != 2:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: send exactly two, not {len(uploads)}")
     first, second = [await _probe(runtime, tenant, upload.data) for upload in uploads]
-    similarity = float(first @ second)
-    threshold = threshold_for(runtime.settings.target_fmr, 1)
-    return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
+    return _compared(matching.compare(first, second, runtime.settings.target_fmr))
 
 
 @router.post("verify/", response=CompareResult, openapi_extra=IMAGE_AND_SUBJECT, summary="Is this the subject")
@@ -82,12 +80,11 @@ async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()
     runtime, tenant = runtimes.current(), caller(request).tenant
     await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
     probe = await _probe(runtime, tenant, await one_image(request))
-    found = await runtime.database.run(runtime.gallery.compare, tenant, subject_id, probe)
+    target_fmr = runtime.settings.target_fmr
+    found = await runtime.database.run(runtime.gallery.verify, tenant, subject_id, probe, target_fmr)
     if found is None:
         raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
-    similarity, templates = found
-    threshold = threshold_for(runtime.settings.target_fmr, templates)
-    return CompareResult(similarity=round(similarity, 4), threshold=threshold, match=similarity >= threshold)
+    return _compared(found)
 
 
 @router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
@@ -95,17 +92,13 @@ async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()
 async def search_subjects(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
     runtime, tenant = runtimes.current(), caller(request).tenant
     probe = await _probe(runtime, tenant, await one_image(request))
-    return await runtime.database.run(_search, runtime, tenant, probe, limit)
+    found = await runtime.database.run(runtime.gallery.identify, tenant, probe, runtime.settings.target_fpir, limit)
+    matches = [SearchMatch(subject_id=one.subject_id, similarity=round(one.similarity, 4)) for one in found.matches]
+    return SearchResult(matches=matches, threshold=found.threshold)
 
 
-def _search(runtime: Runtime, tenant: Tenant, probe: Embedding, limit: int) -> SearchResult:
-    threshold = threshold_for(runtime.settings.target_fpir, runtime.gallery.size(tenant))
-    matches = [
-        SearchMatch(subject_id=found.subject_id, similarity=round(found.similarity, 4))
-        for found in runtime.gallery.search(tenant, probe, limit)
-        if found.similarity >= threshold
-    ]
-    return SearchResult(matches=matches, threshold=threshold)
+def _compared(found: Comparison) -> CompareResult:
+    return CompareResult(similarity=round(found.similarity, 4), threshold=found.threshold, match=found.matches)
 
 
 def _not_live(quality: Quality, score: float) -> list[NotLive]:

@@ -1,0 +1,73 @@
+"""The log of what changed in a tenant's gallery, by which copies of it in memory follow.
+
+`Tenant.gallery_version` is the gallery's revision. It is raised in the transaction that changes a template, and the row
+stays locked until that transaction ends: revisions are committed in their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from gallery.models import Template, TemplateChange
+from tenants.models import Tenant
+
+KEPT_FOR = timedelta(days=1)
+"""Of a change. A worker that did not search a gallery for longer reads all of it again."""
+MOST_AT_ONCE = 20_000
+"""Changes that are read one by one; for more of them it is as cheap to read the whole gallery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The primary keys of templates that came and are not gone again, and of those that went."""
+
+    added: Sequence[int]
+    removed: Sequence[int]
+
+
+NOTHING = Changes((), ())
+
+
+def revision_of(tenant: Tenant) -> int:
+    return Tenant.objects.values_list("gallery_version", flat=True).get(pk=tenant.pk)
+
+
+def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
+    """Note templates that came or went, and raise the revision by their number, in the caller's transaction."""
+    with transaction.atomic(savepoint=False):
+        tenant = Tenant.objects.filter(pk=tenant_id)
+        tenant.update(gallery_version=F("gallery_version") + len(template_pks))
+        first = tenant.values_list("gallery_version", flat=True).get() - len(template_pks) + 1
+        TemplateChange.objects.bulk_create(
+            TemplateChange(tenant_id=tenant_id, revision=revision, template_pk=template_pk, added=added)
+            for revision, template_pk in enumerate(template_pks, first)
+        )
+
+
+def log_deletion(sender: object, instance: Template, **_: Any) -> None:
+    """Receives `pre_delete`: whatever deletes a template, by itself or with its subject or tenant, is in the log."""
+    log(instance.tenant_id, [instance.pk], added=False)
+
+
+def between(tenant: Tenant, since: int, until: int) -> Changes | None:
+    """What changed after the revision `since`, up to `until`; None when the log does not tell all of it."""
+    if since == until:
+        return NOTHING
+    if not 0 < until - since <= MOST_AT_ONCE:
+        return None
+    logged = TemplateChange.objects.filter(tenant=tenant, revision__gt=since, revision__lte=until)
+    rows = list(logged.order_by("revision").values_list("template_pk", "added"))
+    if len(rows) != until - since:
+        return None
+    is_there = dict(rows)
+    return Changes([pk for pk, there in is_there.items() if there], [pk for pk, there in is_there.items() if not there])
+
+
+def old(now: datetime) -> QuerySet[TemplateChange]:
+    return TemplateChange.objects.filter(changed_at__lt=now - KEPT_FOR)

@@ -1,0 +1,98 @@
+"""Whom a face matches: every comparison against the threshold for the number of comparisons that are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.types import Embedding
+from gallery.protection import PlainProtection, TemplateProtection
+from gallery.stores.base import Candidate, TemplateStore
+from gallery.stores.exact import ExactStore
+from gallery.thresholds import threshold_for
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The best similarity to any of some templates, and the one that was needed (raw cosines)."""
+
+    similarity: float
+    threshold: float
+
+    @property
+    def matches(self) -> bool:
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """The subjects most similar to a probe, most similar first, and the similarity that a match needs (raw cosines)."""
+
+    candidates: Sequence[Candidate]
+    threshold: float
+
+    @property
+    def matches(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.similarity >= self.threshold]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The templates of one model: how they are kept, and where they are searched.
+
+    Every method blocks, may be called from any thread, and makes queries on that thread's database connection.
+    `tries` is how many probes one impostor may show.
+    """
+
+    model_id: str
+    protection: TemplateProtection
+    store: TemplateStore
+
+    def verify(
+        self, tenant: Tenant, subject_id: str, probe: Embedding, target_fmr: float, tries: int = 1
+    ) -> Comparison | None:
+        """The probe against the subject's own templates; None when the subject has none."""
+        templates = self.store.of_subject(tenant, subject_id)
+        if not len(templates):
+            return None
+        return Comparison(float((templates @ probe).max()), threshold_for(target_fmr, len(templates) * tries))
+
+    def verify_again(self, tenant: Tenant, subject_id: str, probe: Embedding, threshold: float) -> Comparison | None:
+        """As `verify`, against the threshold that held when the subject was matched before."""
+        templates = self.store.of_subject(tenant, subject_id)
+        return Comparison(float((templates @ probe).max()), threshold) if len(templates) else None
+
+    def identify(
+        self, tenant: Tenant, probe: Embedding, target_fpir: float, limit: int = 1, tries: int = 1
+    ) -> Identification:
+        """The `limit` most similar of all subjects."""
+        ranking = self.store.search(tenant, [probe], limit)
+        return Identification(ranking.candidates, threshold_for(target_fpir, ranking.templates * tries))
+
+    def has_duplicate(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fpir: float) -> bool:
+        """Whether one of the probes, which show one face, matches a subject other than `subject_id`."""
+        ranking = self.store.search(tenant, probes, 2)
+        threshold = threshold_for(target_fpir, ranking.templates * len(probes))
+        others = (candidate for candidate in ranking.candidates if candidate.subject_id != subject_id)
+        return any(other.similarity >= threshold for other in others)
+
+    def has_other_face(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fmr: float) -> bool:
+        """Whether the subject has templates and one of the probes does not match them."""
+        templates = self.store.of_subject(tenant, subject_id)
+        if not len(templates):
+            return False
+        similarities = (templates @ np.stack(probes).T).max(axis=0)
+        return float(similarities.min()) < threshold_for(target_fmr, len(templates))
+
+
+def exact_gallery(model_id: str) -> Gallery:
+    protection = PlainProtection()
+    return Gallery(model_id, protection, ExactStore(model_id, protection))
+
+
+def compare(one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
+    """Two pictures against each other."""
+    return Comparison(float(one @ another), threshold_for(target_fmr, 1))

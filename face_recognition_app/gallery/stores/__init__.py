@@ -1,0 +1,1 @@
+"""Where templates are searched."""

@@ -1,0 +1,61 @@
+"""What every store of templates can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from core.types import Embedding, Embeddings
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The best of one subject's templates; `similarity` is the raw cosine."""
+
+    subject_id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The most similar subjects, most similar first, and the number of templates that were searched for them."""
+
+    candidates: Sequence[Candidate]
+    templates: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What a store holds in this process's memory."""
+
+    galleries: int
+    templates: int
+    memory_bytes: int
+
+
+class TemplateStore(Protocol):
+    """Searches the templates of one model, tenant by tenant, as they are when it is asked.
+
+    Every method blocks, may be called from any thread, and makes queries on that thread's database connection. In a
+    transaction a search also sees what that transaction has changed, and keeps nothing of it.
+    """
+
+    def refresh(self, tenant: Tenant) -> None:
+        """Read what has changed, so that the next search has little to read. In a transaction nothing is done."""
+        ...
+
+    def search(self, tenant: Tenant, probes: Sequence[Embedding], limit: int) -> Ranking:
+        """The `limit` subjects most similar to any of the probes, which show one face."""
+        ...
+
+    def of_subject(self, tenant: Tenant, subject_id: str) -> Embeddings:
+        """The subject's templates, without the rest of the gallery."""
+        ...
+
+    def catch_up(self) -> None:
+        """Refresh every gallery held, and drop those of deleted tenants: nothing that was erased stays in memory."""
+        ...
+
+    def statistics(self) -> StoreStatistics: ...

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from django.db import transaction
+
+from core.types import Embedding, Embeddings
+from gallery.matching import Gallery, exact_gallery
+from gallery.models import Template, TemplateChange
+from gallery.people import delete_subject, delete_template
+from gallery.protection import PlainProtection, Protected
+from gallery.stores import exact
+from gallery.stores.base import Candidate
+from gallery.stores.exact import ExactStore
+from recognition.database import with_connection
+from tenants.models import Tenant
+from tests.gallery.faces import enrol, face, picture, search, size
+
+ALIKE = 0.8
+each_database = pytest.mark.usefixtures("each_database")
+
+
+def ids(found: list[Candidate]) -> list[str]:
+    return [candidate.subject_id for candidate in found]
+
+
+def brute_force(people: dict[str, list[Embedding]], probe: Embedding) -> list[Candidate]:
+    best = [Candidate(name, max(float(kept @ probe) for kept in faces)) for name, faces in people.items() if faces]
+    return sorted(best, key=lambda candidate: -candidate.similarity)
+
+
+def assert_same(found: list[Candidate], expected: list[Candidate]) -> None:
+    assert ids(found) == ids(expected)
+    assert [one.similarity for one in found] == pytest.approx([one.similarity for one in expected], abs=1e-5)
+
+
+def assert_same_rows(found: Embeddings, expected: list[Embedding]) -> None:
+    assert {row.tobytes() for row in found} == {row.tobytes() for row in expected}
+
+
+@pytest.fixture
+def crowd(tenant: Tenant, gallery: Gallery) -> dict[str, list[Embedding]]:
+    people = {f"person-{n}": [picture(face(n), ALIKE, 10 * n + k) for k in range(1 + n % 4)] for n in range(40)}
+    for name, faces in people.items():
+        enrol(tenant, name, *faces, gallery=gallery)
+    return people
+
+
+def test_search_finds_what_comparing_with_everything_finds(
+    tenant: Tenant, gallery: Gallery, crowd: dict[str, list[Embedding]]
+) -> None:
+    for seed in range(20):
+        probe = picture(face(seed), 0.5, 5_000 + seed)
+        expected = brute_force(crowd, probe)
+        assert_same(search(gallery, tenant, probe, 100), expected)
+        assert_same(search(gallery, tenant, probe, 7), expected[:7])
+
+
+def test_several_probes_of_one_face_count_with_the_best_comparison(
+    tenant: Tenant, gallery: Gallery, crowd: dict[str, list[Embedding]]
+) -> None:
+    probes = [picture(face(3), 0.5, 6_000 + k) for k in range(3)]
+    rankings = [{one.subject_id: one.similarity for one in brute_force(crowd, probe)} for probe in probes]
+    best = [Candidate(name, max(ranking[name] for ranking in rankings)) for name in crowd]
+    expected = sorted(best, key=lambda candidate: -candidate.similarity)[:5]
+    assert_same(list(gallery.store.search(tenant, probes, 5).candidates), expected)
+
+
+def test_a_subject_is_found_once_with_its_best_template(tenant: Tenant, gallery: Gallery) -> None:
+    probe = face(1)
+    enrol(tenant, "alice", *(picture(probe, cosine, k) for k, cosine in enumerate([0.7, 0.9, 0.8])), gallery=gallery)
+    assert_same(search(gallery, tenant, probe, 10), [Candidate("alice", 0.9)])
+
+
+def test_the_templates_of_one_subject_are_told_alone(
+    tenant: Tenant, gallery: Gallery, crowd: dict[str, list[Embedding]]
+) -> None:
+    assert_same_rows(gallery.store.of_subject(tenant, "person-7"), crowd["person-7"])
+    assert len(gallery.store.of_subject(tenant, "nobody")) == 0
+
+
+def test_nobody_is_found_where_nobody_is_enrolled(tenant: Tenant, gallery: Gallery) -> None:
+    assert search(gallery, tenant, face(1), 5) == []
+    assert size(gallery, tenant) == 0
+
+
+def test_another_worker_sees_new_templates_at_once(tenant: Tenant, gallery: Gallery, other_worker: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    assert ids(search(other_worker, tenant, face(1), 5)) == ["alice"]
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    assert ids(search(other_worker, tenant, face(2), 1)) == ["bob"]
+
+
+def test_an_erased_subject_is_gone_at_once_in_every_worker(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    assert size(other_worker, tenant) == 3
+    delete_subject(tenant, "alice")
+    for each in (gallery, other_worker):
+        assert ids(search(each, tenant, face(1), 5)) == ["bob"]
+        assert len(each.store.of_subject(tenant, "alice")) == 0
+
+
+def test_an_erased_template_is_gone_at_once_in_every_worker(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "alice", picture(face(1), ALIKE), gallery=gallery)
+    assert size(other_worker, tenant) == 2
+    delete_template(tenant, "alice", Template.objects.order_by("id")[0].public_id)
+    assert_same(search(other_worker, tenant, face(1), 5), [Candidate("alice", ALIKE)])
+
+
+def test_a_face_enrolled_again_after_erasure_is_found_under_its_new_subject(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    assert ids(search(other_worker, tenant, face(1), 5)) == ["alice"]
+    delete_subject(tenant, "alice")
+    enrol(tenant, "alicia", face(1), gallery=gallery)
+    assert ids(search(other_worker, tenant, face(1), 5)) == ["alicia"]
+
+
+def test_tenants_never_find_each_others_people(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(other_tenant, "eve", face(2), gallery=gallery)
+    assert ids(search(gallery, tenant, face(2), 5)) == ["alice"]
+    assert ids(search(gallery, other_tenant, face(1), 5)) == ["eve"]
+    assert len(gallery.store.of_subject(other_tenant, "alice")) == 0
+
+
+def test_two_tenants_may_enrol_one_face_under_one_name(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
+    for each in (tenant, other_tenant):
+        enrol(each, "alice", face(1), gallery=gallery)
+    delete_subject(tenant, "alice")
+    assert ids(search(gallery, other_tenant, face(1), 5)) == ["alice"]
+    assert search(gallery, tenant, face(1), 5) == []
+
+
+def test_templates_of_another_model_are_not_compared(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    assert search(exact_gallery("model-b"), tenant, face(1), 5) == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_workers_agree_with_the_truth_through_any_order_of_changes(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery, seed: int
+) -> None:
+    choose = random.Random(seed)
+    truth: dict[str, list[Embedding]] = {f"p{n}": [] for n in range(4)}
+    for step in range(40):
+        number = choose.randrange(4)
+        name = f"p{number}"
+        if choose.random() < 0.6:
+            template = picture(face(number), ALIKE, 100 * seed + step)
+            enrol(tenant, name, template, gallery=choose.choice([gallery, other_worker]))
+            truth[name].append(template)
+        elif truth[name]:
+            rows = Template.objects.filter(subject__subject_id=name).order_by("id")
+            if choose.random() < 0.5:
+                index = choose.randrange(len(truth[name]))
+                delete_template(tenant, name, rows[index].public_id)
+                del truth[name][index]
+            else:
+                delete_subject(tenant, name)
+                truth[name].clear()
+        probe = picture(face(number), 0.5, step)
+        assert_same(search(choose.choice([gallery, other_worker]), tenant, probe, 10), brute_force(truth, probe))
+
+
+@each_database
+def test_threads_that_search_while_others_enrol_see_every_commit(tenant: Tenant, gallery: Gallery) -> None:
+    """Each finds the person that it has just enrolled itself, and all are there in the end."""
+
+    def enrol_and_find(number: int) -> bool:
+        enrol(tenant, f"p{number}", face(number), gallery=gallery)
+        found = search(gallery, tenant, face(number), 1)[0]
+        return found.subject_id == f"p{number}" and found.similarity > 0.99
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(lambda number: with_connection(enrol_and_find, number), range(24)))
+    assert size(gallery, tenant) == 24
+    everyone = np.stack([face(number) for number in range(24)])
+    assert {search(gallery, tenant, probe, 1)[0].subject_id for probe in everyone} == {f"p{n}" for n in range(24)}
+
+
+@each_database
+def test_what_is_rolled_back_was_searched_and_is_not_kept(tenant: Tenant, gallery: Gallery) -> None:
+    """The revision of what was rolled back is given to the next change, which must not find its place taken."""
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    gallery.store.refresh(tenant)
+    with transaction.atomic():
+        enrol(tenant, "ghost", face(2), gallery=gallery)
+        delete_subject(tenant, "alice")
+        gallery.store.refresh(tenant)
+        assert ids(search(gallery, tenant, face(2), 5)) == ["ghost"]
+        assert size(gallery, tenant) == 1
+        transaction.set_rollback(True)
+    assert ids(search(gallery, tenant, face(2), 5)) == ["alice"]
+    enrol(tenant, "bob", face(3), gallery=gallery)
+    delete_subject(tenant, "alice")
+    assert ids(search(gallery, tenant, face(2), 5)) == ["bob"]
+
+
+@each_database
+def test_a_gallery_read_for_the_first_time_in_a_transaction_is_not_kept(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    with transaction.atomic():
+        enrol(tenant, "ghost", face(2), gallery=other_worker)
+        assert sorted(ids(search(other_worker, tenant, face(2), 5))) == ["alice", "ghost"]
+        transaction.set_rollback(True)
+    enrol(tenant, "bob", face(3), gallery=gallery)
+    assert sorted(ids(search(other_worker, tenant, face(2), 5))) == ["alice", "bob"]
+
+
+def test_a_refresh_reads_what_changed_and_nothing_else(tenant: Tenant, gallery: Gallery, other_worker: Gallery) -> None:
+    for number in range(30):
+        enrol(tenant, f"p{number}", face(number), gallery=gallery)
+    other_worker.store.refresh(tenant)
+    enrol(tenant, "new", face(100), gallery=gallery)
+    delete_subject(tenant, "p7")
+    restored: list[int] = []
+    protection = PlainProtection()
+
+    def counting(stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
+        restored.append(len(stored))
+        return PlainProtection.restore(protection, stored, tenant)
+
+    assert isinstance(other_worker.protection, PlainProtection)
+    other_worker.protection.restore = counting  # type: ignore[method-assign]
+    assert ids(search(other_worker, tenant, face(100), 1)) == ["new"]
+    assert ids(search(other_worker, tenant, face(7), 1)) != ["p7"]
+    assert restored == [1]
+
+
+def test_who_is_further_behind_than_the_log_reads_all_anew(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    other_worker.store.refresh(tenant)
+    delete_subject(tenant, "alice")
+    enrol(tenant, "carol", face(3), gallery=gallery)
+    TemplateChange.objects.filter(added=False).delete()
+    assert sorted(ids(search(other_worker, tenant, face(1), 5))) == ["bob", "carol"]
+
+
+def test_more_templates_than_one_page_are_all_read(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact, "PAGE", 3)
+    for number in range(8):
+        enrol(tenant, f"p{number}", face(number), gallery=gallery)
+    assert size(other_worker, tenant) == 8
+    for number in range(8, 16):
+        enrol(tenant, f"p{number}", face(number), gallery=gallery)
+    assert size(other_worker, tenant) == 16
+    assert ids(search(other_worker, tenant, face(15), 1)) == ["p15"]
+
+
+def test_nothing_erased_stays_in_the_memory_of_a_worker_where_nobody_searches(
+    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(other_tenant, "eve", face(2), gallery=gallery)
+    for each in (tenant, other_tenant):
+        other_worker.store.refresh(each)
+    delete_subject(tenant, "alice")
+    other_tenant.delete()
+    assert other_worker.store.statistics().templates == 2
+    other_worker.store.catch_up()
+    found = other_worker.store.statistics()
+    assert (found.galleries, found.templates) == (1, 0)
+
+
+def test_a_tenant_whose_gallery_is_being_read_holds_up_no_other(
+    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, other_worker: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(other_tenant, "eve", face(2), gallery=gallery)
+    reading, go_on = threading.Event(), threading.Event()
+
+    class SlowProtection(PlainProtection):
+        def restore(self, stored: Sequence[Protected], of: Tenant) -> Embeddings:
+            if of == tenant:
+                reading.set()
+                assert go_on.wait(30)
+            return super().restore(stored, of)
+
+    slow = ExactStore(other_worker.model_id, SlowProtection())
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(with_connection, slow.search, tenant, [face(1)], 1)
+        try:
+            assert reading.wait(30)
+            other = threads.submit(with_connection, slow.search, other_tenant, [face(2)], 1)
+            assert [one.subject_id for one in other.result(30).candidates] == ["eve"]
+            assert not first.done()
+        finally:
+            go_on.set()
+        assert [one.subject_id for one in first.result(30).candidates] == ["alice"]
+
+
+def test_a_template_that_is_none_is_an_error_and_no_face(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    Template.objects.filter(subject__subject_id="bob").update(vector=face(2).tobytes()[:-4])
+    with pytest.raises(ValueError, match="2048 bytes"):
+        search(exact_gallery(gallery.model_id), tenant, face(2), 1)

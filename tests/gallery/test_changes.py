@@ -1,0 +1,101 @@
+"""The log tells every template that came or went, whatever deleted it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from gallery import changes, people
+from gallery.changes import Changes
+from gallery.matching import Gallery
+from gallery.models import Subject, Template, TemplateChange
+from tenants.models import Tenant
+from tests.gallery.faces import enrol, face, picture
+
+ALIKE = 0.8
+
+
+def log_of(tenant: Tenant) -> list[tuple[int, int, bool]]:
+    rows = TemplateChange.objects.filter(tenant=tenant).order_by("revision")
+    return list(rows.values_list("revision", "template_pk", "added"))
+
+
+def templates_of(subject_id: str) -> list[int]:
+    return list(Template.objects.filter(subject__subject_id=subject_id).order_by("pk").values_list("pk", flat=True))
+
+
+def test_every_template_has_a_revision_of_its_own(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), gallery=gallery)
+    first, second = templates_of("alice")
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    (third,) = templates_of("bob")
+    people.delete_template(tenant, "alice", Template.objects.get(pk=second).public_id)
+    assert log_of(tenant) == [(1, first, True), (2, second, True), (3, third, True), (4, second, False)]
+    assert changes.revision_of(tenant) == 4
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        lambda tenant: people.delete_subject(tenant, "alice"),
+        lambda tenant: Subject.objects.get(subject_id="alice").delete(),
+        lambda tenant: Subject.objects.filter(tenant=tenant, subject_id="alice").delete(),
+        lambda tenant: Template.objects.filter(subject__subject_id="alice").delete(),
+    ],
+    ids=["erased", "the subject's row", "a query of subjects", "a query of templates"],
+)
+def test_whatever_deletes_templates_is_in_the_log(
+    tenant: Tenant, gallery: Gallery, delete: Callable[[Tenant], object]
+) -> None:
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    gone = templates_of("alice")
+    delete(tenant)
+    changed = changes.between(tenant, 3, changes.revision_of(tenant))
+    assert changed is not None
+    assert (sorted(changed.removed), changed.added) == (gone, [])
+
+
+def test_a_tenant_goes_with_its_log(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
+    for each in (tenant, other_tenant):
+        enrol(each, "alice", face(1), gallery=gallery)
+    tenant.delete()
+    assert set(TemplateChange.objects.values_list("tenant__name", flat=True)) == {"globex"}
+
+
+def test_what_came_and_went_again_is_only_gone(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    (gone,) = templates_of("alice")
+    people.delete_subject(tenant, "alice")
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    assert changes.between(tenant, 0, 3) == Changes(templates_of("bob"), [gone])
+
+
+def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery: Gallery) -> None:
+    with transaction.atomic():
+        enrol(tenant, "alice", face(1), gallery=gallery)
+        transaction.set_rollback(True)
+    assert (log_of(tenant), changes.revision_of(tenant)) == ([], 0)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_log_that_has_lost_a_change_tells_nothing(tenant: Tenant, gallery: Gallery, lost: int) -> None:
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
+    TemplateChange.objects.filter(revision=lost).delete()
+    assert changes.between(tenant, 0, 3) is None
+    assert (changes.between(tenant, lost, 3) is not None) is True
+
+
+def test_a_revision_of_the_future_tells_nothing(tenant: Tenant) -> None:
+    assert changes.between(tenant, 7, 3) is None
+
+
+def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    now = timezone.now()
+    assert not changes.old(now + timedelta(hours=23)).exists()
+    assert changes.old(now + timedelta(hours=25)).count() == 1
