@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_django import DjangoDbBlocker
 
@@ -14,6 +15,9 @@ from ops import readiness
 from ops.readiness import SharedCheck, check_components
 from ops.settings import load
 from tools.service import free_port
+
+NEWEST = MigrationLoader(None).graph.leaf_nodes("gallery")[0]
+"""What a database lacks that an older version of the service left."""
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "forgotten_migrations", "run_dir")
 
@@ -35,9 +39,9 @@ def run_dir() -> None:
 @pytest.fixture
 def migration_not_applied(transactional_db: None) -> Iterator[None]:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("gallery", "0001_initial")
+    recorder.record_unapplied(*NEWEST)
     yield
-    recorder.record_applied("gallery", "0001_initial")
+    recorder.record_applied(*NEWEST)
 
 
 OK = dict.fromkeys(("models", "database", "migrations", "data_dir", "run_dir"), "ok")
@@ -54,11 +58,11 @@ def test_missing_migrations_are_told() -> None:
 
 def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> None:
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied("gallery", "0001_initial")
+    recorder.record_unapplied(*NEWEST)
     try:
         assert check_components()["migrations"] == "missing"
     finally:
-        recorder.record_applied("gallery", "0001_initial")
+        recorder.record_applied(*NEWEST)
     assert check_components()["migrations"] == "ok"
 
 
