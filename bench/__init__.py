@@ -1,3 +1,3 @@
 """Benchmarks: each is a command, `python -m bench.NAME`, that prints a table. None is run as a timed test."""
 
-import tools as tools  # Its import makes the deployed packages (`core`) importable.
+import testkit as testkit  # Its import makes the deployed packages (`core`) importable.

@@ -28,16 +28,16 @@ import cv2
 import numpy as np
 import openvino as ov
 
-from bench.engine_frames import HEIGHT, WIDTH, as_webcam
+from bench.engine.frames import HEIGHT, WIDTH, as_webcam
 from bench.load.frames import sources
 from bench.load.tables import number, table
 from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.frames import Header, ImageLimits, Picture
-from core.models import ensure_models
+from core.imaging.frames import Header, ImageLimits, Picture
 from core.networks import OpenVinoNetwork
 from core.types import Detail, RgbImage
-from tools.clips import encode_jpeg, read_clip, shared_data_available
+from testkit.clips import encode_jpeg, read_clip, shared_data_available
+from weights.catalogue import ensure_models
 
 BATCHES = (1, 2, 4, 8)
 NETWORKS = {

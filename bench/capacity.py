@@ -30,9 +30,9 @@ from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT, Kind
 from bench.load.tables import number
 from bench.stream import WARM_UP_S, Bench, Plan
-from tools.clips import shared_data_available
-from tools.service import running_service
-from tools.stream_client import Liveness
+from testkit.clips import shared_data_available
+from testkit.service import running_service
+from testkit.stream_client import Liveness
 
 _HEADS = (
     *("load", "workers", "pool size", "sessions", "frames/s", "decided/s", "p95 ms"),

@@ -22,13 +22,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench.bare_engine import BareEngine, BareJob
+from bench.engine.bare import BareEngine, BareJob
 from bench.load.closed_loop import ClosedLoopJob
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
-from tools.clips import shared_data_available
-from tools.service import running_service
+from testkit.clips import shared_data_available
+from testkit.service import running_service
 
 SETTLE_S = 8.0
 BAR = 0.8

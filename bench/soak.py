@@ -31,8 +31,8 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, usage
 from bench.load.sessions import ENVIRONMENT, enroll_people
 from bench.load.tables import number
-from tools.clips import shared_data_available
-from tools.service import LiveService, running_service
+from testkit.clips import shared_data_available
+from testkit.service import LiveService, running_service
 
 WARM_UP_S = 180.0
 """Memory and threads are compared from here on; in a short run from its quarter on."""

@@ -33,9 +33,9 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
-from tools.clips import shared_data_available
-from tools.service import LiveService, running_service
-from tools.stream_client import Liveness
+from testkit.clips import shared_data_available
+from testkit.service import LiveService, running_service
+from testkit.stream_client import Liveness
 
 SEARCH_SECONDS = 6.0
 WARM_UP_S = 2.0

@@ -25,10 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.frames import ImageLimits
-from core.models import ensure_models
+from core.imaging.frames import ImageLimits
 from core.types import Embedding
-from tools.clips import SHARED_DATA
+from testkit.clips import SHARED_DATA
+from weights.catalogue import ensure_models
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -9,8 +9,8 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ops.processes import announce
-from ops.settings import SettingsError, load
+from config.processes import announce
+from config.settings import SettingsError, load
 from server.departure import SHUTDOWN_S
 from server.roster import Request, shared_roster
 

@@ -9,7 +9,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
     from django.core.management import execute_from_command_line
 
-    from ops.settings import SettingsError
+    from config.settings import SettingsError
 
     try:
         execute_from_command_line(sys.argv)

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.appearance import Appearance
 from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import FaceRecognitionEngine, Look
-from core.face_tint import face_tint
-from core.frames import ImageLimits
+from core.features.appearance import Appearance
+from core.features.face_tint import face_tint
+from core.features.quality import Quality
+from core.features.traces import Traces
+from core.imaging.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
-from core.quality import Quality
-from core.traces import Traces
 from core.types import Box, Embedding, MeshFace, RgbImage
-from tools.clips import encode_jpeg
+from testkit.clips import encode_jpeg
 
 _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 

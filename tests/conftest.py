@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.frames import ImageLimits
+from core.imaging.frames import ImageLimits
 from core.types import RgbImage
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
-from tests.databases import using_postgresql
-from tests.servers import postgresql
-from tools.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
-from tools.service import LiveService, running_service
+from testkit.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
+from testkit.databases import using_postgresql
+from testkit.servers import postgresql
+from testkit.service import LiveService, running_service
 
 BLOCKED_AFTER_S = 1.0
 """By the clock on the wall: on a crowded machine a callback may be made to wait for a core."""

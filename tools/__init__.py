@@ -1,11 +1,3 @@
-"""What tests, demonstrations and benchmarks share: real faces, faces that move on command, a small client.
+"""Commands for people who work on the service."""
 
-Run as `python -m tools.NAME` from the repository, these modules find the deployed packages (`core`) by themselves.
-"""
-
-import sys
-from pathlib import Path
-
-_DEPLOYED = str(Path(__file__).resolve().parents[1] / "face_recognition_app")
-if _DEPLOYED not in sys.path:
-    sys.path.append(_DEPLOYED)
+import testkit as testkit  # Its import makes the deployed packages (`core`) importable.

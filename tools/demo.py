@@ -13,11 +13,11 @@ import numpy as np
 
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
-from tools.attacks.camera import Camera
-from tools.clips import astronaut, encode_jpeg, grace_hopper
-from tools.expressions import Action
-from tools.portrait import Portrait, framed, perform
-from tools.stream_client import Message, ServiceClient, SessionKind, play
+from testkit.attacks.stage.camera import Camera
+from testkit.clips import astronaut, encode_jpeg, grace_hopper
+from testkit.faces.expressions import Action
+from testkit.faces.portrait import Portrait, framed, perform
+from testkit.stream_client import Message, ServiceClient, SessionKind, play
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FRAMES_PER_SECOND = 10.0

@@ -18,8 +18,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from core.models import MODELS
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
+from weights.catalogue import MODELS
 
 LOCKS = REPOSITORY / "requirements"
 

@@ -1,7 +1,7 @@
 """The original design's engine: legacy FaceMesh instances in a queue, which threads borrow from.
 
 Runs under the environment of requirements.txt beside it and imports nothing of the service.
-`bench.legacy_baseline` makes that environment, starts this and reads the one line of JSON it prints.
+`bench.legacy.baseline` makes that environment, starts this and reads the one line of JSON it prints.
 
     python face_mesh_pool.py FRAMES.npy --threads T [--instances 8] [--seconds S] [--refine]
 """

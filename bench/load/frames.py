@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.load.client import BINARY, client_frame
 from core.types import RgbImage
-from tools.clips import GRID_CLIPS, SHARED_DATA, encode_jpeg, read_clip
+from testkit.clips import GRID_CLIPS, SHARED_DATA, encode_jpeg, read_clip
 
 PIXELS = 640 * 480
 """Of a frame, whatever its shape: as a browser's camera gives."""

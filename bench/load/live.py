@@ -15,7 +15,7 @@ import httpx
 from bench.load.client import NORMAL, Address, HandshakeRefused, LoadSocket, connect
 from bench.load.frames import Camera, WireClip
 from bench.load.sessions import Sessions
-from tools.stream_client import ServiceError
+from testkit.stream_client import ServiceError
 
 _RETRY_S = 1.0
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from bench.http.connections import HttpTally, KeepAlive
 from bench.load.client import BINARY, NORMAL, TEXT, Address, HandshakeRefused, LoadSocket, client_frame, connect
 from bench.load.figures import Latency, latency, total
 from bench.load.frames import wire_clips
-from bench.load.http import HttpTally, KeepAlive
 from bench.load.live import Manner, Tally
 from bench.load.process import Tell
 from bench.load.sessions import Kind, sandbox_path, sessions_of

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from bench.load.frames import portraits, sources
-from tools.service import LiveService
-from tools.stream_client import Liveness, ServiceClient, SessionKind
+from testkit.service import LiveService
+from testkit.stream_client import Liveness, ServiceClient, SessionKind
 
 Kind = Literal["sandbox", "identification", "authentication", "enrollment"]
 

@@ -15,7 +15,7 @@ from bench.load.frames import WireClip, wire_clips
 from bench.load.live import LiveClient, Manner, Tally
 from bench.load.process import Tell
 from bench.load.sessions import Kind, Sessions, sessions_of
-from tools.stream_client import Liveness
+from testkit.stream_client import Liveness
 
 GREETING_TIMEOUT_S = 60.0
 GRACE_S = 3.0

@@ -9,17 +9,17 @@ from typing import Self
 
 import numpy as np
 
-from core.alignment import AlignedFace, align
-from core.appearance import Appearance, appearance
-from core.embedding import Embedder
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
-from core.frames import Header, ImageLimits, Picture, decode_image, read_header
+from core.features.appearance import Appearance, appearance
+from core.features.embedding import Embedder
+from core.features.quality import NOBODY, Quality, assess, face_box
+from core.features.spoof import SpoofDetector
+from core.features.traces import Traces, moire_peak, trace
+from core.imaging.alignment import AlignedFace, align
+from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
+from core.imaging.scale import reduction_for_followed, reduction_for_stranger
 from core.pool import Pool, PoolStatistics
-from core.quality import NOBODY, Quality, assess, face_box
-from core.scale import reduction_for_followed, reduction_for_stranger
-from core.spoof import SpoofDetector
-from core.traces import Traces, moire_peak, trace
 from core.types import Box, Detail, Embedding, MeshFace, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -27,7 +27,7 @@ _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`models`: the file of each of core.models.MODELS, by its name; `mesh_max_uses`: after which an instance is
+    """`models`: the file of each of weights.catalogue.MODELS, by its name; `mesh_max_uses`: after which an instance is
     replaced, None for never; `threads`: frames that are computed at once, for each of which every network has a graph.
     """
 

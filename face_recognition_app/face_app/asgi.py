@@ -18,21 +18,21 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from config.service import service_settings  # noqa: E402
+from database.outages import outage_of  # noqa: E402
 from face_app.lifespan import lifespan  # noqa: E402
-from ops.body_limit import Allowance, BodyLimit  # noqa: E402
-from ops.hosts import KnownHosts  # noqa: E402
-from ops.probes import Probes  # noqa: E402
-from ops.readiness import SharedCheck, check_components  # noqa: E402
-from ops.service import service_settings  # noqa: E402
-from ops.status_access import StatusAccess  # noqa: E402
-from ops.strict_transport import StrictTransport  # noqa: E402
+from monitoring.readiness import SharedCheck, check_components  # noqa: E402
 from recognition import runtime as runtimes  # noqa: E402
-from recognition.answers import error_message  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
-from recognition.api.allowances import Allowances  # noqa: E402
-from recognition.consumer import FaceConsumer  # noqa: E402
-from recognition.http_errors import as_service_error, error_response  # noqa: E402
-from recognition.outages import outage_of  # noqa: E402
+from recognition.api.errors import as_service_error, error_response  # noqa: E402
+from recognition.api.openapi.allowances import Allowances  # noqa: E402
+from recognition.streaming.answers import error_message  # noqa: E402
+from recognition.streaming.consumer import FaceConsumer  # noqa: E402
+from web.body_limit import Allowance, BodyLimit  # noqa: E402
+from web.hosts import KnownHosts  # noqa: E402
+from web.probes import Probes  # noqa: E402
+from web.status_access import StatusAccess  # noqa: E402
+from web.strict_transport import StrictTransport  # noqa: E402
 from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _allowance(method: str, path: str) -> Allowance | None:
 
 class DjangoApplication(ASGIHandler):
     """Without the thread that Django starts and ends for each request: the little that is not asynchronous, in signals
-    and middleware, is done on one that all share. What takes time has threads of its own (recognition.database)."""
+    and middleware, is done on one that all share. What takes time has threads of its own (database.calls)."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:

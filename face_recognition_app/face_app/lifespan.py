@@ -9,13 +9,13 @@ import logging
 from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from ops.service import service_settings
-from ops.settings import Settings
+from config.service import service_settings
+from config.settings import Settings
+from database.connections import good_connection
+from database.outages import outage_of
 from recognition import runtime as runtimes
-from recognition.connections import good_connection
-from recognition.housekeeping import keep_house
-from recognition.outages import outage_of
 from recognition.preparation import prepare
+from recognition.retention.rounds import keep_house
 from recognition.runtime import Runtime
 from recognition.watching import keep_watch
 from scheduling.threads import StartedThreads

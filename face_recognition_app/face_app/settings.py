@@ -6,7 +6,7 @@ import os
 
 import dj_database_url
 
-from ops import secret, settings
+from config import secret, settings
 
 # Faces and keys are nobody else's on this machine; every process that writes them reads this first.
 os.umask(0o077)
@@ -31,21 +31,21 @@ INSTALLED_APPS = [
     "ninja",
     "tenants",
     "gallery",
-    "ops",
-    "console",
+    "config",
+    "demo",
 ]
 
 MIDDLEWARE = [
-    "ops.middleware.SecurityHeaders",
+    "web.security_headers.SecurityHeaders",
     "servestatic.middleware.ServeStaticMiddleware",
-    "recognition.http_errors.UniformErrors",
+    "recognition.api.errors.UniformErrors",
     "django.middleware.common.CommonMiddleware",
 ]
 
 # What `manage.py check --deploy` asks for and this service has in another way.
 SILENCED_SYSTEM_CHECKS = [
-    "security.W001",  # SecurityMiddleware: ops.middleware sends its headers, ops.strict_transport HSTS
-    "security.W002",  # XFrameOptionsMiddleware: ops.middleware sends the header
+    "security.W001",  # SecurityMiddleware: web.security_headers sends its headers, web.strict_transport HSTS
+    "security.W002",  # XFrameOptionsMiddleware: web.security_headers sends the header
     "security.W003",  # CsrfViewMiddleware: no cookie and nothing else that a browser sends by itself opens anything
 ]
 
@@ -66,12 +66,12 @@ PATIENCE = {
 if FACE.database_url:
     DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-        DATABASES["default"]["ENGINE"] = "ops.postgresql"
+        DATABASES["default"]["ENGINE"] = "database.postgresql"
         DATABASES["default"]["OPTIONS"] = {**PATIENCE, **DATABASES["default"].get("OPTIONS", {})}
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "ops.sqlite",
+            "ENGINE": "database.sqlite",
             "NAME": str(FACE.data_dir / "face.sqlite3"),
             "CONN_MAX_AGE": None,
             "CONN_HEALTH_CHECKS": True,
@@ -102,8 +102,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request": {"()": "ops.logs.RequestIdFilter"},
-        "tokens": {"()": "ops.logs.TokenFilter"},
+        "request": {"()": "logs.lines.RequestIdFilter"},
+        "tokens": {"()": "logs.lines.TokenFilter"},
         "ours": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) != 503,
@@ -111,7 +111,7 @@ LOGGING = {
     },
     "formatters": {
         "line": {
-            "()": "ops.logs.LineFormatter",
+            "()": "logs.lines.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s",
         }
     },

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
+from demo.sessions import create_demo_session
 from recognition import runtime as runtimes
 from recognition.api import make_api
-from recognition.demo import create_demo_session
 from wire.asyncapi import document
 
 
@@ -24,5 +24,5 @@ urlpatterns = [
     path("api/", make_api().urls),
     path(".well-known/jwks.json", jwks),
     path("demo/sessions/", create_demo_session),
-    path("", include("console.urls")),
+    path("", include("demo.urls")),
 ]

@@ -125,7 +125,7 @@ class FailedAttempts(models.Model):
 
 
 class KnownDevice(models.Model):
-    """A device on which a subject has succeeded, by its one spelling (recognition.known_devices)."""
+    """A device on which a subject has succeeded, by its one spelling (recognition.sessions.known_devices)."""
 
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="known_devices")
     device = models.CharField(max_length=128)

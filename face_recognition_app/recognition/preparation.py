@@ -8,11 +8,11 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection
 
-from core.models import ensure_models
-from ops.locks import exclusive
-from ops.settings import Settings
-from recognition.signing import Signer
+from config.locks import exclusive
+from config.settings import Settings
+from recognition.tokens.signing import Signer
 from tenants.demo import ensure_demo_tenant, key_file
+from weights.catalogue import ensure_models
 
 
 def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_database: bool = True) -> None:

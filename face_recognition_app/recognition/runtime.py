@@ -10,20 +10,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from config.processes import of_this_process
+from config.service import service_settings
+from config.settings import Settings
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.frames import ImageLimits
-from core.models import MODELS, ensure_models
+from core.imaging.frames import ImageLimits
+from database.calls import DatabaseThreads
 from gallery.matching import Gallery, exact_gallery
 from gallery.people import EnrollmentRules
-from ops.boards import WorkerBoard
-from ops.pool_load import PoolLoad
-from ops.processes import of_this_process
-from ops.service import service_settings
-from ops.settings import Settings
-from ops.watchdog import all_stuck, work_state
-from recognition.database import DatabaseThreads
-from recognition.signing import Signer
+from monitoring.pool_load import PoolLoad
+from monitoring.watchdog import all_stuck, work_state
+from monitoring.worker_stats import WorkerBoard
+from recognition.tokens.signing import Signer
 from scheduling.executor import Executor
+from weights.catalogue import MODELS, ensure_models
 
 logger = logging.getLogger(__name__)
 _lock = threading.Lock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from ops.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
+from monitoring.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
 from recognition.runtime import Runtime
 from scheduling.threads import StartedThreads
 

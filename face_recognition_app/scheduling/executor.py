@@ -16,7 +16,7 @@ from scheduling.frame_slot import FrameSlot, TakenFrame
 from scheduling.pacing import Pacer
 from scheduling.threads import StartedThreads
 from wire.errors import Busy, WireError
-from wire.session import BadFrame, Frame
+from wire.inbound import BadFrame, Frame
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

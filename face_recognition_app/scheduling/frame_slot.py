@@ -6,7 +6,7 @@ import math
 import threading
 from dataclasses import dataclass
 
-from wire.session import BadFrame, Frame
+from wire.inbound import BadFrame, Frame
 
 
 @dataclass(frozen=True, slots=True)

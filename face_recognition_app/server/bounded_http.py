@@ -12,11 +12,11 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ops import request_id
-from ops.http_refusal import HttpRefusal
-from ops.settings import Settings
+from config.settings import Settings
+from logs import request_id
 from server.door import Door
 from vocabulary.errors import ErrorCode
+from web.refusal import HttpRefusal
 
 MAX_HEAD_BYTES = 32 * 1024
 """Of the request line and the headers together."""
@@ -281,7 +281,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _worded(self, refusal: HttpRefusal) -> bytes:
         # Only now: Gunicorn imports this module before it says where the workers' metrics are.
-        from ops import metrics
+        from monitoring import metrics
 
         metrics.refused_requests.labels(status=refusal.status).inc()
         return refusal.answer(request_id.choose(self.headers or ()))

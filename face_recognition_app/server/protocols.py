@@ -14,15 +14,15 @@ from websockets.frames import Frame
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from ops import request_id
-from ops.http_refusal import HttpRefusal
+from logs import request_id
 from server.acceptor import SocketCount
 from server.bounded_http import BoundedHttp, HttpLimits
 from server.door import Door
 from vocabulary.errors import ErrorCode
+from web.refusal import HttpRefusal
 from wire.errors import TooFast
+from wire.inbound import RateLimit
 from wire.messages import ErrorMessage
-from wire.session import RateLimit
 
 LINGER_S = 1.0
 """For whoever must be told why a connection ends, and may not read it."""

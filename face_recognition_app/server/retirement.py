@@ -6,7 +6,7 @@ import logging
 import os
 import time
 
-from ops.memory import memory_bytes
+from config.memory import memory_bytes
 from server.departure import Departure
 from server.roster import Slot, Stage
 

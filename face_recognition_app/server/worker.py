@@ -18,7 +18,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
-from ops.settings import Settings, load
+from config.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
 from server.departure import SHUTDOWN_S, Departure

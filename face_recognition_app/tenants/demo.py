@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops.secret import read_or_make
-from ops.settings import Settings
+from config.secret import read_or_make
+from config.settings import Settings
 from tenants.keys import FIRST_KEY, create_tenant, issue_key
 from tenants.models import Tenant
 from tenants.scopes import Scope

@@ -217,10 +217,10 @@ class ServiceError(Exception):
     ├── WireError      what a socket's client is told (wire.errors)
     ├── KeyProblem     API keys (tenants.keys)
     ├── GalleryError   subjects and templates (gallery.people)
-    ├── SessionError   a session's life (recognition.sessions)
-    ├── Refusal        a session that may not begin (recognition.refusals)
-    ├── HttpRefusal    what stands before Django refuses (ops.http_refusal)
-    └── ApiError       anything else that a view refuses (recognition.http_errors)
+    ├── SessionError   a session's life (recognition.sessions.lifecycle)
+    ├── Refusal        a session that may not begin (recognition.sessions.refusals)
+    ├── HttpRefusal    what stands before Django refuses (web.refusal)
+    └── ApiError       anything else that a view refuses (recognition.api.errors)
 
     The first argument of the constructor is the message, which the client sees. `details` are more for a REST client;
     `retry_after_ms` is how long to wait, where waiting helps.

@@ -32,4 +32,4 @@ class Action(StrEnum):
     OPEN_MOUTH = "open_mouth"
     MOVE_CLOSER = "move_closer"
     LIGHT = "light"
-    """To look at the screen while it changes its colours; core.liveness.light judges it."""
+    """To look at the screen while it changes its colours; core.liveness.cues.light judges it."""

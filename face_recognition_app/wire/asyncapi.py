@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from version import VERSION
 from vocabulary.errors import CLOSE_CODES, SOCKET, OnSocket
+from vocabulary.version import VERSION
 from wire.messages import (
     CancelMessage,
     ClientMessage,

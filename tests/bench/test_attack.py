@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench import attack
-from bench.attack import Plan, Report, Row
-from bench.load.attacks import ATTACKS, Outcome
+from bench.attack import __main__
+from bench.attack.__main__ import Plan, Report, Row
+from bench.attack.attacks import ATTACKS, Outcome
 from bench.load.figures import latency
 from tests.conftest import needs_shared_data
 
@@ -41,7 +41,7 @@ def test_an_attack_that_was_not_held_is_told_too() -> None:
 
 @needs_shared_data
 def test_a_short_run_tries_and_holds_every_attack_that_it_was_told() -> None:
-    report = attack.run(PLAN)
+    report = __main__.run(PLAN)
     assert [row.attack for row in report.alone] == list(PLAN.attacks) == list(report.each_together)
     assert all(row.tried == row.held > 0 for row in report.alone)
     assert report.calm_answers_per_s > 0

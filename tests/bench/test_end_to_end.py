@@ -7,8 +7,8 @@ import pytest
 
 from bench import end_to_end
 from bench.end_to_end import Plan, Report, Round
+from testkit.service import LiveService
 from tests.conftest import needs_shared_data
-from tools.service import LiveService
 
 
 def test_the_share_is_the_median_of_the_rounds() -> None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import engine, engine_run
-from bench.engine_frames import HEIGHT, SESSION_FRAMES, WIDTH, Clip, Walk, as_webcam, clip_of
-from bench.engine_pools import (
+from bench.engine import __main__
+from bench.engine import run as engine_run
+from bench.engine.frames import HEIGHT, SESSION_FRAMES, WIDTH, Clip, Walk, as_webcam, clip_of
+from bench.engine.pools import (
     POOL_SIZES,
     Subject,
     Throughput,
@@ -23,7 +24,7 @@ from bench.engine_pools import (
     one_round,
     pools_table,
 )
-from bench.engine_report import (
+from bench.engine.report import (
     FACE_LANDMARKER,
     LEGACY,
     MESHES,
@@ -36,12 +37,12 @@ from bench.engine_report import (
     stages_table,
     text,
 )
-from bench.engine_sessions import MeshWalker, SessionWalker
-from bench.engine_stages import ASIDE, Clock, StageBench, stages_of
-from bench.legacy_baseline import INSTANCES, LegacyError, LegacyResult
+from bench.engine.sessions import MeshWalker, SessionWalker
+from bench.engine.stages import ASIDE, Clock, StageBench, stages_of
+from bench.legacy.baseline import INSTANCES, LegacyError, LegacyResult
 from core.types import Detail, RgbImage
-from recognition.flow import Purpose
 from recognition.runtime import Runtime
+from recognition.sessions.state import Purpose
 from tests.conftest import needs_shared_data
 
 LIGHT = MESHES[Detail.LIGHT]
@@ -238,8 +239,8 @@ def bench_that_finds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Report | 
             raise result
         return result
 
-    monkeypatch.setattr(engine, "shared_data_available", lambda: True)
-    monkeypatch.setattr(engine, "_set_up_django", lambda directory: None)
+    monkeypatch.setattr(__main__, "shared_data_available", lambda: True)
+    monkeypatch.setattr(__main__, "_set_up_django", lambda directory: None)
     monkeypatch.setattr(engine_run, "run", run)
     yield found
     assert not found
@@ -249,18 +250,18 @@ def test_the_exit_tells_of_a_missed_bar(
     bench_that_finds: list[Report | LegacyError], capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench_that_finds.append(report(REACHED))
-    assert engine.main(["--no-legacy"]) == 0
+    assert __main__.main(["--no-legacy"]) == 0
     bench_that_finds.append(report(replace(REACHED, value=2.0)))
-    assert engine.main(["--json"]) == 1
+    assert __main__.main(["--json"]) == 1
     assert '"missed"' not in capsys.readouterr().err
     bench_that_finds.append(LegacyError("no index"))
-    assert engine.main([]) == 2
+    assert __main__.main([]) == 2
     assert "no index; --no-legacy goes without it" in capsys.readouterr().err
 
 
 def test_without_clips_it_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "shared_data_available", lambda: False)
-    assert engine.main([]) == 2
+    monkeypatch.setattr(__main__, "shared_data_available", lambda: False)
+    assert __main__.main([]) == 2
 
 
 def test_the_legacy_result_is_one_of_ours() -> None:

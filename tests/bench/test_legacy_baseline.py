@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.legacy_baseline import Command, LegacyError, LegacyResult, ensure_environment, parse
+from bench.legacy.baseline import Command, LegacyError, LegacyResult, ensure_environment, parse
 
 RESULT = LegacyResult(
     frames=600,

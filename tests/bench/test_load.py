@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from bench import idle, soak, stream
+from bench import soak, stream
+from bench.http.connections import HttpTally, KeepAlive
+from bench.idle import __main__
 from bench.load.client import ABNORMAL, BINARY, Address, HandshakeRefused, client_frame, connect
 from bench.load.figures import Fairness, Latency, Step, confirm, fairness, latency, search_largest, step_of, steps_table
 from bench.load.frames import WireClip, ping_pong
-from bench.load.http import HttpTally, KeepAlive
 from bench.load.live import Manner, Tally
 from bench.load.mixed import Mix
 from bench.load.process import LoadFailed, LoadProcess, Tell
@@ -26,8 +27,8 @@ from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.sessions import Sandboxes
 from bench.load.streams import Fleet, Outcome
 from bench.load.tables import number, table
-from tools import clips
-from tools.service import LiveService
+from testkit import clips
+from testkit.service import LiveService
 
 needs_data = pytest.mark.skipif(
     not clips.shared_data_available(), reason=f"no shared data in {clips.SHARED_DATA} (SHARED_DATA_DIR)"
@@ -141,11 +142,11 @@ def test_usage_counts_descendants() -> None:
 
 
 def test_idle_knows_what_the_system_allows() -> None:
-    assert idle.too_many(10_000, 2, 20_000) is None
-    assert "open files" in str(idle.too_many(10_000, 2, 1_024))
-    assert idle.too_many(10_000, 1, 12_000) is not None
-    assert idle.environment(40_000, 2) == {"FACE_MAX_CONNECTIONS": "24000"}
-    assert idle.environment(10_000, 2) == {}
+    assert __main__.too_many(10_000, 2, 20_000) is None
+    assert "open files" in str(__main__.too_many(10_000, 2, 1_024))
+    assert __main__.too_many(10_000, 1, 12_000) is not None
+    assert __main__.environment(40_000, 2) == {"FACE_MAX_CONNECTIONS": "24000"}
+    assert __main__.environment(10_000, 2) == {}
 
 
 def test_the_mix_has_something_of_each_kind() -> None:

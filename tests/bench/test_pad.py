@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import observe, pad, pad_rates, pad_report, pad_tries
-from bench.observe import Recording, Task
+from bench.pad import __main__, observe, rates, report
+from bench.pad import tries as pad_tries
+from bench.pad.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
+from core.features.traces import Traces
 from core.liveness.policy import Policy
-from core.traces import Traces
 from core.types import RgbImage
-from recognition.sight import mark_of
+from recognition.streaming.sight import mark_of
+from testkit import clips
+from testkit.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
+from testkit.attacks.stage.meshes import mesh
 from testkit.recorded_sight import RecordedSight
-from tools import clips
-from tools.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
-from tools.attacks.meshes import mesh
 
 needs_data = pytest.mark.skipif(
     not clips.shared_data_available(), reason=f"no shared data in {clips.SHARED_DATA} (SHARED_DATA_DIR)"
@@ -49,14 +50,14 @@ def _beginning(task: Task) -> Stream:
 )
 def test_the_bound_is_that_of_clopper_and_pearson(errors: int, tries: int, bound: float) -> None:
     """Quantiles of the beta distribution (errors + 1, tries - errors) at 0.95, by scipy.stats.beta.ppf."""
-    assert pad_rates.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
+    assert rates.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
 
 
 def test_the_bound_at_its_ends() -> None:
-    assert pad_rates.upper_bound(7, 7) == 1.0
-    assert pad_rates.upper_bound(0, 0) == 1.0
+    assert rates.upper_bound(7, 7) == 1.0
+    assert rates.upper_bound(0, 0) == 1.0
     with pytest.raises(ValueError, match="3 errors of 2 tries"):
-        pad_rates.upper_bound(3, 2)
+        rates.upper_bound(3, 2)
 
 
 def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad_tries.Try:
@@ -66,14 +67,14 @@ def try_of(species: str, *, success: bool, responded: bool = True, seconds: floa
 
 def test_an_attack_that_ends_without_a_decision_is_no_error() -> None:
     tries = [try_of("print", success=True), try_of("print", success=False, responded=False, seconds=9.0)]
-    row = pad_rates.row(Policy.PASSIVE, "print", tries)
+    row = rates.row(Policy.PASSIVE, "print", tries)
     assert (row.errors, row.error, row.non_response, row.people) == (1, 0.5, 0.5, 1)
     assert row.p95_s == 2.0
 
 
 def test_a_real_person_who_is_refused_is_an_error_and_one_who_is_not_decided_is_not() -> None:
     tries = [try_of("bona_fide", success=s, responded=r) for s, r in ((True, True), (False, True), (False, False))]
-    row = pad_rates.row(Policy.PASSIVE, "bona_fide", tries)
+    row = rates.row(Policy.PASSIVE, "bona_fide", tries)
     assert row.errors == 1
     assert row.non_response == pytest.approx(1 / 3)
     assert row.reasons == {"accepted": 1, "spoof_suspected": 2}
@@ -92,7 +93,7 @@ def test_a_stream_is_tried_with_several_challenges_where_it_is_asked(
     ((task, recording),) = ((task, one) for task, one in recordings.items() if task.species == "still")
     observe.save(recording, tmp_path / "one.npz")
     tries = pad_tries.play_all({task: tmp_path / "one.npz"}, [Policy.PASSIVE, Policy.STRICT], draws=3)
-    assert {row.policy: row.tries for row in pad_rates.rows_of(tries)} == {"passive": 1, "strict": 3}
+    assert {row.policy: row.tries for row in rates.rows_of(tries)} == {"passive": 1, "strict": 3}
     asked = {str(flow.liveness.challenge) for n in range(9) if (flow := pad_tries.begin(recording, Policy.STRICT, n))}
     assert len(asked) > 1
 
@@ -164,7 +165,7 @@ def test_a_tiny_run_prints_and_writes_a_report(
         observe.save(recording, task.path)
     page, figures = tmp_path / "report.html", tmp_path / "figures.json"
     arguments = ["--species", ",".join(SPECIES), "--count", "1", "--policy", "none,passive"]
-    assert pad.main([*arguments, "--html", str(page), "--json", str(figures)]) == 0
+    assert __main__.main([*arguments, "--html", str(page), "--json", str(figures)]) == 0
     printed = capsys.readouterr().out
     assert "not certified" in printed.lower()
     rows = {(row["policy"], row["species"]): row for row in json.loads(figures.read_text())["rows"]}
@@ -172,12 +173,12 @@ def test_a_tiny_run_prints_and_writes_a_report(
     assert rows["passive", "still"]["error"] == 0.0
     assert rows["passive", "bona_fide"]["error"] == 0.0
     html = page.read_text()
-    assert html.count("data:image/png") == len(pad_report.CUES) + 2
+    assert html.count("data:image/png") == len(report.CUES) + 2
     assert html.count("data:image/jpeg") == len(SPECIES)
     assert "http" not in html
 
 
 def test_an_unknown_species_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        pad.main(["--species", "hologram"])
+        __main__.main(["--species", "hologram"])
     assert "unknown: hologram" in capsys.readouterr().err

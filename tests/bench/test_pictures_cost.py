@@ -9,9 +9,9 @@ from multiprocessing.connection import Connection
 
 import pytest
 
-from bench import pictures_cost
-from bench.picture_corpus import SIZES, ordinary, picture
-from bench.pictures_cost import BAR, Ordinary, Report, Run, Sample, kind_of, measure, text
+from bench.pictures_cost import __main__
+from bench.pictures_cost.__main__ import BAR, Ordinary, Report, Run, Sample, kind_of, measure, text
+from bench.pictures_cost.corpus import SIZES, ordinary, picture
 
 
 def test_a_number_gives_the_same_picture_every_time() -> None:
@@ -21,17 +21,17 @@ def test_a_number_gives_the_same_picture_every_time() -> None:
 
 
 def test_a_small_run_counts_every_picture(capsys: pytest.CaptureFixture[str]) -> None:
-    pictures_cost.main(["--count", "24", "--json"])
+    __main__.main(["--count", "24", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert report["pictures"] == report["accepted"] + sum(report["refused"].values()) == 24
     assert report["crashed"] == []
     assert report["accepted"] > 0
-    assert report["ordinary_ms"].keys() == pictures_cost.KINDS.keys()
+    assert report["ordinary_ms"].keys() == __main__.KINDS.keys()
     assert report["peak_mb"] > 0
 
 
 def test_the_kind_is_that_of_the_encoder() -> None:
-    for kind, encoder in pictures_cost.KINDS.items():
+    for kind, encoder in __main__.KINDS.items():
         data = ordinary(encoder, SIZES[1])
         header = "JPEG" if "JPEG" in kind else "WEBP" if "WebP" in kind else kind
         assert kind_of(data, header) == kind
@@ -44,8 +44,8 @@ def dying(number: int, seed: int, ordinary_pictures: Ordinary) -> Sample:
 
 
 def dying_child(start: int, stop: int, seed: int, answers: Connection) -> None:
-    pictures_cost.measure = dying
-    pictures_cost._child(start, stop, seed, answers)
+    __main__.measure = dying
+    __main__._child(start, stop, seed, answers)
 
 
 def test_a_picture_that_takes_the_process_down_is_told_and_the_others_are_measured() -> None:

@@ -10,8 +10,8 @@ import pytest
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
 from recognition.runtime import Runtime
+from testkit.faces.portrait import Portrait, framed
 from tests.models import mesh_models
-from tools.portrait import Portrait, framed
 
 
 @pytest.fixture(scope="session")

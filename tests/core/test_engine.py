@@ -16,14 +16,14 @@ from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.regions import shift
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
-from core.frames import Header, ImageLimits
-from core.models import MODELS
+from core.imaging.frames import Header, ImageLimits
+from core.imaging.scale import reduction_for_stranger
 from core.pool import Pool
-from core.scale import reduction_for_stranger
 from core.types import Detail, MeshFace, RgbImage
+from testkit.clips import encode_jpeg
 from tests.fakes import CountingMesh, FailingMesh, MeshFactory
-from tools.clips import encode_jpeg
 from vocabulary.faces import Issue
+from weights.catalogue import MODELS
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.networks import InferRequest, Tensor, read_network
-from tests.ops.processes import run
+from tests.processes import run
 
 
 def test_threads_do_not_mix_their_answers(model_dir: Path) -> None:

@@ -8,9 +8,9 @@ from typing import get_args
 
 import pytest
 
-from ops.settings import Settings
+from config.settings import Settings
 from recognition.api import make_api
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 from wire.asyncapi import CLIENT, SERVER
 
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
@@ -52,7 +52,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_path_and_variable_that_is_named_exists(document: Path) -> None:
     text = document.read_text()
-    paths = re.findall(r"`((?:core|wire|ops|gallery|tenants|recognition|console|face_app)/[\w/]+\.py)`", text)
+    packages = "|".join(init.parent.name for init in (REPOSITORY / "face_recognition_app").glob("*/__init__.py"))
+    paths = re.findall(rf"`((?:{packages})/[\w/]+\.py)`", text)
     assert [path for path in paths if not (REPOSITORY / "face_recognition_app" / path).is_file()] == []
     known = {field.alias for field in Settings.model_fields.values()}
     assert set(re.findall(r"\b(?:FACE|GUNICORN)_[A-Z0-9_]+\b", text)) <= known

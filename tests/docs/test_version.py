@@ -6,7 +6,7 @@ import re
 import tomllib
 
 from recognition.api import make_api
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 from wire.asyncapi import document
 
 STATED = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]

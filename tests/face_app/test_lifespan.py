@@ -9,11 +9,11 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 
-from core.models import MODELS
+from config.settings import Settings, load
 from face_app.lifespan import lifespan
-from ops.settings import Settings, load
 from recognition import runtime as runtimes
-from tests.ops.processes import run
+from tests.processes import run
+from weights.catalogue import MODELS
 
 SCOPE: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
 NO_NETWORK = {

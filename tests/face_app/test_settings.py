@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from tests.ops.processes import APPLICATION, run
+from tests.processes import APPLICATION, run
 
 STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
 
@@ -48,7 +48,7 @@ def test_sqlite_writes_ahead_and_loses_nothing_that_was_committed(pragma: str, v
 
 def test_one_variable_turns_on_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     database = django_settings(monkeypatch, DATABASE_URL="postgresql://me:secret@db:5433/face")["DATABASES"]["default"]
-    assert database["ENGINE"] == "ops.postgresql"
+    assert database["ENGINE"] == "database.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"], database["USER"]) == ("db", 5433, "face", "me")
     assert database["CONN_HEALTH_CHECKS"] is True
     assert database["OPTIONS"]["connect_timeout"] == 2

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from database.calls import with_connection
 from gallery import people
 from gallery.matching import Gallery, exact_gallery
 from gallery.models import Subject, Template
 from gallery.thresholds import threshold_for
-from recognition.database import with_connection
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
 

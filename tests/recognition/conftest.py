@@ -18,9 +18,9 @@ from gallery.people import Sample, enroll
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
 from tenants.keys import create_tenant
+from testkit.clips import encode_jpeg
 from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, with_meshes
-from tools.clips import encode_jpeg
 
 Configure = Callable[..., Runtime]
 UseMeshes = Callable[..., Runtime]

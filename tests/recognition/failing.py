@@ -8,12 +8,12 @@ from typing import Any
 
 from core.liveness.policy import Policy
 from core.types import Embedding
-from recognition import attempts, sessions
-from recognition.attempts import Claim
-from recognition.flow import Match, Outcome
 from recognition.models import Decision, FailedAttempts
 from recognition.runtime import Runtime
-from recognition.sessions import Connection
+from recognition.sessions import lifecycle, lockout
+from recognition.sessions.lifecycle import Connection
+from recognition.sessions.lockout import Claim
+from recognition.sessions.state import Match, Outcome
 from tests.recognition.support import Backend, asked
 from wire.codes import Reason
 
@@ -46,21 +46,21 @@ def begun(
     """A connected session of somebody who has waited as long as was asked."""
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
-    session = sessions.create(runtime, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None)
-    return sessions.connect(runtime, session, host=host)
+    session = lifecycle.create(runtime, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None)
+    return lifecycle.connect(runtime, session, host=host)
 
 
 def fail(
     runtime: Runtime, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
 ) -> Decision:
     for _ in range(times):
-        decision = sessions.decide(runtime, begun(runtime, backend, **session), Outcome(False, reason, None, None))
+        decision = lifecycle.decide(runtime, begun(runtime, backend, **session), Outcome(False, reason, None, None))
     return decision
 
 
 def succeed(runtime: Runtime, backend: Backend, embedding: Embedding, **session: Any) -> Decision:
     connection = begun(runtime, backend, **session)
-    return sessions.decide(runtime, connection, matched(connection, embedding))
+    return lifecycle.decide(runtime, connection, matched(connection, embedding))
 
 
 def matched(connection: Connection, embedding: Embedding) -> Outcome:
@@ -70,7 +70,7 @@ def matched(connection: Connection, embedding: Embedding) -> Outcome:
 
 
 def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
-    return attempts.locked_until(Claim(backend.tenant, subject_id, device_id)) is not None
+    return lockout.locked_until(Claim(backend.tenant, subject_id, device_id)) is not None
 
 
 def counted() -> dict[tuple[str, str], float]:

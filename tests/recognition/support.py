@@ -21,13 +21,13 @@ from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
 from core.liveness.policy import Policy
 from core.pool import Pool
 from core.types import Detail, MeshFace, RgbImage
+from database.calls import with_connection
 from face_app.asgi import application
-from recognition import sessions
-from recognition.database import with_connection
 from recognition.models import Decision, Session
-from recognition.policy import Wish
 from recognition.runtime import Runtime
-from recognition.sessions import SessionRequest
+from recognition.sessions import lifecycle
+from recognition.sessions.lifecycle import SessionRequest
+from recognition.sessions.terms import Wish
 from scheduling.executor import Executor
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind
@@ -65,8 +65,8 @@ def asked(
     target_samples: int = 3,
     device_id: str = "",
     **metadata: Any,
-) -> sessions.SessionRequest:
-    return sessions.SessionRequest(SessionKind(kind), subject_id, Wish(liveness), target_samples, device_id, metadata)
+) -> lifecycle.SessionRequest:
+    return lifecycle.SessionRequest(SessionKind(kind), subject_id, Wish(liveness), target_samples, device_id, metadata)
 
 
 def http_client(key: str | None) -> httpx.AsyncClient:
@@ -261,8 +261,8 @@ ANYONE = asked("identification")
 
 
 async def token(runtime: Runtime, backend: Backend, request: SessionRequest = ALICE) -> str:
-    session = await runtime.database.run(sessions.create, runtime, backend.tenant, request, None)
-    return sessions.token_of(runtime, session)
+    session = await runtime.database.run(lifecycle.create, runtime, backend.tenant, request, None)
+    return lifecycle.token_of(runtime, session)
 
 
 async def row(runtime: Runtime) -> Session:

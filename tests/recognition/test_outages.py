@@ -18,14 +18,16 @@ import pytest
 from django.db import OperationalError, ProgrammingError, connection, connections
 
 from core.liveness.policy import Policy
-from ops.readiness import SharedCheck
-from recognition import housekeeping, outages, sessions
-from recognition.connections import close_moved_files
-from recognition.database import DATABASE_THREADS, with_connection
-from recognition.http_errors import as_service_error, error_response
+from database import outages
+from database.calls import DATABASE_THREADS, with_connection
+from database.connections import close_moved_files
+from database.outages import OutageWatch, outage_of, ride_out
+from monitoring.readiness import SharedCheck
+from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
-from recognition.outages import OutageWatch, outage_of, ride_out
+from recognition.retention import rounds as housekeeping
 from recognition.runtime import Runtime
+from recognition.sessions import lifecycle
 from tests.recognition.support import (
     Backend,
     Faces,
@@ -170,7 +172,7 @@ class FailsAfterwards:
 async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
     backend: Backend, runtime: Runtime, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "decide", FailsAfterwards(sessions.decide, 2))
+    monkeypatch.setattr(lifecycle, "decide", FailsAfterwards(lifecycle.decide, 2))
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
     async with connect(secret) as socket:
         await socket.greeted()
@@ -189,7 +191,7 @@ async def test_a_short_outage_is_not_noticed(
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
         await socket.greeted()
-        monkeypatch.setattr(sessions, step, FailsAfterwards(getattr(sessions, step), 3))
+        monkeypatch.setattr(lifecycle, step, FailsAfterwards(getattr(lifecycle, step), 3))
         answers, result = await until_complete(socket, faces.astronaut)
     assert result["success"]
     assert {answer["type"] for answer in answers} == {"frame_processed"}
@@ -203,9 +205,9 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
         """An identification, which counts for its device, that learns its challenge and then does nothing; how many
         failures are counted."""
         request = asked("identification", liveness=Policy.ACTIVE, device_id=device_id)
-        held = sessions.connect(runtime, sessions.create(runtime, backend.tenant, request, None))
+        held = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, request, None))
         meanwhile()
-        decision = sessions.decide(runtime, held, held.flow.time_is_up())
+        decision = lifecycle.decide(runtime, held, held.flow.time_is_up())
         assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)
         return FailedAttempts.objects.filter(key=device_id).count()
 
@@ -219,7 +221,7 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
 async def test_who_finds_every_database_thread_held_is_told_in_time(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recognition.database.BEGIN_WITHIN_S", 0.2)
+    monkeypatch.setattr("database.calls.BEGIN_WITHIN_S", 0.2)
     release, arrived, ran = threading.Event(), threading.Semaphore(0), threading.Event()
 
     def hang() -> None:

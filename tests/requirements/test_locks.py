@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 
 # Redis asks for it before 3.11.3, whose asyncio has no timeout of its own.
 BACKPORTS = {"async-timeout==5.0.1"}

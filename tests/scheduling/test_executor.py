@@ -19,7 +19,7 @@ from scheduling.frame_slot import FrameSlot
 from tests.recognition.support import PATIENCE_S, became
 from vocabulary.errors import ErrorCode
 from wire.errors import Busy, Unavailable, UnusableFrame
-from wire.session import BadFrame, Frame
+from wire.inbound import BadFrame, Frame
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scheduling.frame_slot import FrameSlot, TakenFrame
 from vocabulary.errors import ErrorCode
 from wire.errors import UnusableFrame
-from wire.session import BadFrame, Frame
+from wire.inbound import BadFrame, Frame
 
 
 def frame(seq: int, at: float = 0) -> Frame:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 
 # coreutils and bash
 PROGRAMS = ("bash", "basename", "dirname", "env", "id", "readlink", "rm", "sha256sum", "sleep", "touch")

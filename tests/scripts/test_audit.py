@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 
 FAKE_PYTHON = """#!/bin/sh
 # python3 -m venv DIRECTORY; DIRECTORY/bin/python -m pip ...; DIRECTORY/bin/python -m pip_audit ... --output FILE ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tools.service import REPOSITORY
+from testkit.service import REPOSITORY
 
 
 def check_chroot(*arguments: str) -> subprocess.CompletedProcess[str]:

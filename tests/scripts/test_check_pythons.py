@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from testkit.service import REPOSITORY
 from tests.scripts.shell import programs
-from tools.service import REPOSITORY
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from testkit.service import REPOSITORY
 from tests.scripts.shell import programs
-from tools.service import REPOSITORY
 
 LINT = REPOSITORY / "scripts" / "lint.sh"
 ALONE = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from server.acceptor import GIVEN_WAY_AT_MOST, Acceptor, SocketCount
 from server.roster import Roster, Slot, Stage
-from tools.service import LiveService, running_service
+from testkit.service import LiveService, running_service
 
 WORKERS = 3
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.status_access import GUARDED
-from tools.service import LiveService, free_port, running_service
+from testkit.service import LiveService, free_port, running_service
+from web.status_access import GUARDED
 
 FORGED = {"Host": "127.0.0.1:{port}", "X-Forwarded-Host": "127.0.0.1:{port}", "X-Forwarded-Port": "{port}"}
 

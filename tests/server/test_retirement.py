@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.memory import memory_bytes
+from config.memory import memory_bytes
 from server.departure import Departure
 from server.retirement import ONE_IN_MS, Retirement
 from server.roster import Roster, Slot, Stage

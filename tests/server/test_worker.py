@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import socket
 
-from ops.settings import load
+from config.settings import load
 from server.worker import UNREAD_ANSWERS_TIMEOUT_MS, FaceWorker, drop_who_reads_nothing
 from wire.messages import FrameMessage
 

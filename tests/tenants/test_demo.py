@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import Settings, load
+from config.settings import Settings, load
 from tenants.demo import ensure_demo_tenant
 from tenants.models import ApiKey, Tenant
 from tests.tenants.support import tenant_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.models import MODELS
 from tools.licences import Component, Exemption, Use, dependencies, installed_packages, is_allowed, judge, main
+from weights.catalogue import MODELS
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 
 from core.errors import ImageError, MeshFailed, ModelError, PoolClosed, PoolTimeout
 from gallery.people import SubjectNotFound
-from ops.http_refusal import HttpRefusal
 from recognition.api import make_api
-from recognition.api.document import ERROR_CODES
-from recognition.http_errors import OF_DJANGO, OTHERS, ApiError, as_service_error
-from recognition.refusals import AttemptsExceeded
+from recognition.api.errors import OF_DJANGO, OTHERS, ApiError, as_service_error
+from recognition.api.openapi.document import ERROR_CODES
+from recognition.sessions.refusals import AttemptsExceeded
 from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, ImageCode, ServiceError
+from web.refusal import HttpRefusal
 from wire.errors import UnusableFrame, WireError
 
 OF_THE_WEBSOCKET_LAYER = {1000, 1001, 1009, 1012}

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from core.liveness import limits
 from core.liveness.actions import MAY_COINCIDE, Neutral
-from core.liveness.cues import BlinkCue
-from core.liveness.light import Colour, LightCue
+from core.liveness.cues.light import Colour, LightCue
+from core.liveness.cues.movements import BlinkCue
 from core.liveness.observation import FaceReading
 from vocabulary.faces import Action
 

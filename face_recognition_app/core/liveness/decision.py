@@ -7,16 +7,16 @@ from collections.abc import Set
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
+from core.features.traces import Traces
 from core.liveness import limits
-from core.liveness.body import BodyCue
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark
-from core.liveness.cues import BlinkCue, MoireCue, MouthCue, SpoofCue
+from core.liveness.cues.body import BodyCue
+from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
+from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import DEMANDS, Demands, Policy
 from core.liveness.repetition import Repetition
-from core.liveness.skin import SkinCue
-from core.traces import Traces
 from vocabulary.faces import Action
 
 

@@ -22,8 +22,8 @@ class FaceReading:
     eye's coefficient, 0 open .. 1 closed; `smile` likewise. `eye_opening`: lid distance over eye width.
     `mouth_opening` and `mouth_width`: of the lips and corners, over the distance of the irises. Angles in
     degrees. `box`: around the landmarks. `x`, `y`: the middle of the landmarks, and `size`: their root mean
-    square distance from it, in widths of the frame. `sharpness` as in core.quality. `live_score`: the anti-spoof
-    network's 0..1, `moire` as in core.traces, and `tint` as in core.face_tint: None when they were not asked.
+    square distance from it, in widths of the frame. `sharpness` as in features.quality. `live_score`: the anti-spoof
+    network's 0..1, `moire` as in features.traces, and `tint` as in features.face_tint: None when they were not asked.
     """
 
     at_ms: int

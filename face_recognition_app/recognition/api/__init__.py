@@ -7,13 +7,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from ops.credentials import SEND_CREDENTIALS
-from ops.tracebacks import let_go
+from logs.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
-from recognition.api.document import FaceApi
-from recognition.http_errors import ApiError, as_service_error, error_response
-from version import VERSION
+from recognition.api.errors import ApiError, as_service_error, error_response
+from recognition.api.openapi.document import FaceApi
 from vocabulary.errors import ErrorCode
+from vocabulary.version import VERSION
+from web.credentials import SEND_CREDENTIALS
 
 
 def make_api() -> FaceApi:

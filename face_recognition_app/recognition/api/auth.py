@@ -12,16 +12,16 @@ from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
-from ops.http_refusal import HttpRefusal
 from recognition import runtime as runtimes
-from recognition.http_errors import ApiError
+from recognition.api.errors import ApiError
 from recognition.models import Session
-from recognition.signing import AccessClaims, InvalidToken
+from recognition.tokens.signing import AccessClaims, InvalidToken
 from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id, token_hash
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
 from vocabulary.errors import ErrorCode
+from web.refusal import HttpRefusal
 
 router = Router(tags=["auth"])
 

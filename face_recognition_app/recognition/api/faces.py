@@ -7,16 +7,16 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from ninja import Form, Router
 
+from core.features.quality import Quality
 from core.liveness.limits import LIVE_SCORE
-from core.quality import Quality
 from core.types import Embedding
 from gallery import matching, people
 from gallery.matching import Comparison
-from recognition import pictures
 from recognition import runtime as runtimes
-from recognition.answers import face_box, frame_quality
+from recognition import stills
 from recognition.api.auth import caller, needs
-from recognition.api.document import A_FACE, A_PICTURE, raises
+from recognition.api.errors import ApiError
+from recognition.api.openapi.document import A_FACE, A_PICTURE, raises
 from recognition.api.schemas import (
     CompareResult,
     DetectedFace,
@@ -27,8 +27,8 @@ from recognition.api.schemas import (
     SearchResult,
 )
 from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, ONE_IMAGE, TWO_IMAGES, images, one_image
-from recognition.http_errors import ApiError
 from recognition.runtime import Runtime
+from recognition.streaming.answers import face_box, frame_quality
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -44,7 +44,7 @@ Unusable = Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES]
 @raises(*A_PICTURE)
 async def detect_faces(request: HttpRequest) -> DetectResult:
     runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
-    look = await pictures.read(runtime, tenant, data, pictures.faces)
+    look = await stills.read(runtime, tenant, data, stills.faces)
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in look.each_face()]
     return DetectResult(faces=found)
 
@@ -58,7 +58,7 @@ async def detect_faces(request: HttpRequest) -> DetectResult:
 @raises(*A_PICTURE)
 async def check_liveness(request: HttpRequest) -> LivenessResult:
     runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
-    quality, score = await pictures.read(runtime, tenant, data, pictures.liveness)
+    quality, score = await stills.read(runtime, tenant, data, stills.liveness)
     reasons = _not_live(quality, score)
     return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
 
@@ -118,7 +118,7 @@ def _unusable(quality: Quality) -> Unusable | None:
 
 async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
-    picture = await pictures.read(runtime, tenant, data, pictures.portrait)
+    picture = await stills.read(runtime, tenant, data, stills.portrait)
     unusable = _unusable(picture.quality)
     if picture.embedding is None or unusable is not None:
         raise ApiError(ErrorCode(unusable or Issue.NO_FACE), "the picture has no single usable face")

@@ -11,10 +11,10 @@ from django.utils import timezone
 from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, model_validator
 
-from ops.durations import LONGEST
+from config.durations import LONGEST
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
-from recognition.api.document import raises
+from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
 from recognition.api.schemas import Request
 from tenants import keys

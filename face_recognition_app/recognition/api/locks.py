@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.http import HttpRequest
 from ninja import Router, Status
 
+from config.durations import whole_seconds
 from gallery import people
-from ops.durations import whole_seconds
-from recognition import attempts
 from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
-from recognition.api.document import raises
+from recognition.api.openapi.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks
+from recognition.sessions import lockout
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -38,7 +38,7 @@ async def lift_locks(request: HttpRequest, subject_id: str) -> Status[None]:
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
-    locks = attempts.locks_of(tenant, subject_id)
+    locks = lockout.locks_of(tenant, subject_id)
     if not locks:
         people.find_subject(tenant, subject_id)
     return SubjectLocks(subject_id=subject_id, locks=[_detail(lock) for lock in locks])
@@ -46,13 +46,13 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
 
 def _lift(tenant: Tenant, subject_id: str) -> None:
     """Also of who was never enrolled: an enrolment that fails is counted, too."""
-    if not attempts.lift_subject(tenant, subject_id):
+    if not lockout.lift_subject(tenant, subject_id):
         people.find_subject(tenant, subject_id)
 
 
-def _detail(lock: attempts.Lock) -> LockDetail:
+def _detail(lock: lockout.Lock) -> LockDetail:
     return LockDetail(
-        applies_to=attempts.PLACES[lock.kind],
+        applies_to=lockout.PLACES[lock.kind],
         device_id=lock.device or None,
-        retry_after_s=whole_seconds(attempts.time_left_ms(lock.until)),
+        retry_after_s=whole_seconds(lockout.time_left_ms(lock.until)),
     )

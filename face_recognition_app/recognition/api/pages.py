@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from django.db.models import Model, QuerySet
 from ninja import Query
 
-from recognition.http_errors import ApiError
+from recognition.api.errors import ApiError
 from vocabulary.errors import ErrorCode
 
 M = TypeVar("M", bound=Model)

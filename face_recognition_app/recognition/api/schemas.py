@@ -12,7 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from core.liveness.policy import Policy
 from gallery.people import ID_PATTERN
-from recognition.attempts import Place
+from recognition.sessions.lockout import Place
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, Issue
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus

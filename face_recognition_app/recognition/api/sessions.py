@@ -10,21 +10,21 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Header, Router, Status
 
-from core.frames import read_header
+from config.durations import whole_seconds
+from core.imaging.frames import read_header
 from core.liveness.policy import Policy
-from ops.durations import whole_seconds
-from recognition import checkpoints, sessions
 from recognition import runtime as runtimes
-from recognition.answers import challenge_info, session_complete
 from recognition.api.auth import Caller, caller, needs, needs_or_session
-from recognition.api.document import A_PICTURE, raises
+from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
-from recognition.attempts import time_left_ms
 from recognition.models import Decision, Session
-from recognition.policy import Wish
 from recognition.runtime import Runtime
-from recognition.stream import SessionStream
+from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions.lockout import time_left_ms
+from recognition.sessions.terms import Wish
+from recognition.streaming.answers import challenge_info, session_complete
+from recognition.streaming.pipeline import SessionStream
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
@@ -32,8 +32,8 @@ from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import Reason
+from wire.inbound import Frame
 from wire.messages import FrameProcessed, SessionComplete
-from wire.session import Frame
 
 router = Router(tags=["sessions"], auth=needs(Scope.SESSIONS))
 MAX_IDEMPOTENCY_KEY = 255
@@ -92,14 +92,14 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
 async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
     who = caller(request)
     if who.session_id not in (None, session_id):
-        raise sessions.SessionNotFound(f"there is no session {session_id}")
+        raise lifecycle.SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
     runtime = runtimes.current()
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, runtime.limits)
     try:
         connection = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
-    except sessions.AlreadyDecided as error:
+    except lifecycle.AlreadyDecided as error:
         return session_complete(error.decision)
     stream = SessionStream(runtime, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
@@ -119,7 +119,7 @@ async def begin(
 ) -> CreatedSession:
     """A new session of `tenant`, told as the API tells it."""
     runtime = runtimes.current()
-    asked = sessions.SessionRequest(
+    asked = lifecycle.SessionRequest(
         kind=new.kind,
         subject_id=new.subject_id or "",
         wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
@@ -127,8 +127,8 @@ async def begin(
         device_id=new.device_id or "",
         metadata=new.metadata,
     )
-    session = await runtime.database.run(sessions.create, runtime, tenant, asked, idempotency_key)
-    token = sessions.token_of(runtime, session)
+    session = await runtime.database.run(lifecycle.create, runtime, tenant, asked, idempotency_key)
+    token = lifecycle.token_of(runtime, session)
     scheme = "wss" if request.is_secure() else "ws"
     return CreatedSession(
         id=session.id,
@@ -145,16 +145,16 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> sessions.Connection:
-    return sessions.connect(runtime, sessions.find(tenant, session_id), host=host)
+def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+    return lifecycle.connect(runtime, lifecycle.find(tenant, session_id), host=host)
 
 
 def _read(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(sessions.settle(runtime, sessions.find(tenant, session_id)))
+    return _detail(lifecycle.settle(runtime, lifecycle.find(tenant, session_id)))
 
 
 def _cancel(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(sessions.cancel(runtime, sessions.find(tenant, session_id)))
+    return _detail(lifecycle.cancel(runtime, lifecycle.find(tenant, session_id)))
 
 
 def _detail(session: Session) -> SessionDetail:

@@ -11,13 +11,15 @@ from ninja import Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
+from database import write_ahead_log
 from gallery import people
 from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
-from recognition import pictures, write_ahead_log
 from recognition import runtime as runtimes
+from recognition import stills
 from recognition.api.auth import caller, needs
-from recognition.api.document import raises
+from recognition.api.errors import ApiError
+from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, page
 from recognition.api.schemas import (
     AcceptedImage,
@@ -32,8 +34,7 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
-from recognition.erasure import erase_subject
-from recognition.http_errors import ApiError
+from recognition.retention.erasure import erase_subject
 from recognition.runtime import Runtime
 from tenants.models import Tenant
 from tenants.scopes import Scope
@@ -146,7 +147,7 @@ async def _sample(
 ) -> people.Sample | RejectReason:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await pictures.read(runtime, tenant, data, pictures.portrait)
+        picture = await stills.read(runtime, tenant, data, stills.portrait)
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from recognition.api.allowances import MAX_IMAGES
-from recognition.http_errors import ApiError
+from recognition.api.errors import ApiError
+from recognition.api.openapi.allowances import MAX_IMAGES
 from vocabulary.errors import ErrorCode
 
 MAX_IMAGES_AT_A_TIME = 10

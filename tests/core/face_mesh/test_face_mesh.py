@@ -11,10 +11,10 @@ import pytest
 
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
+from testkit.faces.expressions import Expression
+from testkit.faces.portrait import Portrait
 from tests.core.pictures import shifted
 from tests.models import mesh_models
-from tools.expressions import Expression
-from tools.portrait import Portrait
 
 
 @pytest.fixture(scope="session", params=["openvino", "mediapipe"])

@@ -11,14 +11,14 @@ import pytest
 
 from core.face_mesh import UNTRACKED, FaceMesh, mesh_factory
 from core.face_recognition_engine import Look
-from core.frames import Picture
-from core.liveness.cues import BlinkCue
+from core.features.quality import face_box
+from core.imaging.frames import Picture
+from core.liveness.cues.movements import BlinkCue
 from core.liveness.observation import read_face
-from core.quality import face_box
 from core.types import Detail, MeshFace, RgbImage
+from testkit.clips import GRID_CLIPS, SHARED_DATA, read_clip, read_image
 from tests.conftest import needs_shared_data
 from tests.models import mesh_models
-from tools.clips import GRID_CLIPS, SHARED_DATA, read_clip, read_image
 
 pytestmark = needs_shared_data
 

@@ -13,10 +13,10 @@ from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_mesh.tracking import LOOK_AGAIN_FRAMES
 from core.networks import OpenVinoNetwork
 from core.types import MeshFace, Region, RgbImage
+from testkit.clips import GRID_CLIPS, read_clip
 from tests.conftest import needs_shared_data
 from tests.core.pictures import shifted
 from tests.models import mesh_models
-from tools.clips import GRID_CLIPS, read_clip
 
 
 class Detections:

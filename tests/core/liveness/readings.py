@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from core.face_recognition_engine import LivenessDetector, Look
-from core.frames import Picture
+from core.features.quality import face_box
+from core.imaging.frames import Picture
 from core.liveness.observation import FaceReading, read_face
-from core.quality import face_box
 from core.types import Box, RgbImage
 from vocabulary.faces import Action, Issue
 

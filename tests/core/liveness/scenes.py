@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.liveness.body import Region, regions
-from core.traces import SkinSamples, Thumbnail, Traces
-from core.traces.skin import SKIN_POINTS
-from core.traces.thumbnail import HEIGHT, WIDTH
+from core.features.skin_samples import SKIN_POINTS
+from core.features.thumbnail import HEIGHT, WIDTH
+from core.features.traces import SkinSamples, Thumbnail, Traces
+from core.liveness.cues.body import Region, regions
 from core.types import Box
 from tests.core.liveness.readings import OPEN
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.liveness.body import BodyCue, regions
+from core.features.thumbnail import HEIGHT, WIDTH
+from core.features.traces import Thumbnail
+from core.liveness.cues.body import BodyCue, regions
 from core.liveness.limits import BODY_MOVED, MIN_BODY_READINGS
 from core.liveness.observation import FaceReading
-from core.traces import Thumbnail
-from core.traces.thumbnail import HEIGHT, WIDTH
 from core.types import Box
 from tests.core.liveness.readings import LEFT, OPEN, TALKING
 from tests.core.liveness.scenes import Shift, scene, wave

@@ -17,6 +17,10 @@ from core.liveness.challenge import Challenge, TooFewActions
 from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_WINDOW_MS
 from core.liveness.observation import FaceReading
 from core.types import RgbImage
+from testkit.attacks.stage.scene import Hold, Sheet, places
+from testkit.attacks.stage.scene import shown as seen_of
+from testkit.faces.expressions import Action as Performed
+from testkit.faces.portrait import Portrait, perform
 from tests.core.liveness.readings import (
     CLOSED,
     CLOSER,
@@ -31,10 +35,6 @@ from tests.core.liveness.readings import (
     readings_of,
     timed,
 )
-from tools.attacks.scene import Hold, Sheet, places
-from tools.attacks.scene import shown as seen_of
-from tools.expressions import Action as Performed
-from tools.portrait import Portrait, perform
 from vocabulary.faces import Action
 
 NEUTRAL = [OPEN] * 4

@@ -11,15 +11,15 @@ import pytest
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.liveness.cues import BlinkCue, MoireCue, MouthCue, SpoofCue
+from core.features.quality import face_box
+from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.limits import MOIRE
 from core.liveness.observation import FaceReading, read_face
-from core.quality import face_box
 from core.types import RgbImage
+from testkit.clips import GRID_CLIPS, GridClip, astronaut, grace_hopper, read_clip, read_image
+from testkit.faces.portrait import framed
 from tests.conftest import data_file, needs_shared_data
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, TALKING, first_seen, readings_of, timed
-from tools.clips import GRID_CLIPS, GridClip, astronaut, grace_hopper, read_clip, read_image
-from tools.portrait import framed
 
 STILL_FRAMES = 16
 TALKING_CLIPS = ("d10", "d12", "d14")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.features.traces import Traces
 from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
@@ -18,7 +19,6 @@ from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
-from core.traces import Traces
 from core.types import Box
 from tests.core.liveness.readings import CLOSED, LEFT, OPEN, RIGHT, SHOWN, TALKING, done, lively, timed
 from tests.core.liveness.scenes import living, photographed

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.face_mesh import FaceMesh
-from core.face_tint import face_tint
+from core.features.face_tint import face_tint
 from core.liveness import limits
 from core.liveness.challenge import Challenge
-from core.liveness.light import Colour, LightCue, Tint
+from core.liveness.cues.light import Colour, LightCue, Tint
 from core.types import RgbImage
 from tests.core.liveness.readings import LEFT, OPEN, timed
 from vocabulary.faces import Action

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.liveness.cues.skin import Series, SkinCue, skin_change
 from core.liveness.limits import MIN_SKIN_SAMPLES, SKIN_CHANGED, SKIN_CHANGED_MUCH, SKIN_WINDOW
-from core.liveness.skin import Series, SkinCue, skin_change
 from core.types import Box
 from tests.core.liveness.readings import OPEN, moving
 from tests.core.liveness.scenes import skin, wave

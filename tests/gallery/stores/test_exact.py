@@ -10,6 +10,7 @@ import pytest
 from django.db import transaction
 
 from core.types import Embedding, Embeddings
+from database.calls import with_connection
 from gallery.matching import Gallery, exact_gallery
 from gallery.models import Template, TemplateChange
 from gallery.people import delete_subject, delete_template
@@ -17,7 +18,6 @@ from gallery.protection import PlainProtection, Protected
 from gallery.stores import exact
 from gallery.stores.base import Candidate
 from gallery.stores.exact import ExactStore
-from recognition.database import with_connection
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture, search, size
 

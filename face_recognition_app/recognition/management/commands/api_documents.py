@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ops.settings import REPOSITORY
+from config.settings import REPOSITORY
 from recognition.api import make_api
 from wire import asyncapi
 

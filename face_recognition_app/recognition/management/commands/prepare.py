@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from config.service import service_settings
 from core.errors import ModelError
-from ops.service import service_settings
 from recognition.preparation import prepare
 
 

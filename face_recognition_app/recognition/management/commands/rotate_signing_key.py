@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ops.durations import parse_duration
-from ops.service import service_settings
-from recognition.signing_keys import CURRENT, UnusableKeyFile, make_signing_key, rotate
+from config.durations import parse_duration
+from config.service import service_settings
+from recognition.tokens.signing_keys import CURRENT, UnusableKeyFile, make_signing_key, rotate
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from daphne.management.commands.runserver import Command as DaphneRunserver
 
-from ops.service import service_settings
+from config.service import service_settings
 from recognition.preparation import prepare
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from recognition.tenancy import Belongings, belongings, delete_tenant
+from recognition.retention.tenant_end import Belongings, belongings, delete_tenant
 from tenants.models import Tenant
 from tenants.names import InvalidTenantName, TenantExists, TenantNotFound, find_tenant, rename_tenant
 

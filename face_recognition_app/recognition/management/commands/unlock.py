@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ops.service import service_settings
-from recognition import attempts
-from recognition.addresses import address_digest
+from config.service import service_settings
+from recognition.sessions import lockout
+from recognition.sessions.addresses import address_digest
 from tenants.models import Tenant
 
 
@@ -40,10 +40,10 @@ class Command(BaseCommand):
 def _lift(tenant: Tenant, options: dict[str, Any]) -> int:
     """How many counters of failures there were."""
     if options["subject"] is not None:
-        return attempts.lift_subject(tenant, options["subject"])
+        return lockout.lift_subject(tenant, options["subject"])
     if options["device"] is not None:
-        return attempts.lift_device(tenant, options["device"])
+        return lockout.lift_device(tenant, options["device"])
     address = address_digest(service_settings(), options["address"])
     if not address:
         raise CommandError(f"{options['address']!r} is no address of a client")
-    return attempts.lift_address(tenant, address)
+    return lockout.lift_address(tenant, address)

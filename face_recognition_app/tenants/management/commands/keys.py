@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from ops.durations import parse_duration
+from config.durations import parse_duration
 from tenants.keys import KeyProblem, has_other_admin, issue_key, keys_of, revoke_key, rotate_key
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantNotFound, find_tenant

@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from core.liveness.policy import Policy
+from tenants.liveness_policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
-from tenants.policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
 from vocabulary.faces import Action
 
 

@@ -1,0 +1,229 @@
+"""Run every known attack on the service, alone and all at once, while other clients use it.
+
+    python -m bench.attack [--seconds 4] [--together-s 10] [--sessions 4] [--fps 5] [--workers 2] [--pool-size 4]
+        [--only NAME ...] [--json]
+
+The table tells for each attack how often it was tried and held, how long somebody's health probe took meanwhile, and
+the service's memory before and after. Then all of them at once, with live sessions of others, whose answers are
+compared with those of a calm time just before. Attackers run with a lower priority: in truth they have other cores.
+
+Ends with 1 when a bar is missed, with 2 when there are no clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.attack.attacks import ATTACKS, AttackJob, Outcome
+from bench.attack.health import HealthJob, HealthOutcome
+from bench.load.figures import Latency, latency
+from bench.load.live import Manner
+from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
+from bench.load.server_usage import MIB, usage
+from bench.load.sessions import ENVIRONMENT
+from bench.load.streams import StreamJob
+from bench.load.tables import number, table
+from testkit.clips import shared_data_available
+from testkit.service import LiveService, running_service
+
+HEALTH_P95_MS = 200.0
+FRAMES_KEPT = 0.75
+MEMORY_GROWTH = 1.05
+REQUEST_TIMEOUT_S = 2.0
+"""Of the service, so that what waits for it is seen to end."""
+SETTLE_S = 4.0
+WARM_UP_S = 2.0
+MARGIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seconds: float
+    together_s: float
+    sessions: int
+    fps: float
+    workers: int
+    pool_size: int
+    attacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Memory is PSS of the master and its workers, after all clients have gone."""
+
+    attack: str
+    tried: int
+    held: int
+    health_ms: Latency
+    worst_health_ms: float
+    before_mib: float
+    after_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    plan: Plan
+    alone: Sequence[Row]
+    together: Row
+    each_together: Mapping[str, Outcome]
+    calm_answers_per_s: float
+    answers_per_s: float
+    """Of the others' live sessions, while everything was attacked."""
+
+    @property
+    def missed(self) -> list[str]:
+        bars = {
+            f"health p95 {self.together.health_ms.p95} ms, at most {HEALTH_P95_MS:g}": (
+                self.together.health_ms.p95 is not None and self.together.health_ms.p95 <= HEALTH_P95_MS
+            ),
+            f"answers {self.answers_per_s:g} of {self.calm_answers_per_s:g} a second": (
+                self.answers_per_s >= FRAMES_KEPT * self.calm_answers_per_s
+            ),
+            f"memory {self.together.after_mib:g} MiB after {self.together.before_mib:g}": (
+                self.together.after_mib <= MEMORY_GROWTH * self.together.before_mib
+            ),
+        }
+        beaten = [f"{row.attack}: {row.held} of {row.tried} held" for row in self.alone if row.held < row.tried]
+        return beaten + [bar for bar, holds in bars.items() if not holds]
+
+
+def run(plan: Plan) -> Report:
+    raise_file_limit()
+    environment = {**ENVIRONMENT, "FACE_REQUEST_TIMEOUT_S": f"{REQUEST_TIMEOUT_S}"}
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-attack-") as directory,
+        running_service(
+            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=environment
+        ) as service,
+        LoadProcess() as attacking,
+        LoadProcess() as looking,
+        LoadProcess() as streaming,
+    ):
+        bench = _Bench(service, plan, attacking, looking, streaming)
+        bench.warm_up()
+        alone = [bench.alone(name) for name in plan.attacks]
+        calm = bench.answers_per_s(plan.together_s)
+        return bench.together(alone, calm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    service: LiveService
+    plan: Plan
+    attacking: LoadProcess
+    looking: LoadProcess
+    streaming: LoadProcess
+
+    def warm_up(self) -> None:
+        """Everything once, so that what is made at first use is there before memory is compared."""
+        self._attack(self.plan.attacks, 1.0)
+        self.answers_per_s(WARM_UP_S)
+
+    def alone(self, name: str) -> Row:
+        before = self._memory_mib()
+        outcomes, health = self._attack((name,), self.plan.seconds)
+        return self._row(name, outcomes.values(), health, before)
+
+    def together(self, alone: Sequence[Row], calm_answers_per_s: float) -> Report:
+        before = self._memory_mib()
+        job = self._streams(self.plan.together_s)
+        self.streaming.start(job)
+        self.streaming.wait_for_note()
+        outcomes, health = self._attack(self.plan.attacks, self.plan.together_s + MARGIN_S)
+        answers = sum(tally.answered for tally in self.streaming.result(job).tallies) / self.plan.together_s
+        row = self._row("all at once", outcomes.values(), health, before)
+        return Report(self.plan, alone, row, outcomes, calm_answers_per_s, round(answers, 1))
+
+    def answers_per_s(self, seconds: float) -> float:
+        outcome = self.streaming.run(self._streams(seconds))
+        return round(sum(tally.answered for tally in outcome.tallies) / outcome.seconds, 1)
+
+    def _attack(self, names: tuple[str, ...], seconds: float) -> tuple[dict[str, Outcome], HealthOutcome]:
+        attack = AttackJob(self.service.base_url, self.service.api_key, names, REQUEST_TIMEOUT_S, seconds)
+        look = HealthJob(self.service.base_url, seconds)
+        self.attacking.start(attack)
+        self.attacking.wait_for_note()
+        self.looking.start(look)
+        health = self.looking.result(look)
+        return self.attacking.result(attack), health
+
+    def _row(self, name: str, outcomes: Collection[Outcome], health: HealthOutcome, before_mib: float) -> Row:
+        return Row(
+            attack=name,
+            tried=sum(count.tried for count in outcomes),
+            held=sum(count.held for count in outcomes),
+            health_ms=latency(health.latencies_ms),
+            worst_health_ms=round(max(health.latencies_ms), 1),
+            before_mib=before_mib,
+            after_mib=self._memory_mib(),
+        )
+
+    def _memory_mib(self) -> float:
+        time.sleep(SETTLE_S)
+        return round(usage(self.service.pid).pss_bytes / MIB, 1)
+
+    def _streams(self, seconds: float) -> StreamJob:
+        return StreamJob(
+            base_url=self.service.base_url,
+            api_key=self.service.api_key,
+            kind="sandbox",
+            liveness="passive",
+            people=frozenset(),
+            sessions=self.plan.sessions,
+            manner=Manner(self.plan.fps, obey_pacing=False),
+            warm_up_s=WARM_UP_S,
+            seconds=seconds,
+        )
+
+
+def _text(report: Report) -> str:
+    heads = ["attack", "tried", "held", "health p95 ms", "worst ms", "MiB before", "MiB after"]
+    lines = [table(heads, [_cells(row) for row in [*report.alone, report.together]]), ""]
+    lines += [f"all at once, {name}: {count.held} of {count.tried}" for name, count in report.each_together.items()]
+    lines.append(f"answers to others: {report.answers_per_s:g} a second, {report.calm_answers_per_s:g} when calm")
+    lines += [f"missed: {bar}" for bar in report.missed]
+    return "\n".join(lines)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.attack,
+        str(row.tried),
+        str(row.held),
+        number(row.health_ms.p95, 1),
+        number(row.worst_health_ms, 1),
+        number(row.before_mib, 1),
+        number(row.after_mib, 1),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.attack", description="Every known attack, beside others.")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each attack alone (%(default)g)")
+    parser.add_argument("--together-s", type=float, default=10.0, help="of all at once (%(default)g)")
+    parser.add_argument("--sessions", type=int, default=4, help="live ones of others (%(default)s)")
+    parser.add_argument("--fps", type=float, default=5.0, help="frames a second of each (%(default)g)")
+    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
+    parser.add_argument("--pool-size", type=int, default=4, help="FaceMesh instances of each worker (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), help="these attacks")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = vars(parser.parse_args(arguments))
+    if not shared_data_available():
+        print("attack: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    as_json, attacks = options.pop("json"), tuple(options.pop("only"))
+    report = run(Plan(**options, attacks=attacks))
+    print(json.dumps(asdict(report), indent=2) if as_json else _text(report))
+    return 1 if report.missed else 0
+
+
+if __name__ == "__main__":
+    end_on_sigterm()
+    sys.exit(main())

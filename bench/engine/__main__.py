@@ -1,0 +1,73 @@
+"""How fast the engine is: each stage of a frame, and pools of each size, beside what went before.
+
+    python -m bench.engine [--seconds 0.5] [--no-legacy] [--json]
+
+Real clips as a webcam gives them, 640x480. Stages are in CPU time, in the order and as often as a
+session with passive liveness asks for them; what it does not ask for was measured beside it, on every fifth frame.
+Pools of 1, 2, 4 and 8 instances are driven for --seconds each by as many threads, but ours by no more than the service
+computes on: with the mesh alone, and with whole frames of sessions. Frames a second of a core are those of a second of
+CPU time.
+
+The baselines are MediaPipe's FaceLandmarker (the `mediapipe` backend) and the original design's pool of 8 legacy
+FaceMesh with 4 threads. All take turns in five rounds; figures are medians, and ratios those of the rounds' ratios.
+
+Ends with 1 when a bar is missed: the tracked light mesh makes 3 times FaceLandmarker's frames a second of a core (stage
+by stage), and its pool of 8 twice the legacy pool's frames a second. Ends with 2 without clips, or without the legacy
+baseline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import django
+
+from bench.engine.report import text
+from bench.legacy.baseline import LegacyError
+from testkit.clips import shared_data_available
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not shared_data_available():
+        print("engine: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="bench-engine-") as directory:
+        _set_up_django(directory)
+        from bench.engine.run import run
+
+        try:
+            report = run(Path(directory), options.seconds, legacy=options.legacy)
+        except LegacyError as error:
+            print(f"engine: {error}; --no-legacy goes without it", file=sys.stderr)
+            return 2
+    print(json.dumps(asdict(report), indent=2) if options.json else text(report))
+    return 1 if report.missed else 0
+
+
+def _set_up_django(directory: str) -> None:
+    """For the models that a session's modules import; no database is used."""
+    os.environ["FACE_DATA_DIR"] = directory
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
+    os.environ.setdefault("GUNICORN_LOG_LEVEL", "warning")
+    os.environ.setdefault("GLOG_minloglevel", "2")  # MediaPipe's.
+    django.setup()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.engine", description="Speed of the compute engine.")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement in each round (%(default)g)")
+    parser.add_argument("--no-legacy", dest="legacy", action="store_false", help="without the legacy FaceMesh pool")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

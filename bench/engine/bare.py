@@ -1,0 +1,70 @@
+"""An engine without a server, in a process of its own, that looks at the frames of sandbox sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.engine.pools import drive
+from bench.load.frames import Camera, jpegs, sources
+from bench.load.process import Tell
+
+
+@dataclass(frozen=True, slots=True)
+class BareEngine:
+    """As one of `workers` of a service with so many sandbox `sessions`, whose files go to `directory`."""
+
+    directory: Path
+    workers: int
+    pool_size: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class BareJob:
+    """Frames a second of the process's engine, whose sessions go on from one job to the next."""
+
+    engine: BareEngine
+    seconds: float
+
+    async def run(self, tell: Tell) -> float:
+        return await asyncio.to_thread(self._drive)
+
+    def _drive(self) -> float:
+        return drive(_walkers(self.engine), self.seconds).per_s
+
+
+@functools.cache
+def _walkers(engine: BareEngine) -> Sequence[Callable[[], bool]]:
+    """One for each thread that a worker of such a service computes on."""
+    os.environ["FACE_DATA_DIR"] = str(engine.directory)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
+    import django
+
+    django.setup()
+    from bench.engine.sessions import BenchSession, sandbox_flow
+    from config.settings import load
+    from recognition.runtime import build
+
+    runtime = build(load().model_copy(update={"workers": engine.workers, "mesh_pool_size": engine.pool_size}))
+    sessions = [BenchSession(runtime, sandbox_flow()) for _ in range(engine.sessions)]
+    clips = [jpegs(source.path) for source in sources()[: engine.sessions]]
+    cameras = [Camera(clips[n % len(clips)], random.Random(n)) for n in range(engine.sessions)]
+
+    def walker(first: int) -> Callable[[], bool]:
+        turns = itertools.cycle(list(zip(sessions, cameras, strict=True))[first::threads])
+
+        def take_one() -> bool:
+            session, camera = next(turns)
+            return bool(session.take(camera.shoot())[0].faces)
+
+        return take_one
+
+    threads = min(runtime.settings.compute_threads, engine.sessions)
+    return [walker(first) for first in range(threads)]

@@ -1,0 +1,103 @@
+"""Sessions without sockets and database, frame by frame on the calling thread. Needs Django to be set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, Protocol, TypeVar
+
+from bench.engine.frames import Clip, Walk
+from core.face_mesh import UNTRACKED
+from core.face_recognition_engine import Look
+from core.liveness.policy import Policy
+from core.types import Detail
+from recognition.runtime import Runtime
+from recognition.sessions import checkpoints
+from recognition.sessions.state import Flow, Outcome, Purpose
+from recognition.streaming.analysis import EngineSight
+from recognition.streaming.sight import observe
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FRAME_MS = 100
+"""Sessions run at 10 frames a second of their own time, however fast they are fed."""
+_SAMPLES = 3
+
+
+class Timer(Protocol):
+    def __call__(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the call returns; its time counts under the name."""
+
+
+def untimed(name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return call(*args, **kwargs)
+
+
+def passive_flow() -> Flow:
+    """An enrolment with passive liveness: what every kind of session computes, but no search."""
+    return Flow.begin(Purpose.ENROLLMENT, "bench", Policy.PASSIVE, "", _SAMPLES, no_match_frames=8)
+
+
+def sandbox_flow() -> Flow:
+    return Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
+
+
+class BenchSession:
+    """Takes frames as the service does on a worker thread, and writes its checkpoints out, but keeps them nowhere."""
+
+    def __init__(self, runtime: Runtime, flow: Flow, timed: Timer = untimed) -> None:
+        self.tracking = UNTRACKED
+        self._runtime = runtime
+        self._flow = flow
+        self._timed = timed
+        self._at_ms = 0
+
+    def take(self, data: bytes) -> tuple[Look, Outcome | None]:
+        runtime, flow = self._runtime, self._flow
+        progress, plan = flow.progress, flow.plan(self._at_ms)
+        self._at_ms += FRAME_MS
+        look = runtime.engine.look(data, runtime.limits, self.tracking, plan.detail)
+        self.tracking = look.tracking(self.tracking)
+        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(runtime.engine, look, data))
+        outcome = self._timed("weighing", flow.observe, seen, None)
+        if flow.progress != progress:
+            self._timed("checkpoint", checkpoints.dump, flow)
+        return look, outcome
+
+
+class SessionWalker:
+    """One session after the other: the next begins when one is decided, or its clip is over."""
+
+    def __init__(self, runtime: Runtime, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
+        self._runtime = runtime
+        self._new_flow = sandbox_flow if purpose is Purpose.SANDBOX else passive_flow
+        self._walk = Walk(clips, first)
+        self._session: BenchSession | None = None
+
+    def __call__(self) -> bool:
+        """Take one frame; whether it showed a face."""
+        if self._walk.step() or self._session is None:
+            self._session = BenchSession(self._runtime, self._new_flow())
+        look, outcome = self._session.take(self._walk.jpeg)
+        if outcome is not None:
+            self._walk.skip_to_next_clip()
+            self._session = None
+        return bool(look.faces)
+
+
+class MeshWalker:
+    """The mesh alone, following the faces of one clip after the other."""
+
+    def __init__(self, runtime: Runtime, detail: Detail, clips: Sequence[Clip], first: int) -> None:
+        self._detector = runtime.engine.detector
+        self._detail = detail
+        self._walk = Walk(clips, first)
+        self._tracking = UNTRACKED
+
+    def __call__(self) -> bool:
+        """Take one frame; whether it showed a face."""
+        if self._walk.step():
+            self._tracking = UNTRACKED
+        faces = self._detector.safe_process(self._walk.rgb, self._tracking, self._detail)
+        self._tracking = self._tracking.after(faces)
+        return bool(faces)

@@ -1,0 +1,187 @@
+"""What each stage of a frame takes on its thread, in the order and as often as a passive session asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+import numpy as np
+
+from bench.engine.frames import Clip
+from bench.engine.report import FACE_LANDMARKER, MESHES, Stage
+from bench.engine.sessions import BenchSession, passive_flow
+from core.face_mesh import FaceMesh, MeshModels, Tracking, mesh_factory
+from core.face_mesh.detector import find_faces
+from core.face_mesh.head_pose import head_pose
+from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
+from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
+from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
+from core.features.appearance import Appearance
+from core.features.embedding import Embedder
+from core.features.spoof import SpoofDetector
+from core.features.traces import Traces
+from core.imaging.frames import Header, ImageLimits, Picture
+from core.pool import Pool
+from core.types import Detail, Embedding, MeshFace
+from recognition.runtime import Runtime
+from weights.catalogue import ensure_models
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ASIDE_EVERY = 5
+"""Frames of which one is also put through what the session does not ask for, to compare."""
+DETECT, POSE = "detect", "pose (a part of every mesh)"
+ASIDE = frozenset({DETECT, POSE, *MESHES.values(), FACE_LANDMARKER})
+_PATIENCE_S = 60.0
+
+
+class Clock:
+    """CPU time by stage; what a stage calls in turn counts there, not for itself.
+
+    Of all threads, for MediaPipe's networks compute on threads of their own: nothing else may run meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.samples_ms: defaultdict[str, list[float]] = defaultdict(list)
+        self._inner_ms = [0.0]
+
+    def time(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._inner_ms.append(0.0)
+        began_s = time.process_time()
+        result = call(*args, **kwargs)
+        took_ms = 1000 * (time.process_time() - began_s)
+        self.samples_ms[name].append(took_ms - self._inner_ms.pop())
+        self._inner_ms[-1] += took_ms
+        return result
+
+
+class TimedEngine(FaceRecognitionEngine):
+    """The engine, with a look at the clock around each of its parts."""
+
+    def __init__(self, clock: Clock, detector: LivenessDetector, embedder: Embedder, spoof: SpoofDetector) -> None:
+        super().__init__(detector, embedder, spoof, "openvino")
+        self._clock = clock
+
+    def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
+        return self._clock.time("decode", super()._decode, data, limits, reduction_for)
+
+    def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
+        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, tracking, detail)
+
+    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
+        faces = self._find(picture, tracking, detail)
+        return self._clock.time("align, quality", Look.at, picture, faces)
+
+    def live_score(self, look: Look) -> float:
+        return self._clock.time("anti-spoof", super().live_score, look)
+
+    def moire(self, look: Look) -> float | None:
+        return self._clock.time("moire", super().moire, look)
+
+    def trace(self, look: Look) -> Traces:
+        return self._clock.time("traces", super().trace, look)
+
+    def appearance(self, look: Look) -> Appearance:
+        return self._clock.time("appearance", super().appearance, look)
+
+    def embed(self, look: Look) -> Embedding:
+        return self._clock.time("embedding", super().embed, look)
+
+
+def _mesh_stage(tracking: Tracking, detail: Detail) -> str:
+    if not tracking.faces:
+        return "mesh, new face"
+    return f"mesh, tracked, {detail}" + (" + detect" if tracking.detection_is_due else "")
+
+
+class Bystanders:
+    """What the session does not ask for, on the same frames: the detector, and each mesh by itself."""
+
+    def __init__(self, clock: Clock, models: MeshModels) -> None:
+        networks = MeshNetworks.load(models)
+        self._clock = clock
+        self._detector = networks.detector
+        self._model_face = networks.model_face
+        self._mesh: FaceMesh = OpenVinoFaceMesh(networks)
+        self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker)
+
+    def look(self, look: Look, tracking: Tracking) -> None:
+        """`tracking` follows the face of the look."""
+        rgb, face = look.rgb, look.faces[0]
+        # Where it was, and nothing due: the detector counts for itself.
+        followed = replace(tracking, frames=1)
+        self._clock.time(DETECT, find_faces, self._detector, rgb)
+        for detail in Detail:
+            self._clock.time(MESHES[detail], self._mesh.process, rgb, followed, detail)
+        self._clock.time(POSE, head_pose, self._model_face, face.points, rgb.shape[1], rgb.shape[0])
+        self._clock.time(FACE_LANDMARKER, self._landmarker.process, rgb)
+
+    def close(self) -> None:
+        self._mesh.close()
+        self._landmarker.close()
+
+
+class StageBench:
+    """Plays clips to passive sessions of their own, and looks at the clock. A context manager."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        files = ensure_models(runtime.settings.model_dir)
+        models = MeshModels(files["face_landmarker"], files["face_landmark"])
+        self._clock = Clock()
+        self._bystanders = Bystanders(self._clock, models)
+        self._engine = TimedEngine(
+            self._clock,
+            LivenessDetector(Pool(mesh_factory("openvino", models), 1), _PATIENCE_S),
+            Embedder.load(files["fr_feature"]),
+            SpoofDetector.load(files["fr_liveness"]),
+        )
+        self._engine.detector.warm_up()
+        self._runtime = replace(runtime, engine=self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.close()
+        self._bystanders.close()
+
+    def measure(self, clips: Sequence[Clip]) -> list[Stage]:
+        for warm_up in (True, False):
+            frames = sum(self._play(clip) for clip in (clips[:1] if warm_up else clips))
+            samples = dict(self._clock.samples_ms)
+            self._clock.samples_ms.clear()
+        return stages_of(samples, frames)
+
+    def _play(self, clip: Clip) -> int:
+        """One session, to its decision or the end of the clip; how many frames it took."""
+        session = BenchSession(self._runtime, passive_flow(), self._clock.time)
+        for number, data in enumerate(clip.jpegs):
+            look, outcome = session.take(data)
+            if look.faces and number % ASIDE_EVERY == 0:
+                self._bystanders.look(look, session.tracking)
+            if outcome is not None:
+                return number + 1
+        return len(clip.jpegs)
+
+
+def stages_of(samples_ms: Mapping[str, Sequence[float]], frames: int) -> list[Stage]:
+    return [_stage(name, samples, frames) for name, samples in samples_ms.items()]
+
+
+def _stage(name: str, samples_ms: Sequence[float], frames: int) -> Stage:
+    median, p95 = np.percentile(samples_ms, (50, 95))
+    aside = name in ASIDE
+    return Stage(
+        name,
+        float(median),
+        float(p95),
+        None if aside else len(samples_ms) / frames,
+        None if aside else sum(samples_ms) / frames,
+    )

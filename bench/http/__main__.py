@@ -1,0 +1,153 @@
+"""How fast the service answers its health probe while live clients stream.
+
+    python -m bench.http [--seconds 10] [--connections 100] [--streams 10] [--fps 10] [--path /api/health/]
+        [--workers 2] [--pool-size 8] [--json]
+
+Each keep-alive connection asks again as soon as it has its answer, from a process of its own; the
+streams are sandbox sessions from another one. All of it shares the machine with the service: what
+the clients take is told. Ends with 1 after an error, with 2 when there are no clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from bench.http.connections import HttpJob
+from bench.load.figures import Latency, ServerFigures, Step, latency, server_figures, step_of, steps_table
+from bench.load.live import Manner
+from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
+from bench.load.server_usage import Usage, usage
+from bench.load.sessions import ENVIRONMENT
+from bench.load.streams import StreamJob
+from bench.load.tables import number, table
+from testkit.clips import shared_data_available
+from testkit.service import LiveService, running_service
+
+WARM_UP_S = 2.0
+HTTP_WARM_UP_S = 0.5
+MARGIN_S = 1.0
+"""So much longer than the requests the streams go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seconds: float
+    connections: int
+    streams: int
+    fps: float
+    path: str
+    workers: int
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    plan: Plan
+    requests_per_s: float
+    latency_ms: Latency
+    errors: Mapping[str, int]
+    client_cpu_cores: float
+    """Of the process that makes the requests."""
+    server: ServerFigures
+    streams: Step | None
+    """The streams beside them; None without any."""
+
+
+def run(plan: Plan) -> Report:
+    raise_file_limit()
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-http-") as directory,
+        running_service(
+            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
+        ) as service,
+        LoadProcess() as asking,
+        LoadProcess() as streaming,
+    ):
+        if not plan.streams:
+            return _ask(service, plan, asking)
+        job = _stream_job(service, plan)
+        streaming.start(job)
+        streaming.wait_for_note()
+        begin = usage(service.pid)
+        report = _ask(service, plan, asking)
+        outcome = streaming.result(job)
+        return replace(report, streams=step_of(outcome, begin, usage(service.pid)))
+
+
+def _stream_job(service: LiveService, plan: Plan) -> StreamJob:
+    return StreamJob(
+        base_url=service.base_url,
+        api_key=service.api_key,
+        kind="sandbox",
+        liveness="passive",
+        people=frozenset(),
+        sessions=plan.streams,
+        manner=Manner(plan.fps, obey_pacing=False),
+        warm_up_s=WARM_UP_S,
+        seconds=HTTP_WARM_UP_S + plan.seconds + MARGIN_S,
+    )
+
+
+def _ask(service: LiveService, plan: Plan, asking: LoadProcess) -> Report:
+    moments: list[Usage] = []
+    job = HttpJob(service.base_url, plan.path, plan.connections, HTTP_WARM_UP_S, plan.seconds)
+    outcome = asking.run(job, lambda _: moments.append(usage(service.pid)))
+    before, after = moments
+    return Report(
+        plan=plan,
+        requests_per_s=round(len(outcome.latencies_ms) / outcome.seconds, 1),
+        latency_ms=latency(outcome.latencies_ms),
+        errors=dict(outcome.errors),
+        client_cpu_cores=round(outcome.client_cpu_s / outcome.seconds, 2),
+        server=server_figures(before, after),
+        streams=None,
+    )
+
+
+def _text(report: Report) -> str:
+    plan, spread = report.plan, report.latency_ms
+    heads = ["connections", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors", "client CPU", "server CPU"]
+    cells = [
+        str(plan.connections),
+        number(report.requests_per_s),
+        *(number(value, 1) for value in (spread.p50, spread.p95, spread.p99)),
+        str(sum(report.errors.values())),
+        number(report.client_cpu_cores, 2),
+        number(report.server.cpu_cores, 2),
+    ]
+    lines = [f"GET {plan.path}", table(heads, [cells])]
+    if report.errors:
+        lines.append(f"errors {dict(report.errors)}")
+    if report.streams is not None:
+        lines += ["", f"beside it, streams at {plan.fps:g} frames/s", steps_table([report.streams])]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.http", description="The health probe beside live clients.")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that are measured (%(default)g)")
+    parser.add_argument("--connections", type=int, default=100, help="keep-alive, one request each (%(default)s)")
+    parser.add_argument("--streams", type=int, default=10, help="sandbox sessions meanwhile; 0: none (%(default)s)")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each stream (%(default)g)")
+    parser.add_argument("--path", default="/api/health/", help="what is asked for (%(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
+    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args(arguments)
+    if options.streams and not shared_data_available():
+        print("http: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
+    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    return 1 if report.errors or (report.streams is not None and report.streams.errors) else 0
+
+
+if __name__ == "__main__":
+    end_on_sigterm()
+    sys.exit(main())

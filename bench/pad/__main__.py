@@ -1,0 +1,75 @@
+"""How well the liveness policies tell real people from simulated attacks.
+
+    python -m bench.pad [--split tuning|test] [--species a,b] [--count N] [--draws N] [--json FILE] [--html FILE]
+
+Streams of testkit.attacks are looked at once by the real engine (bench.pad.observe) and replayed through
+recognition.sessions.state with a simulated clock. APCER is the share of attack tries that end as a success,
+whatever the reason for which the others end; recognition is left out of it, in that every face
+counts as the claimed one's, except in `swap`, where the claimed one is the second of two faces.
+Under a policy that asks for actions each stream is tried with several challenges.
+BPCER is the share of real people's tries that are refused; a stream that ends before a decision is
+a non-response and counted apart (ISO/IEC 30107-3). Tries of one person are not independent of
+each other: the bounds hold for the tries, not for the few people behind them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+from bench.pad.observe import load, observe
+from bench.pad.rates import HEADER, rows_of, table
+from bench.pad.report import report
+from bench.pad.tries import play_all, tasks
+from core.liveness.policy import Policy
+from testkit.attacks import MAKERS, Split
+from testkit.clips import shared_data_available
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not shared_data_available():
+        print("pad: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
+        return 2
+    wanted = tasks(options.split, options.species, options.count, options.policy)
+    paths = observe(wanted, options.workers)
+    tries = play_all(paths, options.policy, options.draws, options.workers)
+    rows = rows_of(tries)
+    print(table(rows))
+    if options.json:
+        result = {"about": HEADER, "split": options.split, "rows": [asdict(row) for row in rows]}
+        options.json.write_text(json.dumps(result | {"tries": [asdict(one) for one in tries]}, indent=1))
+    if options.html:
+        recordings = {task: load(path) for task, path in paths.items()}
+        options.html.write_text(report(options.split, recordings, rows, tries))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.pad", description="Liveness against simulated attacks.")
+    parser.add_argument("--split", choices=get_args(Split), default="tuning", help="whose streams (%(default)s)")
+    parser.add_argument("--species", type=_names, default=list(MAKERS), help=f"of {', '.join(MAKERS)}")
+    parser.add_argument("--count", type=int, default=20, help="streams of each species (%(default)s)")
+    parser.add_argument("--draws", type=int, default=1, help="challenges for each stream (%(default)s)")
+    parser.add_argument("--policy", type=lambda text: [Policy(p) for p in text.split(",")], default=list(Policy))
+    parser.add_argument("--workers", type=int, default=2, help="processes that look at streams (%(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--html", type=Path, help="write a report with plots to this file")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = sorted(set(names) - set(MAKERS))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""manage.py recommend_workers [--json]"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import cv2
+import numpy as np
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from config.memory import memory_bytes
+from config.service import service_settings
+from config.settings import Settings
+from config.sizing import FrameCosts, Machine, Recommendation, pool_size_for, recommend, this_machine, workers_for
+from core.errors import ModelError
+from core.face_mesh import UNTRACKED, Tracking
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, Look
+from core.imaging.frames import ImageLimits
+from core.types import RgbImage
+from weights.catalogue import ensure_models
+
+MEASURE_S = 3.0
+_WARM_UP_FRAMES = 5
+_JPEG_QUALITY = 85
+
+
+class Command(BaseCommand):
+    help = "Measures this machine for a few seconds and tells how many workers and instances suit it."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            advice, costs = measure(service_settings(), this_machine(), MEASURE_S)
+        except ModelError as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(
+                json.dumps({**asdict(advice), "costs_ms": asdict(costs), "command": advice.line}, indent=2)
+            )
+        else:
+            self.stdout.write("\n".join([advice.line, "", *advice.reasons]))
+
+
+def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[Recommendation, FrameCosts]:
+    """With an engine as a worker of one thread would have it. Raises ModelError."""
+    pool_size = pool_size_for(machine.cores, workers_for(machine.cores))
+    with _engine(settings, pool_size) as engine:
+        costs = frame_costs(engine, ImageLimits(settings.max_image_bytes, settings.max_image_pixels), seconds)
+        worker_bytes = memory_bytes(os.getpid())
+    return recommend(machine, costs.frame_ms, worker_bytes, settings.target_fps), costs
+
+
+@contextmanager
+def _engine(settings: Settings, pool_size: int) -> Iterator[FaceRecognitionEngine]:
+    engine = FaceRecognitionEngine.load(
+        EngineConfig(settings.mesh_backend, pool_size, ensure_models(settings.model_dir))
+    )
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def frame_costs(engine: FaceRecognitionEngine, limits: ImageLimits, seconds: float) -> FrameCosts:
+    """Medians over so many seconds of the same frame, whose face is followed."""
+    data = cv2.imencode(".jpg", portrait()[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    tracking, samples = UNTRACKED, list[FrameCosts]()
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s or len(samples) <= _WARM_UP_FRAMES:
+        costs, tracking = _one_frame(engine, data, limits, tracking)
+        samples.append(costs)
+    counted = samples[_WARM_UP_FRAMES:]
+    return FrameCosts(
+        look=statistics.median(sample.look for sample in counted),
+        spoof=statistics.median(sample.spoof for sample in counted),
+        glance=statistics.median(sample.glance for sample in counted),
+        embed=statistics.median(sample.embed for sample in counted),
+    )
+
+
+def _one_frame(
+    engine: FaceRecognitionEngine, data: bytes, limits: ImageLimits, tracking: Tracking
+) -> tuple[FrameCosts, Tracking]:
+    began_s = time.process_time()
+    look = engine.look(data, limits, tracking=tracking)
+    look_ms = 1000 * (time.process_time() - began_s)
+    if look.face is None:
+        raise CommandError("the engine does not see the face that was drawn for it; its models are not the right ones")
+    costs = FrameCosts(
+        look=look_ms,
+        spoof=_ms(engine.live_score, look) + _ms(engine.moire, look),
+        glance=_ms(engine.trace, look) + _ms(engine.appearance, look),
+        embed=_ms(engine.embed, look),
+    )
+    return costs, look.tracking(tracking)
+
+
+def _ms(part: Callable[[Look], object], look: Look) -> float:
+    """CPU time of all threads: one of the backends computes on threads of its own."""
+    began_s = time.process_time()
+    part(look)
+    return 1000 * (time.process_time() - began_s)
+
+
+def portrait() -> RgbImage:
+    """A face to measure with, 640x480: drawn, as a server has no pictures of people, but the networks see one."""
+    frame = np.full((480, 640, 3), (150, 160, 170), np.uint8)
+    skin, dark, shade, lips = (215, 170, 145), (70, 50, 40), (185, 130, 110), (180, 85, 85)
+    cv2.ellipse(frame, (320, 215), (105, 130), 0, 0, 360, dark, cv2.FILLED)
+    cv2.rectangle(frame, (285, 330), (355, 420), shade, cv2.FILLED)
+    cv2.ellipse(frame, (320, 240), (90, 118), 0, 0, 360, skin, cv2.FILLED)
+    for x in (282, 358):
+        cv2.ellipse(frame, (x, 222), (18, 9), 0, 0, 360, (245, 245, 245), cv2.FILLED)
+        cv2.circle(frame, (x, 222), 8, dark, cv2.FILLED)
+        cv2.ellipse(frame, (x, 206), (24, 7), 0, 190, 350, dark, 5)
+    cv2.ellipse(frame, (320, 270), (16, 7), 0, 0, 180, shade, 4)
+    cv2.ellipse(frame, (320, 306), (32, 11), 0, 0, 360, lips, cv2.FILLED)
+    return np.asarray(cv2.GaussianBlur(frame, (0, 0), 2), np.uint8)

@@ -1,0 +1,51 @@
+"""Files that only this service may read, made once however many processes ask."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from config.settings import Settings
+
+
+def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The content of `path`; when it is not there it is written, mode 600, and the first writer wins."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _written_beside(path, make) as temporary, contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    return path.read_bytes()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `path`, mode 600: whoever reads it, also after a power cut, has the old content or the new one."""
+    with _written_beside(path, lambda: content) as temporary:
+        temporary.replace(path)
+
+
+def secret_key(settings: Settings) -> str:
+    """FACE_SECRET_KEY, or in development one of this installation's own."""
+    if settings.secret_key:
+        return settings.secret_key
+    return read_or_make(settings.data_dir / "keys" / "secret-key", lambda: secrets.token_urlsafe(48).encode()).decode()
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, make: Callable[[], bytes]) -> Iterator[Path]:
+    """A file with the content, mode 600, in the directory of `path`; what is left of it goes afterwards."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,346 @@
+"""Every setting of the service, read once from the environment. The only list of options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from config.sizing import compute_threads, this_machine
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MIN_SECRET_LENGTH = 32
+_YEAR_S = 31_536_000
+
+
+class SettingsError(Exception):
+    """The environment asks for something that cannot be; the message says what, one problem a line."""
+
+
+def _comma_separated(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _from_repository(value: object) -> object:
+    """Wherever a command is run, a relative directory is the same one."""
+    return REPOSITORY / value if isinstance(value, str | Path) else value
+
+
+Directory = Annotated[Path, BeforeValidator(_from_repository)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+
+
+def _port(address: str) -> int | None:
+    """The port of HOST:PORT; None when there is none, as for unix:PATH."""
+    host, colon, port = address.rpartition(":")
+    return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
+
+
+class Settings(BaseModel):
+    """Read from the environment with `load()`; each field's alias is its variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    app_env: Literal["development", "staging", "production"] = Field(
+        "development", alias="APP_ENV", description="Development makes a demo tenant and its own secrets."
+    )
+    workers: int = Field(
+        min(4, os.cpu_count() or 1), alias="GUNICORN_WORKERS", ge=1, le=256, description="Worker processes."
+    )
+    bind: str = Field("0.0.0.0:8003", alias="GUNICORN_BIND", description="HOST:PORT to serve on.")
+    timeout_s: int = Field(
+        120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
+    )
+    drain_s: float = Field(
+        5,
+        alias="FACE_DRAIN_S",
+        ge=0,
+        le=300,
+        description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
+    )
+    mesh_pool_size: int = Field(
+        8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker."
+    )
+    threads: int | None = Field(
+        None,
+        alias="FACE_COMPUTE_THREADS",
+        ge=1,
+        le=128,
+        description="Frames that a worker computes at once, each with an instance; unset: its share of the cores.",
+    )
+    mesh_backend: Literal["openvino", "mediapipe"] = Field(
+        "openvino",
+        alias="FACE_MESH_BACKEND",
+        description="openvino follows faces from frame to frame; mediapipe is the slower reference.",
+    )
+    mesh_max_uses: int | None = Field(
+        None, alias="FACE_MESH_MAX_USES", ge=1, description="Replace an instance after so many frames; unset: never."
+    )
+    worker_max_memory_mb: int = Field(
+        2_048,
+        alias="FACE_WORKER_MAX_MEMORY_MB",
+        ge=0,
+        description="A worker above it is replaced when its sockets have ended; 0: never.",
+    )
+    database_url: str = Field(
+        "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
+    )
+    redis_url: str = Field(
+        "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
+    )
+    data_dir: Directory = Field(
+        REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database and keys; made if missing."
+    )
+    run_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "run",
+        alias="FACE_RUN_DIR",
+        description="Worker boards, metrics and locks of this one server, for as long as it runs; may lie on tmpfs.",
+    )
+    model_dir: Directory = Field(
+        REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
+    )
+    secret_key: str = Field(
+        "",
+        alias="FACE_SECRET_KEY",
+        description=f"At least {MIN_SECRET_LENGTH} random characters. Development makes its own; else it is required.",
+    )
+    sandbox: bool | None = Field(
+        None, alias="FACE_SANDBOX_SESSIONS", description="Accept test_... tokens; default: only in development."
+    )
+    demo: bool | None = Field(
+        None, alias="FACE_DEMO", description="The page's own sessions for tenant demo; default: only in development."
+    )
+    allowed_hosts: Names = Field(
+        (),
+        alias="FACE_ALLOWED_HOSTS",
+        description="Host names served, with commas; default: any in development, else local.",
+    )
+    allowed_origins: Names = Field(
+        (),
+        alias="FACE_ALLOWED_ORIGINS",
+        description="Origins besides our own whose pages may open the socket; * is any.",
+    )
+    hsts_s: int | None = Field(
+        None,
+        alias="FACE_HSTS_S",
+        ge=0,
+        description="Browsers that came over https use nothing else for so long; default: a year, in development 0.",
+    )
+    max_image_bytes: int = Field(
+        10 * 1024 * 1024, alias="FACE_MAX_IMAGE_BYTES", ge=10_000, description="Bytes of one encoded image."
+    )
+    max_image_pixels: int = Field(
+        25_000_000, alias="FACE_MAX_IMAGE_PIXELS", ge=10_000, description="Width times height of one image."
+    )
+    target_fps: int = Field(10, alias="FACE_TARGET_FPS", ge=1, le=60, description="Frames a second asked of a client.")
+    max_messages_per_s: int = Field(
+        60, alias="FACE_MAX_MESSAGES_PER_SECOND", ge=5, description="Above it for 5 s the socket closes with 4429."
+    )
+    max_connections: int = Field(
+        10_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
+    )
+    max_http_connections: int = Field(
+        2_000,
+        alias="FACE_MAX_HTTP_CONNECTIONS",
+        ge=10,
+        description="Connections per worker that are no sockets; when all are taken, idle ones are closed.",
+    )
+    request_timeout_s: float = Field(
+        10.0,
+        alias="FACE_REQUEST_TIMEOUT_S",
+        gt=0,
+        le=600,
+        description="A request's head must be complete within so long.",
+    )
+    min_body_bytes_per_s: int = Field(
+        1_024,
+        alias="FACE_MIN_BODY_BYTES_PER_S",
+        ge=0,
+        description="A body that brings less, on average of FACE_REQUEST_TIMEOUT_S, ends with 408.",
+    )
+    admin_bind: str | None = Field(
+        None,
+        alias="FACE_ADMIN_BIND",
+        description="HOST:PORT that alone answers /metrics, /api/pool/status/ and /api/docs; unset: the public one.",
+    )
+    public_status: bool = Field(
+        False,
+        alias="FACE_PUBLIC_STATUS",
+        description="In production, answer those on the public port to anybody, not to keys alone.",
+    )
+    idle_timeout_s: float = Field(
+        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
+    )
+    admission_timeout_ms: int = Field(
+        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
+    )
+    stuck_after_ms: int = Field(
+        5_000,
+        alias="FACE_STUCK_AFTER_MS",
+        ge=1,
+        description="Work older than that is stuck; a worker all of whose compute threads are is replaced.",
+    )
+    enrollment_samples: int = Field(
+        3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
+    )
+    enrollment_time_limit_s: float = Field(
+        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="From the first connection."
+    )
+    recognition_time_limit_s: float = Field(
+        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Authentication and identification, likewise."
+    )
+    token_ttl_s: float = Field(
+        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="A session must be connected to within so long."
+    )
+    no_match_frames: int = Field(
+        8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
+    )
+    attempts_limit: int = Field(
+        5, alias="FACE_ATTEMPTS_LIMIT", ge=1, le=1_000, description="Failures of one subject or device that lock it."
+    )
+    attempts_address_limit: int | None = Field(
+        None,
+        alias="FACE_ATTEMPTS_ADDRESS_LIMIT",
+        ge=1,
+        le=10_000,
+        description="Failures from one client address that lock it; unset: four times FACE_ATTEMPTS_LIMIT.",
+    )
+    attempts_window_s: float = Field(
+        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Failures count together within so long."
+    )
+    attempts_lock_s: float = Field(
+        1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
+    )
+    attempts_first_wait_s: float = Field(
+        2.0,
+        alias="FACE_ATTEMPTS_FIRST_WAIT_S",
+        ge=0,
+        le=60,
+        description="Wait before the next session once half of a limit is used up; doubles to 60 s. 0: none.",
+    )
+    identification_failures_per_min: int = Field(
+        60,
+        alias="FACE_IDENTIFICATION_FAILURES_PER_MIN",
+        ge=1,
+        le=10_000,
+        description="Failed identifications of one tenant, but on known devices; more are refused.",
+    )
+    retain_sessions_days: int = Field(
+        90, alias="FACE_RETAIN_SESSIONS_DAYS", ge=1, le=3_650, description="Sessions that ended, and their decisions."
+    )
+    retain_metadata_days: int = Field(
+        30, alias="FACE_RETAIN_METADATA_DAYS", ge=1, le=3_650, description="What a backend kept with such a session."
+    )
+    retain_known_devices_days: int = Field(
+        180,
+        alias="FACE_RETAIN_KNOWN_DEVICES_DAYS",
+        ge=1,
+        le=3_650,
+        description="Devices that a subject succeeded on, from the last time.",
+    )
+    replay_memory_days: int = Field(
+        30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."
+    )
+    target_fmr: float = Field(
+        1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
+    )
+    target_fpir: float = Field(
+        1e-3, alias="FACE_TARGET_FPIR", gt=0, lt=1, description="False identifications per search of a stranger, 1:N."
+    )
+    duplicate_check: bool = Field(
+        True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."
+    )
+    access_token_ttl_s: int = Field(900, alias="FACE_ACCESS_TOKEN_TTL_S", ge=1, description="Life of an access token.")
+    decision_token_ttl_s: int = Field(
+        300, alias="FACE_DECISION_TOKEN_TTL_S", ge=1, description="Life of a decision token."
+    )
+
+    @property
+    def development(self) -> bool:
+        return self.app_env == "development"
+
+    @property
+    def sandbox_enabled(self) -> bool:
+        return self.development if self.sandbox is None else self.sandbox
+
+    @property
+    def demo_enabled(self) -> bool:
+        return self.development if self.demo is None else self.demo
+
+    @property
+    def admin_port(self) -> int | None:
+        """Tells the requests of `admin_bind` from the public ones, whatever address they were sent to."""
+        return None if self.admin_bind is None else _port(self.admin_bind)
+
+    @property
+    def hsts_max_age_s(self) -> int:
+        """0 in development: browsers would keep it for every other service on localhost."""
+        default = 0 if self.development else _YEAR_S
+        return default if self.hsts_s is None else self.hsts_s
+
+    @property
+    def worker_max_memory_bytes(self) -> int | None:
+        return self.worker_max_memory_mb << 20 or None
+
+    @property
+    def stuck_after_s(self) -> float:
+        return self.stuck_after_ms / 1000
+
+    @property
+    def compute_threads(self) -> int:
+        """Frames that a worker computes at once. With more than its share of the cores each frame takes longer, and
+        fewer are answered: docs/performance.md has the figures."""
+        return self.threads or compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
+
+    @model_validator(mode="after")
+    def _each_thread_has_an_instance(self) -> Settings:
+        if self.threads is not None and self.threads > self.mesh_pool_size:
+            raise ValueError(
+                f"FACE_COMPUTE_THREADS={self.threads} needs as many instances; FACE_MESH_POOL_SIZE is "
+                f"{self.mesh_pool_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _admin_bind_has_a_port_of_its_own(self) -> Settings:
+        if self.admin_bind is not None and self.admin_port in (None, _port(self.bind)):
+            raise ValueError("FACE_ADMIN_BIND must be HOST:PORT, with another port than GUNICORN_BIND")
+        return self
+
+    @model_validator(mode="after")
+    def _secret_is_strong(self) -> Settings:
+        weak = len(self.secret_key) < MIN_SECRET_LENGTH or len(set(self.secret_key)) < 8
+        if weak and (self.secret_key or not self.development):
+            raise ValueError(
+                f"FACE_SECRET_KEY must be at least {MIN_SECRET_LENGTH} random characters, "
+                "for example from: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        return self
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of `environ`; an empty variable counts as unset. Raises SettingsError."""
+    known = {field.alias for field in Settings.model_fields.values()}
+    unknown = sorted(name for name in environ if name.startswith("FACE_") and name not in known)
+    if unknown:
+        raise SettingsError(f"unknown variable {', '.join(unknown)}: see docs/configuration.md for what there is")
+    given = {name: environ[name] for name in known if name is not None and environ.get(name)}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        # A default that is made of another setting has no problem of its own.
+        problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
+
+
+def _sentence(problem: object) -> str:
+    assert isinstance(problem, dict)
+    variable = ".".join(str(part) for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{variable}={problem['input']!r}: {message}" if variable else message

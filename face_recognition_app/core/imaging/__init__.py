@@ -1,0 +1,1 @@
+"""Encoded pictures to pixels, and the crops that networks take."""

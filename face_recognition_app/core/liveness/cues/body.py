@@ -1,0 +1,137 @@
+"""Shoulders breathe. An animated photograph moves its face and leaves its shoulders where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Base64UrlBytes
+
+from core.features.thumbnail import HEIGHT, WIDTH, Thumbnail
+from core.liveness import limits
+from core.liveness.observation import FaceReading
+from core.types import Box
+
+Grey = npt.NDArray[np.float64]
+"""(HEIGHT, WIDTH)."""
+Region = npt.NDArray[np.bool_]
+"""(HEIGHT, WIDTH)."""
+
+_BELOW_CHIN = 0.12
+_SHOULDERS = 1.8
+_BESIDE = 0.95
+_ABOVE_CHIN = 0.2
+"""Of the face's width and height: where shoulders are looked for, and what is behind the person."""
+_MIN_PIXELS = 60
+_SMOOTHING = np.array([0.25, 0.5, 0.25])
+_TEXTURED = 4.0
+"""Mean gradient, brightness per pixel, of a background whose own motion can be told."""
+
+
+@dataclass(slots=True)
+class BodyCue:
+    """`motion` is the largest extent seen so far, per cent of the face's width; None where no shoulders are seen."""
+
+    reference: Base64UrlBytes = b""
+    at_rest: FaceReading | None = None
+    shifts: list[tuple[float, float, float, float]] = field(default_factory=list)
+    motion: float | None = None
+
+    def observe(self, reading: FaceReading, thumbnail: Thumbnail) -> None:
+        if self.at_rest is None:
+            self.reference, self.at_rest = thumbnail.tobytes(), reading
+            return
+        before = _soft(np.frombuffer(self.reference, np.uint8).reshape(HEIGHT, WIDTH))
+        now, (shoulders, behind) = _soft(thumbnail), regions(self.at_rest.box)
+        if _alike(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
+            moved_behind = shift(before, now, behind) if _texture(before, behind) >= _TEXTURED else (0.0, 0.0)
+            self._follow_shoulders(
+                shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * WIDTH
+            )
+
+    @property
+    def kept(self) -> None:
+        """Nothing by itself: it speaks for the person only, and the verdict tells when it is enough."""
+
+    def interrupt(self) -> None:
+        self.at_rest, self.shifts = None, []
+
+    def _follow_shoulders(self, moved: tuple[float, float], behind: tuple[float, float], face_width: float) -> None:
+        """By themselves, and against the background where that can be told: the less of both counts."""
+        (x, y), (x_behind, y_behind) = moved, behind
+        self.shifts = [*self.shifts, (x, y, x - x_behind, y - y_behind)][-limits.BODY_WINDOW :]
+        if len(self.shifts) >= limits.MIN_BODY_READINGS:
+            extent = min(_extent([s[:2] for s in self.shifts]), _extent([s[2:] for s in self.shifts]))
+            self.motion = round(max(self.motion or 0.0, extent / face_width * 100), 3)
+
+
+def _extent(shifts: Sequence[tuple[float, float]]) -> float:
+    """How far places went to and fro, smoothed over three against noise, without the outermost."""
+    places = np.array(shifts)
+    smooth = (places[2:] + places[1:-1] + places[:-2]) / 3
+    high, low = np.percentile(smooth, [95, 5], axis=0)
+    return float(np.hypot(*(high - low)))
+
+
+def _alike(reading: FaceReading, other: FaceReading) -> bool:
+    """Whether the face is as it was: what is drawn around a face that turns or opens its mouth moves with it."""
+    turned = max(abs(reading.yaw - other.yaw), abs(reading.pitch - other.pitch))
+    return (
+        turned <= limits.BODY_POSE_DEG
+        and abs(reading.mouth_opening - other.mouth_opening) <= limits.BODY_MOUTH
+        and abs(reading.smile - other.smile) <= limits.BODY_SMILE
+        and abs(reading.size / other.size - 1.0) <= limits.BODY_SIZE
+    )
+
+
+def regions(box: Box) -> tuple[Region, Region]:
+    """Where the shoulders are, below the face, and what is behind the person, beside and above it."""
+    rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
+    middle, chin = (box.x + box.width / 2) * WIDTH, (box.y + box.height) * HEIGHT
+    width, height = box.width * WIDTH, box.height * HEIGHT
+    inside_rows, inside_columns = (rows > 0) & (rows < HEIGHT - 1), (columns > 0) & (columns < WIDTH - 1)
+    off = np.abs(columns - middle)
+    shoulders = np.outer(
+        inside_rows & (rows > chin + _BELOW_CHIN * height), inside_columns & (off < _SHOULDERS * width)
+    )
+    behind = np.outer(inside_rows & (rows < chin - _ABOVE_CHIN * height), inside_columns & (off > _BESIDE * width))
+    return shoulders, behind
+
+
+def shift(before: Grey, now: Grey, region: Region) -> tuple[float, float]:
+    """How far what is in the region moved, pixels to the right and down; brightness may change meanwhile.
+
+    One step of least squares: B. Lucas and T. Kanade, IJCAI 1981. Good for motions of about a
+    pixel; longer ones come out shorter than they are.
+    """
+    changed = (before - now)[region]
+    if changed.size < _MIN_PIXELS:
+        return 0.0, 0.0
+    down, across = _slopes((before + now) / 2)
+    terms = np.stack([across[region], down[region], before[region], np.ones(changed.size)])
+    # Through the normal equations: four unknowns of a thousand pixels.
+    found = np.linalg.lstsq(terms @ terms.T, terms @ changed, rcond=1e-10)[0]
+    return float(found[0]), float(found[1])
+
+
+def _texture(grey: Grey, region: Region) -> float:
+    down, across = _slopes(grey)
+    steepness = (across**2 + down**2)[region]
+    return float(np.sqrt(steepness.mean())) if steepness.size >= _MIN_PIXELS else 0.0
+
+
+def _slopes(grey: Grey) -> tuple[Grey, Grey]:
+    """Of brightness per pixel, down and across; none at the edge, which is of no region."""
+    down, across = np.zeros_like(grey), np.zeros_like(grey)
+    down[1:-1] = (grey[2:] - grey[:-2]) / 2
+    across[:, 1:-1] = (grey[:, 2:] - grey[:, :-2]) / 2
+    return down, across
+
+
+def _soft(thumbnail: Thumbnail) -> Grey:
+    """Smoothed with weights 1, 2, 1 both ways: derivatives of a bare picture are mostly noise."""
+    soft = cv2.sepFilter2D(thumbnail, cv2.CV_64F, _SMOOTHING, _SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(soft, np.float64)

@@ -1,0 +1,1 @@
+"""Databases that stand still, move or fill up: backends, calls with an end, outages."""

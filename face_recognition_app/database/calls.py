@@ -1,0 +1,70 @@
+"""Database calls from the event loop, on threads of their own. None of them waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from database.connections import good_connection
+from database.outages import RETRY_AFTER_MS, outage_of
+from database.postgresql.base import answer_within_s
+from scheduling.threads import StartedThreads
+from wire.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DATABASE_THREADS = 4
+ANSWER_WITHIN_S = 5.0
+"""For one statement of PostgreSQL. SQLite waits as long for its lock, see the project's settings."""
+BEGIN_WITHIN_S = 3.0
+"""For a call to get a thread: while a database that does not answer holds all of them, others are told at once."""
+
+
+def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `function` on this thread with a database connection that is known to be good.
+
+    Raises what it raises, and Unavailable when the database or the disk cannot be used.
+    """
+    patience = answer_within_s.set(ANSWER_WITHIN_S)
+    try:
+        with good_connection():
+            return function(*args, **kwargs)
+    except Exception as error:
+        outage = outage_of(error)
+        if outage is None or outage is error:
+            raise
+        raise outage from error
+    finally:
+        answer_within_s.reset(patience)
+
+
+class DatabaseThreads:
+    """Django's own helpers put every call of a process on one thread; here they run side by side."""
+
+    def __init__(self) -> None:
+        self.threads = StartedThreads(DATABASE_THREADS, "database")
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `with_connection`; also raises Unavailable when no thread came free in time. Then nothing has begun."""
+        call = partial(with_connection, function, *args, **kwargs)
+        work = self.threads.submit(copy_context().run, call)
+        timer = asyncio.get_running_loop().call_later(BEGIN_WITHIN_S, work.cancel)  # Not once it has begun.
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            if _is_cancelled(asyncio.current_task()):
+                raise
+            raise Unavailable("the database does not keep up", RETRY_AFTER_MS) from None
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        self.threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_cancelled(task: asyncio.Task[object] | None) -> bool:
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,17 @@
+"""The first page: the service seen from a browser, against the demo tenant."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+
+def demo_enabled() -> bool:
+    return bool(settings.FACE.demo_enabled)
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    return render(request, "demo/index.html", {"demo_enabled": demo_enabled()})

@@ -1,0 +1,1 @@
+"""Log lines: what each one carries, and what none may."""

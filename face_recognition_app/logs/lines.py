@@ -1,0 +1,46 @@
+"""What every log line carries, and what none may."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from logs import request_id
+
+MAX_CHARACTERS = 4_000
+"""Of a message and of each line of a traceback: both may hold what a client sent."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_TOKEN_IN_PATH = re.compile(r"(/ws/auth/process-image/)[^/\s\"?]+")
+
+
+class RequestIdFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.current.get()
+        return True
+
+
+class TokenFilter(logging.Filter):
+    """Keeps session tokens out: whoever holds one may speak for its session."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = _TOKEN_IN_PATH.sub(r"\1...", record.getMessage())
+        record.args = None
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """One bounded line for a message, whatever a client put into it, and bounded ones for a traceback."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        record.message = _one_line(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        lines = _TOKEN_IN_PATH.sub(r"\1...", super().formatException(ei)).splitlines()
+        return "\n".join(_one_line(line) for line in lines)
+
+
+def _one_line(text: str) -> str:
+    shown = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}... ({len(text)} characters)"
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], shown)

@@ -1,0 +1,100 @@
+"""Whether this worker can do its work, component by component."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import redis
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from config.service import service_settings
+
+logger = logging.getLogger(__name__)
+
+
+PATIENCE_S = 5.0
+ROOM_BYTES = 1 << 20
+"""What a disk must still take: more than a few requests write."""
+
+
+class MigrationsMissing(Exception):
+    pass
+
+
+class SharedCheck:
+    """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
+    on a disk or a database, each of them is told so in time, and no more than one thread is lost to it."""
+
+    def __init__(self, check: Callable[[], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
+        self._check = check
+        self._patience_s = patience_s
+        self._running: asyncio.Future[dict[str, str]] | None = None
+
+    async def __call__(self) -> dict[str, str]:
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._check())
+        done, _ = await asyncio.wait({self._running}, timeout=self._patience_s)
+        return self._running.result() if done else {"check": "unavailable"}
+
+
+def check_components() -> dict[str, str]:
+    """`ok` or what is wrong, for models, database, migrations, the directories and, if set, redis. Blocks.
+
+    What is wrong is one word: the answer is the public's, and the log has the rest.
+    """
+    settings = service_settings()
+    report = {
+        "models": "ok",
+        "database": _check(_database),
+        "migrations": _check(_migrations),
+        "data_dir": _check(lambda: _takes_files(settings.data_dir)),
+        "run_dir": _check(lambda: _takes_files(settings.run_dir)),
+    }
+    if settings.redis_url:
+        report["redis"] = _check(_redis)
+    return report
+
+
+def _check(probe: Callable[[], None]) -> str:
+    try:
+        probe()
+    except MigrationsMissing as error:
+        logger.warning("not ready: %s", error)
+        return "missing"
+    except Exception as error:
+        logger.warning("not ready: %s", error)
+        return "unavailable"
+    return "ok"
+
+
+def _database() -> None:
+    """Writes nothing, but may: a database that is locked, read-only or another one says so."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = name WHERE id = 0")
+
+
+@functools.cache
+def _migrations() -> None:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        raise MigrationsMissing(f"{len(missing)} migrations are not applied; run manage.py prepare")
+
+
+def _takes_files(directory: Path) -> None:
+    """Write a file there that has no name and is gone at once."""
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        file.write(b"ready")
+        os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+
+
+def _redis() -> None:
+    with redis.Redis.from_url(service_settings().redis_url, socket_timeout=2) as client:
+        client.ping()

@@ -1,0 +1,163 @@
+"""Every worker's pool, readable by every other worker: one small file each, right at any moment."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitoring.pool_load import PoolLoad
+from monitoring.watchdog import WorkState
+from scheduling.waits import WAIT_BOUNDS_MS
+
+logger = logging.getLogger(__name__)
+
+_LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
+_NOTHING_IN_HAND = -1.0
+TRIED_AGAIN_S = 1.0
+"""A board that could not be written is tried again after so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPool:
+    pid: int
+    load: PoolLoad
+    work: WorkState
+
+
+class WorkerBoard:
+    """Publishes this process's pool for as long as it lives.
+
+    The file is locked while the process lives, however it ends; so an unlocked board is a dead
+    worker's, and nobody has to trust a process id. A disk that takes none costs the worker its
+    place in the status, and nothing else.
+    """
+
+    def __init__(self, run_dir: Path, load: Callable[[], PoolLoad], work: Callable[[], WorkState]) -> None:
+        self._load = load
+        self._work = work
+        self._lock = threading.Lock()
+        self._directory = _directory(run_dir)
+        self._path = self._directory / f"{os.getpid()}"
+        self._temporary = self._directory / f".{os.getpid()}"
+        self._file = -1
+        self._is_closed = False
+        self._failed_at: float | None = None
+        self.publish()
+
+    def publish(self) -> None:
+        """Write the pool's statistics as they are now, in a file that is made if there is none yet."""
+        with self._lock:
+            if self._is_closed or self._failed_just_now():
+                return
+            data = _pack(self._load(), self._work())
+            try:
+                if self._file < 0:
+                    self._make(data)
+                else:
+                    os.pwrite(self._file, data, 0)
+            except OSError as error:
+                self._fail(error)
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._let_go()
+
+    def _make(self, data: bytes) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        os.pwrite(self._file, data, 0)
+        self._temporary.replace(self._path)
+        if self._failed_at is not None:
+            self._failed_at = None
+            logger.warning("the status of the pools names this worker again")
+
+    def _fail(self, error: OSError) -> None:
+        if self._failed_at is None:
+            logger.error("the status of the pools does not name this worker until its board can be written: %s", error)
+        self._failed_at = time.monotonic()
+        self._let_go()
+
+    def _failed_just_now(self) -> bool:
+        return self._failed_at is not None and time.monotonic() - self._failed_at < TRIED_AGAIN_S
+
+    def _let_go(self) -> None:
+        if self._file < 0:
+            return
+        for path in (self._temporary, self._path):
+            _remove(path)
+        os.close(self._file)
+        self._file = -1
+
+
+def living_workers(run_dir: Path) -> list[WorkerPool]:
+    """The pools of all workers that live, by process id; what dead ones left is removed."""
+    return sorted(_read_boards(run_dir), key=lambda worker: worker.pid)
+
+
+def _read_boards(run_dir: Path) -> Iterator[WorkerPool]:
+    directory = _directory(run_dir)
+    for path in directory.glob("[0-9]*") if directory.is_dir() else ():
+        try:
+            with path.open("rb") as file:
+                if _is_abandoned(file.fileno()):
+                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Not yet a new worker's.
+                        _remove(path)
+                    continue
+                data = file.read()
+        except FileNotFoundError:
+            continue
+        if len(data) == _LAYOUT.size:  # Not of a worker of another version, that ends while this one begins.
+            yield _unpack(int(path.name), data)
+
+
+def _is_abandoned(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # Another one did, or the disk lets nobody; it counts for nothing either way.
+        path.unlink()
+
+
+def _directory(run_dir: Path) -> Path:
+    return run_dir / "workers"
+
+
+def _pack(load: PoolLoad, work: WorkState) -> bytes:
+    return _LAYOUT.pack(
+        load.pool_size,
+        load.max_size,
+        load.compute_threads,
+        load.computing,
+        load.in_use,
+        load.waiting,
+        load.exhausted_total,
+        load.timeouts_total,
+        load.recycled_total,
+        *load.wait_counts,
+        work.stuck,
+        _NOTHING_IN_HAND if work.oldest_began is None else work.oldest_began,
+    )
+
+
+def _unpack(pid: int, data: bytes) -> WorkerPool:
+    pool_size, max_size, threads, computing, in_use, waiting, *rest = _LAYOUT.unpack(data)
+    exhausted, timeouts, recycled, *waits, stuck, began = rest
+    load = PoolLoad(
+        pool_size, max_size, threads, computing, in_use, waiting, exhausted, timeouts, recycled, tuple(waits)
+    )
+    return WorkerPool(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))

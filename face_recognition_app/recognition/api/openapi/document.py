@@ -1,0 +1,143 @@
+"""The OpenAPI document: ninja's own, with stable operation ids, every error and the scopes of each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any, TypeVar, get_args
+
+from ninja import NinjaAPI
+from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from ninja.operation import Operation
+
+from recognition.api.auth import API_KEY, SESSION_TOKEN, BackendAuth
+from recognition.api.openapi.allowances import MAX_IMAGES
+from recognition.api.schemas import ErrorEnvelope
+from vocabulary.errors import HTTP, ErrorCode, ImageCode
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+ERROR_CODES = "x-error-codes"
+"""In a response of the document: the codes that this operation answers with this status."""
+
+EVERYWHERE = (
+    ErrorCode.BAD_REQUEST,
+    ErrorCode.REQUEST_TIMEOUT,
+    ErrorCode.LENGTH_REQUIRED,
+    ErrorCode.REQUEST_TOO_LARGE,
+    ErrorCode.HEADERS_TOO_LARGE,
+    ErrorCode.INTERNAL,
+    ErrorCode.OVERLOADED,
+    ErrorCode.UNAVAILABLE,
+)
+"""Of any request: it is too slow, too long or no HTTP, or the service cannot answer it now."""
+WITH_AUTH = (ErrorCode.UNAUTHORIZED, ErrorCode.SCOPE_MISSING)
+WITH_FIELDS = (ErrorCode.VALIDATION_ERROR,)
+WITH_BODY = (ErrorCode.UNSUPPORTED_MEDIA_TYPE,)
+WITH_PICTURES = (ErrorCode.BUSY,)
+WITH_UUID_IN_PATH = (ErrorCode.NOT_FOUND,)
+"""What is no UUID is no path."""
+
+A_PICTURE: tuple[ErrorCode, ...] = get_args(ImageCode)
+"""For `raises`, of views that need a picture."""
+A_FACE = (*A_PICTURE, ErrorCode.NO_FACE, ErrorCode.MULTIPLE_FACES)
+"""For `raises`, of views that need a picture of one person."""
+
+_RAISES = "raises"
+_SCHEMES = {
+    API_KEY: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or an access token made from one, with the scope. `admin` stands for every scope.",
+    },
+    SESSION_TOKEN: {"type": "http", "scheme": "bearer", "description": "The token of the session in the path."},
+}
+_RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+
+def raises(*codes: ErrorCode) -> Callable[[View], View]:
+    """Declare the codes that come of what a view does; those of every view with a body, pictures and so on are added
+    by `error_codes`."""
+
+    def declare(view: View) -> View:
+        setattr(view, _RAISES, codes)
+        return view
+
+    return declare
+
+
+def error_codes(operation: Operation) -> Iterator[ErrorCode]:
+    """Every error code that the operation can answer with."""
+    sources = {model.__ninja_param_source__ for model in operation.models}
+    body = (operation.openapi_extra or {}).get("requestBody", {})
+    yield from EVERYWHERE
+    yield from getattr(operation.view_func, _RAISES, ())
+    if operation.auth_callbacks:
+        yield from WITH_AUTH
+    if body or sources - {"path"}:
+        yield from WITH_FIELDS
+    if body or sources & {"body", "form", "file"}:
+        yield from WITH_BODY
+    if MAX_IMAGES in body:
+        yield from WITH_PICTURES
+    if "{uuid" in operation.path:
+        yield from WITH_UUID_IN_PATH
+
+
+class FaceApi(NinjaAPI):
+    """An API whose operations are called what their views are called, wherever those stand."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        return Document(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+
+
+class Document(OpenAPISchema):
+    def responses(self, operation: Operation) -> dict[int, dict[str, Any]]:
+        answers: dict[int, dict[str, Any]] = super().responses(operation)
+        return answers | _errors(error_codes(operation))
+
+    def operation_details(self, operation: Operation) -> dict[str, Any]:
+        details: dict[str, Any] = super().operation_details(operation)
+        needs = _auth_of(operation).described
+        details["description"] = f"{details['description']}\n\n{needs}" if "description" in details else needs
+        return details
+
+    def operation_security(self, operation: Operation) -> list[dict[str, Any]]:
+        return _auth_of(operation).requirements
+
+    def get_components(self) -> dict[str, Any]:
+        schema = ErrorEnvelope.model_json_schema(ref_template=REF_TEMPLATE)
+        self.add_schema_definitions(schema.pop("$defs"))
+        self.add_schema_definitions({ErrorEnvelope.__name__: schema})
+        return {"schemas": self.schemas, "securitySchemes": _SCHEMES}
+
+
+def _auth_of(operation: Operation) -> BackendAuth:
+    (auth,) = operation.auth_callbacks
+    assert isinstance(auth, BackendAuth)
+    return auth
+
+
+def _errors(codes: Iterable[ErrorCode]) -> dict[int, dict[str, Any]]:
+    def status(code: ErrorCode) -> int:
+        return HTTP[code].status
+
+    return {status: _error(status, list(group)) for status, group in groupby(sorted(codes, key=status), status)}
+
+
+def _error(status: int, codes: list[ErrorCode]) -> dict[str, Any]:
+    meanings = "\n".join(f"- `{code}`: {HTTP[code].meaning}" for code in sorted(codes))
+    answer: dict[str, Any] = {
+        "description": f"{HTTPStatus(status).phrase}\n\n{meanings}",
+        "content": {"application/json": {"schema": {"$ref": REF_TEMPLATE.format(model=ErrorEnvelope.__name__)}}},
+        ERROR_CODES: sorted(codes),
+    }
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        answer["headers"] = _RETRY_AFTER
+    return answer

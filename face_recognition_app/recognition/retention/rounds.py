@@ -1,0 +1,65 @@
+"""What no request asks for: sessions that their clients left end at their time limit, and old rows go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from database.connections import close_moved_files
+from recognition.retention.rules import enforce_in_turn
+from recognition.runtime import Runtime
+from recognition.sessions.lifecycle import settle_overdue
+from tenants.usage import key_uses
+from wire.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
+    ("settling overdue sessions", settle_overdue),
+    ("noting when keys were used", lambda _: key_uses.write()),
+    ("bringing galleries in memory up to date", lambda runtime: runtime.gallery.store.catch_up()),
+)
+RETENTION_EVERY_S = 60.0
+LOOK_EVERY_S = 1.0
+
+
+async def keep_house(runtime: Runtime) -> None:
+    """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
+    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime), _watch_files())
+
+
+async def _do_chores(runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(EVERY_S)
+        for name, chore in CHORES:
+            try:
+                await runtime.database.run(chore, runtime)
+            except Unavailable:
+                break  # Which is logged where it is found, and not for every call.
+            except Exception:
+                logger.exception("%s failed; the next round tries again", name)
+
+
+async def _delete_what_is_old(runtime: Runtime) -> None:
+    while True:
+        await asyncio.sleep(RETENTION_EVERY_S)
+        try:
+            # In short calls, since whoever stops the worker waits for the one under way.
+            while await runtime.database.run(enforce_in_turn, runtime):
+                pass
+        except Unavailable:
+            continue  # Which is logged where it is found.
+        except Exception:
+            logger.exception("deleting what is old failed; the next round tries again")
+
+
+async def _watch_files() -> None:
+    """Let go of a database file that was moved away."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        try:
+            await asyncio.to_thread(close_moved_files)
+        except Exception:
+            logger.exception("a database file that was moved away is still open; the next look tries again")

@@ -1,0 +1,58 @@
+"""What a tenant has, and its end: no row of its own, or of its people, is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from database import write_ahead_log
+from gallery.models import Subject, Template
+from recognition.models import Session
+from recognition.retention.batches import sweep
+from tenants.keys import keys_of
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """How many of each a tenant has."""
+
+    subjects: int
+    templates: int
+    sessions: int
+    keys: int
+
+
+def belongings(tenant: Tenant) -> Belongings:
+    return Belongings(
+        subjects=Subject.objects.filter(tenant=tenant).count(),
+        templates=Template.objects.filter(tenant=tenant).count(),
+        sessions=Session.objects.filter(tenant=tenant).count(),
+        keys=keys_of(tenant).count(),
+    )
+
+
+def delete_tenant(tenant: Tenant) -> None:
+    """Close the doors, end the sessions, then delete everything; safe to repeat when it was broken off.
+
+    Most rows go in short transactions, so that other tenants' requests pass in between. Sockets notice that their
+    session is gone at their next frame or at their time limit, galleries in memory within a round of housekeeping.
+    """
+    keys_of(tenant).update(revoked_at=timezone.now())
+    for rows in _everything(tenant):
+        while sweep(rows):
+            pass
+    tenant.delete()
+    write_ahead_log.empty()
+
+
+def _everything(tenant: Tenant) -> Iterator[QuerySet[Any]]:
+    """The rows of every table that knows tenants, sessions first: what they are about to decide must not come after."""
+    yield Session.objects.filter(tenant=tenant)
+    for relation in Tenant._meta.related_objects:
+        rows: QuerySet[Any] = relation.related_model._default_manager.filter(**{relation.field.name: tenant})
+        yield rows

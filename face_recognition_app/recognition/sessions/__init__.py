@@ -1,0 +1,1 @@
+"""A session in the database, from creation to its one decision."""

@@ -1,0 +1,64 @@
+"""A session's state as text, from which a worker of this or of a newer version can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json
+
+from database.outages import RETRY_AFTER_MS
+from recognition.sessions.state import Flow
+from wire.errors import Unavailable
+
+State = dict[str, Any]
+
+VERSION = 1
+"""Of the text's shape. A change of Flow, or of any part of it, takes a new version and a step from the one before."""
+
+
+def _from_0(state: State) -> State:
+    """0.1.0 wrote the same fields, and no version."""
+    return state
+
+
+_STEPS: tuple[Callable[[State], State], ...] = (_from_0,)
+"""What makes of a state of version 0, 1, ... one of the next."""
+
+_FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
+
+
+class NewerCheckpoint(Unavailable):
+    """A newer version of the service wrote the checkpoint, and only a worker of that version can read all of it."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__("another worker must go on with this session", RETRY_AFTER_MS)
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"the checkpoint is of version {self.version}, this worker reads up to {VERSION}"
+
+
+def dump(flow: Flow) -> str:
+    state = _FLOW.dump_json(flow).decode()
+    return f'{{"version":{VERSION},{state[1:]}'
+
+
+def load(text: str) -> Flow:
+    """Read a checkpoint of this or an older version.
+
+    Raises NewerCheckpoint, and ValueError for anything else, above all for a field that its version does not have:
+    to ignore it would be to forget evidence.
+    """
+    state = from_json(text)
+    if not isinstance(state, dict):
+        raise ValueError("a checkpoint is a JSON object")
+    version = state.pop("version", 0)
+    if type(version) is not int or version < 0:
+        raise ValueError(f"{version!r} is no version of a checkpoint")
+    if version > VERSION:
+        raise NewerCheckpoint(version)
+    for step in _STEPS[version:]:
+        state = step(state)
+    return _FLOW.validate_python(state)

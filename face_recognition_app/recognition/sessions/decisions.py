@@ -1,0 +1,144 @@
+"""What an outcome does: who is enrolled, whose failure is counted, and the one decision that is recorded."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+
+from core.liveness.decision import Verdict
+from core.liveness.policy import Policy
+from gallery.people import DifferentFace, DuplicateFace, Sample, enroll, lock_subject
+from monitoring import metrics
+from recognition.models import Decision, Session
+from recognition.runtime import Runtime
+from recognition.sessions import known_devices, lockout, seen_frames
+from recognition.sessions.lockout import Claim
+from recognition.sessions.state import Flow, Match, Outcome
+from recognition.tokens.signing import DecisionClaims
+from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
+from wire.codes import Reason
+
+LIVENESS_OUTCOMES = {
+    Verdict.NOT_REQUIRED: LivenessOutcome.NOT_REQUIRED,
+    Verdict.PASSED: LivenessOutcome.PASSED,
+    Verdict.PENDING: LivenessOutcome.FAILED,
+    Verdict.FAILED: LivenessOutcome.FAILED,
+}
+
+
+def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
+    """Decide a locked session with what only the caller's transaction can know, and count what came of it, unless
+    nobody but the service is to blame (`excused`)."""
+    lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
+    replayed = seen_frames.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
+    claim = claim_of(session)
+    until = lockout.locked_until(claim)
+    if until is not None and outcome.reason is not Reason.CANCELLED:
+        return lock_out(runtime, session, flow, until, outcome.match)
+    if replayed and outcome.success:
+        outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
+    outcome = _carry_out(runtime, session, flow, outcome)
+    if outcome.success:
+        lockout.forgive(claim)
+        known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
+    elif until is None and not excused:
+        until = lockout.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
+        if until is not None and outcome.reason is not Reason.CANCELLED:
+            return lock_out(runtime, session, flow, until, outcome.match)
+    return _record(runtime, session, flow, outcome)
+
+
+def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
+    """How much a failure counts: who gave up after something spoke against them had tried, and failed."""
+    if outcome.reason not in lockout.UNCOUNTED or flow.liveness.doubtful or flow.unmatched > 0:
+        return lockout.FULL_WEIGHT
+    knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
+    return lockout.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0
+
+
+def claim_of(session: Session) -> Claim:
+    return Claim(session.tenant, session.subject_id, session.device_id, session.address)
+
+
+def lock_out(runtime: Runtime, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
+    """End a session of who has failed too often, in the caller's transaction."""
+    return _record(runtime, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
+
+
+def end_without_subject(runtime: Runtime, session: Session, flow: Flow) -> Decision:
+    """End a session of a subject that is erased, in the caller's transaction."""
+    return _record(runtime, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
+
+
+def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    """Do what a success means; the outcome that results."""
+    if not outcome.success:
+        return outcome
+    if session.kind == SessionKind.ENROLLMENT:
+        return _enroll(runtime, session, flow, outcome)
+    if _still_matches(runtime, session, flow, outcome):
+        return outcome
+    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+
+
+def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> bool:
+    """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
+    if outcome.match is None:
+        return False
+    match = outcome.match
+    again = runtime.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
+    return again is not None and again.matches
+
+
+def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
+    try:
+        enroll(session.tenant, session.subject_id, samples, runtime.gallery, runtime.rules)
+    except DuplicateFace:
+        return Outcome(False, Reason.DUPLICATE_FACE, None, None)
+    except DifferentFace:
+        return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
+    return outcome
+
+
+def _record(
+    runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
+) -> Decision:
+    liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
+    claims = DecisionClaims(
+        session=str(session.pk),
+        tenant=session.tenant.name,
+        kind=session.kind,
+        nonce=uuid.uuid4().hex,
+        outcome="success" if outcome.success else "failure",
+        subject=outcome.subject_id,
+        liveness=liveness,
+        reason=outcome.reason,
+        models=runtime.model_digests,
+    )
+    decision = Decision.objects.create(
+        session=session,
+        tenant=session.tenant,
+        success=outcome.success,
+        subject_id=outcome.subject_id or "",
+        similarity=outcome.match.similarity if outcome.match else None,
+        threshold=outcome.match.threshold if outcome.match else None,
+        liveness=liveness,
+        reason=outcome.reason or "",
+        locked_until=locked_until,
+        evidence=flow.evidence(),
+        token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
+    )
+    session.status = _status_after(outcome)
+    session.checkpoint = session.address = ""
+    session.save(update_fields=["status", "checkpoint", "address"])
+    transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
+    return decision
+
+
+def _status_after(outcome: Outcome) -> SessionStatus:
+    if outcome.success:
+        return SessionStatus.SUCCEEDED
+    return SessionStatus.CANCELLED if outcome.reason is Reason.CANCELLED else SessionStatus.FAILED

@@ -1,0 +1,376 @@
+"""A session's life in the database: created, owned by one connection, checkpointed, decided once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from config.secret import secret_key
+from core.liveness.actions import NEWEST_VERSION
+from database import outages
+from gallery.people import check_subject_id, find_subject, lock_subject
+from recognition.models import OPEN_STATUSES, Decision, Session
+from recognition.runtime import Runtime
+from recognition.sessions import challenge_versions, checkpoints, lockout
+from recognition.sessions.addresses import address_digest
+from recognition.sessions.checkpoints import NewerCheckpoint
+from recognition.sessions.decisions import claim_of, judge, lock_out
+from recognition.sessions.lockout import Claim
+from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
+from recognition.sessions.terms import Terms, Wish, agree
+from tenants.keys import token_hash
+from tenants.models import Tenant
+from vocabulary.errors import ErrorCode, ServiceError
+from vocabulary.sessions import SessionKind, SessionStatus
+from wire.codes import Reason
+
+logger = logging.getLogger(__name__)
+
+SETTLE_AT_ONCE = 100
+LEFT_TO_NEWER = timedelta(hours=1)
+"""How long a session that is over time waits for a worker of the newer version that wrote its checkpoint. Longer than
+an update takes; after a step back to an older version no such worker comes any more."""
+_OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
+
+
+class SessionError(ServiceError):
+    """
+    SessionError
+    ├── SessionNotFound      no such session of this tenant, or it was deleted
+    ├── TokenInvalid         the token is unknown, used or expired
+    ├── Superseded           a newer connection owns the session
+    ├── AlreadyDecided       carries the decision
+    └── IdempotencyConflict  the key was used with another request
+    """
+
+
+class SessionNotFound(SessionError):
+    code = ErrorCode.SESSION_NOT_FOUND
+
+
+class TokenInvalid(SessionError):
+    code = ErrorCode.SESSION_OVER
+
+
+class Superseded(SessionError):
+    code = ErrorCode.REPLACED
+
+
+class IdempotencyConflict(SessionError):
+    code = ErrorCode.IDEMPOTENCY_CONFLICT
+
+
+class AlreadyDecided(SessionError):
+    code = ErrorCode.SESSION_OVER
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a backend asks for; `subject_id` is empty for an identification."""
+
+    kind: SessionKind
+    subject_id: str
+    wish: Wish
+    target_samples: int
+    device_id: str
+    metadata: dict[str, Any]
+
+    def digest(self) -> str:
+        content = [
+            self.kind.value,
+            self.subject_id,
+            self.wish.liveness,
+            sorted(self.wish.avoid),
+            self.wish.challenge_version,
+            self.target_samples,
+            self.device_id,
+            self.metadata,
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Connection:
+    """One connection's hold on a session: good as long as its `fence` is the newest."""
+
+    session: Session
+    fence: int
+    flow: Flow
+    resumed: bool
+
+    @property
+    def elapsed_ms(self) -> int:
+        assert self.session.started_at is not None
+        return max(0, int((timezone.now() - self.session.started_at).total_seconds() * 1000))
+
+    @property
+    def seconds_left(self) -> float:
+        return (self.session.expires_at - timezone.now()).total_seconds()
+
+
+def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
+    """A new session, or the one that the same key made before.
+
+    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict or a Refusal.
+    """
+    key = token_hash(idempotency_key) if idempotency_key else None
+    existing = _made_before(tenant, key)
+    if existing is None:
+        _check_subject(tenant, request)
+        terms = agree(tenant, request.wish)
+        lockout.ensure_free(Claim(tenant, request.subject_id, request.device_id))
+        try:
+            with transaction.atomic():
+                # A subject that is erased meanwhile must find every session of it, or none may be made any more.
+                lock_subject(tenant, request.subject_id)
+                _check_subject(tenant, request)
+                return _insert(runtime, tenant, request, terms, key)
+        except IntegrityError:  # The same key, in the same moment.
+            existing = Session.objects.get(tenant=tenant, idempotency_key=key)
+    if existing.request_digest != request.digest():
+        raise IdempotencyConflict("this Idempotency-Key was used with another request")
+    return existing
+
+
+def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
+    if request.kind is not SessionKind.IDENTIFICATION:
+        check_subject_id(request.subject_id)
+    if request.kind is SessionKind.AUTHENTICATION:
+        find_subject(tenant, request.subject_id)
+
+
+def _made_before(tenant: Tenant, key: str | None) -> Session | None:
+    return Session.objects.filter(tenant=tenant, idempotency_key=key).first() if key else None
+
+
+def token_of(runtime: Runtime, session: Session) -> str:
+    """The session's token: derived from the server's secret, so that only its hash need be stored."""
+    secret = secret_key(runtime.settings).encode()
+    digest = hmac.digest(secret, b"session-token:" + session.id.bytes, "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
+    try:
+        return Session.objects.select_related("tenant").get(tenant=tenant, pk=session_id)
+    except Session.DoesNotExist as error:
+        raise SessionNotFound(f"there is no session {session_id}") from error
+
+
+def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Connection:
+    """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
+
+    Raises SessionNotFound when it was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer worker
+    can go on, ChallengeUnsupported when the client cannot show its challenge and AttemptsExceeded when it has to wait
+    (then nothing happened), and AlreadyDecided when a lock that fell since it was made ends it.
+    """
+    session = settle(runtime, session)
+    with transaction.atomic():
+        session = _locked(session)
+        if session.status not in OPEN_STATUSES:
+            raise TokenInvalid("the session is over")
+        flow = checkpoints.load(session.checkpoint)
+        if flow.liveness.challenge is not None:
+            challenge_versions.check_client(challenge_version, flow.liveness.challenge)
+        session.address = address_digest(runtime.settings, host) or session.address
+        claim = claim_of(session)
+        until = lockout.locked_until(claim, lockout.LASTING)
+        if until is None:
+            if session.started_at is None:
+                lockout.ensure_free(claim)
+            return _take_over(runtime, session, flow)
+        decision = lock_out(runtime, session, flow, until)
+    raise AlreadyDecided(decision)
+
+
+def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
+    resumed = session.started_at is not None
+    if not resumed:
+        session.started_at = timezone.now()
+        session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
+    session.fence += 1
+    session.status = SessionStatus.IN_PROGRESS
+    session.save(update_fields=["started_at", "expires_at", "fence", "status", "address"])
+    return Connection(session, session.fence, flow, resumed)
+
+
+def connect_by_token(
+    runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
+) -> Connection:
+    """As `connect`."""
+    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    if session is None:
+        raise TokenInvalid("the token is unknown")
+    return connect(runtime, session, challenge_version, host)
+
+
+def ensure_owner(connection: Connection) -> None:
+    """Raises Superseded, AlreadyDecided or SessionNotFound, unless the session is still this connection's."""
+    if not _owned(connection).exists():
+        raise _loss(connection)
+
+
+def save_checkpoint(connection: Connection, text: str) -> None:
+    """Keep the flow's state. Raises as `ensure_owner` does, and then keeps nothing."""
+    if not _owned(connection).update(checkpoint=text):
+        raise _loss(connection)
+
+
+def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decision:
+    """Record the one decision of the session, and what follows from it, in one transaction.
+
+    Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
+    """
+    if outcome.success and connection.session.kind == SessionKind.ENROLLMENT:
+        runtime.gallery.store.refresh(connection.session.tenant)  # Before the locks, for which others wait.
+    with transaction.atomic():
+        session = _locked(connection.session)
+        if session.status not in OPEN_STATUSES or session.fence != connection.fence:
+            raise _loss(connection)
+        return judge(runtime, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
+
+
+def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
+    """Whether the session ran out of time while the database could not be used for some of it: nobody's failure."""
+    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(connection.elapsed_ms / 1000)
+
+
+def settle(runtime: Runtime, session: Session) -> Session:
+    """The session, with what its time limit has decided meanwhile.
+
+    Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
+    """
+    if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
+        return session
+    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session)
+    if flow is None:
+        Session.objects.filter(pk=session.pk, status=session.status).update(
+            status=SessionStatus.EXPIRED, checkpoint="", address=""
+        )
+    else:
+        abandoned = Connection(session, session.fence, flow, True)
+        with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
+            decide(runtime, abandoned, flow.time_is_up())
+    return find(session.tenant, session.pk)
+
+
+def _flow_at_the_end(session: Session) -> Flow | None:
+    """Its flow; None when nobody can read it, or can any more. Raises NewerCheckpoint."""
+    try:
+        return readable(session)
+    except NewerCheckpoint as error:
+        if timezone.now() < session.expires_at + LEFT_TO_NEWER:
+            raise
+        logger.error("session %s expires without a decision: %s", session.pk, error)
+        return None
+
+
+def readable(session: Session) -> Flow | None:
+    """Its flow; None when no version of the service can have written it. Raises NewerCheckpoint."""
+    try:
+        return checkpoints.load(session.checkpoint)
+    except ValueError:
+        logger.exception("session %s cannot be read; it expires without a decision", session.pk)
+        return None
+
+
+def settle_overdue(runtime: Runtime) -> int:
+    """Settle up to SETTLE_AT_ONCE sessions of all tenants whose time is up; how many there were.
+
+    Those that a newer worker must decide are left, and hold up no others: the newest come first.
+    """
+    open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
+    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:SETTLE_AT_ONCE]
+    left = 0
+    for session in overdue:
+        try:
+            settle(runtime, session)
+        except SessionNotFound:
+            pass  # It was deleted meanwhile.
+        except NewerCheckpoint:
+            left += 1
+    if left:
+        logger.warning("%d sessions are over time and left to workers of a newer version", left)
+    return len(overdue) - left
+
+
+def cancel(runtime: Runtime, session: Session) -> Session:
+    """End an open session, whoever is connected; one that is over stays as it is. Raises NewerCheckpoint."""
+    session = settle(runtime, session)
+    with transaction.atomic():
+        session = _locked(session)
+        if session.status in OPEN_STATUSES:
+            judge(runtime, session, checkpoints.load(session.checkpoint), CANCELLATION)
+    return session
+
+
+def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Session:
+    settings = runtime.settings
+    session = Session(
+        tenant=tenant,
+        kind=request.kind,
+        subject_id=request.subject_id,
+        liveness=terms.liveness,
+        target_samples=request.target_samples,
+        device_id=request.device_id,
+        metadata=request.metadata,
+        idempotency_key=key,
+        request_digest=request.digest(),
+        expires_at=timezone.now() + timedelta(seconds=settings.token_ttl_s),
+    )
+    flow = Flow.begin(
+        Purpose(request.kind),
+        request.subject_id or None,
+        terms.liveness,
+        challenge_versions.new_id(request.wish.challenge_version),
+        request.target_samples,
+        settings.no_match_frames,
+        terms.steps,
+        terms.allowed,
+    )
+    session.token_hash = token_hash(token_of(runtime, session))
+    session.checkpoint = checkpoints.dump(flow)
+    session.save(force_insert=True)
+    return session
+
+
+def _time_limit_s(runtime: Runtime, session: Session) -> float:
+    enrolling = session.kind == SessionKind.ENROLLMENT
+    settings = runtime.settings
+    return settings.enrollment_time_limit_s if enrolling else settings.recognition_time_limit_s
+
+
+def _locked(session: Session) -> Session:
+    """The row as it is now, nobody else's until the transaction ends. Raises SessionNotFound."""
+    try:
+        return Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
+    except Session.DoesNotExist as error:
+        raise SessionNotFound("the session was deleted") from error
+
+
+def _owned(connection: Connection) -> Any:
+    return Session.objects.filter(pk=connection.session.pk, fence=connection.fence, status=SessionStatus.IN_PROGRESS)
+
+
+def _loss(connection: Connection) -> SessionError:
+    decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
+    if decision is not None:
+        return AlreadyDecided(decision)
+    if not Session.objects.filter(pk=connection.session.pk).exists():
+        return SessionNotFound("the session was deleted")
+    return Superseded("a newer connection owns the session")

@@ -1,0 +1,259 @@
+"""Failed sessions, counted in the database, where every worker sees them; who failed often waits, then is locked.
+
+A failure is counted where it happened before it is counted against whom it named. On a device that is known for the
+subject it counts for that device alone, and nothing but that device's counter holds the subject back there.
+
+Whoever counts or clears locks the counters, in the order of their kinds, so that failures on one key come one after the
+other. Whoever succeeds only looks: successes at one address or of one tenant do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from config.settings import Settings
+from recognition.models import AttemptKind, FailedAttempts
+from recognition.sessions import known_devices
+from recognition.sessions.refusals import AttemptsExceeded
+from tenants.models import Tenant
+from wire.codes import Reason
+
+UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
+"""Failures that say nothing by themselves about who stood there."""
+FULL_WEIGHT = 1.0
+GIVEN_UP_WEIGHT = 0.25
+"""Of who leaves once the challenge is told: else one could wait for the one that suits a recording, at no cost."""
+LASTING = frozenset({AttemptKind.DEVICE, AttemptKind.SUBJECT, AttemptKind.UNNAMED})
+"""Whose locks outlast a session that was made before. The others hold up a connection and leave its session alone."""
+SOURCES_PER_SUBJECT = 2
+"""A subject is locked everywhere after so many times the failures that lock one device."""
+PEOPLE_PER_ADDRESS = 4
+"""An address is locked after so many times those: many people may share it."""
+LONGEST_WAIT_S = 60.0
+_DOUBLINGS = 10
+
+Place = Literal["device", "unknown_devices", "unnamed_device"]
+PLACES: dict[AttemptKind, Place] = {
+    AttemptKind.DEVICE: "device",
+    AttemptKind.SUBJECT: "unknown_devices",
+    AttemptKind.UNNAMED: "unnamed_device",
+}
+"""Where a lock of each kind holds a subject back, as the API says it."""
+
+Key = tuple[AttemptKind, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who a session is about and where it runs; without `subject_id` it is an identification.
+
+    `address` is a digest of the client's (recognition.sessions.addresses), empty before a client came.
+    """
+
+    tenant: Tenant
+    subject_id: str
+    device_id: str
+    address: str = ""
+
+    @property
+    def device(self) -> str:
+        return known_devices.device_key(self.device_id)
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether it runs on a device that is known for its subject; for an identification, known at all."""
+        return known_devices.is_known(self.tenant, self.subject_id, self.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one kind of counter allows. Without `lock_s` a lock lasts until the window has room again."""
+
+    limit: float
+    window_s: float
+    lock_s: float | None
+    first_wait_s: float
+
+    def wait_s(self, total: float) -> float:
+        """How long the next session must wait: from half of the limit on, doubling, and never after one failure."""
+        steps = math.floor(total) - max(2, math.ceil(self.limit / 2))
+        return 0.0 if steps < 0 else min(LONGEST_WAIT_S, self.first_wait_s * 2 ** min(steps, _DOUBLINGS))
+
+
+def rule_of(settings: Settings, kind: AttemptKind) -> Rule:
+    if kind is AttemptKind.TENANT:
+        return Rule(settings.identification_failures_per_min, 60.0, None, 0.0)
+    limit = settings.attempts_limit
+    if kind is AttemptKind.SUBJECT:
+        limit *= SOURCES_PER_SUBJECT
+    elif kind is AttemptKind.ADDRESS:
+        limit = settings.attempts_address_limit or limit * PEOPLE_PER_ADDRESS
+    return Rule(limit, settings.attempts_window_s, settings.attempts_lock_s, settings.attempts_first_wait_s)
+
+
+def locked_until(claim: Claim, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:
+    """When the last lock on the claim ends; None when there is none."""
+    locks = _counters(claim).filter(kind__in=list(kinds), locked_until__gt=timezone.now()).order_by("-locked_until")
+    return locks.values_list("locked_until", flat=True).first()
+
+
+def ensure_free(claim: Claim) -> None:
+    """Raises AttemptsExceeded while the claim is locked or has to wait."""
+    now = timezone.now()
+    times = _counters(claim).values_list("locked_until", "waits_until")
+    until = max((at for pair in times for at in pair if at is not None), default=now)
+    if until > now:
+        left_s = math.ceil((until - now).total_seconds())
+        raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
+
+
+def time_left_ms(until: datetime) -> int:
+    return max(0, int((until - timezone.now()).total_seconds() * 1000))
+
+
+def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime | None:
+    """Raise every counter of the claim; or, when a lock has fallen since it was looked at, only tell when that ends.
+
+    Nothing happens with a `weight` of 0.
+    """
+    if not weight:
+        return None
+    now = timezone.now()
+    counters = [_held_counter(claim.tenant, key, now) for key in _keys(claim)]
+    locks = [counter.locked_until for counter in counters if counter.locked_until and counter.locked_until > now]
+    if locks:
+        return max(locks)
+    for counter in counters:
+        _add(counter, rule_of(settings, AttemptKind(counter.kind)), weight, now)
+        counter.save()
+    return None
+
+
+def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
+    """The counter, made if new, nobody else's until the transaction ends."""
+    kind, name = key
+    counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
+        tenant=tenant, kind=kind, key=name, defaults={"stale_at": now}
+    )
+    return counter
+
+
+def forgive(claim: Claim) -> None:
+    """A success without a named device: what failed there before was the subject.
+
+    Nothing else is cleared. With an account of one's own one could else try on everybody else's from one device, and
+    each success of a subject would give strangers elsewhere their attempts anew.
+    """
+    if not claim.device:
+        _of(claim.tenant, [(AttemptKind.UNNAMED, claim.subject_id)]).delete()
+
+
+def forget_subject(tenant: Tenant, subject_id: str) -> None:
+    _lift(tenant, _subject_keys(subject_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What holds a subject back: a named device, or every device that is not known, or sessions that name none."""
+
+    kind: AttemptKind
+    device: str
+    until: datetime
+
+
+def locks_of(tenant: Tenant, subject_id: str) -> list[Lock]:
+    """Every lock and wait in force on the subject, and on the devices that are known for it."""
+    counters = _of(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
+    found = [(counter, _held_until(counter)) for counter in counters.order_by("kind", "key")]
+    now = timezone.now()
+    return [
+        Lock(AttemptKind(counter.kind), counter.key if counter.kind == AttemptKind.DEVICE else "", until)
+        for counter, until in found
+        if until is not None and until > now
+    ]
+
+
+def lift_subject(tenant: Tenant, subject_id: str) -> int:
+    """Forget the failures of a subject and of the devices that are known for it; how many counters there were."""
+    return _lift(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
+
+
+def lift_device(tenant: Tenant, device_id: str) -> int:
+    return _lift(tenant, [(AttemptKind.DEVICE, known_devices.device_key(device_id))])
+
+
+def lift_address(tenant: Tenant, address: str) -> int:
+    """`address`: its digest."""
+    return _lift(tenant, [(AttemptKind.ADDRESS, address)])
+
+
+def _lift(tenant: Tenant, keys: list[Key]) -> int:
+    with transaction.atomic():
+        held = list(_of(tenant, keys).select_for_update().order_by("kind", "key"))
+        lifted, _ = FailedAttempts.objects.filter(pk__in=[counter.pk for counter in held]).delete()
+    return int(lifted)
+
+
+def _keys(claim: Claim) -> list[Key]:
+    """The counters that a failure raises, in the order they are locked in. The same ones may hold the claim back."""
+    named: list[Key] = [(AttemptKind.DEVICE, claim.device)] if claim.device else []
+    if claim.is_at_home:
+        return named
+    found = [*named, *([(AttemptKind.ADDRESS, claim.address)] if claim.address else [])]
+    if not claim.subject_id:
+        return [*found, (AttemptKind.TENANT, "")]
+    found.append((AttemptKind.SUBJECT, claim.subject_id))
+    return found if claim.device else [*found, (AttemptKind.UNNAMED, claim.subject_id)]
+
+
+def _subject_keys(subject_id: str) -> list[Key]:
+    return [(AttemptKind.SUBJECT, subject_id), (AttemptKind.UNNAMED, subject_id)]
+
+
+def _known_device_keys(tenant: Tenant, subject_id: str) -> list[Key]:
+    return [(AttemptKind.DEVICE, device) for device in known_devices.devices_of(tenant, subject_id)]
+
+
+def _counters(claim: Claim) -> QuerySet[FailedAttempts]:
+    return _of(claim.tenant, _keys(claim))
+
+
+def _of(tenant: Tenant, keys: list[Key]) -> QuerySet[FailedAttempts]:
+    chosen = Q(pk__in=[])
+    for kind, key in keys:
+        chosen |= Q(kind=kind, key=key)
+    return FailedAttempts.objects.filter(chosen, tenant=tenant)
+
+
+def _held_until(counter: FailedAttempts) -> datetime | None:
+    return max((at for at in (counter.locked_until, counter.waits_until) if at is not None), default=None)
+
+
+def _add(counter: FailedAttempts, rule: Rule, weight: float, now: datetime) -> None:
+    window_began = now.timestamp() - rule.window_s
+    counter.failed_at = [*(event for event in counter.failed_at if event[0] > window_began), [now.timestamp(), weight]]
+    total = sum(weighed for _, weighed in counter.failed_at)
+    counter.locked_until = counter.waits_until = None
+    counter.stale_at = now + timedelta(seconds=rule.window_s)
+    if total >= rule.limit:
+        counter.locked_until = _end_of_lock(counter, rule, now)
+        counter.stale_at = max(counter.stale_at, counter.locked_until)
+        counter.failed_at = counter.failed_at if rule.lock_s is None else []
+    elif rule.wait_s(total):
+        counter.waits_until = now + timedelta(seconds=rule.wait_s(total))
+        counter.stale_at = max(counter.stale_at, counter.waits_until)
+
+
+def _end_of_lock(counter: FailedAttempts, rule: Rule, now: datetime) -> datetime:
+    if rule.lock_s is not None:
+        return now + timedelta(seconds=rule.lock_s)
+    oldest_at, _ = counter.failed_at[0]
+    return datetime.fromtimestamp(oldest_at + rule.window_s, UTC)

@@ -1,0 +1,364 @@
+"""What one session does with its frames: observations in, progress and one outcome out. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Set
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from pydantic import Base64UrlBytes, ConfigDict, with_config
+
+from core.features.appearance import Appearance, plainly_the_same
+from core.features.quality import Quality
+from core.features.traces import Traces
+from core.liveness.continuity import FrameMark
+from core.liveness.decision import Liveness, Verdict
+from core.liveness.evidence import Evidence
+from core.liveness.limits import LIVE_SCORE
+from core.liveness.observation import FaceReading
+from core.liveness.policy import Policy
+from core.types import Box, Detail, Embedding
+from gallery.thresholds import SAME_PERSON
+from vocabulary.faces import Action, Issue
+from wire.codes import Guidance, Reason
+
+SAMPLE_GAP_MS = 300
+SAMPLE_GAP_FRAMES = 5
+"""Samples of an enrolment stand this far apart in time or in frames, so that they differ."""
+PROBE_GAP_MS = 200
+PROBE_GAP_FRAMES = 3
+SPOOF_EVERY_FRAMES = 3
+COMPARED_AGAIN_FRAMES = 3 * SPOOF_EVERY_FRAMES
+"""So often whoever was matched is compared again, while liveness is open."""
+AGREED_FRAMES = 16
+"""A success needs that the newest comparison agreed, and is no older."""
+_NEVER = -1_000
+MAX_GLANCES = 4
+"""Frames in a row that count without an embedding, however much a face looks the same."""
+MAX_SEEN_DIGESTS = 150
+
+HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
+"""Issues of frames that a liveness step asks for: they tell of the same person, but are no sample."""
+_NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
+
+
+class Purpose(StrEnum):
+    ENROLLMENT = "enrollment"
+    AUTHENTICATION = "authentication"
+    IDENTIFICATION = "identification"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What should be computed of the frame of `at_ms` besides the mesh.
+
+    `spoof`: the anti-spoof network, and the grid of displays.
+    `identity`: what tells of life, and proof that it is the same person, because nobody else's frame may count.
+    `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
+    """
+
+    at_ms: int
+    spoof: bool
+    identity: bool
+    probe: bool
+    tint: bool = False
+
+    @property
+    def detail(self) -> Detail:
+        """Of a frame that can prove nothing only the place is of interest."""
+        return Detail.FULL if self.identity or self.probe else Detail.LIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The best candidate for one probe, and the similarity it needed (raw cosines)."""
+
+    subject_id: str
+    similarity: float
+    threshold: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.similarity >= self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """The face of a frame that counts.
+
+    `traces` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe always has
+    an embedding.
+    """
+
+    reading: FaceReading
+    traces: Traces | None
+    appearance: Appearance
+    embedding: Embedding | None
+    is_probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame showed; `face` is None where the frame counts for nothing."""
+
+    mark: FrameMark
+    box: Box | None
+    quality: Quality
+    face: FaceSeen | None = None
+
+    @property
+    def probe(self) -> Embedding | None:
+        """What to look for in the gallery, or to keep as a sample; None where the frame is no probe."""
+        return self.face.embedding if self.face is not None and self.face.is_probe else None
+
+
+@dataclass(slots=True)
+class KeptSample:
+    """A good frame's embedding (float32 bytes) and quality."""
+
+    vector: Base64UrlBytes
+    quality: float
+
+    @property
+    def embedding(self) -> Embedding:
+        return np.frombuffer(self.vector, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    success: bool
+    reason: Reason | None
+    subject_id: str | None
+    match: Match | None
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(slots=True)
+class Flow:
+    """The whole state of one session; everything in it survives a worker (recognition.sessions.checkpoints).
+
+    A field that it does not know is refused when it is read, in every part of it.
+    """
+
+    purpose: Purpose
+    subject_id: str | None
+    target_samples: int
+    no_match_frames: int
+    liveness: Liveness
+    frames: int = 0
+    probed_frame: int = _NEVER
+    probed_at_ms: int = -1_000_000
+    samples: list[KeptSample] = field(default_factory=list)
+    anchor: Base64UrlBytes = b""
+    appearance: Base64UrlBytes = b""
+    glances: int = 0
+    unmatched: int = 0
+    match: Match | None = None
+    matched_probe: Base64UrlBytes = b""
+    matched_frame: int = _NEVER
+    nearest: Match | None = None
+    failure: Reason | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        purpose: Purpose,
+        subject_id: str | None,
+        policy: Policy,
+        challenge_id: str,
+        target_samples: int,
+        no_match_frames: int,
+        steps: int | None = None,
+        allowed: Set[Action] | None = None,
+    ) -> Flow:
+        """Raises TooFewActions when fewer actions are allowed than steps are asked for."""
+        liveness = Liveness.begin(policy, challenge_id, random.SystemRandom(), steps, allowed)
+        return cls(purpose, subject_id, target_samples, no_match_frames, liveness)
+
+    @property
+    def progress(self) -> tuple[object, ...]:
+        """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
+        return (
+            self.liveness.kept,
+            self.frames > 0,
+            len(self.samples),
+            len(self.anchor),
+            self.unmatched,
+            self.match.subject_id if self.match is not None else None,
+        )
+
+    @property
+    def matched_embedding(self) -> Embedding:
+        """The newest probe that was matched. Only after a match."""
+        return np.frombuffer(self.matched_probe, np.float32)
+
+    @property
+    def seen_digests(self) -> list[str]:
+        """Of half the frames, which half being decided by their bytes: a replay keeps the same ones."""
+        digests = self.liveness.continuity.digests
+        return [digest for digest in digests if int(digest[-1], 16) % 2 == 0][:MAX_SEEN_DIGESTS]
+
+    def evidence(self) -> dict[str, Any]:
+        """The numbers that the decision stands on, as JSON keeps them."""
+        return asdict(Evidence.of(self.liveness))
+
+    def plan(self, at_ms: int) -> Plan:
+        """What to compute of the frame that comes next."""
+        asked = self.liveness.policy is not Policy.NONE
+        pending = self.liveness.verdict is Verdict.PENDING
+        probe = self._wants_probes and self._gap_is_over(at_ms)
+        return Plan(
+            at_ms,
+            spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
+            identity=pending,
+            probe=probe,
+            tint=self.liveness.instruction == Action.LIGHT,
+        )
+
+    def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
+        """Take one frame; the outcome when it decides the session.
+
+        `match` is the best candidate for the frame's probe: None where it has none, or there was nobody to compare
+        with.
+        """
+        self.frames += 1
+        is_new = self.liveness.see(seen.mark)
+        if _NO_SINGLE_FACE & set(seen.quality.issues):
+            self.liveness.interrupt()
+            self.appearance = b""
+        elif seen.face is not None:
+            if not self._shows_the_person(seen.face, good=not seen.quality.issues):
+                self.liveness.suspect(seen.face.reading)
+            elif is_new:
+                self._take_evidence(seen, seen.face, match)
+            else:
+                self.liveness.score(seen.face.reading)
+        return self.outcome()
+
+    def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
+        """Whether a frame shows so plainly the person of the last one that was embedded that it need not be.
+
+        Never where the eyes close or open: there a moment is enough to look alive.
+        """
+        known = np.frombuffer(self.appearance, np.float32)
+        fresh = known.size > 0 and self.glances < MAX_GLANCES
+        return fresh and not self.liveness.blink.concerns(reading) and plainly_the_same(appearance, known)
+
+    def resume(self) -> None:
+        """A client connected again."""
+        self.liveness.continuity.resume()
+
+    def outcome(self) -> Outcome | None:
+        """The outcome that the evidence so far commands, None while it is open."""
+        if self.purpose is Purpose.SANDBOX:
+            return None
+        if self.failure is not None:
+            return self._fail(self.failure)
+        if self.liveness.failure is not None:
+            return self._fail(Reason(self.liveness.failure))
+        if self.unmatched >= self.no_match_frames and not self._agrees:
+            return self._fail(Reason.NO_MATCH)
+        if self.liveness.verdict not in (Verdict.PASSED, Verdict.NOT_REQUIRED):
+            return None
+        if self.purpose is Purpose.ENROLLMENT:
+            complete = len(self.samples) >= self.target_samples
+            return Outcome(True, None, self.subject_id, None) if complete else None
+        return Outcome(True, None, self.match.subject_id, self.match) if self.match and self._agrees else None
+
+    def time_is_up(self) -> Outcome:
+        """The outcome at the session's time limit."""
+        decided = self.outcome()
+        if decided is not None:
+            return decided
+        if self.liveness.verdict is Verdict.PENDING and self.frames:
+            return self._fail(Reason.LIVENESS_TIMEOUT)
+        return self._fail(Reason.TIMEOUT)
+
+    def guidance(self, quality: Quality) -> Guidance:
+        blocking = [issue for issue in quality.issues if not self._excused(issue)]
+        if blocking:
+            return Guidance(blocking[0])
+        instruction = self.liveness.instruction
+        if instruction is not None:
+            return Guidance(instruction)
+        return Guidance.READY if self.purpose is Purpose.SANDBOX else Guidance.HOLD_STILL
+
+    def _excused(self, issue: Issue) -> bool:
+        """Closed eyes and a turned head are what a liveness step asks for."""
+        return issue in HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
+
+    def _gap_is_over(self, at_ms: int) -> bool:
+        frames, ms = self.frames + 1 - self.probed_frame, at_ms - self.probed_at_ms
+        if self.purpose is Purpose.ENROLLMENT:
+            return frames >= SAMPLE_GAP_FRAMES or ms >= SAMPLE_GAP_MS
+        if self._agrees:
+            return frames >= COMPARED_AGAIN_FRAMES
+        return frames >= PROBE_GAP_FRAMES or ms >= PROBE_GAP_MS
+
+    @property
+    def _wants_probes(self) -> bool:
+        """A sandbox needs none, an enrolment so many, and who is matched must stay so."""
+        if self.purpose is Purpose.ENROLLMENT:
+            return len(self.samples) < self.target_samples
+        return self.purpose is not Purpose.SANDBOX
+
+    @property
+    def _agrees(self) -> bool:
+        """Whether the newest comparison was a match, a moment ago: another one may have come since, who looks alike."""
+        return self.frames - self.matched_frame <= AGREED_FRAMES
+
+    def _shows_the_person(self, face: FaceSeen, *, good: bool) -> bool:
+        if face.embedding is None:
+            known = self.recognises(face.appearance, face.reading)
+            self.glances += 1
+            return known
+        same = self._is_the_person(face.embedding, good=good)
+        self.appearance = face.appearance.tobytes() if same else b""
+        self.glances = 0
+        return same
+
+    def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
+        """Whether a frame shows whom the first good frame showed; a good one that does not ends the session."""
+        if not self.anchor and good:
+            self.anchor = embedding.astype(np.float32).tobytes()
+        if not self.anchor:
+            return False
+        same = float(np.frombuffer(self.anchor, np.float32) @ embedding) >= SAME_PERSON
+        if not same:
+            self.liveness.interrupt()
+            self.failure = Reason.FACE_CHANGED if good else self.failure
+        return same
+
+    def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
+        self.liveness.observe(face.reading, face.traces)
+        if seen.probe is not None:
+            self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
+            unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score
+            if unasked or (live_score is not None and live_score >= LIVE_SCORE):
+                vector = seen.probe.astype(np.float32).tobytes()
+                if self.purpose is Purpose.ENROLLMENT:
+                    self._take_sample(KeptSample(vector, seen.quality.score))
+                else:
+                    self._take_match(match, vector)
+
+    def _take_sample(self, sample: KeptSample) -> None:
+        if len(self.samples) < self.target_samples:
+            self.samples.append(sample)
+
+    def _take_match(self, match: Match | None, vector: bytes) -> None:
+        if match is not None and (self.nearest is None or match.similarity > self.nearest.similarity):
+            self.nearest = match
+        if match is not None and match.accepted:
+            self.match, self.matched_probe, self.matched_frame = match, vector, self.frames
+        else:
+            self.unmatched, self.matched_frame = self.unmatched + 1, _NEVER
+
+    def _fail(self, reason: Reason) -> Outcome:
+        return Outcome(False, reason, None, self.nearest)
+
+
+CANCELLATION = Outcome(False, Reason.CANCELLED, None, None)

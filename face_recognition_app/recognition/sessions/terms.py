@@ -1,0 +1,71 @@
+"""What a session will ask of the person: the tenant's policy and the request, brought together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.liveness.actions import NEWEST_VERSION, known_by
+from core.liveness.policy import DEMANDS, Policy
+from recognition.sessions.refusals import ChallengeImpossible, PolicyTooWeak
+from tenants.liveness_policy import TenantPolicy, policy_of
+from tenants.models import Tenant
+from vocabulary.faces import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a backend asks for. Without `liveness` the tenant's; `avoid` is what this person cannot do."""
+
+    liveness: Policy | None = None
+    avoid: frozenset[Action] = frozenset()
+    challenge_version: int = NEWEST_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Without `steps` the policy's own number. `allowed` is empty where nothing is asked."""
+
+    liveness: Policy
+    steps: int | None
+    allowed: frozenset[Action]
+
+
+def agree(tenant: Tenant, wish: Wish) -> Terms:
+    """Raises PolicyTooWeak or ChallengeImpossible."""
+    policy = policy_of(tenant)
+    liveness = policy.liveness if wish.liveness is None else wish.liveness
+    if liveness.strength < policy.minimum.strength:
+        raise PolicyTooWeak(
+            f"liveness {liveness} is less than this tenant allows: ask for {policy.minimum} or stronger",
+            {"minimum": policy.minimum.value},
+        )
+    if not DEMANDS[liveness].steps:
+        return Terms(liveness, None, frozenset())
+    allowed = _allowed(policy, wish, liveness)
+    steps = DEMANDS[liveness].steps if policy.steps is None else policy.steps
+    if len(allowed) < steps:
+        raise _impossible(policy, steps, allowed)
+    return Terms(liveness, policy.steps, frozenset(allowed))
+
+
+def _allowed(policy: TenantPolicy, wish: Wish, liveness: Policy) -> list[Action]:
+    default = [action for action in Action if action in DEMANDS[liveness].actions]
+    tenants_own = default if policy.actions is None else policy.actions
+    return [action for action in tenants_own if action in known_by(wish.challenge_version) - wish.avoid]
+
+
+def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> ChallengeImpossible:
+    missing = [action.value for action in Action if action not in allowed]
+    remaining = [action.value for action in allowed]
+    ways_out = [
+        "avoid fewer actions",
+        f"use a client of challenge_version {NEWEST_VERSION}",
+        "let manage.py set_policy allow more actions or fewer steps",
+    ]
+    if not DEMANDS[policy.minimum].steps:
+        ways_out.append("ask for liveness passive")
+    return ChallengeImpossible(
+        f"a challenge of {steps} steps needs {steps} actions, and {', '.join(remaining) or 'none'} would remain: "
+        f"{steps - len(allowed)} more of {', '.join(missing)} needed; {', or '.join(ways_out)}",
+        {"steps": steps, "remaining": remaining, "needed": missing},
+    )

@@ -1,0 +1,54 @@
+"""What is asked of single pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from core.face_recognition_engine import Look
+from core.features.quality import Quality
+from core.types import Embedding
+from logs import request_id
+from recognition.runtime import Runtime
+from scheduling.frame_queue import ServiceClass
+from tenants.models import Tenant
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """What can be compared of a picture's most prominent face; without a face there is no embedding."""
+
+    quality: Quality
+    embedding: Embedding | None
+
+
+async def read(runtime: Runtime, tenant: Tenant, data: bytes, reader: Callable[[Runtime, bytes], T]) -> T:
+    """What one of the readers below returns for a picture. Pictures of a tenant take turns with its sessions, so many
+    of them hold up no session. Raises Busy, and what the reader raises.
+    """
+    return await runtime.executor.run(
+        lambda: reader(runtime, data),
+        owner=tenant.pk,
+        service=ServiceClass.STILL,
+        about=f"a picture of tenant {tenant.pk} (request {request_id.current.get()})",
+    )
+
+
+def faces(runtime: Runtime, data: bytes) -> Look:
+    """Decode, find and judge. Like all of these it blocks, and raises ImageError, PoolTimeout or MeshFailed."""
+    return runtime.engine.look_at_still(data, runtime.limits)
+
+
+def portrait(runtime: Runtime, data: bytes) -> Portrait:
+    look = faces(runtime, data)
+    return Portrait(look.quality, runtime.engine.embed(look) if look.face is not None else None)
+
+
+def liveness(runtime: Runtime, data: bytes) -> tuple[Quality, float]:
+    """The picture's quality and how live its most prominent face looks, 0 without one: of every pixel, since what
+    gives a display away is as fine."""
+    look = runtime.engine.look(data, runtime.limits)
+    return look.quality, runtime.engine.live_score(look) if look.face is not None else 0.0

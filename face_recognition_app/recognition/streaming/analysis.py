@@ -1,0 +1,85 @@
+"""One frame of a session as the engine sees it, and the best candidate for it in the gallery."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from core.face_recognition_engine import FaceRecognitionEngine, Look
+from core.features.appearance import Appearance
+from core.features.face_tint import face_tint
+from core.features.quality import Quality
+from core.features.traces import Traces
+from core.liveness.continuity import DIGEST_LENGTH
+from core.liveness.observation import FaceReading, read_face
+from core.types import Box, Embedding
+from recognition.runtime import Runtime
+from recognition.sessions.state import Flow, Match, Observation, Purpose
+from tenants.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSight:
+    """A Sight of the frame `data`, which `look` was taken at. Each method runs its network or filter when called."""
+
+    engine: FaceRecognitionEngine
+    look: Look
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()[:DIGEST_LENGTH]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.look.picture.size
+
+    @property
+    def quality(self) -> Quality:
+        return self.look.quality
+
+    @property
+    def box(self) -> Box | None:
+        return self.look.box
+
+    def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
+        look = self.look
+        assert look.face is not None
+        assert look.box is not None
+        live_score = self.engine.live_score(look) if scored else None
+        moire = self.engine.moire(look) if scored else None
+        tint = face_tint(look.rgb, look.face) if tinted else None
+        return read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
+
+    def traces(self) -> Traces:
+        return self.engine.trace(self.look)
+
+    def appearance(self) -> Appearance:
+        return self.engine.appearance(self.look)
+
+    def embedding(self) -> Embedding:
+        return self.engine.embed(self.look)
+
+
+def find_match(runtime: Runtime, tenant: Tenant | None, flow: Flow, seen: Observation) -> Match | None:
+    """The best candidate for a frame that is a probe. Reads the database.
+
+    None where the frame is no probe or nobody is there to compare with. A sandbox has no tenant and matches nobody.
+    """
+    return None if tenant is None or seen.probe is None else _match(runtime, tenant, flow, seen.probe)
+
+
+def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
+    """The best candidate, against the threshold for all comparisons that the session may make; once there is a match,
+    the same subject again."""
+    gallery, settings = runtime.gallery, runtime.settings
+    if flow.match is not None:
+        again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)
+        return None if again is None else Match(flow.match.subject_id, again.similarity, again.threshold)
+    if flow.purpose is Purpose.AUTHENTICATION and flow.subject_id is not None:
+        found = gallery.verify(tenant, flow.subject_id, probe, settings.target_fmr, tries=flow.no_match_frames)
+        return None if found is None else Match(flow.subject_id, found.similarity, found.threshold)
+    if flow.purpose is Purpose.IDENTIFICATION:
+        likely = gallery.identify(tenant, probe, settings.target_fpir, tries=flow.no_match_frames)
+        return next((Match(best.subject_id, best.similarity, likely.threshold) for best in likely.candidates), None)
+    return None

@@ -1,0 +1,240 @@
+"""One frame through a session, whichever way it came in: queue, analysis, state, answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.errors import ImageError, NotAnalysed
+from core.face_mesh import UNTRACKED
+from core.liveness.policy import Policy
+from database.calls import with_connection
+from database.outages import ride_out
+from logs import request_id
+from monitoring import metrics
+from recognition.models import Decision
+from recognition.runtime import Runtime
+from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions.state import Flow, Observation, Outcome, Purpose
+from recognition.streaming.analysis import EngineSight, find_match
+from recognition.streaming.answers import connection_established, frame_processed, session_complete
+from recognition.streaming.sight import observe
+from scheduling.executor import FrameFailed
+from scheduling.frame_slot import FrameSlot, TakenFrame
+from tenants.models import Tenant
+from wire.errors import Busy, Replaced, UnknownToken, UnusableFrame
+from wire.inbound import BadFrame, Frame
+from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
+
+logger = logging.getLogger(__name__)
+
+SANDBOX_TIME_LIMIT_S = 3_600.0
+"""Long enough to leave a load test alone."""
+
+
+class SandboxDecided(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The answers to one frame; without `processed` the session had been decided elsewhere."""
+
+    processed: FrameProcessed | None
+    complete: SessionComplete | None
+
+
+class Stream(ABC):
+    """Takes frames to answers; what is kept and decided is for the two kinds below to say."""
+
+    def __init__(self, runtime: Runtime, tenant: Tenant | None, flow: Flow) -> None:
+        self.runtime = runtime
+        self.tenant = tenant
+        self.flow = flow
+        self._tracking = UNTRACKED
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Session id; the same for REST clients, whose every frame makes a new stream."""
+
+    @property
+    @abstractmethod
+    def elapsed_ms(self) -> int:
+        """Milliseconds since the session began, by the server's clock."""
+
+    @property
+    @abstractmethod
+    def seconds_left(self) -> float:
+        """Until the time limit."""
+
+    @abstractmethod
+    def established(self) -> ConnectionEstablished: ...
+
+    async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> Step:
+        """Take the newest frame of the slot to its answers.
+
+        `keep_everything` checkpoints even without progress, for callers that keep no state.
+        Raises FrameFailed with UnusableFrame or Busy, Replaced, Unavailable, or UnknownToken when the session was
+        deleted.
+        """
+        self.runtime.executor.pacer.heard_from(self.name)
+        try:
+            taken, seen, complete = await self._take(slot, keep_everything)
+        except FrameFailed as failed:
+            metrics.frames.labels(failed.error.code).inc()
+            raise
+        except lifecycle.Superseded as error:
+            raise Replaced(str(error)) from error
+        except lifecycle.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
+        except lifecycle.AlreadyDecided as error:
+            return Step(None, session_complete(error.decision))
+        assert isinstance(taken.frame, Frame)
+        took_s = time.monotonic() - taken.frame.received_at
+        metrics.frames.labels("ok").inc()
+        metrics.frame_seconds.observe(took_s)
+        return Step(
+            frame_processed(self.flow, seen, taken.frame.seq, self.runtime.target_fps, taken.dropped, took_s * 1000),
+            complete,
+        )
+
+    async def finish(self, outcome: Outcome) -> SessionComplete:
+        """Decide without a frame: at the time limit or on a cancellation.
+
+        Raises Replaced, Unavailable, or UnknownToken when the session was deleted.
+        """
+        try:
+            return session_complete(await self._decide(outcome))
+        except lifecycle.Superseded as error:
+            raise Replaced(str(error)) from error
+        except lifecycle.SessionNotFound as error:
+            raise UnknownToken(str(error)) from error
+        except lifecycle.AlreadyDecided as error:
+            return session_complete(error.decision)
+
+    async def _take(
+        self, slot: FrameSlot, keep_everything: bool
+    ) -> tuple[TakenFrame, Observation, SessionComplete | None]:
+        progress = self.flow.progress
+        taken, (seen, outcome) = await ride_out(lambda: self._seen(slot))
+        if outcome is not None:
+            return taken, seen, session_complete(await self._decide(outcome))
+        if keep_everything or self.flow.progress != progress:
+            await self._keep()
+        return taken, seen, None
+
+    async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, tuple[Observation, Outcome | None]]:
+        tenant_id = self.tenant and self.tenant.pk
+        return await self.runtime.executor.run_frame(
+            slot,
+            lambda frame: with_connection(self._look, frame),
+            owner=tenant_id,
+            about=f"a frame of session {self.name} of tenant {tenant_id} (request {request_id.current.get()})",
+        )
+
+    def _look(self, frame: Frame | BadFrame) -> tuple[Observation, Outcome | None]:
+        """Look at a frame and weigh it, both on the compute thread: weighing takes milliseconds, too."""
+        self._ensure_owner()
+        if isinstance(frame, BadFrame):
+            raise frame.error
+        plan = self.flow.plan(self.elapsed_ms)
+        try:
+            look = self.runtime.engine.look(frame.data, self.runtime.limits, self._tracking, plan.detail)
+        except ImageError as error:
+            raise UnusableFrame(str(error), error.code) from error
+        except NotAnalysed as error:
+            logger.warning("frame %d was not analysed: %s", frame.seq, error)
+            self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
+            raise Busy(error.message, error.retry_after_ms) from error
+        self._tracking = look.tracking(self._tracking)
+        seen = observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
+        match = find_match(self.runtime, self.tenant, self.flow, seen)
+        return seen, self.flow.observe(seen, match)
+
+    @abstractmethod
+    def _ensure_owner(self) -> None:
+        """Raises Superseded or AlreadyDecided when this stream may not go on. Blocks."""
+
+    @abstractmethod
+    async def _keep(self) -> None: ...
+
+    @abstractmethod
+    async def _decide(self, outcome: Outcome) -> Decision: ...
+
+
+class SandboxStream(Stream):
+    """Frames are analysed; nothing is stored, matched or decided."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
+        self._began = time.monotonic()
+        self._name = f"sandbox-{uuid.uuid4().hex}"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._began) * 1000)
+
+    @property
+    def seconds_left(self) -> float:
+        return SANDBOX_TIME_LIMIT_S - (time.monotonic() - self._began)
+
+    def established(self) -> ConnectionEstablished:
+        end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
+        return connection_established(self.runtime, self.flow, self.name, "in_progress", end, False)
+
+    def _ensure_owner(self) -> None:
+        """Nobody else can have it: a sandbox is its connection's."""
+
+    async def _keep(self) -> None:
+        """Nothing is kept."""
+
+    async def _decide(self, outcome: Outcome) -> Decision:
+        raise SandboxDecided("a sandbox decides nothing")
+
+
+class SessionStream(Stream):
+    """A stored session, held by one connection."""
+
+    def __init__(self, runtime: Runtime, connection: lifecycle.Connection) -> None:
+        super().__init__(runtime, connection.session.tenant, connection.flow)
+        self.connection = connection
+
+    @property
+    def name(self) -> str:
+        return str(self.connection.session.id)
+
+    @property
+    def elapsed_ms(self) -> int:
+        return self.connection.elapsed_ms
+
+    @property
+    def seconds_left(self) -> float:
+        return self.connection.seconds_left
+
+    def established(self) -> ConnectionEstablished:
+        session = self.connection.session
+        return connection_established(
+            self.runtime, self.flow, self.name, session.status, session.expires_at, self.connection.resumed
+        )
+
+    def _ensure_owner(self) -> None:
+        lifecycle.ensure_owner(self.connection)
+
+    async def _keep(self) -> None:
+        text = checkpoints.dump(self.flow)
+        await ride_out(lambda: self.runtime.database.run(lifecycle.save_checkpoint, self.connection, text))
+
+    async def _decide(self, outcome: Outcome) -> Decision:
+        # Twice is once: a decision that was made although its answer was lost is found, and told.
+        return await ride_out(
+            lambda: self.runtime.database.run(lifecycle.decide, self.runtime, self.connection, outcome)
+        )

@@ -1,0 +1,1 @@
+"""Signed tokens: decisions and access."""

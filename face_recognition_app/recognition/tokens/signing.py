@@ -1,0 +1,108 @@
+"""Ed25519 signatures of decisions and access tokens."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from jwt.algorithms import OKPAlgorithm
+
+from recognition.tokens.signing_keys import SigningKeys, make_signing_key
+from tenants.scopes import Scope, in_order, read_scopes
+
+ALGORITHM = "EdDSA"
+ISSUER = "face-service"
+DECISION_AUDIENCE = "face-service-decision"
+ACCESS_AUDIENCE = "face-service-api"
+
+
+class InvalidToken(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionClaims:
+    session: str
+    tenant: str
+    kind: str
+    nonce: str
+    outcome: str
+    subject: str | None
+    liveness: str
+    reason: str | None
+    models: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """Whose token it is, by primary key; the key that it was made from, and what it may be used for."""
+
+    tenant: int
+    key: uuid.UUID
+    scopes: frozenset[Scope]
+
+
+class Signer:
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
+
+    @classmethod
+    def load(cls, data_dir: Path) -> Signer:
+        return cls(SigningKeys(make_signing_key(data_dir)))
+
+    @property
+    def key_id(self) -> str:
+        """Of the key that signs now."""
+        return self._keys.current().key_id
+
+    def jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """Every key that verifies now, the one that signs first."""
+        public = self._keys.current().public_keys()
+        common = {"use": "sig", "alg": ALGORITHM}
+        return {
+            "keys": [
+                {**OKPAlgorithm.to_jwk(key, as_dict=True), "kid": key_id, **common} for key_id, key in public.items()
+            ]
+        }
+
+    def sign_decision(self, claims: DecisionClaims, lifetime_s: int) -> str:
+        return self._sign(
+            {
+                "session": claims.session,
+                "sub": claims.session,
+                "tenant": claims.tenant,
+                "kind": claims.kind,
+                "nonce": claims.nonce,
+                "outcome": claims.outcome,
+                "subject": claims.subject,
+                "liveness": claims.liveness,
+                "reason": claims.reason,
+                "models": claims.models,
+            },
+            DECISION_AUDIENCE,
+            lifetime_s,
+        )
+
+    def sign_access(self, claims: AccessClaims, lifetime_s: int) -> str:
+        content = {"sub": str(claims.tenant), "key": str(claims.key), "scope": " ".join(in_order(claims.scopes))}
+        return self._sign(content, ACCESS_AUDIENCE, lifetime_s)
+
+    def read_access(self, token: str) -> AccessClaims:
+        """Raises InvalidToken."""
+        try:
+            key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER)
+            scopes = read_scopes(claims["scope"].split())
+            return AccessClaims(int(claims["sub"]), uuid.UUID(claims["key"]), scopes)
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InvalidToken("the access token is not valid") from error
+
+    def _sign(self, claims: dict[str, Any], audience: str, lifetime_s: int) -> str:
+        keys = self._keys.current()
+        now = int(time.time())
+        common = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + lifetime_s, "jti": uuid.uuid4().hex}
+        return jwt.encode({**common, **claims}, keys.private, ALGORITHM, headers={"kid": keys.key_id})

@@ -1,0 +1,10 @@
+"""The number of this release. `pyproject.toml` states it, and nothing else does."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+_PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+
+VERSION: str = tomllib.loads(_PROJECT.read_text())["project"]["version"]

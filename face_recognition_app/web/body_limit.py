@@ -1,0 +1,86 @@
+"""Requests that are too long, or long and from nobody who is known, are refused before their body is read."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+
+from vocabulary.errors import ErrorCode
+from web.credentials import Authenticate, check_credentials
+from web.refusal import HttpRefusal
+
+SMALL_BYTES = 64 * 1024
+"""Of a body that is not a picture, and of any that comes from somebody who is not known."""
+LARGE_BYTES = 1 << 20
+"""Of a body that a worker does not keep for a moment longer than it must."""
+MAX_LENGTH_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a route takes with one method: `media` are patterns of content types, none for any.
+
+    A type that is not said is taken for the first of them that is JSON.
+    """
+
+    max_bytes: int = SMALL_BYTES
+    media: tuple[str, ...] = ()
+    needs_credentials: bool = False
+
+    def takes(self, content_type: bytes) -> bool:
+        kind = content_type.decode("latin-1").partition(";")[0].strip().lower() or "application/json"
+        return not self.media or any(fnmatchcase(kind, pattern) for pattern in self.media)
+
+
+Allowances = Callable[[str, str], Allowance | None]
+"""By method and path; None where there is nothing."""
+
+
+class BodyLimit:
+    """ASGI application in front of another, which would spool a body of any length to the disk."""
+
+    def __init__(self, application: ASGI3Application, allowance: Allowances, authenticate: Authenticate) -> None:
+        self._application = application
+        self._allowance = allowance
+        self._authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] == "http"
+        try:
+            length = await self._checked_length(scope, dict(scope["headers"]))
+        except HttpRefusal as refusal:
+            await refusal.send(send)
+            return
+        await self._application(scope, receive, send)
+        if length > LARGE_BYTES:
+            # Django's request stands in cycles, and the collector counts objects and not bytes.
+            gc.collect(1)
+
+    async def _checked_length(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> int:
+        """Bytes of the body. Raises HttpRefusal."""
+        if b"transfer-encoding" in headers:
+            raise HttpRefusal(ErrorCode.LENGTH_REQUIRED, "send a Content-Length")
+        length = _length(headers.get(b"content-length", b"0"))
+        if not length:
+            return 0
+        allowance = self._allowance(scope["method"], scope["path"])
+        if allowance is None:
+            raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
+        # Who waits to be told to go on has sent no body yet, and is told after that who may.
+        if length > SMALL_BYTES or (b"expect" in headers and allowance.needs_credentials):
+            await check_credentials(headers, self._authenticate)
+        if length > allowance.max_bytes:
+            raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, f"this request may have {allowance.max_bytes} bytes")
+        if not allowance.takes(headers.get(b"content-type", b"")):
+            raise HttpRefusal(ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"send {' or '.join(allowance.media)}")
+        return length
+
+
+def _length(said: bytes) -> int:
+    if not said.isdigit() or len(said) > MAX_LENGTH_DIGITS:
+        raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, "the Content-Length is no length that a request may have")
+    return int(said)

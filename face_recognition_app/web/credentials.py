@@ -1,0 +1,39 @@
+"""Bearer tokens of requests, for those who check them before Django does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from vocabulary.errors import ErrorCode
+from web.refusal import HttpRefusal
+from wire.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+SEND_CREDENTIALS = "send Authorization: Bearer with an API key or access token"
+
+Authenticate = Callable[[str], Awaitable[bool]]
+"""Whether a token is somebody's who may do this. Raises when that cannot be told now."""
+
+
+async def check_credentials(headers: dict[bytes, bytes], authenticate: Authenticate) -> None:
+    """Raises HttpRefusal unless the request carries a token that `authenticate` knows."""
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthorized()
+    try:
+        known = await authenticate(token)
+    except HttpRefusal:
+        raise
+    except Unavailable as error:  # Which is logged where it is found.
+        raise HttpRefusal(error.code, error.message, retry_after_ms=error.retry_after_ms) from error
+    except Exception as error:  # A defect: nobody is let in by it.
+        logger.exception("credentials cannot be checked")
+        raise HttpRefusal(ErrorCode.UNAVAILABLE, "credentials cannot be checked now", retry_after_ms=2_000) from error
+    if not known:
+        raise _unauthorized()
+
+
+def _unauthorized() -> HttpRefusal:
+    return HttpRefusal(ErrorCode.UNAUTHORIZED, SEND_CREDENTIALS, ((b"www-authenticate", b"Bearer"),))

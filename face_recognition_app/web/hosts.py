@@ -1,0 +1,48 @@
+"""Requests for a host that is not served are refused, before Django and before the socket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
+from django.http.request import split_domain_port, validate_host
+
+from vocabulary.errors import ErrorCode
+from web.refusal import HttpRefusal
+
+logger = logging.getLogger(__name__)
+
+REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, "this host is not served here; see FACE_ALLOWED_HOSTS")
+
+
+class KnownHosts:
+    """ASGI application in front of another. `no_such_host` answers a socket: a browser learns nothing of a refused
+    handshake, so sockets are accepted first."""
+
+    def __init__(self, application: ASGI3Application, allowed: Iterable[str], no_such_host: ASGI3Application) -> None:
+        self._application = application
+        self._allowed = tuple(allowed)
+        self._no_such_host = no_such_host
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        assert scope["type"] != "lifespan"
+        host = _host(scope)
+        domain, _ = split_domain_port(host)
+        if domain and validate_host(domain, self._allowed):
+            await self._application(scope, receive, send)
+            return
+        logger.info("a request for host %r was refused", host)
+        if scope["type"] == "http":
+            await REFUSED.send(send)
+        else:
+            await self._no_such_host(scope, receive, send)
+
+
+def _host(scope: HTTPScope | WebSocketScope) -> str:
+    """As Django reads it: the header, or the address that the request came to."""
+    said = dict(scope["headers"]).get(b"host")
+    if said is not None:
+        return said.decode("latin-1")
+    server = scope.get("server")
+    return server[0] if server else "unknown"

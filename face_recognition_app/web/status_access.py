@@ -1,0 +1,35 @@
+"""Who may see the metrics, the pools and the API's documentation, and at which address."""
+
+from __future__ import annotations
+
+from asgiref.typing import HTTPScope
+
+from config.settings import Settings
+from vocabulary.errors import ErrorCode
+from web.credentials import Authenticate, check_credentials
+from web.refusal import HttpRefusal
+
+GUARDED = frozenset({"/metrics", "/api/pool/status/", "/api/docs"})
+
+
+class StatusAccess:
+    """With FACE_ADMIN_BIND they are there and nowhere else; in production they are for keys, unless told otherwise."""
+
+    def __init__(self, settings: Settings, may_read: Authenticate) -> None:
+        self._admin_port = settings.admin_port
+        self._asks = settings.app_env == "production" and not settings.public_status
+        self._may_read = may_read
+
+    async def check(self, scope: HTTPScope) -> None:
+        """Raises HttpRefusal for a guarded path."""
+        if scope["path"] not in GUARDED or self._came_to_admin(scope):
+            return
+        if self._admin_port is not None:
+            raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
+        if self._asks:
+            await check_credentials(dict(scope["headers"]), self._may_read)
+
+    def _came_to_admin(self, scope: HTTPScope) -> bool:
+        """By the listener's own port, which no header of a client or proxy changes."""
+        server = scope.get("server")
+        return self._admin_port is not None and server is not None and server[1] == self._admin_port

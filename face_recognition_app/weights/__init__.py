@@ -1,0 +1,1 @@
+"""Model files: pinned, fetched, verified."""

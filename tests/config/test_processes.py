@@ -1,0 +1,36 @@
+"""A process computes on its share of the cores, which others have the rest of."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from config.processes import of_this_process
+from config.settings import Settings, load
+
+GUNICORN_CONFIG = Path(__file__).resolve().parents[2] / "face_recognition_app" / "gunicorn_config.py"
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load({"GUNICORN_WORKERS": "4"})
+
+
+def test_other_servers_have_one_process_unless_the_variable_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.delenv("SERVING_PROCESSES", raising=False)
+    assert of_this_process(load({})).workers == 1
+    assert of_this_process(settings).workers == 4
+
+
+def test_gunicorn_tells_how_many_workers_it_has_whatever_the_variable_says(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setenv("SERVING_PROCESSES", "set here so that it is restored afterwards")
+    configuration = runpy.run_path(str(GUNICORN_CONFIG))
+    for number, before in ((16, None), (17, 16), (0, 17)):
+        configuration["nworkers_changed"](None, number, before)
+        assert of_this_process(settings).workers == max(1, number)

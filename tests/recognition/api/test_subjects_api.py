@@ -1,0 +1,253 @@
+"""People and their templates over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from gallery.models import Subject, Template
+from recognition.runtime import Runtime
+from tests.recognition.api.test_api import JSON, error_of
+from tests.recognition.support import Faces, Message
+
+SUBJECTS = "/api/v1/subjects/"
+
+
+async def upload(api: httpx.AsyncClient, subject_id: str, *pictures: bytes) -> httpx.Response:
+    files = [("images", (f"{index}.jpg", picture, "image/jpeg")) for index, picture in enumerate(pictures)]
+    return await api.post(f"{SUBJECTS}{subject_id}/templates/", files=files)
+
+
+async def add(api: httpx.AsyncClient, subject_id: str, **metadata: Any) -> Message:
+    response = await api.post(SUBJECTS, json={"subject_id": subject_id, "metadata": metadata})
+    assert response.status_code == 201, response.text
+    created: Message = response.json()
+    return created
+
+
+async def search(api: httpx.AsyncClient, picture: bytes) -> list[str]:
+    response = await api.post("/api/v1/faces/search/", files={"image": picture})
+    return [match["subject_id"] for match in response.json()["matches"]]
+
+
+async def test_a_subject_is_made_read_changed_and_erased(api: httpx.AsyncClient) -> None:
+    created = await add(api, "alice", department="ops")
+    assert created.keys() == {"subject_id", "metadata", "templates", "created_at"}
+    assert (created["subject_id"], created["templates"]) == ("alice", 0)
+    assert (await api.get(f"{SUBJECTS}alice/")).json() == created
+    changed = await api.patch(f"{SUBJECTS}alice/", json={"metadata": {"department": "lab"}})
+    assert changed.json() == {**created, "metadata": {"department": "lab"}}
+    assert (await api.delete(f"{SUBJECTS}alice/")).status_code == 204
+    assert error_of(await api.get(f"{SUBJECTS}alice/")) == (404, "subject_not_found")
+
+
+@pytest.mark.parametrize("subject_id", ["a", "A-1_b.c:d@e", "9" * 128])
+async def test_an_id_may_be_what_the_contract_says(api: httpx.AsyncClient, subject_id: str) -> None:
+    await add(api, subject_id)
+    assert (await api.get(f"{SUBJECTS}{subject_id}/")).json()["subject_id"] == subject_id
+
+
+@pytest.mark.parametrize("subject_id", ["", "a b", "a/b", "x" * 129, "ü", "a\n"])
+async def test_an_id_may_be_nothing_else(api: httpx.AsyncClient, subject_id: str) -> None:
+    assert error_of(await api.post(SUBJECTS, json={"subject_id": subject_id})) == (422, "invalid_subject_id")
+
+
+async def test_a_subject_cannot_be_made_twice(api: httpx.AsyncClient) -> None:
+    await add(api, "alice", first=True)
+    assert error_of(await api.post(SUBJECTS, json={"subject_id": "alice"})) == (409, "subject_exists")
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["metadata"] == {"first": True}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("POST", SUBJECTS, b"{}"),
+        ("POST", SUBJECTS, b'{"subject_id":7}'),
+        ("POST", SUBJECTS, b'{"subject_id":"bob","extra":1}'),
+        ("PATCH", f"{SUBJECTS}alice/", b"{}"),
+        ("PATCH", f"{SUBJECTS}alice/", b'{"metadata":NaN}'),
+        ("PATCH", f"{SUBJECTS}alice/", b'{"metadata":{"a":NaN}}'),
+        ("PATCH", f"{SUBJECTS}alice/", b'{"metadata":{},"subject_id":"bob"}'),
+    ],
+)
+async def test_json_that_is_not_asked_for_is_refused(api: httpx.AsyncClient, request_: tuple[str, str, bytes]) -> None:
+    await add(api, "alice")
+    method, path, body = request_
+    assert error_of(await api.request(method, path, content=body, headers=JSON)) == (422, "validation_error")
+
+
+async def test_a_list_comes_in_pages(api: httpx.AsyncClient) -> None:
+    names = [f"person-{number}" for number in range(5)]
+    for name in names:
+        await add(api, name)
+    seen, cursor, pages = [], None, 0
+    while pages == 0 or cursor is not None:
+        parameters = {"limit": "2", **({"cursor": cursor} if cursor else {})}
+        found = (await api.get(SUBJECTS, params=parameters)).json()
+        assert found.keys() == {"items", "next_cursor"}
+        seen += [item["subject_id"] for item in found["items"]]
+        cursor, pages = found["next_cursor"], pages + 1
+    assert seen == names
+    assert pages == 3
+
+
+async def test_a_page_that_is_just_full_is_the_last(api: httpx.AsyncClient) -> None:
+    await add(api, "alice")
+    await add(api, "bob")
+    found = (await api.get(SUBJECTS, params={"limit": 2})).json()
+    assert (len(found["items"]), found["next_cursor"]) == (2, None)
+
+
+async def test_who_is_erased_between_two_pages_costs_nobody_else(api: httpx.AsyncClient) -> None:
+    for name in ("alice", "bob", "carol"):
+        await add(api, name)
+    first = (await api.get(SUBJECTS, params={"limit": 2})).json()
+    await api.delete(f"{SUBJECTS}bob/")
+    second = (await api.get(SUBJECTS, params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    assert [item["subject_id"] for item in second["items"]] == ["carol"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "101", "many"])
+async def test_a_limit_out_of_bounds_is_refused(api: httpx.AsyncClient, limit: str) -> None:
+    assert error_of(await api.get(SUBJECTS, params={"limit": limit})) == (422, "validation_error")
+
+
+def encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "ä", "=", encoded("x"), encoded("1.5"), encoded("9" * 5000)])
+async def test_a_cursor_of_ones_own_making_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
+    assert error_of(await api.get(SUBJECTS, params={"cursor": cursor})) == (422, "validation_error")
+
+
+async def test_a_cursor_far_behind_the_end_is_an_empty_page(api: httpx.AsyncClient) -> None:
+    await add(api, "alice")
+    found = await api.get(SUBJECTS, params={"cursor": encoded("9" * 30)})
+    assert found.json() == {"items": [], "next_cursor": None}
+
+
+async def test_good_pictures_are_accepted_and_others_rejected_with_a_reason(
+    api: httpx.AsyncClient, faces: Faces
+) -> None:
+    pictures = [faces.astronaut, faces.nobody, b"broken", faces.both, faces.hopper, faces.astronaut_again]
+    response = await upload(api, "alice", *pictures)
+    assert response.status_code == 201
+    answer = response.json()
+    assert [(image["index"], image["filename"]) for image in answer["accepted"]] == [(0, "0.jpg"), (5, "5.jpg")]
+    assert answer["rejected"] == [
+        {"index": 1, "filename": "1.jpg", "reason": "no_face"},
+        {"index": 2, "filename": "2.jpg", "reason": "invalid_image"},
+        {"index": 3, "filename": "3.jpg", "reason": "multiple_faces"},
+        {"index": 4, "filename": "4.jpg", "reason": "face_changed"},
+    ]
+    templates = (await api.get(f"{SUBJECTS}alice/templates/")).json()
+    assert [item["id"] for item in templates["items"]] == [image["id"] for image in answer["accepted"]]
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["templates"] == 2
+
+
+async def test_without_a_single_good_picture_nothing_is_made(
+    api: httpx.AsyncClient, runtime: Runtime, faces: Faces
+) -> None:
+    response = await upload(api, "alice", faces.nobody, b"broken")
+    assert error_of(response) == (422, "no_usable_face")
+    reasons = [image["reason"] for image in response.json()["error"]["details"]["rejected"]]
+    assert reasons == ["no_face", "invalid_image"]
+    assert await runtime.database.run(Subject.objects.count) == 0
+
+
+@pytest.mark.parametrize(
+    ("subject_id", "number", "expected"),
+    [
+        ("a b", 1, (422, "invalid_subject_id")),
+        ("a", 0, (422, "validation_error")),
+        ("a", 11, (422, "validation_error")),
+    ],
+)
+async def test_an_upload_within_bounds_is_asked_for(
+    api: httpx.AsyncClient, faces: Faces, subject_id: str, number: int, expected: tuple[int, str]
+) -> None:
+    assert error_of(await upload(api, subject_id, *[faces.nobody] * number)) == expected
+
+
+async def test_one_face_is_not_enrolled_under_two_subjects(api: httpx.AsyncClient, faces: Faces) -> None:
+    await upload(api, "alice", faces.astronaut)
+    assert error_of(await upload(api, "bob", faces.astronaut_again)) == (409, "duplicate_face")
+    assert error_of(await api.get(f"{SUBJECTS}bob/")) == (404, "subject_not_found")
+
+
+async def test_a_subject_is_not_given_another_face(api: httpx.AsyncClient, faces: Faces) -> None:
+    await upload(api, "alice", faces.astronaut)
+    assert error_of(await upload(api, "alice", faces.hopper)) == (409, "different_face")
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["templates"] == 1
+
+
+async def test_a_subject_may_be_given_more_of_the_same_face(api: httpx.AsyncClient, faces: Faces) -> None:
+    await upload(api, "alice", faces.astronaut)
+    assert (await upload(api, "alice", faces.astronaut_again)).status_code == 201
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["templates"] == 2
+
+
+async def test_templates_come_in_pages_and_without_the_face(api: httpx.AsyncClient, faces: Faces) -> None:
+    await upload(api, "alice", faces.astronaut, faces.astronaut_again)
+    first = (await api.get(f"{SUBJECTS}alice/templates/", params={"limit": 1})).json()
+    second = (await api.get(f"{SUBJECTS}alice/templates/", params={"limit": 1, "cursor": first["next_cursor"]})).json()
+    assert first["items"][0]["id"] != second["items"][0]["id"]
+    assert second["next_cursor"] is None
+    assert first["items"][0].keys() == {"id", "quality", "created_at"}
+
+
+async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, runtime: Runtime, faces: Faces) -> None:
+    await upload(api, "alice", faces.astronaut)
+    await upload(api, "grace", faces.hopper)
+    assert await search(api, faces.astronaut) == ["alice"]
+    await api.delete(f"{SUBJECTS}alice/")
+    assert await search(api, faces.astronaut) == []
+    assert await search(api, faces.hopper) == ["grace"]
+    assert await runtime.database.run(Template.objects.count) == 1
+    assert (await upload(api, "bob", faces.astronaut)).status_code == 201
+
+
+async def test_a_template_that_is_deleted_is_not_found_from_then_on(api: httpx.AsyncClient, faces: Faces) -> None:
+    (template,) = (await upload(api, "alice", faces.astronaut)).json()["accepted"]
+    path = f"{SUBJECTS}alice/templates/{template['id']}/"
+    assert (await api.delete(path)).status_code == 204
+    assert await search(api, faces.astronaut) == []
+    assert error_of(await api.delete(path)) == (404, "template_not_found")
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["templates"] == 0
+
+
+async def test_a_template_is_deleted_of_its_own_subject_only(api: httpx.AsyncClient, faces: Faces) -> None:
+    (template,) = (await upload(api, "alice", faces.astronaut)).json()["accepted"]
+    await add(api, "bob")
+    wrong = await api.delete(f"{SUBJECTS}bob/templates/{template['id']}/")
+    assert error_of(wrong) == (404, "template_not_found")
+    assert await search(api, faces.astronaut) == ["alice"]
+
+
+async def test_a_tenant_sees_and_touches_only_its_own_people(
+    api: httpx.AsyncClient, rival_api: httpx.AsyncClient, faces: Faces
+) -> None:
+    (template,) = (await upload(api, "alice", faces.astronaut)).json()["accepted"]
+    assert (await rival_api.get(SUBJECTS)).json()["items"] == []
+    for method, path in (
+        ("GET", f"{SUBJECTS}alice/"),
+        ("PATCH", f"{SUBJECTS}alice/"),
+        ("DELETE", f"{SUBJECTS}alice/"),
+        ("GET", f"{SUBJECTS}alice/templates/"),
+        ("DELETE", f"{SUBJECTS}alice/templates/{template['id']}/"),
+    ):
+        body: Message | None = {"metadata": {}} if method == "PATCH" else None
+        assert error_of(await rival_api.request(method, path, json=body)) == (404, "subject_not_found")
+    await add(rival_api, "alice", theirs=True)
+    assert (await api.get(f"{SUBJECTS}alice/")).json()["templates"] == 1
+    assert await search(api, faces.astronaut) == ["alice"]
+
+
+async def test_an_id_that_nobody_has_is_told_alike_however_it_looks(api: httpx.AsyncClient) -> None:
+    for subject_id in ("nobody", "%00", "a%20b", "x" * 500, str(uuid.uuid4())):
+        assert error_of(await api.get(f"{SUBJECTS}{subject_id}/")) == (404, "subject_not_found")

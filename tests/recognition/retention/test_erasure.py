@@ -1,0 +1,239 @@
+"""A person who is erased leaves no row, no open session, and no byte of a template in the database's files."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from django.apps import apps
+from django.db import connection
+
+from core.types import Embedding
+from database import write_ahead_log
+from gallery.models import Subject, Template
+from gallery.people import Sample, SubjectNotFound, enroll
+from recognition.models import Decision, FailedAttempts, KnownDevice, Session
+from recognition.retention import erasure
+from recognition.runtime import Runtime
+from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions.state import KeptSample, Outcome
+from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
+from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from vocabulary.sessions import SessionStatus
+
+PERSON = "alice"
+
+
+def erase(runtime: Runtime, backend: Backend) -> None:
+    erasure.erase_subject(runtime, backend.tenant, PERSON)
+
+
+def rows_that_name(subject_id: str) -> list[str]:
+    """Every row of every table with the id anywhere in it."""
+    labels = ("tenants", "gallery", "recognition")
+    models = [model for label in labels for model in apps.get_app_config(label).get_models()]
+    rows = [(model.__name__, str(row)) for model in models for row in model._default_manager.values()]
+    return [f"{name} {row}" for name, row in rows if subject_id in row]
+
+
+def live_through_much(runtime: Runtime, backend: Backend, embedding: Embedding) -> None:
+    """Sessions of every kind and end, devices, locks and metadata of alice."""
+    succeed(runtime, backend, embedding, device_id="phone")
+    succeed(runtime, backend, embedding, kind="identification", device_id="kiosk")
+    fail(runtime, backend, LIMIT)
+    fail(runtime, backend, 2, device_id="phone")
+    lifecycle.create(runtime, backend.tenant, asked("authentication", PERSON, device_id="laptop", who=PERSON), "key")
+    begun(runtime, backend, device_id="tablet")
+    begun(runtime, backend, "enrollment", device_id="phone-2")
+    finding = begun(runtime, backend, "identification")
+    finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
+    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+
+
+def test_everything_that_names_a_person_goes_with_the_person(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    live_through_much(runtime, alice, astronaut_embedding)
+    assert len({row.split()[0] for row in rows_that_name(PERSON)}) >= 4
+    erase(runtime, alice)
+    assert rows_that_name(PERSON) == []
+    assert not Template.objects.exists()
+    assert not KnownDevice.objects.exists()
+
+
+def test_what_is_not_the_persons_stays(
+    runtime: Runtime, alice: Backend, rival: Backend, hopper_embedding: Embedding, astronaut_embedding: Embedding
+) -> None:
+    enroll(alice.tenant, "alice2", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
+    enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    fail(runtime, alice, LIMIT, subject_id="alice2")
+    fail(runtime, rival, LIMIT)
+    others = [begun(runtime, alice, subject_id="alice2", device_id="x"), begun(runtime, alice, "identification")]
+    before = (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count())
+    erase(runtime, alice)
+    assert (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count()) == before
+    for other in others:
+        lifecycle.ensure_owner(other)
+    assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
+
+
+def test_open_sessions_of_the_person_end_and_say_why(runtime: Runtime, alice: Backend) -> None:
+    open_sessions = [begun(runtime, alice).session, begun(runtime, alice, "enrollment").session]
+    open_sessions.append(lifecycle.create(runtime, alice.tenant, asked("authentication", PERSON), None))
+    erase(runtime, alice)
+    for session in open_sessions:
+        decision = decision_of(session)
+        assert (decision.success, decision.reason, decision.session.status) == (False, "subject_gone", "failed")
+        assert decision.session.checkpoint == ""
+
+
+def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    connection_ = begun(runtime, alice, "enrollment")
+    connection_.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
+    erase(runtime, alice)
+    with pytest.raises(lifecycle.AlreadyDecided):
+        lifecycle.decide(runtime, connection_, Outcome(True, None, PERSON, None))
+    assert not Subject.objects.exists()
+
+
+def test_a_session_that_cannot_be_read_is_ended_too(runtime: Runtime, alice: Backend) -> None:
+    session = begun(runtime, alice).session
+    Session.objects.filter(pk=session.pk).update(checkpoint='{"another": "version"}')
+    erase(runtime, alice)
+    session.refresh_from_db()
+    assert (session.status, session.checkpoint, session.subject_id) == (SessionStatus.EXPIRED, "", "")
+
+
+def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(runtime: Runtime, backend: Backend) -> None:
+    fail(runtime, backend, kind="enrollment")
+    with pytest.raises(SubjectNotFound):
+        erase(runtime, backend)
+    assert Decision.objects.exists()
+
+
+def test_erasing_breaks_off_as_a_whole(runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection_ = begun(runtime, alice)
+
+    def no_signature(*args: object) -> str:
+        raise RuntimeError("no signature")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(runtime.signer), "sign_decision", no_signature)
+        with pytest.raises(RuntimeError, match="no signature"):
+            erase(runtime, alice)
+    assert Template.objects.exists()
+    lifecycle.ensure_owner(connection_)
+    erase(runtime, alice)
+    assert rows_that_name(PERSON) == []
+
+
+@pytest.mark.usefixtures("each_database")
+def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    """Whatever comes first: nothing hangs, nothing fails, and nothing of the person is left."""
+    connections = [begun(runtime, alice, device_id=f"device-{number}") for number in range(8)]
+    enrolment = begun(runtime, alice, "enrollment")
+    enrolment.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
+
+    def begin() -> str:
+        try:
+            return lifecycle.create(runtime, alice.tenant, asked("authentication", PERSON), None).status
+        except SubjectNotFound:
+            return "created"
+
+    def decide(each: lifecycle.Connection, outcome: Outcome) -> str:
+        with contextlib.suppress(lifecycle.SessionError):
+            lifecycle.decide(runtime, each, outcome)
+        return "decided"
+
+    calls: list[Callable[[], object]] = [
+        lambda each=each: decide(each, matched(each, astronaut_embedding))  # type: ignore[misc]
+        for each in connections
+    ]
+    calls += [lambda: decide(enrolment, Outcome(True, None, PERSON, None)), begin, begin]
+    calls.insert(3, lambda: erase(runtime, alice))
+    results = side_by_side(calls)
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert rows_that_name(PERSON) == []
+
+
+async def test_a_connected_client_is_told(
+    api: httpx.AsyncClient, runtime: Runtime, alice: Backend, faces: Faces
+) -> None:
+    body = {"kind": "authentication", "subject_id": PERSON, "liveness": "passive"}
+    made = (await api.post("/api/v1/sessions/", json=body)).json()
+    async with connect(made["token"]) as socket:
+        await socket.greeted()
+        assert (await api.delete(f"/api/v1/subjects/{PERSON}/")).status_code == 204
+        done = await socket.ask(faces.astronaut)
+        assert (done["type"], done["success"], done["reason"]) == ("authentication_complete", False, "subject_gone")
+        assert done["subject_id"] is None
+    detail = (await api.get(f"/api/v1/sessions/{made['id']}/")).json()
+    assert (detail["status"], detail["subject_id"], detail["metadata"]) == ("failed", None, {})
+
+
+def database_files() -> bytes:
+    name = Path(connection.settings_dict["NAME"])
+    return b"".join(path.read_bytes() for path in name.parent.glob(name.name + "*"))
+
+
+needs_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite's files are ours to look into")
+
+
+@needs_sqlite
+@pytest.mark.parametrize("others", [0, 300], ids=["alone", "among others"])
+def test_no_byte_of_a_face_stays_in_the_files(
+    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, others: int
+) -> None:
+    rng = np.random.default_rng(1)
+    strangers = rng.standard_normal((others, astronaut_embedding.size)).astype(np.float32)
+    for number, face in enumerate(strangers):
+        subject = Subject.objects.create(tenant=alice.tenant, subject_id=f"s{number}")
+        Template.objects.create(tenant=alice.tenant, subject=subject, model_id="m", vector=face.tobytes(), quality=1.0)
+    finding = begun(runtime, alice)
+    finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
+    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+    raw = astronaut_embedding.astype("<f4").tobytes()
+    traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
+    assert all(trace in database_files() for trace in traces), "the search finds what is there"
+    erase(runtime, alice)
+    assert [trace for trace in traces if trace in database_files()] == []
+
+
+@needs_sqlite
+async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
+    api: httpx.AsyncClient, runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    trace = astronaut_embedding.astype("<f4").tobytes()[:64]
+    assert trace in database_files()
+    (template,) = (await api.get(f"/api/v1/subjects/{PERSON}/templates/")).json()["items"]
+    assert (await api.delete(f"/api/v1/subjects/{PERSON}/templates/{template['id']}/")).status_code == 204
+    assert trace not in database_files()
+
+
+@needs_sqlite
+def test_a_log_that_is_in_use_is_emptied_later(
+    runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "PATIENCE_MS", 10)
+    reader = connection.copy()
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT COUNT(*) FROM gallery_template").fetchall()
+            erase(runtime, alice)
+            assert not write_ahead_log.empty()
+            cursor.execute("COMMIT")
+    finally:
+        reader.close()
+    assert write_ahead_log.empty()
+    with connection.cursor() as cursor:
+        assert cursor.execute("PRAGMA busy_timeout").fetchone()[0] > 1_000, "others are waited for as before"

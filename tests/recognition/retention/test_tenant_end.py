@@ -1,0 +1,240 @@
+"""Tenants listed, renamed, and deleted with everything of theirs."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import jwt
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.utils import timezone
+
+from core.liveness.policy import Policy
+from core.types import Embedding
+from gallery.people import Sample, enroll
+from recognition.models import Session
+from recognition.retention import tenant_end
+from recognition.retention.rounds import CHORES
+from recognition.runtime import Runtime
+from recognition.sessions import lifecycle, lockout, seen_frames
+from recognition.sessions.lockout import Claim
+from recognition.sessions.state import Outcome
+from recognition.tokens.signing import DECISION_AUDIENCE
+from tenants.keys import find_living_key
+from tenants.models import Tenant
+from tests.recognition.api.test_api import error_of
+from tests.recognition.conftest import Configure
+from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token
+from wire.codes import Reason
+
+FAILED = Outcome(False, Reason.NO_MATCH, None, None)
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("tenants", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def rows_of(tenant: Tenant) -> dict[str, int]:
+    """How many rows each table has of a tenant, whatever the tables are."""
+    found = {}
+    for model in apps.get_models():
+        for field in model._meta.get_fields():
+            if field.concrete and field.related_model is Tenant:
+                found[model.__name__] = model._default_manager.filter(**{field.name: tenant.pk}).count()
+    return found
+
+
+def fill(runtime: Runtime, tenant: Tenant, embedding: Embedding) -> None:
+    """A row in every table."""
+    enroll(tenant, "grace", [Sample(embedding, 1.0)], runtime.gallery, runtime.rules)
+    lifecycle.create(runtime, tenant, ANYONE, None)
+    connection = lifecycle.connect(runtime, lifecycle.create(runtime, tenant, ALICE, "key"))
+    lifecycle.decide(runtime, connection, FAILED)
+    with transaction.atomic():
+        lockout.count_failure(runtime.settings, Claim(tenant, "grace", "door"), 1.0)
+    seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
+
+
+@pytest.fixture
+def full(runtime: Runtime, backend: Backend, rival: Backend, hopper_embedding: Embedding) -> Backend:
+    for tenant in (backend.tenant, rival.tenant):
+        fill(runtime, tenant, hopper_embedding)
+    assert min(rows_of(backend.tenant).values()) > 0
+    return backend
+
+
+def test_a_deleted_tenant_leaves_nothing_and_takes_nothing_of_another(full: Backend, rival: Backend) -> None:
+    theirs = rows_of(rival.tenant)
+    run("delete", "acme", "--yes")
+    assert set(rows_of(full.tenant).values()) == {0}
+    assert not Tenant.objects.filter(name="acme").exists()
+    assert find_living_key(full.key) is None
+    assert rows_of(rival.tenant) == theirs
+    assert find_living_key(rival.key)
+
+
+def test_more_rows_than_one_sweep_takes_go_too(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recognition.retention.batches.BATCH", 3)
+    monkeypatch.setattr("recognition.retention.batches.BATCHES_AT_ONCE", 2)
+    seen_frames.remember(backend.tenant, Policy.PASSIVE, [f"{number:016x}" for number in range(20)])
+    tenant_end.delete_tenant(backend.tenant)
+    assert rows_of(backend.tenant)["SeenFrame"] == 0
+
+
+def test_a_deletion_that_was_broken_off_has_closed_the_doors_and_can_be_repeated(
+    full: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(rows: Any) -> int:
+        raise OSError("the disk went away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tenant_end, "sweep", fail)
+        with pytest.raises(OSError, match="went away"):
+            run("delete", "acme", "--yes")
+    assert find_living_key(full.key) is None
+    run("delete", "acme", "--yes")
+    assert set(rows_of(full.tenant).values()) == {0}
+
+
+async def test_an_open_socket_of_a_deleted_tenant_is_closed_at_its_next_frame(
+    runtime: Runtime, backend: Backend, faces: Faces
+) -> None:
+    async with connect(await token(runtime, backend)) as socket:
+        await socket.greeted()
+        await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+        await socket.send(faces.astronaut)
+        assert await socket.refused() == ("unknown_token", 4401)
+
+
+async def test_a_silent_socket_of_a_deleted_tenant_is_closed_at_its_time_limit(
+    configure: Configure, backend: Backend
+) -> None:
+    runtime = configure(enrollment_time_limit_s=1.0)
+    async with connect(await token(runtime, backend)) as socket:
+        await socket.greeted()
+        await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+        assert await socket.refused() == ("unknown_token", 4401)
+
+
+async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+    session_token = await token(runtime, backend)
+    session = await in_database(runtime, Session.objects.get)
+    await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+    async with connect(session_token) as socket:
+        assert await socket.refused() == ("unknown_token", 4401)
+    for credential in (session_token, backend.key):
+        async with http_client(credential) as client:
+            path = f"/api/v1/sessions/{session.pk}/frames/"
+            response = await client.post(path, content=faces.astronaut, headers={"content-type": "image/jpeg"})
+        assert error_of(response) == (401, "unauthorized")
+
+
+def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Runtime, backend: Backend) -> None:
+    session = lifecycle.create(runtime, backend.tenant, ALICE, None)
+    connection = lifecycle.connect(runtime, session)
+    tenant_end.delete_tenant(backend.tenant)
+    for act in (
+        lambda: lifecycle.ensure_owner(connection),
+        lambda: lifecycle.save_checkpoint(connection, "{}"),
+        lambda: lifecycle.decide(runtime, connection, FAILED),
+        lambda: lifecycle.connect(runtime, session),
+        lambda: lifecycle.cancel(runtime, session),
+    ):
+        with pytest.raises(lifecycle.SessionNotFound):
+            act()
+
+
+def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
+    runtime: Runtime, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tenant in (backend.tenant, rival.tenant):
+        lifecycle.connect(runtime, lifecycle.create(runtime, tenant, ALICE, None))
+    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    settle = lifecycle.settle
+    first: list[Session] = []
+
+    def settle_late(runtime: Runtime, session: Session) -> Session:
+        if not first:
+            first.append(session)
+            tenant_end.delete_tenant(Tenant.objects.get(pk=session.tenant_id))
+        return settle(runtime, session)
+
+    monkeypatch.setattr(lifecycle, "settle", settle_late)
+    assert lifecycle.settle_overdue(runtime) == 2
+    assert [session.status for session in Session.objects.all()] == ["failed"]
+
+
+def test_galleries_in_memory_forget_a_deleted_tenant(
+    runtime: Runtime, backend: Backend, rival: Backend, hopper_embedding: Embedding
+) -> None:
+    for tenant in (backend.tenant, rival.tenant):
+        enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
+        assert runtime.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
+    house = dict(CHORES)["bringing galleries in memory up to date"]
+    house(runtime)
+    before = runtime.gallery.store.statistics()
+    tenant_end.delete_tenant(backend.tenant)
+    house(runtime)
+    after = runtime.gallery.store.statistics()
+    assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
+    assert runtime.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
+
+
+def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> None:
+    listed = json.loads(run("list", "--json"))
+    assert [tenant["tenant"] for tenant in listed] == ["acme", "rival"]
+    assert {key: listed[0][key] for key in ("subjects", "templates", "sessions", "keys")} == {
+        "subjects": 1,
+        "templates": 1,
+        "sessions": 2,
+        "keys": 1,
+    }
+    assert "acme: 1 subjects, 1 templates, 2 sessions, 1 keys" in run("list")
+
+
+def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(runtime: Runtime, backend: Backend) -> None:
+    connection = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, ALICE, None))
+    assert json.loads(run("rename", "acme", "acme-2", "--json")) == {"tenant": "acme-2"}
+    key = find_living_key(backend.key)
+    assert key is not None
+    assert key.tenant == Tenant.objects.get(name="acme-2")
+    decision = lifecycle.decide(runtime, connection, FAILED)
+    claims = jwt.decode(decision.token, options={"verify_signature": False}, audience=DECISION_AUDIENCE)
+    assert claims["tenant"] == "acme-2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["rename", "acme", "rival"], "there is a tenant 'rival' already"),
+        (["rename", "acme", "A b"], "use 1 to 63"),
+        (["rename", "nobody", "b"], "there is no tenant 'nobody'; there is: acme, rival"),
+        (["delete", "nobody", "--yes"], "there is no tenant 'nobody'"),
+        (["delete", "acme"], "say --yes"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(rival: Backend, arguments: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        run(*arguments)
+    assert list(Tenant.objects.order_by("name").values_list("name", flat=True)) == ["acme", "rival"]
+
+
+@pytest.mark.parametrize(("typed", "gone"), [("acme", True), ("rival", False), ("", False)])
+def test_who_sits_at_a_terminal_types_the_name(
+    rival: Backend, monkeypatch: pytest.MonkeyPatch, typed: str, gone: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: typed)
+    if gone:
+        assert "deleted acme" in run("delete", "acme")
+    else:
+        with pytest.raises(CommandError, match="nothing was deleted"):
+            run("delete", "acme")
+    assert Tenant.objects.filter(name="acme").exists() is not gone

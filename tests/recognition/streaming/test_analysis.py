@@ -1,0 +1,154 @@
+"""From one frame to what a session learns of it: the same of the live engine and of a recording."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from core.face_mesh import UNTRACKED
+from core.liveness.challenge import Challenge
+from core.liveness.cues.light import LightCue
+from core.liveness.decision import Liveness
+from core.liveness.policy import Policy
+from core.types import Detail, Embedding, RgbImage
+from gallery.people import Sample, enroll
+from recognition.runtime import Runtime
+from recognition.sessions.state import Flow, Observation, Outcome, Plan, Purpose
+from recognition.streaming.analysis import EngineSight, find_match
+from recognition.streaming.sight import Sight, observe
+from testkit.clips import encode_jpeg
+from testkit.recorded_sight import RecordedSight, watch
+from tests.conftest import needs_shared_data
+from tests.recognition.support import Backend
+from vocabulary.faces import Action
+from wire.codes import Reason
+
+JPEG_QUALITY = 90
+FRAME_MS = 100
+
+
+def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Runtime, astronaut_rgb: RgbImage) -> None:
+    """A session whose frames change their size ends as another camera's."""
+    data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
+    flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
+    closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
+    tracking, sizes, reductions = UNTRACKED, set(), []
+    for plan in (closely, briefly, closely):
+        look = runtime.engine.look(data, runtime.limits, tracking, plan.detail)
+        tracking = look.tracking(tracking)
+        seen = observe(flow, plan, EngineSight(runtime.engine, look, data))
+        sizes.add(seen.mark.size)
+        reductions.append(round(look.picture.reduction))
+        assert seen.mark.shows_face
+    assert sizes == {(1923, 1921)}
+    assert reductions == [1, 2, 1]
+
+
+@pytest.fixture(scope="module")
+def frames(enrolled_clip: list[RgbImage], hopper_rgb: RgbImage) -> list[RgbImage]:
+    """A person who talks and blinks, with one frame between of which nobody can be seen."""
+    return [*enrolled_clip[:10], np.full_like(enrolled_clip[0], 90), *enrolled_clip[10:]]
+
+
+@pytest.fixture(scope="module")
+def recorded(runtime: Runtime, frames: list[RgbImage]) -> list[RecordedSight]:
+    return list(watch(runtime.engine, frames, JPEG_QUALITY))
+
+
+class Taken:
+    """Takes frames through a session, and keeps what each one showed and decided."""
+
+    def __init__(self, runtime: Runtime, backend: Backend, flow: Flow) -> None:
+        self._runtime, self._backend = runtime, backend
+        self.flow = flow
+        self.observations: list[Observation] = []
+        self.outcomes: list[Outcome | None] = []
+
+    def play(self, sights: Sequence[RecordedSight]) -> None:
+        for sight in sights:
+            self._take(self._plan(), sight)
+
+    def run(self, frames: Sequence[RgbImage]) -> None:
+        """Look at each frame with the live engine, in the order in which the service does it."""
+        engine, tracking = self._runtime.engine, UNTRACKED
+        for rgb in frames:
+            data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
+            assert plan.detail is Detail.FULL, "a recording knows nothing of what a brief look would see"
+            look = engine.look(data, self._runtime.limits, tracking, plan.detail)
+            tracking = look.tracking(tracking)
+            self._take(plan, EngineSight(engine, look, data))
+
+    @property
+    def decision(self) -> Outcome | None:
+        return self.outcomes[-1]
+
+    def _plan(self) -> Plan:
+        return self.flow.plan(len(self.outcomes) * FRAME_MS)
+
+    def _take(self, plan: Plan, sight: Sight) -> None:
+        if self.outcomes and self.decision is not None:
+            return
+        seen = observe(self.flow, plan, sight)
+        match = find_match(self._runtime, self._backend.tenant, self.flow, seen)
+        self.observations.append(seen)
+        self.outcomes.append(self.flow.observe(seen, match))
+
+
+def flow_of(purpose: Purpose, policy: Policy) -> Flow:
+    challenge = None
+    if policy is Policy.STRICT:
+        challenge = Challenge("c", [Action.LIGHT, Action.BLINK], light=LightCue.draw(random.Random(1)))
+    return Flow(purpose, "bob", 3, 8, Liveness(policy, challenge))
+
+
+def comparable(seen: Observation) -> list[object]:
+    """All that an observation holds, arrays as their bytes."""
+
+    def parts(value: Any) -> Iterator[object]:
+        if isinstance(value, tuple):
+            for part in value:
+                yield from parts(part)
+        else:
+            yield value.tobytes() if isinstance(value, np.ndarray) else value
+
+    return list(parts(astuple(seen)))
+
+
+@needs_shared_data
+@pytest.mark.parametrize(
+    ("purpose", "policy", "enrolled", "reason"),
+    [
+        (Purpose.AUTHENTICATION, Policy.PASSIVE, "speaker", None),
+        (Purpose.IDENTIFICATION, Policy.PASSIVE, "speaker", None),
+        (Purpose.AUTHENTICATION, Policy.PASSIVE, "stranger", Reason.NO_MATCH),
+        (Purpose.ENROLLMENT, Policy.STRICT, "stranger", Reason.LIVENESS_TIMEOUT),
+    ],
+)
+def test_a_recording_shows_and_decides_what_its_frames_do(
+    runtime: Runtime,
+    backend: Backend,
+    frames: list[RgbImage],
+    recorded: list[RecordedSight],
+    hopper_embedding: Embedding,
+    purpose: Purpose,
+    policy: Policy,
+    enrolled: str,
+    reason: Reason | None,
+) -> None:
+    vector = hopper_embedding if enrolled == "stranger" else recorded[0].embedding()
+    enroll(backend.tenant, "bob", [Sample(vector, 1.0)], runtime.gallery, runtime.rules)
+    played, live = (Taken(runtime, backend, flow_of(purpose, policy)) for _ in range(2))
+    played.play(recorded)
+    live.run(frames)
+    assert [comparable(seen) for seen in played.observations] == [comparable(seen) for seen in live.observations]
+    assert played.outcomes == live.outcomes
+    assert played.flow == live.flow
+    embedded = {None if seen.face is None else seen.face.embedding is not None for seen in live.observations}
+    assert embedded == {None, False, True}, "each kind of frame is among them"
+    assert (live.decision or live.flow.time_is_up()).reason == reason

@@ -1,0 +1,74 @@
+"""Every thread of a worker has a reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from database.calls import DATABASE_THREADS
+from face_app.lifespan import LOOP_THREADS
+from testkit.clips import astronaut, encode_jpeg
+from testkit.service import LiveService, running_service
+from testkit.stream_client import play
+
+POOL_SIZE = 2
+NETWORKS = 6
+"""Face detector, both meshes, blendshapes, embedding and anti-spoof."""
+DUMP = signal.SIGRTMIN + 1
+DUMP_TIMEOUT_S = 30.0
+REQUESTS = 30
+TELL_THREADS = f"""\
+import faulthandler, os
+faulthandler.register({DUMP:d}, open(os.environ["DUMP_FILE"], "w"), all_threads=True)
+"""
+
+
+async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TELL_THREADS)
+    dump = tmp_path / "threads"
+    # Empty counts as unset, also for what this process's own imports have put there.
+    environment = {"PYTHONPATH": str(tmp_path), "DUMP_FILE": str(dump)}
+    environment |= {"OPENBLAS_NUM_THREADS": "", "OPENCV_FOR_THREADS_NUM": ""}
+    with running_service(tmp_path, workers=1, pool_size=POOL_SIZE, environment=environment) as service:
+        (worker,) = psutil.Process(service.pid).children()
+        address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_threads/"
+        before = worker.num_threads()
+        result = await play(address, [encode_jpeg(astronaut())] * 5, linger_s=0.1)
+        assert sum(message["type"] == "frame_processed" for message in result.messages) == 5
+        assert peak_of_threads_while_asked(worker, service) == before, "every thread is there from the start"
+        of_python = python_threads(worker, dump)
+        others = worker.num_threads() - of_python
+
+    event_loop = of_django = 1
+    assert of_python <= event_loop + of_django + POOL_SIZE + DATABASE_THREADS + LOOP_THREADS
+    # OpenVINO reads the models with as many threads as there are cores, of which the caller is one; they sleep
+    # afterwards. So do two threads of each graph, of which every network has one for each thread that computes: they
+    # would serve who does not wait for an answer. None is numpy's or OpenCV's: each would add as many again.
+    cores = os.cpu_count() or 1
+    assert others <= cores - 1 + 2 * NETWORKS * min(POOL_SIZE, cores)
+
+
+def peak_of_threads_while_asked(worker: psutil.Process, service: LiveService) -> int:
+    """The most threads that were seen while requests were answered."""
+    with ThreadPoolExecutor(1) as asking:
+        asked = [asking.submit(service.get, "/api/v1/subjects/") for _ in range(REQUESTS)]
+        peak = worker.num_threads()
+        while not asked[-1].done():
+            peak = max(peak, worker.num_threads())
+    assert all(request.result().status_code == 200 for request in asked)
+    return peak
+
+
+def python_threads(worker: psutil.Process, dump: Path) -> int:
+    """How many of its threads the interpreter knows, by what it dumps when it is asked."""
+    worker.send_signal(DUMP)
+    deadline = time.monotonic() + DUMP_TIMEOUT_S
+    while "Current thread" not in dump.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.2)  # Until the last line is written.
+    return sum(line.startswith(("Thread 0x", "Current thread 0x")) for line in dump.read_text().splitlines())

@@ -1,0 +1,34 @@
+"""The service as a proxy that has the certificate reaches it: over HTTP, with X-Forwarded-Proto."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testkit.service import REPOSITORY, LiveService, free_port, running_command
+
+APPLICATION = REPOSITORY / "face_recognition_app"
+GUNICORN = str(Path(sys.executable).parent / "gunicorn")
+PATHS = ("/api/health/", "/api/ready/", "/api/docs", "/static/demo/style.css", "/nowhere")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
+    port = free_port()
+    command = [GUNICORN, "face_app.asgi:application", "-c", "gunicorn_config.py", "-w", "1", "-b", f"127.0.0.1:{port}"]
+    with running_command(
+        command, port, tmp_path_factory.mktemp("proxy"), APPLICATION, {"FACE_HSTS_S": "600"}
+    ) as service:
+        yield service
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_over_tls_has_hsts_and_no_other(service: LiveService, path: str) -> None:
+    over_tls = httpx.get(service.base_url + path, headers={"X-Forwarded-Proto": "https"})
+    plain = httpx.get(service.base_url + path)
+    assert over_tls.headers.get_list("strict-transport-security") == ["max-age=600"]
+    assert "strict-transport-security" not in plain.headers

@@ -1,0 +1,130 @@
+"""Portraits that answer challenges over the real socket, one frame for each answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+
+from core.face_mesh import FaceMesh
+from core.types import RgbImage
+from testkit.attacks.stage.camera import Camera
+from testkit.clips import encode_jpeg
+from testkit.faces.expressions import ACTIONS, Action
+from testkit.faces.portrait import Portrait, framed, perform
+from testkit.service import LiveService
+from testkit.stream_client import Message
+
+AT_ONCE = 3
+_ANSWER_WITHIN_S = 30.0
+
+Script = Callable[[Sequence[Action]], Iterable[bytes]]
+"""What is sent, once it is known what is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """What one portrait can show: `takes` of each action, from rest to rest, and one of `rest` alone."""
+
+    takes: dict[Action, list[RgbImage]]
+    rest: list[RgbImage]
+
+    @classmethod
+    def rehearse(cls, rgb: RgbImage, mesh: FaceMesh, fps: float) -> Performer:
+        """All in one performance, so that a portrait that smiles is relaxed in every take alike."""
+        performance = perform(Portrait(framed(rgb, mesh), mesh), [act for act in ACTIONS if act != "rest"], fps)
+        parts = [
+            (action, [frame for frame, _ in part])
+            for action, part in groupby(performance, lambda shown: shown[1].action)
+        ]
+        rests = [frames for _, frames in parts[::2]]
+        half = len(rests[0]) // 2
+        takes = {
+            action: before[half:] + _quick(action, frames) + after[:half]
+            for (before, after), (action, frames) in zip(pairwise(rests), parts[1::2], strict=True)
+        }
+        return cls(takes, rests[0])
+
+
+def _quick(action: Action, frames: list[RgbImage]) -> list[RgbImage]:
+    """A blink must be over within a second, even where a slow machine takes three frames in it."""
+    return frames[::2] if action == "blink" else frames
+
+
+def filmed(frames: Iterable[RgbImage]) -> Iterator[bytes]:
+    """As a camera sends them: a sensor's noise is new in every frame."""
+    camera, sensor = Camera(), np.random.default_rng()
+    return (encode_jpeg(camera.capture(frame, sensor)) for frame in frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One session: what was asked and sent, and what the backend reads of it afterwards."""
+
+    asked: list[Action]
+    sent: list[bytes] = field(repr=False)
+    steps_done: int
+    success: bool
+    reason: str | None
+
+
+async def attempt(service: LiveService, subject_id: str, script: Script) -> Attempt:
+    """One session under `active`."""
+    async with service.client() as client:
+        created = await client.create_session("authentication", subject_id, "active")
+        async with connect(created.websocket_url, compression=None, proxy=None) as socket:
+            established = await _message(socket)
+            asked: list[Action] = [step["action"] for step in established["challenge"]["steps"]]
+            stream = _Stream(socket, established["pacing"]["target_fps"])
+            completed = await stream.send(iter(script(asked)))
+        session = await client.session(created.id)
+    assert session["decision_token"] == completed["decision_token"]
+    return Attempt(asked, stream.sent, stream.steps_done, completed["success"], completed["reason"])
+
+
+async def attempts(service: LiveService, subject_id: str, scripts: Iterable[Script]) -> list[Attempt]:
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(script: Script) -> Attempt:
+        async with places:
+            return await attempt(service, subject_id, script)
+
+    return await asyncio.gather(*map(in_turn, scripts))
+
+
+class _Stream:
+    """Sends a frame when the one before was answered, and no sooner than the server asked for: a slow machine
+    stretches the performance, but loses nothing of it."""
+
+    def __init__(self, socket: ClientConnection, fps: float) -> None:
+        self.sent: list[bytes] = []
+        self.steps_done = 0
+        self._socket = socket
+        self._gap_s = 1 / fps
+
+    async def send(self, frames: Iterator[bytes]) -> Message:
+        """Until the server decides; what it has not decided when the frames end is given up. The decision."""
+        due = time.monotonic()
+        while (frame := await asyncio.to_thread(next, frames, None)) is not None:
+            await asyncio.sleep(due - time.monotonic())
+            due = time.monotonic() + self._gap_s
+            await self._socket.send(frame)
+            self.sent.append(frame)
+            answer = await _message(self._socket)
+            if answer["type"] == "authentication_complete":
+                return answer
+            assert answer["type"] == "frame_processed", answer
+            self.steps_done = answer["liveness"]["steps_done"]
+        await self._socket.send(json.dumps({"type": "cancel"}))
+        return await _message(self._socket)
+
+
+async def _message(socket: ClientConnection) -> Message:
+    message: Message = json.loads(await asyncio.wait_for(socket.recv(), _ANSWER_WITHIN_S))
+    return message
