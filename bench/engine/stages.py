@@ -20,10 +20,9 @@ from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
-from core.features.appearance import Appearance
 from core.features.embedding import Embedder
 from core.features.spoof import SpoofDetector
-from core.features.traces import Traces
+from core.features.values import Appearance, Traces
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.pool import Pool
 from core.types import Detail, Embedding, MeshFace

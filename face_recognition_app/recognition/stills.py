@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.face_recognition_engine import Look
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.types import Embedding
 from logs import request_id
 from recognition.runtime import Runtime

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from ninja import Form, Router
 
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.liveness.limits import LIVE_SCORE
 from core.types import Embedding
 from gallery import matching, people

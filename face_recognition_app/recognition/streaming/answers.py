@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.liveness.policy import Policy
 from core.types import Box
 from recognition.models import Decision
