@@ -26,7 +26,7 @@ from core.features.values import Appearance, Traces
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.pool import Pool
 from core.types import Detail, Embedding, MeshFace
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from weights.catalogue import ensure_models
 
 P = ParamSpec("P")
@@ -128,7 +128,7 @@ class Bystanders:
 class StageBench:
     """Plays clips to passive sessions of their own, and looks at the clock. A context manager."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Worker) -> None:
         files = ensure_models(runtime.settings.model_dir)
         models = MeshModels(files["face_landmarker"], files["face_landmark"])
         self._clock = Clock()

@@ -13,18 +13,17 @@ from ninja import Header, Router, Status
 from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
-from recognition import runtime as runtimes
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.models import Decision, Session
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
+from recognition.worker import Worker, of_request
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
@@ -64,15 +63,15 @@ async def create_session(
 )
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
-    runtime = runtimes.current()
-    return await runtime.database.run(_read, runtime, caller(request).tenant, session_id)
+    worker = of_request(request)
+    return await worker.database.run(_read, worker, caller(request).tenant, session_id)
 
 
 @router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
-    runtime = runtimes.current()
-    return await runtime.database.run(_cancel, runtime, caller(request).tenant, session_id)
+    worker = of_request(request)
+    return await worker.database.run(_cancel, worker, caller(request).tenant, session_id)
 
 
 @router.post(
@@ -94,14 +93,14 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     if who.session_id not in (None, session_id):
         raise lifecycle.SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
-    runtime = runtimes.current()
+    worker = of_request(request)
     # What is no picture must not take the session from its owner.
-    await asyncio.to_thread(read_header, data, runtime.limits)
+    await asyncio.to_thread(read_header, data, worker.limits)
     try:
-        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
+        connection = await worker.database.run(_connect, worker, who.tenant, session_id, _client_host(request, who))
     except lifecycle.AlreadyDecided as error:
         return session_complete(error.decision)
-    stream = SessionStream(runtime, connection)
+    stream = SessionStream(worker, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
@@ -118,17 +117,17 @@ async def begin(
     request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
 ) -> CreatedSession:
     """A new session of `tenant`, told as the API tells it."""
-    runtime = runtimes.current()
+    worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
         subject_id=new.subject_id or "",
         wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
-        target_samples=new.target_samples or runtime.settings.enrollment_samples,
+        target_samples=new.target_samples or worker.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,
     )
-    session = await runtime.database.run(lifecycle.create, runtime, tenant, asked, idempotency_key)
-    token = lifecycle.token_of(runtime, session)
+    session = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
+    token = lifecycle.token_of(worker.deciding, session)
     scheme = "wss" if request.is_secure() else "ws"
     return CreatedSession(
         id=session.id,
@@ -145,16 +144,16 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
-    return lifecycle.connect(runtime, lifecycle.find(tenant, session_id), host=host)
+def _connect(worker: Worker, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+    return lifecycle.connect(worker.deciding, lifecycle.find(tenant, session_id), host=host)
 
 
-def _read(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.settle(runtime, lifecycle.find(tenant, session_id)))
+def _read(worker: Worker, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.settle(worker.deciding, lifecycle.find(tenant, session_id)))
 
 
-def _cancel(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.cancel(runtime, lifecycle.find(tenant, session_id)))
+def _cancel(worker: Worker, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.cancel(worker.deciding, lifecycle.find(tenant, session_id)))
 
 
 def _detail(session: Session) -> SessionDetail:

@@ -15,7 +15,6 @@ from database import write_ahead_log
 from gallery import people
 from gallery.models import Subject, Template
 from gallery.thresholds import SAME_PERSON
-from recognition import runtime as runtimes
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
@@ -35,7 +34,7 @@ from recognition.api.schemas import (
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
 from recognition.retention.erasure import erase_subject
-from recognition.runtime import Runtime
+from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -47,34 +46,34 @@ reading = needs(Scope.SUBJECTS, Scope.READ)
 
 @router.get("", response=SubjectPage, auth=reading, summary="List")
 async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
-    return await runtimes.current().database.run(_list, caller(request).tenant, cursor, limit)
+    return await of_request(request).database.run(_list, caller(request).tenant, cursor, limit)
 
 
 @router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
 @raises(ErrorCode.INVALID_SUBJECT_ID, ErrorCode.SUBJECT_EXISTS)
 async def create_subject(request: HttpRequest, new: NewSubject) -> Status[SubjectDetail]:
     tenant = caller(request).tenant
-    subject = await runtimes.current().database.run(people.create_subject, tenant, new.subject_id, new.metadata)
+    subject = await of_request(request).database.run(people.create_subject, tenant, new.subject_id, new.metadata)
     return Status(201, _detail(subject, 0))
 
 
 @router.get("{subject_id}/", response=SubjectDetail, auth=reading, summary="Read")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
-    return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
+    return await of_request(request).database.run(_read, caller(request).tenant, subject_id)
 
 
 @router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the metadata")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
-    return await runtimes.current().database.run(_update, caller(request).tenant, subject_id, patch)
+    return await of_request(request).database.run(_update, caller(request).tenant, subject_id, patch)
 
 
 @router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
-    runtime = runtimes.current()
-    await runtime.database.run(erase_subject, runtime, caller(request).tenant, subject_id)
+    worker = of_request(request)
+    await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -83,7 +82,7 @@ async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:
-    return await runtimes.current().database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
+    return await of_request(request).database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
 
 
 @router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
@@ -94,17 +93,22 @@ async def list_templates(
     ErrorCode.NO_USABLE_FACE,
 )
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
-    tenant, runtime = caller(request).tenant, runtimes.current()
+    tenant, worker = caller(request).tenant, of_request(request)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
-    good, rejected = await _sort_out(runtime, tenant, uploads)
+    good, rejected = await _sort_out(worker, tenant, uploads)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
-    templates = await runtime.database.run(
-        people.enroll, tenant, subject_id, [image.sample for image in good], runtime.gallery, runtime.rules
+    templates = await worker.database.run(
+        people.enroll,
+        tenant,
+        subject_id,
+        [image.sample for image in good],
+        worker.deciding.gallery,
+        worker.deciding.rules,
     )
     accepted = [
         AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
@@ -117,7 +121,7 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
 @raises(ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.TEMPLATE_NOT_FOUND)
 async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
     tenant = caller(request).tenant
-    await runtimes.current().database.run(_delete_template, tenant, subject_id, template_id)
+    await of_request(request).database.run(_delete_template, tenant, subject_id, template_id)
     return Status(204, None)
 
 
@@ -128,13 +132,13 @@ class _GoodImage:
 
 
 async def _sort_out(
-    runtime: Runtime, tenant: Tenant, uploads: list[Upload]
+    worker: Worker, tenant: Tenant, uploads: list[Upload]
 ) -> tuple[list[_GoodImage], list[RejectedImage]]:
     good: list[_GoodImage] = []
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        found = await _sample(runtime, tenant, upload.data, known)
+        found = await _sample(worker, tenant, upload.data, known)
         if isinstance(found, people.Sample):
             good.append(_GoodImage(upload, found))
         else:
@@ -142,12 +146,10 @@ async def _sort_out(
     return good, rejected
 
 
-async def _sample(
-    runtime: Runtime, tenant: Tenant, data: bytes, known: Embedding | None
-) -> people.Sample | RejectReason:
+async def _sample(worker: Worker, tenant: Tenant, data: bytes, known: Embedding | None) -> people.Sample | RejectReason:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await stills.read(runtime, tenant, data, stills.portrait)
+        picture = await stills.read(worker, tenant, data, stills.portrait)
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:

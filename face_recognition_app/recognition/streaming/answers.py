@@ -9,9 +9,9 @@ from core.features.values import Quality
 from core.liveness.policy import Policy
 from core.types import Box
 from recognition.models import Decision
-from recognition.runtime import Runtime
 from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.state import Flow, Observation, Purpose
+from recognition.worker import Worker
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import GUIDANCE_MESSAGES, Guidance, Reason
 from wire.errors import WireError
@@ -41,16 +41,16 @@ def challenge_info(flow: Flow) -> ChallengeInfo | None:
 
 
 def connection_established(
-    runtime: Runtime, flow: Flow, session_id: str, status: str, expires_at: datetime, resumed: bool
+    worker: Worker, flow: Flow, session_id: str, status: str, expires_at: datetime, resumed: bool
 ) -> ConnectionEstablished:
-    settings = runtime.settings
+    settings = worker.settings
     return ConnectionEstablished(
         session_id=session_id,
         kind="sandbox" if flow.purpose is Purpose.SANDBOX else SessionKind(flow.purpose),
         status=SessionStatus(status),
         expires_at=expires_at,
         limits=Limits(max_frame_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
-        pacing=Pacing(target_fps=runtime.target_fps),
+        pacing=Pacing(target_fps=worker.target_fps),
         challenge=challenge_info(flow),
         resumed=resumed,
     )
