@@ -82,15 +82,15 @@ def enforce(settings: Settings, now: datetime) -> int:
     return sum(sweep(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
-def enforce_in_turn(deciding: Deciding) -> int:
-    """As `enforce`, now, unless another worker of this machine is at it."""
+def enforce_in_turn(deciding: Deciding) -> int | None:
+    """As `enforce`, now; None, and nothing done, while another process of this machine is at it."""
     path = deciding.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return 0
+            return None
         done = enforce(deciding.settings, timezone.now())
         if done:
             write_ahead_log.empty()

@@ -244,7 +244,7 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def fail(runtime: Worker) -> None:
+    def fail(_: object) -> None:
         raise RuntimeError("no database")
 
     chores = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
