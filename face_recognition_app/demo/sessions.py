@@ -12,8 +12,7 @@ from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.schemas import NewSession
 from recognition.api.sessions import begin
 from recognition.worker import of_request
-from tenants.demo import DEMO_TENANT
-from tenants.models import Tenant
+from tenants.demo import demo_tenant
 from vocabulary.errors import ErrorCode
 
 
@@ -29,7 +28,7 @@ async def create_demo_session(request: HttpRequest) -> HttpResponse:
         if request.content_type != "application/json":  # What a form of another site cannot send.
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         new = _parse(request.body)
-        tenant = await worker.database.run(Tenant.objects.get, name=DEMO_TENANT)
+        tenant = await worker.database.run(demo_tenant)
         created = await begin(request, tenant, new)
     except Exception as error:
         return error_response(as_service_error(error))

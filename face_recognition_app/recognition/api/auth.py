@@ -14,10 +14,10 @@ from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
 from recognition.api.errors import ApiError
-from recognition.models import Session
+from recognition.sessions.lifecycle import find_by_token
 from recognition.tokens.signing import AccessClaims, InvalidToken, Signer
 from recognition.worker import in_scope, of_request
-from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id, token_hash
+from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
@@ -153,7 +153,7 @@ def _backend_of(signer: Signer, token: str) -> Caller | None:
 
 
 def _session_client_of(token: str) -> Caller | None:
-    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    session = find_by_token(token)
     return Caller(session.tenant, session_id=session.pk) if session else None
 
 

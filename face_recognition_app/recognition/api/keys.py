@@ -12,9 +12,10 @@ from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, model_validator
 
 from config.durations import LONGEST
+from database.pages import page_after
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
-from recognition.api.pages import DEFAULT_LIMIT, Limit, page
+from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
 from recognition.api.schemas import Request
 from recognition.worker import of_request
 from tenants import keys
@@ -71,7 +72,7 @@ class KeyPage(Schema):
 
 @router.get("", response=KeyPage, summary="List those that are not revoked")
 async def list_keys(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> KeyPage:
-    return await of_request(request).database.run(_list, caller(request).tenant, cursor, limit)
+    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
 
 
 @router.post("", response={201: NewKeyDetail}, summary="Issue a key")
@@ -96,9 +97,9 @@ async def delete_key(request: HttpRequest, key_id: uuid.UUID) -> Status[None]:
     return Status(204, None)
 
 
-def _list(tenant: Tenant, cursor: str | None, limit: int) -> KeyPage:
-    found, following = page(keys.keys_of(tenant), cursor, limit)
-    return KeyPage(items=[_detail(key) for key in found], next_cursor=following)
+def _list(tenant: Tenant, after: int, limit: int) -> KeyPage:
+    found = page_after(keys.keys_of(tenant), after, limit)
+    return KeyPage(items=[_detail(key) for key in found.rows], next_cursor=cursor_for(found.last_key))
 
 
 def _issued(issued: keys.IssuedKey) -> NewKeyDetail:

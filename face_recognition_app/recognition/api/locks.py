@@ -54,5 +54,5 @@ def _detail(lock: lockout.Lock) -> LockDetail:
     return LockDetail(
         applies_to=lockout.PLACES[lock.kind],
         device_id=lock.device or None,
-        retry_after_s=whole_seconds(lockout.time_left_ms(lock.until)),
+        retry_after_s=whole_seconds(lock.retry_after_ms),
     )

@@ -17,13 +17,13 @@ from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
+from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
-from recognition.worker import Worker, of_request
+from recognition.worker import of_request
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
@@ -64,14 +64,14 @@ async def create_session(
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     worker = of_request(request)
-    return await worker.database.run(_read, worker, caller(request).tenant, session_id)
+    return await worker.database.run(_read, worker.deciding, caller(request).tenant, session_id)
 
 
 @router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     worker = of_request(request)
-    return await worker.database.run(_cancel, worker, caller(request).tenant, session_id)
+    return await worker.database.run(_cancel, worker.deciding, caller(request).tenant, session_id)
 
 
 @router.post(
@@ -97,7 +97,9 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, worker.limits)
     try:
-        connection = await worker.database.run(_connect, worker, who.tenant, session_id, _client_host(request, who))
+        connection = await worker.database.run(
+            _connect, worker.deciding, who.tenant, session_id, _client_host(request, who)
+        )
     except lifecycle.AlreadyDecided as error:
         return session_complete(error.decision)
     stream = SessionStream(worker, connection)
@@ -144,20 +146,20 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(worker: Worker, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
-    return lifecycle.connect(worker.deciding, lifecycle.find(tenant, session_id), host=host)
+def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+    return lifecycle.connect(deciding, lifecycle.find(tenant, session_id), host=host)
 
 
-def _read(worker: Worker, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.settle(worker.deciding, lifecycle.find(tenant, session_id)))
+def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.settle(deciding, lifecycle.find(tenant, session_id)))
 
 
-def _cancel(worker: Worker, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.cancel(worker.deciding, lifecycle.find(tenant, session_id)))
+def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.cancel(deciding, lifecycle.find(tenant, session_id)))
 
 
 def _detail(session: Session) -> SessionDetail:
-    decision = Decision.objects.filter(session=session).first()
+    decision = lifecycle.decision_on(session)
     return SessionDetail(
         id=session.id,
         kind=SessionKind(session.kind),
@@ -175,7 +177,7 @@ def _detail(session: Session) -> SessionDetail:
 
 
 def _decision(session: Session, decision: Decision) -> DecisionDetail:
-    until = decision.locked_until
+    wait_ms = decision.retry_after_ms
     compares = session.kind != SessionKind.ENROLLMENT
     return DecisionDetail(
         subject_id=decision.subject_id or None,
@@ -184,6 +186,6 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         threshold=decision.threshold,
         liveness=LivenessOutcome(decision.liveness),
         reasons=[Reason(decision.reason)] if decision.reason else [],
-        retry_after_s=whole_seconds(time_left_ms(until)) if until else None,
+        retry_after_s=None if wait_ms is None else whole_seconds(wait_ms),
         evidence=decision.evidence,
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
-from database import write_ahead_log
 from gallery import people
-from gallery.models import Subject, Template
+from gallery.models import Subject
 from gallery.thresholds import SAME_PERSON
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
-from recognition.api.pages import DEFAULT_LIMIT, Limit, page
+from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
 from recognition.api.schemas import (
     AcceptedImage,
     NewSubject,
@@ -33,7 +31,7 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
-from recognition.retention.erasure import erase_subject
+from recognition.retention.erasure import erase_subject, erase_template
 from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
@@ -46,7 +44,7 @@ reading = needs(Scope.SUBJECTS, Scope.READ)
 
 @router.get("", response=SubjectPage, auth=reading, summary="List")
 async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
-    return await of_request(request).database.run(_list, caller(request).tenant, cursor, limit)
+    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
 
 
 @router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
@@ -82,7 +80,7 @@ async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:
-    return await of_request(request).database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
+    return await of_request(request).database.run(_templates, caller(request).tenant, subject_id, key_in(cursor), limit)
 
 
 @router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
@@ -121,7 +119,7 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
 @raises(ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.TEMPLATE_NOT_FOUND)
 async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
     tenant = caller(request).tenant
-    await of_request(request).database.run(_delete_template, tenant, subject_id, template_id)
+    await of_request(request).database.run(erase_template, tenant, subject_id, template_id)
     return Status(204, None)
 
 
@@ -159,10 +157,11 @@ async def _sample(worker: Worker, tenant: Tenant, data: bytes, known: Embedding 
     return people.Sample(picture.embedding, picture.quality.score)
 
 
-def _list(tenant: Tenant, cursor: str | None, limit: int) -> SubjectPage:
-    found, following = page(Subject.objects.filter(tenant=tenant), cursor, limit)
-    counts = dict(Template.objects.filter(subject__in=found).values_list("subject_id").annotate(Count("pk")).order_by())
-    return SubjectPage(items=[_detail(row, counts.get(row.pk, 0)) for row in found], next_cursor=following)
+def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
+    found = people.list_subjects(tenant, after, limit)
+    counts = people.count_templates(found.rows)
+    items = [_detail(row, counts.get(row.pk, 0)) for row in found.rows]
+    return SubjectPage(items=items, next_cursor=cursor_for(found.last_key))
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
@@ -171,22 +170,14 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
 
 
 def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
-    subject = people.find_subject(tenant, subject_id)
-    subject.metadata = patch.metadata
-    subject.save(update_fields=["metadata"])
+    subject = people.update_metadata(tenant, subject_id, patch.metadata)
     return _detail(subject, subject.templates.count())
 
 
-def _delete_template(tenant: Tenant, subject_id: str, template_id: uuid.UUID) -> None:
-    people.delete_template(tenant, subject_id, template_id)
-    write_ahead_log.empty()
-
-
-def _templates(tenant: Tenant, subject_id: str, cursor: str | None, limit: int) -> TemplatePage:
-    rows = Template.objects.filter(subject=people.find_subject(tenant, subject_id))
-    found, following = page(rows, cursor, limit)
-    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found]
-    return TemplatePage(items=items, next_cursor=following)
+def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
+    found = people.list_templates(tenant, subject_id, after, limit)
+    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
+    return TemplatePage(items=items, next_cursor=cursor_for(found.last_key))
 
 
 def _detail(subject: Subject, templates: int) -> SubjectDetail:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from database import write_ahead_log
-from gallery.people import delete_subject, find_subject, lock_subject
+from gallery.people import delete_subject, delete_template, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.retention.batches import sweep
@@ -28,6 +30,12 @@ def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
         pass  # Most of it in short transactions; the last one has little left.
     while not _erase_the_rest(deciding, tenant, subject_id):
         pass  # A session was made in that moment; none can be made while the subject is locked.
+    write_ahead_log.empty()
+
+
+def erase_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
+    """Erase one template. Raises SubjectNotFound or TemplateNotFound."""
+    delete_template(tenant, subject_id, public_id)
     write_ahead_log.empty()
 
 

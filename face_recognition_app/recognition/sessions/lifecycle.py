@@ -172,6 +172,15 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
         raise SessionNotFound(f"there is no session {session_id}") from error
 
 
+def find_by_token(token: str) -> Session | None:
+    return Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+
+
+def decision_on(session: Session) -> Decision | None:
+    """The decision with its session; None while there is none, and of a session that expired without one."""
+    return Decision.objects.select_related("session").filter(session=session.pk).first()
+
+
 def connect(
     deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = ""
 ) -> Connection:
@@ -215,7 +224,7 @@ def connect_by_token(
     deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
 ) -> Connection:
     """As `connect`."""
-    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
     return connect(deciding, session, challenge_version, host)
@@ -370,7 +379,7 @@ def _owned(connection: Connection) -> Any:
 
 
 def _loss(connection: Connection) -> SessionError:
-    decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
+    decision = decision_on(connection.session)
     if decision is not None:
         return AlreadyDecided(decision)
     if not Session.objects.filter(pk=connection.session.pk).exists():

@@ -9,7 +9,6 @@ from core.features.values import Quality
 from core.liveness.policy import Policy
 from core.types import Box
 from recognition.models import Decision
-from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.state import Flow, Observation, Purpose
 from recognition.worker import Worker
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
@@ -81,7 +80,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         liveness=LivenessOutcome(decision.liveness),
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,
-        retry_after_ms=time_left_ms(decision.locked_until) if decision.locked_until else None,
+        retry_after_ms=decision.retry_after_ms,
     )
 
 
