@@ -164,7 +164,9 @@ def _begun(
     from vocabulary.sessions import SessionKind
 
     request = lifecycle.SessionRequest(SessionKind.AUTHENTICATION, name, Wish(Policy.ACTIVE), 1, f"phone of {name}", {})
-    connection = lifecycle.connect(deciding, lifecycle.create(deciding, tenant, request, None), host="127.0.0.1")
+    connection = lifecycle.connect(
+        deciding, lifecycle.create(deciding, tenant, request, None).session, host="127.0.0.1"
+    )
     match = Match(name, 1.0, 0.5)
     connection.flow.match, connection.flow.matched_probe = match, vector.tobytes()
     connection.flow.liveness.continuity.digests = [f"{secrets.randbits(60):015x}0" for _ in range(FRAMES)]

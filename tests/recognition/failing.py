@@ -48,7 +48,7 @@ def begun(
     subject = "" if kind == "identification" else subject_id
     session = lifecycle.create(
         runtime.deciding, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None
-    )
+    ).session
     return lifecycle.connect(runtime.deciding, session, host=host)
 
 

@@ -282,7 +282,7 @@ ANYONE = asked("identification")
 
 
 async def token(runtime: Worker, backend: Backend, request: SessionRequest = ALICE) -> str:
-    session = await runtime.database.run(lifecycle.create, runtime.deciding, backend.tenant, request, None)
+    session = (await runtime.database.run(lifecycle.create, runtime.deciding, backend.tenant, request, None)).session
     return lifecycle.token_of(runtime.deciding, session)
 
 

@@ -205,7 +205,9 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
         """An identification, which counts for its device, that learns its challenge and then does nothing; how many
         failures are counted."""
         request = asked("identification", liveness=Policy.ACTIVE, device_id=device_id)
-        held = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None))
+        held = lifecycle.connect(
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        )
         meanwhile()
         decision = lifecycle.decide(runtime.deciding, held, held.flow.time_is_up())
         assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)

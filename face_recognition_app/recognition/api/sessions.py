@@ -19,7 +19,7 @@ from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, 
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
-from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions import lifecycle
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
@@ -128,7 +128,7 @@ async def begin(
         device_id=new.device_id or "",
         metadata=new.metadata,
     )
-    session = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
+    session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)
     scheme = "wss" if request.is_secure() else "ws"
     return CreatedSession(
@@ -137,7 +137,7 @@ async def begin(
         websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
         status=SessionStatus(session.status),
-        challenge=challenge_info(checkpoints.load(session.checkpoint)) if session.checkpoint else None,
+        challenge=None if flow is None else challenge_info(flow),
     )
 
 

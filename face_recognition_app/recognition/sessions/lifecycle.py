@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -104,6 +104,13 @@ class SessionRequest:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+class Created(NamedTuple):
+    """`flow` is the state of the session as its row has it; None of one that is over."""
+
+    session: Session
+    flow: Flow | None
+
+
 @dataclass(slots=True)
 class Connection:
     """One connection's hold on a session: good as long as its `fence` is the newest."""
@@ -123,10 +130,10 @@ class Connection:
         return (self.session.expires_at - timezone.now()).total_seconds()
 
 
-def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
+def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """A new session, or the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict or a Refusal.
+    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _made_before(tenant, key)
@@ -144,7 +151,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
             existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
         raise IdempotencyConflict("this Idempotency-Key was used with another request")
-    return existing
+    return Created(existing, checkpoints.load(existing.checkpoint) if existing.checkpoint else None)
 
 
 def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
@@ -330,7 +337,7 @@ def cancel(deciding: Deciding, session: Session) -> Session:
     return session
 
 
-def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Session:
+def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Created:
     settings = deciding.settings
     session = Session(
         tenant=tenant,
@@ -357,7 +364,7 @@ def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: 
     session.token_hash = token_hash(token_of(deciding, session))
     session.checkpoint = checkpoints.dump(flow)
     session.save(force_insert=True)
-    return session
+    return Created(session, flow)
 
 
 def _time_limit_s(deciding: Deciding, session: Session) -> float:

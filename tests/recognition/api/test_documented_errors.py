@@ -117,7 +117,7 @@ async def world(
     def make() -> dict[str, str]:
         samples = [Sample(astronaut_embedding, 1.0)]
         (template,) = enroll(backend.tenant, "alice", samples, runtime.deciding.gallery, runtime.deciding.rules)
-        session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None)
+        session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
         key = issue_key(backend.tenant, "spare", [Scope.READ]).row
         return {
             "subject_id": "alice",
@@ -246,9 +246,9 @@ async def provoke_refusals_of_frames(world: World, patch: pytest.MonkeyPatch) ->
     with patch.context() as taken_over:
         taken_over.setattr(SessionStream, "process", failing(Replaced("a newer connection owns the session")))
         await world.ask(operation, **frame)
-    waiting = await world.make(lifecycle.create, world.runtime, world.backend.tenant, ALICE, None)
+    waiting = await world.make(lifecycle.create, world.runtime.deciding, world.backend.tenant, ALICE, None)
     await world.make(wait_an_hour, world)
-    await world.ask(operation, values={"session_id": str(waiting.pk)}, **frame)
+    await world.ask(operation, values={"session_id": str(waiting.session.pk)}, **frame)
     await world.client.delete(f"/api/v1/sessions/{world.things['session_id']}/")
     await world.ask(operation, **frame)
 

@@ -124,7 +124,7 @@ class Things:
 async def of_rival(runtime: Worker, rival: Backend, hopper_embedding: Embedding) -> Things:
     def make() -> Things:
         tenant = rival.tenant
-        session = lifecycle.create(runtime.deciding, tenant, ALICE, None)
+        session = lifecycle.create(runtime.deciding, tenant, ALICE, None).session
         samples = [Sample(hopper_embedding, 1.0)]
         (template,) = enroll(tenant, "grace", samples, runtime.deciding.gallery, runtime.deciding.rules)
         key = issue_key(tenant, "spare", [Scope.READ]).row

@@ -86,7 +86,9 @@ def test_what_is_not_the_persons_stays(
 
 def test_open_sessions_of_the_person_end_and_say_why(runtime: Worker, alice: Backend) -> None:
     open_sessions = [begun(runtime, alice).session, begun(runtime, alice, "enrollment").session]
-    open_sessions.append(lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", PERSON), None))
+    open_sessions.append(
+        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", PERSON), None).session
+    )
     erase(runtime, alice)
     for session in open_sessions:
         decision = decision_of(session)
@@ -147,7 +149,9 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
 
     def begin() -> str:
         try:
-            return lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", PERSON), None).status
+            return lifecycle.create(
+                runtime.deciding, alice.tenant, asked("authentication", PERSON), None
+            ).session.status
         except SubjectNotFound:
             return "created"
 

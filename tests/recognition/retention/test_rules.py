@@ -52,7 +52,7 @@ def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, confi
 
 def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock, configure: Configure) -> None:
     runtime = configure(retain_metadata_days=2)
-    session = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice", order=7), None)
+    session = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice", order=7), None).session
     decision = lifecycle.decide(runtime.deciding, lifecycle.connect(runtime.deciding, session), NO_MATCH)
     clock.advance(2 * DAY_S)
     enforce(runtime)

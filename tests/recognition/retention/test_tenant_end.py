@@ -56,7 +56,7 @@ def fill(runtime: Worker, tenant: Tenant, embedding: Embedding) -> None:
     """A row in every table."""
     enroll(tenant, "grace", [Sample(embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
     lifecycle.create(runtime.deciding, tenant, ANYONE, None)
-    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, "key"))
+    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, "key").session)
     lifecycle.decide(runtime.deciding, connection, FAILED)
     with transaction.atomic():
         lockout.count_failure(runtime.settings, Claim(tenant, "grace", "door"), 1.0)
@@ -138,7 +138,7 @@ async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Worker, bac
 
 
 def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Worker, backend: Backend) -> None:
-    session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None)
+    session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
     connection = lifecycle.connect(runtime.deciding, session)
     tenant_end.delete_tenant(backend.tenant)
     for act in (
@@ -156,7 +156,7 @@ def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
     runtime: Worker, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
-        lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, None))
+        lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, None).session)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     settle = lifecycle.settle
     first: list[Session] = []
@@ -201,7 +201,9 @@ def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> N
 
 
 def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(runtime: Worker, backend: Backend) -> None:
-    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, ALICE, None))
+    connection = lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
+    )
     assert json.loads(run("rename", "acme", "acme-2", "--json")) == {"tenant": "acme-2"}
     key = find_living_key(backend.key)
     assert key is not None

@@ -52,9 +52,9 @@ async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_sess
 ) -> None:
     strict = configure(attempts_address_limit=1)
     await runtime.database.run(fail, strict, backend, kind="identification", host=STRANGER)
-    session = await runtime.database.run(
-        lifecycle.create, strict.deciding, backend.tenant, asked("identification"), None
-    )
+    session = (
+        await runtime.database.run(lifecycle.create, strict.deciding, backend.tenant, asked("identification"), None)
+    ).session
     token = lifecycle.token_of(runtime.deciding, session)
     async with connect(token, client=STRANGER) as socket:
         error = await socket.receive()

@@ -199,7 +199,7 @@ async def test_a_request_is_answered_503_and_the_session_stays(
 def left_behind(runtime: Worker, backend: Backend, clock: Clock) -> Row:
     """A session that is over time, and that a newer version has written."""
     lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice"), None)
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice"), None).session
     )
     before = write_as_newer()
     clock.now = before["expires_at"] + timedelta(seconds=1)
@@ -224,7 +224,7 @@ def test_sessions_of_a_newer_version_hold_up_no_other(
     monkeypatch.setattr(lifecycle, "SETTLE_AT_ONCE", 1)
     left_behind(runtime, backend, clock)
     other = lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "bob"), None)
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "bob"), None).session
     )
     clock.now = other.session.expires_at + timedelta(seconds=1)
     assert lifecycle.settle_overdue(runtime.deciding) == 1
@@ -242,7 +242,8 @@ def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
 
 def test_who_is_erased_waits_for_no_newer_worker(runtime: Worker, alice: Backend) -> None:
     lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None)
+        runtime.deciding,
+        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session,
     )
     write_as_newer()
     erasure.erase_subject(runtime.deciding, alice.tenant, "alice")

@@ -46,7 +46,9 @@ def test_nobody_locks_out_who_is_known_on_a_device(
     assert succeed(runtime, alice, astronaut_embedding, device_id=PHONE).success
     attack(runtime, alice, random.Random(seed), 60)
     assert locked(alice, "alice")
-    at_home = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice", device_id=PHONE), None)
+    at_home = lifecycle.create(
+        runtime.deciding, alice.tenant, asked("authentication", "alice", device_id=PHONE), None
+    ).session
     connection = lifecycle.connect(runtime.deciding, at_home, host=ADDRESSES[0])
     assert lifecycle.decide(runtime.deciding, connection, matched(connection, astronaut_embedding)).success
     assert locked(alice, "alice"), "a success at home must not give strangers their attempts anew"
@@ -153,7 +155,7 @@ def test_many_addresses_of_one_network_are_one(runtime: Worker, alice: Backend) 
     limit = LIMIT * lockout.PEOPLE_PER_ADDRESS
     for number in range(limit):
         fail(runtime, alice, kind="identification", host=f"2001:db8::{number:x}")
-    refused = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None)
+    refused = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
         lifecycle.connect(runtime.deciding, refused, host="2001:db8::ffff")
     lifecycle.connect(runtime.deciding, refused, host="2001:db8:0:1::1")
@@ -166,7 +168,7 @@ def test_an_address_is_slowed_down_and_then_locked(
     told = []
     for _ in range(4):
         fail(runtime, alice, kind="identification", host="203.0.113.7")
-        session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None)
+        session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
         try:
             lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
             told.append(0)
@@ -179,7 +181,7 @@ def test_a_locked_address_leaves_the_session_to_another(runtime: Worker, alice: 
     runtime = configure(attempts_address_limit=1)
     begun_before = begun(runtime, alice, "identification", host="203.0.113.7")
     fail(runtime, alice, kind="identification", host="203.0.113.7")
-    session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None)
+    session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
         lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
     lifecycle.connect(runtime.deciding, session, host="203.0.113.8")

@@ -33,7 +33,7 @@ FAILED = Outcome(False, Reason.NO_MATCH, None, None)
 
 
 def begin(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Session:
-    return lifecycle.create(runtime.deciding, backend.tenant, asked(kind, subject_id), None)
+    return lifecycle.create(runtime.deciding, backend.tenant, asked(kind, subject_id), None).session
 
 
 def connected(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Connection:
@@ -71,8 +71,8 @@ def test_a_token_is_long_and_each_session_has_its_own(runtime: Worker, backend: 
 
 
 def test_the_same_idempotency_key_gives_the_same_session_and_token(runtime: Worker, backend: Backend) -> None:
-    first = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1")
-    second = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1")
+    first = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
+    second = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
     assert second.pk == first.pk
     assert lifecycle.token_of(runtime.deciding, second) == lifecycle.token_of(runtime.deciding, first)
     assert Session.objects.count() == 1
@@ -100,14 +100,14 @@ def test_an_idempotency_key_is_not_good_for_another_request(
 
 
 def test_two_tenants_may_use_the_same_idempotency_key(runtime: Worker, backend: Backend, rival: Backend) -> None:
-    mine = lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1")
-    theirs = lifecycle.create(runtime.deciding, rival.tenant, asked("identification"), "key-1")
+    mine = lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1").session
+    theirs = lifecycle.create(runtime.deciding, rival.tenant, asked("identification"), "key-1").session
     assert mine.pk != theirs.pk
 
 
 def test_one_idempotency_key_sent_at_once_makes_one_session(runtime: Worker, backend: Backend) -> None:
     made = side_by_side(
-        [lambda: lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1")] * 4
+        [lambda: lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1").session] * 4
     )
     assert {session.pk if isinstance(session, Session) else session for session in made} == {Session.objects.get().pk}
 

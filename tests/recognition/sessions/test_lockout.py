@@ -162,7 +162,7 @@ def test_of_many_at_once_no_more_are_heard_than_the_limit(runtime: Worker, alice
 
 
 def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(runtime: Worker, alice: Backend) -> None:
-    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None)
+    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session
     fail(runtime, alice, LIMIT)
     with pytest.raises(AlreadyDecided) as caught:
         lifecycle.connect(runtime.deciding, made_before)
@@ -257,7 +257,7 @@ def test_a_challenge_that_nobody_came_for_does_not_count(runtime: Worker, alice:
     for _ in range(LIMIT):
         session = lifecycle.create(
             runtime.deciding, alice.tenant, asked("authentication", "alice", Policy.ACTIVE), None
-        )
+        ).session
         lifecycle.cancel(runtime.deciding, session)
     assert not FailedAttempts.objects.exists()
 
@@ -281,9 +281,9 @@ def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(runtime: Wor
 
 def test_a_request_that_was_answered_before_the_lock_gets_the_same_answer(runtime: Worker, alice: Backend) -> None:
     request = asked("authentication", "alice")
-    first = lifecycle.create(runtime.deciding, alice.tenant, request, "key-1")
+    first = lifecycle.create(runtime.deciding, alice.tenant, request, "key-1").session
     fail(runtime, alice, LIMIT)
-    assert lifecycle.create(runtime.deciding, alice.tenant, request, "key-1").pk == first.pk
+    assert lifecycle.create(runtime.deciding, alice.tenant, request, "key-1").session.pk == first.pk
 
 
 def test_another_tenant_is_not_touched(runtime: Worker, alice: Backend, rival: Backend) -> None:
@@ -332,7 +332,7 @@ def test_who_has_waited_may_try_again(runtime: Worker, alice: Backend, clock: Cl
 def test_a_session_that_was_made_before_waits_as_well_and_is_not_lost(
     runtime: Worker, alice: Backend, clock: Clock
 ) -> None:
-    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None)
+    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session
     going_on = begun(runtime, alice)
     fail(runtime, alice, 3)
     with pytest.raises(AttemptsExceeded):
@@ -431,9 +431,11 @@ async def test_five_rounds_of_connecting_and_cancelling_keep_nobody_out(api: htt
 async def test_a_socket_is_told_the_result_and_the_time_left_at_once(
     runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
-    session = await runtime.database.run(
-        lifecycle.create, runtime.deciding, backend.tenant, asked("identification", device_id="phone"), None
-    )
+    session = (
+        await runtime.database.run(
+            lifecycle.create, runtime.deciding, backend.tenant, asked("identification", device_id="phone"), None
+        )
+    ).session
     await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
     async with connect(lifecycle.token_of(runtime.deciding, session)) as socket:
         done = await socket.receive()
@@ -453,9 +455,11 @@ async def test_a_socket_that_is_open_when_the_lock_falls_is_told_so(
     runtime: Worker, backend: Backend, faces: Faces, configure: Configure
 ) -> None:
     impatient = configure(no_match_frames=1)
-    session = await runtime.database.run(
-        lifecycle.create, impatient.deciding, backend.tenant, asked("identification", device_id="phone"), None
-    )
+    session = (
+        await runtime.database.run(
+            lifecycle.create, impatient.deciding, backend.tenant, asked("identification", device_id="phone"), None
+        )
+    ).session
     async with connect(lifecycle.token_of(runtime.deciding, session)) as socket:
         await socket.greeted()
         await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")

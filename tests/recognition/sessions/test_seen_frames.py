@@ -40,7 +40,7 @@ def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Conn
     def begin(backend: Backend, frames: list[str], policy: Policy = Policy.ACTIVE) -> Connection:
         request = asked("identification", liveness=policy)
         connection = lifecycle.connect(
-            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None)
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
         )
         connection.flow.liveness.continuity.digests = list(frames)
         connection.flow.match, connection.flow.matched_probe = ALICE, astronaut_embedding.tobytes()
@@ -128,7 +128,9 @@ def test_a_replayed_enrolment_keeps_no_template(
 ) -> None:
     lifecycle.decide(runtime.deciding, begun(backend, FRAMES), NO_MATCH)
     request = asked("enrollment", "bob", Policy.ACTIVE)
-    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None))
+    connection = lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+    )
     connection.flow.liveness.continuity.digests = list(FRAMES)
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
     decision = lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "bob", None))

@@ -148,7 +148,9 @@ def test_a_decision_waits_for_none_on_somebody_else(runtime: Worker, crowd: Back
             [
                 deciding(runtime, quick, matching(quick, CROWD[1])),
                 deciding(runtime, failing, NO_MATCH),
-                lambda: lifecycle.create(runtime.deciding, crowd.tenant, asked("authentication", CROWD[3]), None),
+                lambda: (
+                    lifecycle.create(runtime.deciding, crowd.tenant, asked("authentication", CROWD[3]), None).session
+                ),
             ]
         )
         assert [error for error in found if isinstance(error, Exception)] == []

@@ -34,7 +34,7 @@ def ask_for(tenant: Tenant, **changes: Any) -> Tenant:
 def test_a_session_that_names_no_policy_gets_the_tenants(runtime: Worker, backend: Backend) -> None:
     ask_for(backend.tenant, liveness=Policy.ACTIVE)
     request = replace(asked("identification"), wish=Wish())
-    session = lifecycle.create(runtime.deciding, backend.tenant, request, None)
+    session = lifecycle.create(runtime.deciding, backend.tenant, request, None).session
     assert session.liveness == "active"
     assert checkpoints.load(session.checkpoint).liveness.policy is Policy.ACTIVE
 
@@ -88,7 +88,7 @@ def test_a_challenge_is_drawn_from_what_is_allowed_alone(runtime: Worker, backen
     request = replace(asked("identification"), wish=Wish(policy, frozenset({BLINK})))
     for _ in range(5):
         challenge = checkpoints.load(
-            lifecycle.create(runtime.deciding, tenant, request, None).checkpoint
+            lifecycle.create(runtime.deciding, tenant, request, None).session.checkpoint
         ).liveness.challenge
         assert challenge is not None
         assert set(challenge.actions) == {LEFT, Action.NOD}
@@ -100,7 +100,7 @@ def test_strict_asks_for_more_than_active_and_counts_as_stronger(runtime: Worker
         agree(tenant, Wish(Policy.ACTIVE))
     with pytest.raises(ChallengeImpossible):
         agree(tenant, Wish(None, frozenset({BLINK}), 1))
-    session = lifecycle.create(runtime.deciding, tenant, replace(asked("identification"), wish=Wish()), None)
+    session = lifecycle.create(runtime.deciding, tenant, replace(asked("identification"), wish=Wish()), None).session
     challenge = checkpoints.load(session.checkpoint).liveness.challenge
     assert challenge is not None
     assert len(challenge.actions) == 3
@@ -130,7 +130,7 @@ def test_a_way_out_that_the_tenant_forbids_is_not_recommended(backend: Backend) 
 def test_the_id_of_a_challenge_says_its_version(runtime: Worker, backend: Backend, version: int) -> None:
     request = replace(asked("identification"), wish=Wish(Policy.ACTIVE, challenge_version=version))
     challenge = checkpoints.load(
-        lifecycle.create(runtime.deciding, backend.tenant, request, None).checkpoint
+        lifecycle.create(runtime.deciding, backend.tenant, request, None).session.checkpoint
     ).liveness.challenge
     assert challenge is not None
     assert challenge.id.startswith(f"v{version}.")
@@ -148,9 +148,9 @@ def test_an_idempotency_key_is_not_good_for_another_wish(runtime: Worker, backen
 
 def test_a_repeated_request_is_answered_alike_after_the_policy_changed(runtime: Worker, backend: Backend) -> None:
     request = replace(asked("identification"), wish=Wish())
-    first = lifecycle.create(runtime.deciding, backend.tenant, request, "key-1")
+    first = lifecycle.create(runtime.deciding, backend.tenant, request, "key-1").session
     ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
-    assert lifecycle.create(runtime.deciding, backend.tenant, request, "key-1").pk == first.pk
+    assert lifecycle.create(runtime.deciding, backend.tenant, request, "key-1").session.pk == first.pk
 
 
 async def test_the_api_refuses_what_is_too_weak(api: httpx.AsyncClient, runtime: Worker, backend: Backend) -> None:
@@ -182,7 +182,9 @@ async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong
 
 def began(runtime: Worker, backend: Backend, *actions: str) -> str:
     """The token of a session whose challenge asks for these, whatever chance would have drawn."""
-    session = lifecycle.create(runtime.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None)
+    session = lifecycle.create(
+        runtime.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
+    ).session
     flow = checkpoints.load(session.checkpoint)
     assert flow.liveness.challenge is not None
     flow.liveness.challenge.actions = [Action(action) for action in actions]

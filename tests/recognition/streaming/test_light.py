@@ -64,7 +64,9 @@ async def test_a_face_that_answers_the_light_passes_and_one_that_does_not_never_
         set_policy(backend.tenant, replace(policy_of(backend.tenant), steps=1, actions=(Action.LIGHT,)))
         wish = Wish(Policy.ACTIVE, challenge_version=3)
         request = replace(asked("enrollment", subject_id, target_samples=1), wish=wish)
-        return lifecycle.token_of(runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None))
+        return lifecycle.token_of(
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        )
 
     tokens = [await runtime.database.run(begin, name) for name in ("alice", "bob")]
     (answers, result), (ignored, nothing) = await asyncio.gather(

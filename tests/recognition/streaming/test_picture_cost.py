@@ -58,7 +58,7 @@ async def test_an_upload_is_refused(api: httpx.AsyncClient, data: bytes) -> None
 async def test_a_frame_over_rest_is_refused_and_the_session_goes_on(
     api: httpx.AsyncClient, runtime: Worker, backend: Backend, faces: Faces, data: bytes
 ) -> None:
-    session = await in_database(runtime, lifecycle.create, runtime.deciding, backend.tenant, ALICE, None)
+    session = (await in_database(runtime, lifecycle.create, runtime.deciding, backend.tenant, ALICE, None)).session
     frames = f"/api/v1/sessions/{session.id}/frames/"
     image = {"Content-Type": "image/jpeg"}
     assert told(await api.post(frames, content=data, headers=image)) == (422, "image_too_complex")
