@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import FaceRecognitionEngine, Look
-from core.features.appearance import Appearance
 from core.features.face_tint import face_tint
-from core.features.quality import Quality
-from core.features.traces import Traces
+from core.features.values import Appearance, Quality, Traces
 from core.imaging.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face

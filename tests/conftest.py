@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from config.service import service_settings
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.imaging.frames import ImageLimits
 from core.types import RgbImage
-from recognition import runtime as runtimes
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from testkit.clips import SHARED_DATA, astronaut, grace_hopper, read_clip, shared_data_available
 from testkit.databases import using_postgresql
 from testkit.servers import postgresql
@@ -29,19 +29,20 @@ needs_shared_data = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Iterator[Runtime]:
-    """The real runtime of one worker: models, pool of 2, threads."""
-    yield runtimes.current()
-    runtimes.close()
+def runtime() -> Iterator[Worker]:
+    """A real worker: models, pool of 2, threads."""
+    worker = Worker.start(service_settings())
+    yield worker
+    worker.close()
 
 
 @pytest.fixture(scope="session")
-def engine(runtime: Runtime) -> FaceRecognitionEngine:
+def engine(runtime: Worker) -> FaceRecognitionEngine:
     return runtime.engine
 
 
 @pytest.fixture(scope="session")
-def limits(runtime: Runtime) -> ImageLimits:
+def limits(runtime: Worker) -> ImageLimits:
     return runtime.limits
 
 

@@ -27,7 +27,7 @@ from bench.cues.style import (
 )
 from bench.pad.observe import Recording
 from core.features.moire import Spectrum
-from core.features.thumbnail import WIDTH
+from core.features.values import THUMBNAIL_WIDTH
 from core.liveness import limits
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.decision import Liveness
@@ -177,7 +177,7 @@ def draw_shoulders(figure: Any, recordings: Sequence[Recording]) -> None:
     for recording, dashes, _ in with_lines(recordings):
         cue, motions, places = followed(recording)
         assert cue.at_rest is not None
-        across, down = np.array(places).reshape(-1, 2).T / (cue.at_rest.box.width * WIDTH) * 100
+        across, down = np.array(places).reshape(-1, 2).T / (cue.at_rest.box.width * THUMBNAIL_WIDTH) * 100
         path.plot(across, down, dashes, color=colour_of(recording), linewidth=1.0)
         extent.plot(
             seconds_of(moments(recording)), motions, dashes, color=colour_of(recording), label=name_of(recording)

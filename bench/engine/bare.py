@@ -50,9 +50,9 @@ def _walkers(engine: BareEngine) -> Sequence[Callable[[], bool]]:
     django.setup()
     from bench.engine.sessions import BenchSession, sandbox_flow
     from config.settings import load
-    from recognition.runtime import build
+    from recognition.worker import Worker
 
-    runtime = build(load().model_copy(update={"workers": engine.workers, "mesh_pool_size": engine.pool_size}))
+    runtime = Worker.start(load().model_copy(update={"workers": engine.workers, "mesh_pool_size": engine.pool_size}))
     sessions = [BenchSession(runtime, sandbox_flow()) for _ in range(engine.sessions)]
     clips = [jpegs(source.path) for source in sources()[: engine.sessions]]
     cameras = [Camera(clips[n % len(clips)], random.Random(n)) for n in range(engine.sessions)]

@@ -27,8 +27,8 @@ from bench.engine.stages import StageBench
 from bench.legacy.baseline import INSTANCES, LegacyResult, measure
 from config.settings import load
 from core.types import Detail
-from recognition.runtime import Runtime, build
 from recognition.sessions.state import Purpose
+from recognition.worker import Worker
 
 _LEGACY_FRAMES = 40
 """It follows nothing, so that frames need not follow each other."""
@@ -47,20 +47,20 @@ def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
     return Report(stages, figures_of(rounds), ratios_of(stages, rounds))
 
 
-def _runtime(directory: Path, backend: str, stack: ExitStack) -> Runtime:
+def _runtime(directory: Path, backend: str, stack: ExitStack) -> Worker:
     own = {"mesh_backend": backend, "mesh_pool_size": max(POOL_SIZES), "data_dir": directory / backend, "workers": 1}
-    runtime = build(load().model_copy(update=own))
+    runtime = Worker.start(load().model_copy(update=own))
     stack.callback(runtime.close)
     return runtime
 
 
-def _subjects(ours: Runtime, theirs: Runtime, clips: Sequence[Clip]) -> list[Subject]:
+def _subjects(ours: Worker, theirs: Worker, clips: Sequence[Clip]) -> list[Subject]:
     threads = ours.settings.compute_threads
 
-    def mesh(name: str, runtime: Runtime, detail: Detail, threads: int) -> Subject:
+    def mesh(name: str, runtime: Worker, detail: Detail, threads: int) -> Subject:
         return Subject(name, [MeshWalker(runtime, detail, clips, thread) for thread in range(threads)])
 
-    def session(name: str, runtime: Runtime, purpose: Purpose) -> Subject:
+    def session(name: str, runtime: Worker, purpose: Purpose) -> Subject:
         return Subject(name, [SessionWalker(runtime, purpose, clips, thread) for thread in range(threads)])
 
     return [

@@ -10,11 +10,11 @@ from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import Look
 from core.liveness.policy import Policy
 from core.types import Detail
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight
 from recognition.streaming.sight import observe
+from recognition.worker import Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def sandbox_flow() -> Flow:
 class BenchSession:
     """Takes frames as the service does on a worker thread, and writes its checkpoints out, but keeps them nowhere."""
 
-    def __init__(self, runtime: Runtime, flow: Flow, timed: Timer = untimed) -> None:
+    def __init__(self, runtime: Worker, flow: Flow, timed: Timer = untimed) -> None:
         self.tracking = UNTRACKED
         self._runtime = runtime
         self._flow = flow
@@ -68,7 +68,7 @@ class BenchSession:
 class SessionWalker:
     """One session after the other: the next begins when one is decided, or its clip is over."""
 
-    def __init__(self, runtime: Runtime, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
+    def __init__(self, runtime: Worker, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
         self._runtime = runtime
         self._new_flow = sandbox_flow if purpose is Purpose.SANDBOX else passive_flow
         self._walk = Walk(clips, first)
@@ -88,7 +88,7 @@ class SessionWalker:
 class MeshWalker:
     """The mesh alone, following the faces of one clip after the other."""
 
-    def __init__(self, runtime: Runtime, detail: Detail, clips: Sequence[Clip], first: int) -> None:
+    def __init__(self, runtime: Worker, detail: Detail, clips: Sequence[Clip], first: int) -> None:
         self._detector = runtime.engine.detector
         self._detail = detail
         self._walk = Walk(clips, first)

@@ -20,14 +20,13 @@ from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
-from core.features.appearance import Appearance
 from core.features.embedding import Embedder
 from core.features.spoof import SpoofDetector
-from core.features.traces import Traces
+from core.features.values import Appearance, Traces
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.pool import Pool
 from core.types import Detail, Embedding, MeshFace
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from weights.catalogue import ensure_models
 
 P = ParamSpec("P")
@@ -129,7 +128,7 @@ class Bystanders:
 class StageBench:
     """Plays clips to passive sessions of their own, and looks at the clock. A context manager."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Worker) -> None:
         files = ensure_models(runtime.settings.model_dir)
         models = MeshModels(files["face_landmarker"], files["face_landmark"])
         self._clock = Clock()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from gallery.matching import Gallery
-    from recognition.runtime import Runtime
+    from recognition.deciding import Deciding
     from recognition.sessions.lifecycle import Connection
     from recognition.sessions.state import Outcome
     from tenants.models import Tenant
@@ -132,16 +132,16 @@ def decide(worker: int, tenant_name: str) -> Span:
     from recognition.sessions import lifecycle
     from wire.errors import Unavailable
 
-    runtime, tenant = _runtime(), _shared_tenant(tenant_name)
+    deciding, tenant = _deciding(), _shared_tenant(tenant_name)
     names = [f"worker-{worker}-{number}" for number in range(DECISIONS)]
     faces = _faces(DECISIONS, seed=10 + worker)
     _enrol_all(tenant, names, faces)
-    ready = [_begun(runtime, tenant, name, vector) for name, vector in zip(names, faces, strict=True)]
+    ready = [_begun(deciding, tenant, name, vector) for name, vector in zip(names, faces, strict=True)]
 
     def decide_one(begun: tuple[Connection, Outcome]) -> bool:
         for _ in range(TRIES):
             with suppress(Unavailable):
-                return with_connection(lifecycle.decide, runtime, *begun).success
+                return with_connection(lifecycle.decide, deciding, *begun).success
         raise AssertionError("the database lets nobody write")
 
     with ThreadPoolExecutor(THREADS) as threads:
@@ -153,7 +153,9 @@ def decide(worker: int, tenant_name: str) -> Span:
     return Span(began, ended)
 
 
-def _begun(runtime: Runtime, tenant: Tenant, name: str, vector: npt.NDArray[np.float32]) -> tuple[Connection, Outcome]:
+def _begun(
+    deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np.float32]
+) -> tuple[Connection, Outcome]:
     """A session in which the subject was seen, and its success."""
     from core.liveness.policy import Policy
     from recognition.sessions import lifecycle
@@ -162,32 +164,21 @@ def _begun(runtime: Runtime, tenant: Tenant, name: str, vector: npt.NDArray[np.f
     from vocabulary.sessions import SessionKind
 
     request = lifecycle.SessionRequest(SessionKind.AUTHENTICATION, name, Wish(Policy.ACTIVE), 1, f"phone of {name}", {})
-    connection = lifecycle.connect(runtime, lifecycle.create(runtime, tenant, request, None), host="127.0.0.1")
+    connection = lifecycle.connect(
+        deciding, lifecycle.create(deciding, tenant, request, None).session, host="127.0.0.1"
+    )
     match = Match(name, 1.0, 0.5)
     connection.flow.match, connection.flow.matched_probe = match, vector.tobytes()
     connection.flow.liveness.continuity.digests = [f"{secrets.randbits(60):015x}0" for _ in range(FRAMES)]
     return connection, Outcome(True, None, name, match)
 
 
-def _runtime() -> Runtime:
-    """What decisions need; no engine."""
+def _deciding() -> Deciding:
     from config.service import service_settings
     from gallery.matching import exact_gallery
-    from recognition.runtime import Runtime
-    from recognition.tokens.signing import Signer
+    from recognition.deciding import Deciding
 
-    settings = service_settings()
-    nothing: Any = None
-    return Runtime(
-        settings=settings,
-        engine=nothing,
-        executor=nothing,
-        database=nothing,
-        gallery=exact_gallery(MODEL),
-        signer=Signer.load(settings.data_dir),
-        model_digests={},
-        board=nothing,
-    )
+    return replace(Deciding.load(service_settings()), gallery=exact_gallery(MODEL))
 
 
 def _shared_tenant(name: str) -> Tenant:

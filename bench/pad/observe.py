@@ -23,11 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.features.appearance import SIZE, Appearance
-from core.features.quality import Quality
+from core.features.appearance import SIZE
 from core.features.skin_samples import SKIN_POINTS
-from core.features.thumbnail import HEIGHT, WIDTH
-from core.features.traces import Traces
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Appearance, Quality, Traces
 from core.imaging.frames import ImageLimits
 from core.types import Box, Embedding, MeshFace, Points, Pose
 from testkit.attacks import MAKERS, Split, Stream
@@ -143,7 +141,9 @@ def save(recording: Recording, path: Path) -> None:
             embeddings=np.array([face.embedding for face in faces], np.float16).reshape(-1, 512),
             appearances=np.array([face.appearance for face in faces], np.float16).reshape(-1, SIZE),
             skin=np.array([face.traces.skin for face in faces], np.uint8).reshape(-1, len(SKIN_POINTS)),
-            thumbnails=np.array([face.traces.thumbnail for face in faces], np.uint8).reshape(-1, HEIGHT, WIDTH),
+            thumbnails=np.array([face.traces.thumbnail for face in faces], np.uint8).reshape(
+                -1, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
+            ),
         )
     part.replace(path)
 

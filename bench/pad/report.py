@@ -14,7 +14,7 @@ import numpy as np
 from bench.pad.observe import Recording, Task
 from bench.pad.rates import HEADER, Row
 from bench.pad.tries import SESSION_S, Try
-from core.features.traces import Traces
+from core.features.values import Traces
 from core.liveness.cues.body import BodyCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=3_650)
@@ -17,6 +17,11 @@ def parse_duration(text: str) -> timedelta:
     if duration is None or duration > LONGEST:
         raise ValueError(f"{text!r}: use a number of seconds, or for example 30m, 24h or 90d; at most {LONGEST.days}d")
     return duration
+
+
+def milliseconds_until(end: datetime, now: datetime) -> int:
+    """0 when `end` is past."""
+    return max(0, int((end - now).total_seconds() * 1000))
 
 
 def whole_seconds(milliseconds: int) -> int:

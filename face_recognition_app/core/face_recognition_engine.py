@@ -11,11 +11,13 @@ import numpy as np
 
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
-from core.features.appearance import Appearance, appearance
+from core.features.appearance import appearance
 from core.features.embedding import Embedder
-from core.features.quality import NOBODY, Quality, assess, face_box
+from core.features.moire import moire_peak
+from core.features.quality import assess, face_box
 from core.features.spoof import SpoofDetector
-from core.features.traces import Traces, moire_peak, trace
+from core.features.traces import trace
+from core.features.values import NOBODY, Appearance, Quality, Traces
 from core.imaging.alignment import AlignedFace, align
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import reduction_for_followed, reduction_for_stranger

@@ -8,28 +8,27 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import ValidationError
 
-from recognition import runtime as runtimes
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.schemas import NewSession
 from recognition.api.sessions import begin
-from tenants.demo import DEMO_TENANT
-from tenants.models import Tenant
+from recognition.worker import of_request
+from tenants.demo import demo_tenant
 from vocabulary.errors import ErrorCode
 
 
 @csrf_exempt
 async def create_demo_session(request: HttpRequest) -> HttpResponse:
     """What POST /api/v1/sessions/ does, for the demo tenant."""
-    runtime = runtimes.current()
+    worker = of_request(request)
     try:
-        if not runtime.settings.demo_enabled:
+        if not worker.settings.demo_enabled:
             raise ApiError(ErrorCode.NOT_FOUND, "there is no demo here")
         if request.method != "POST":
             raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, "POST only")
         if request.content_type != "application/json":  # What a form of another site cannot send.
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         new = _parse(request.body)
-        tenant = await runtime.database.run(Tenant.objects.get, name=DEMO_TENANT)
+        tenant = await worker.database.run(demo_tenant)
         created = await begin(request, tenant, new)
     except Exception as error:
         return error_response(as_service_error(error))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from functools import cache
 from typing import Any
 
 import django
+from asgiref.typing import HTTPScope
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.handlers.asgi import ASGIHandler
 
@@ -20,14 +20,14 @@ from django.urls import path, re_path  # noqa: E402
 
 from config.service import service_settings  # noqa: E402
 from database.outages import outage_of  # noqa: E402
-from face_app.lifespan import lifespan  # noqa: E402
+from face_app.lifespan import Lifespan  # noqa: E402
 from monitoring.readiness import SharedCheck, check_components  # noqa: E402
-from recognition import runtime as runtimes  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
 from recognition.api.openapi.allowances import Allowances  # noqa: E402
 from recognition.streaming.answers import error_message  # noqa: E402
 from recognition.streaming.consumer import FaceConsumer  # noqa: E402
+from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
 from web.body_limit import Allowance, BodyLimit  # noqa: E402
 from web.hosts import KnownHosts  # noqa: E402
 from web.probes import Probes  # noqa: E402
@@ -38,17 +38,17 @@ from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E
 logger = logging.getLogger(__name__)
 
 
-async def _readiness() -> dict[str, str]:
+async def _readiness(scope: HTTPScope) -> dict[str, str]:
     try:
-        runtime = await asyncio.to_thread(runtimes.current)
-    except Exception as error:
+        worker = in_scope(scope)
+    except NoWorker as error:
         logger.warning("not ready: %s", error)
         return {"models": "unavailable"}
     try:
-        components = await runtime.database.run(check_components)
+        components = await worker.database.run(check_components)
     except Unavailable:
         components = {"models": "ok", "database": "unavailable"}
-    return {**components, "compute": "stuck" if runtime.is_stuck else "ok"}
+    return {**components, "compute": "stuck" if worker.is_stuck else "ok"}
 
 
 def _refusing(error: WireError) -> Any:
@@ -97,7 +97,7 @@ application = StrictTransport(
     Probes(
         ProtocolTypeRouter(
             {
-                "lifespan": lifespan,
+                "lifespan": Lifespan(Worker.start),
                 "http": KnownHosts(http, settings.ALLOWED_HOSTS, no_such_host),
                 "websocket": KnownHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
             }

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import sync_to_async
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 
 from config.service import service_settings
 from config.settings import Settings
 from database.connections import good_connection
 from database.outages import outage_of
-from recognition import runtime as runtimes
 from recognition.preparation import prepare
 from recognition.retention.rounds import keep_house
-from recognition.runtime import Runtime
 from recognition.watching import keep_watch
+from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
 from tenants.demo import key_file
 
@@ -25,18 +26,6 @@ logger = logging.getLogger(__name__)
 
 LOOP_THREADS = 4
 """For what takes no time, and must not be done on the event loop."""
-
-
-def _start() -> Runtime:
-    """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
-    settings = service_settings()
-    if settings.development:
-        _make_ready(settings)
-    runtime = runtimes.current()
-    # What is loaded by now stays. Looking through all of it for garbage again and again stops every thread for 0.15 s.
-    gc.collect()
-    gc.freeze()
-    return runtime
 
 
 def _make_ready(settings: Settings) -> None:
@@ -59,29 +48,40 @@ def start_shared_thread() -> None:
     """The one on which Django does what is not asynchronous: it is there from the start, like every other."""
 
 
-async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    housekeeping: asyncio.Task[None] | None = None
-    watch: asyncio.Task[None] | None = None
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            loop_threads = StartedThreads(LOOP_THREADS, "loop")
-            asyncio.get_running_loop().set_default_executor(loop_threads)
-            await start_shared_thread()
-            try:
-                runtime = await asyncio.to_thread(_start)
-            except Exception as error:
-                logger.exception("the worker cannot start")
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
-                return
-            housekeeping = asyncio.create_task(keep_house(runtime))
-            watch = asyncio.create_task(keep_watch(runtime, loop_threads))
-            await send({"type": "lifespan.startup.complete"})
-        else:
-            if housekeeping is not None:
-                housekeeping.cancel()
-            await asyncio.to_thread(runtimes.close)  # Watched to its end: it waits for what is in work.
-            if watch is not None:
-                watch.cancel()
-            await send({"type": "lifespan.shutdown.complete"})
+class Lifespan:
+    """ASGI application of the lifespan scope: starts the worker, leaves it in the state of every scope, and ends it."""
+
+    def __init__(self, start_worker: Callable[[Settings], Worker]) -> None:
+        self._start_worker = start_worker
+
+    async def __call__(self, scope: Any, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await receive()  # The startup.
+        loop_threads = StartedThreads(LOOP_THREADS, "loop")
+        asyncio.get_running_loop().set_default_executor(loop_threads)
+        await start_shared_thread()
+        try:
+            worker = await asyncio.to_thread(self._start)
+        except Exception as error:
+            logger.exception("the worker cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        scope["state"][STATE_KEY] = worker
+        housekeeping = asyncio.create_task(keep_house(worker))
+        watch = asyncio.create_task(keep_watch(worker, loop_threads))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # The shutdown.
+        housekeeping.cancel()
+        await asyncio.to_thread(worker.close)  # Watched to its end: it waits for what is in work.
+        watch.cancel()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start(self) -> Worker:
+        """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
+        settings = service_settings()
+        if settings.development:
+            _make_ready(settings)
+        worker = self._start_worker(settings)
+        # What is loaded by now stays. To look through it for garbage again and again stops every thread for 0.15 s.
+        gc.collect()
+        gc.freeze()
+        return worker

@@ -6,12 +6,12 @@ import os
 
 import dj_database_url
 
-from config import secret, settings
+from config import processes, secret, settings
 
 # Faces and keys are nobody else's on this machine; every process that writes them reads this first.
 os.umask(0o077)
 
-FACE = settings.load()
+FACE = processes.of_this_process(settings.load())
 
 SECRET_KEY = secret.secret_key(FACE)
 DEBUG = False

@@ -6,13 +6,13 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
 from demo.sessions import create_demo_session
-from recognition import runtime as runtimes
 from recognition.api import make_api
+from recognition.worker import of_request
 from wire.asyncapi import document
 
 
 def jwks(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(runtimes.current().signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+    return JsonResponse(of_request(request).deciding.signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
 
 
 def asyncapi(request: HttpRequest) -> JsonResponse:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count
 
 from core.types import Embedding
+from database.pages import Page, page_after
 from gallery import changes
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
@@ -93,6 +95,31 @@ def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object])
     )
     if not created:
         raise SubjectExists(f"there is a subject {subject_id!r} already")
+    return subject
+
+
+def list_subjects(tenant: Tenant, after: int, limit: int) -> Page[Subject]:
+    return page_after(Subject.objects.filter(tenant=tenant), after, limit)
+
+
+def count_templates(subjects: list[Subject]) -> dict[int, int]:
+    """The number of templates by the subject's primary key; who has none is left out."""
+    templates = Template.objects.filter(subject__in=subjects)
+    return dict(templates.values_list("subject_id").annotate(Count("pk")).order_by())
+
+
+def list_templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> Page[Template]:
+    """Raises SubjectNotFound."""
+    return page_after(Template.objects.filter(subject=find_subject(tenant, subject_id)), after, limit)
+
+
+def update_metadata(tenant: Tenant, subject_id: str, metadata: dict[str, object]) -> Subject:
+    """Replace the subject's metadata. Raises SubjectNotFound."""
+    with transaction.atomic():
+        lock_subject(tenant, subject_id)
+        subject = find_subject(tenant, subject_id)
+        subject.metadata = metadata
+        subject.save(update_fields=["metadata"])
     return subject
 
 

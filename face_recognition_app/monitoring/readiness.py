@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import redis
+from asgiref.typing import HTTPScope
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -32,14 +33,14 @@ class SharedCheck:
     """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
     on a disk or a database, each of them is told so in time, and no more than one thread is lost to it."""
 
-    def __init__(self, check: Callable[[], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, check: Callable[[HTTPScope], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
         self._check = check
         self._patience_s = patience_s
         self._running: asyncio.Future[dict[str, str]] | None = None
 
-    async def __call__(self) -> dict[str, str]:
+    async def __call__(self, scope: HTTPScope) -> dict[str, str]:
         if self._running is None or self._running.done():
-            self._running = asyncio.ensure_future(self._check())
+            self._running = asyncio.ensure_future(self._check(scope))
         done, _ = await asyncio.wait({self._running}, timeout=self._patience_s)
         return self._running.result() if done else {"check": "unavailable"}
 

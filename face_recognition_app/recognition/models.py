@@ -6,7 +6,9 @@ import uuid
 from enum import StrEnum
 
 from django.db import models
+from django.utils import timezone
 
+from config.durations import milliseconds_until
 from gallery.models import Subject
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind, SessionStatus
@@ -79,6 +81,11 @@ class Decision(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["tenant", "subject_id"], name="decision_by_subject")]
+
+    @property
+    def retry_after_ms(self) -> int | None:
+        """How long the lock that decided still lasts; None when it was no lock."""
+        return None if self.locked_until is None else milliseconds_until(self.locked_until, timezone.now())
 
     def __str__(self) -> str:
         return f"decision on {self.session_id}"

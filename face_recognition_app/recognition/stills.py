@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.face_recognition_engine import Look
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.types import Embedding
 from logs import request_id
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from scheduling.frame_queue import ServiceClass
 from tenants.models import Tenant
 
@@ -25,30 +25,30 @@ class Portrait:
     embedding: Embedding | None
 
 
-async def read(runtime: Runtime, tenant: Tenant, data: bytes, reader: Callable[[Runtime, bytes], T]) -> T:
+async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Worker, bytes], T]) -> T:
     """What one of the readers below returns for a picture. Pictures of a tenant take turns with its sessions, so many
     of them hold up no session. Raises Busy, and what the reader raises.
     """
-    return await runtime.executor.run(
-        lambda: reader(runtime, data),
+    return await worker.executor.run(
+        lambda: reader(worker, data),
         owner=tenant.pk,
         service=ServiceClass.STILL,
         about=f"a picture of tenant {tenant.pk} (request {request_id.current.get()})",
     )
 
 
-def faces(runtime: Runtime, data: bytes) -> Look:
+def faces(worker: Worker, data: bytes) -> Look:
     """Decode, find and judge. Like all of these it blocks, and raises ImageError, PoolTimeout or MeshFailed."""
-    return runtime.engine.look_at_still(data, runtime.limits)
+    return worker.engine.look_at_still(data, worker.limits)
 
 
-def portrait(runtime: Runtime, data: bytes) -> Portrait:
-    look = faces(runtime, data)
-    return Portrait(look.quality, runtime.engine.embed(look) if look.face is not None else None)
+def portrait(worker: Worker, data: bytes) -> Portrait:
+    look = faces(worker, data)
+    return Portrait(look.quality, worker.engine.embed(look) if look.face is not None else None)
 
 
-def liveness(runtime: Runtime, data: bytes) -> tuple[Quality, float]:
+def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:
     """The picture's quality and how live its most prominent face looks, 0 without one: of every pixel, since what
     gives a display away is as fine."""
-    look = runtime.engine.look(data, runtime.limits)
-    return look.quality, runtime.engine.live_score(look) if look.face is not None else 0.0
+    look = worker.engine.look(data, worker.limits)
+    return look.quality, worker.engine.live_score(look) if look.face is not None else 0.0

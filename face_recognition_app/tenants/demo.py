@@ -13,6 +13,11 @@ from tenants.scopes import Scope
 DEMO_TENANT = "demo"
 
 
+def demo_tenant() -> Tenant:
+    """Raises Tenant.DoesNotExist."""
+    return Tenant.objects.get(name=DEMO_TENANT)
+
+
 def key_file(settings: Settings) -> Path:
     return settings.data_dir / "demo-api-key"
 

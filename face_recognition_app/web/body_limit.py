@@ -72,7 +72,7 @@ class BodyLimit:
             raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
         # Who waits to be told to go on has sent no body yet, and is told after that who may.
         if length > SMALL_BYTES or (b"expect" in headers and allowance.needs_credentials):
-            await check_credentials(headers, self._authenticate)
+            await check_credentials(scope, self._authenticate)
         if length > allowance.max_bytes:
             raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, f"this request may have {allowance.max_bytes} bytes")
         if not allowance.takes(headers.get(b"content-type", b"")):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+from asgiref.typing import HTTPScope
+
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 from wire.errors import Unavailable
@@ -13,17 +15,17 @@ logger = logging.getLogger(__name__)
 
 SEND_CREDENTIALS = "send Authorization: Bearer with an API key or access token"
 
-Authenticate = Callable[[str], Awaitable[bool]]
-"""Whether a token is somebody's who may do this. Raises when that cannot be told now."""
+Authenticate = Callable[[HTTPScope, str], Awaitable[bool]]
+"""Whether a request's token is somebody's who may do this. Raises when that cannot be told now."""
 
 
-async def check_credentials(headers: dict[bytes, bytes], authenticate: Authenticate) -> None:
+async def check_credentials(scope: HTTPScope, authenticate: Authenticate) -> None:
     """Raises HttpRefusal unless the request carries a token that `authenticate` knows."""
-    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    scheme, _, token = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise _unauthorized()
     try:
-        known = await authenticate(token)
+        known = await authenticate(scope, token)
     except HttpRefusal:
         raise
     except Unavailable as error:  # Which is logged where it is found.

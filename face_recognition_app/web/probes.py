@@ -22,7 +22,7 @@ from web.status_access import StatusAccess
 HEALTH = "/api/health/"
 PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})
 READING = ("GET", "HEAD")
-ReadinessCheck = Callable[[], Awaitable[dict[str, str]]]
+ReadinessCheck = Callable[[HTTPScope], Awaitable[dict[str, str]]]
 
 
 class Answer(NamedTuple):
@@ -71,7 +71,7 @@ class Probes:
             raise HttpRefusal(ErrorCode.METHOD_NOT_ALLOWED, "GET only", ((b"allow", b"GET, HEAD"),))
         match scope["path"]:
             case "/api/ready/":
-                report = await self._check()
+                report = await self._check(scope)
                 ready = all(state == "ok" for state in report.values())
                 status = "ready" if ready else "not_ready"
                 return _json(200 if ready else 503, {"status": status, "components": report})

@@ -27,7 +27,7 @@ class StatusAccess:
         if self._admin_port is not None:
             raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
         if self._asks:
-            await check_credentials(dict(scope["headers"]), self._may_read)
+            await check_credentials(scope, self._may_read)
 
     def _came_to_admin(self, scope: HTTPScope) -> bool:
         """By the listener's own port, which no header of a client or proxy changes."""

@@ -41,8 +41,8 @@ from bench.engine.sessions import MeshWalker, SessionWalker
 from bench.engine.stages import ASIDE, Clock, StageBench, stages_of
 from bench.legacy.baseline import INSTANCES, LegacyError, LegacyResult
 from core.types import Detail, RgbImage
-from recognition.runtime import Runtime
 from recognition.sessions.state import Purpose
+from recognition.worker import Worker
 from tests.conftest import needs_shared_data
 
 LIGHT = MESHES[Detail.LIGHT]
@@ -285,7 +285,7 @@ def clip(enrolled_clip: list[RgbImage]) -> Clip:
 
 
 @needs_shared_data
-def test_walkers_see_the_face_of_a_clip(runtime: Runtime, clip: Clip) -> None:
+def test_walkers_see_the_face_of_a_clip(runtime: Worker, clip: Clip) -> None:
     walkers: list[Walker] = [
         *(MeshWalker(runtime, detail, [clip], 0) for detail in Detail),
         *(SessionWalker(runtime, purpose, [clip], 0) for purpose in (Purpose.ENROLLMENT, Purpose.SANDBOX)),
@@ -295,7 +295,7 @@ def test_walkers_see_the_face_of_a_clip(runtime: Runtime, clip: Clip) -> None:
 
 
 @needs_shared_data
-def test_every_stage_of_a_session_is_timed(runtime: Runtime, clip: Clip) -> None:
+def test_every_stage_of_a_session_is_timed(runtime: Worker, clip: Clip) -> None:
     with StageBench(runtime) as bench:
         stages = {stage.name: stage for stage in bench.measure([clip])}
     always = ("decode", "align, quality", "hash, reading", "weighing")

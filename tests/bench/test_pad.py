@@ -15,7 +15,7 @@ from bench.pad import __main__, observe, rates, report
 from bench.pad import tries as pad_tries
 from bench.pad.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.features.traces import Traces
+from core.features.values import Traces
 from core.liveness.policy import Policy
 from core.types import RgbImage
 from recognition.streaming.sight import mark_of

@@ -9,13 +9,13 @@ import pytest
 
 from core.face_mesh import FaceMesh, mesh_factory
 from core.types import MeshFace, RgbImage
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from testkit.faces.portrait import Portrait, framed
 from tests.models import mesh_models
 
 
 @pytest.fixture(scope="session")
-def model_dir(runtime: Runtime) -> Path:
+def model_dir(runtime: Worker) -> Path:
     return runtime.settings.model_dir
 
 

@@ -6,37 +6,25 @@ from typing import Any
 import httpx
 import pytest
 
-from core.errors import ModelError
 from face_app.asgi import application
-from recognition import runtime as runtimes
 from wire.asyncapi import document
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """No test here has the database: pytest-django refuses whoever asks for it."""
+    """No test here has a worker, or the database: pytest-django refuses whoever asks for it."""
     served: Any = application  # httpx has types of its own for ASGI.
     transport = httpx.ASGITransport(served)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 
-@pytest.fixture
-def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise ModelError("no model")
-
-    monkeypatch.setattr(runtimes, "current", fail)
-
-
-@pytest.mark.usefixtures("no_models")
-async def test_the_probes_are_answered_without_a_database_and_without_models(client: httpx.AsyncClient) -> None:
+async def test_the_probes_are_answered_without_a_database_and_without_a_worker(client: httpx.AsyncClient) -> None:
     for path in ("/api/health/", "/api/pool/status/", "/metrics"):
         assert (await client.get(path)).status_code == 200
 
 
-@pytest.mark.usefixtures("no_models")
-async def test_a_worker_without_models_is_not_ready_and_says_which_part(client: httpx.AsyncClient) -> None:
+async def test_without_a_worker_the_service_is_not_ready_and_says_which_part(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/ready/")
     assert answer.status_code == 503
     assert answer.json() == {"status": "not_ready", "components": {"models": "unavailable"}}

@@ -10,12 +10,11 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 
 from config.settings import Settings, load
-from face_app.lifespan import lifespan
-from recognition import runtime as runtimes
+from face_app.lifespan import Lifespan
+from recognition.worker import STATE_KEY, Worker
 from tests.processes import run
 from weights.catalogue import MODELS
 
-SCOPE: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
 NO_NETWORK = {
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "https_proxy": "http://127.0.0.1:9",
@@ -25,7 +24,7 @@ NO_NETWORK = {
 }
 
 
-async def answers_to(*messages: str) -> list[dict[str, Any]]:
+async def answers_to(*messages: str, start: Any, state: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     incoming = iter(messages)
     sent: list[dict[str, Any]] = []
 
@@ -35,8 +34,20 @@ async def answers_to(*messages: str) -> list[dict[str, Any]]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await lifespan(SCOPE, receive, send)
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {} if state is None else state}
+    await Lifespan(start)(scope, receive, send)
     return sent
+
+
+class IdleWorker:
+    """Notes its start and its end. The rounds that ask it for more do not begin within a test."""
+
+    def __init__(self, happened: list[str]) -> None:
+        self._happened = happened
+        happened.append("warm")
+
+    def close(self) -> None:
+        self._happened.append("closed")
 
 
 @pytest.fixture
@@ -55,11 +66,8 @@ def production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     return found
 
 
-async def test_a_worker_whose_models_cannot_be_had_says_so_and_does_not_start(
-    monkeypatch: pytest.MonkeyPatch, production: Settings
-) -> None:
-    monkeypatch.setattr(runtimes, "current", lambda: runtimes.build(production))
-    [answer] = await answers_to("lifespan.startup")
+async def test_a_worker_whose_models_cannot_be_had_says_so_and_does_not_start(production: Settings) -> None:
+    [answer] = await answers_to("lifespan.startup", start=Worker.start)
     assert answer["type"] == "lifespan.startup.failed"
     assert f"the models in {production.model_dir} cannot be read or written" in answer["message"]
 
@@ -82,13 +90,15 @@ async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_g
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     happened: list[str] = []
-    monkeypatch.setattr(runtimes, "current", lambda: happened.append("warm"))
-    monkeypatch.setattr(runtimes, "close", lambda: happened.append("closed"))
+    state: dict[str, Any] = {}
     frozen: list[object] = []
     monkeypatch.setattr(gc, "freeze", lambda: frozen.extend(happened))
-    answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    answers = await answers_to(
+        "lifespan.startup", "lifespan.shutdown", start=lambda _: IdleWorker(happened), state=state
+    )
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert happened == ["warm", "closed"]
+    assert isinstance(state[STATE_KEY], IdleWorker), "every scope of the server gets what is in this state"
     assert frozen == ["warm"], "what a warm worker keeps is never looked through again"
 
 
@@ -102,9 +112,7 @@ async def test_a_development_worker_that_cannot_write_starts_with_what_is_there(
         raise failure
 
     monkeypatch.setattr("face_app.lifespan.prepare", prepare)
-    monkeypatch.setattr(runtimes, "current", lambda: None)
-    monkeypatch.setattr(runtimes, "close", lambda: None)
-    answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+    answers = await answers_to("lifespan.startup", "lifespan.shutdown", start=lambda _: IdleWorker([]))
     assert [answer["type"] for answer in answers] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
@@ -126,11 +134,9 @@ async def test_a_worker_that_starts_without_its_database_starts_and_makes_no_new
     gone = development.data_dir / "face.sqlite3"
     development.data_dir.mkdir()
     (development.data_dir / "demo-api-key").write_text("fk_of_the_database_that_is_gone")
-    monkeypatch.setattr(runtimes, "current", lambda: None)
-    monkeypatch.setattr(runtimes, "close", lambda: None)
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "NAME", str(gone))
         patch.setitem(connection.settings_dict["OPTIONS"], "mode", "rw")
-        answers = await answers_to("lifespan.startup", "lifespan.shutdown")
+        answers = await answers_to("lifespan.startup", "lifespan.shutdown", start=lambda _: IdleWorker([]))
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert not gone.exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -44,6 +45,7 @@ def migration_not_applied(transactional_db: None) -> Iterator[None]:
     recorder.record_applied(*NEWEST)
 
 
+PROBE: Any = {"type": "http"}
 OK = dict.fromkeys(("models", "database", "migrations", "data_dir", "run_dir"), "ok")
 
 
@@ -107,24 +109,24 @@ async def test_who_asks_while_a_check_hangs_is_told_so_and_makes_no_other_hang()
     checks: list[None] = []
     goes_on = asyncio.Event()
 
-    async def hanging() -> dict[str, str]:
+    async def hanging(_: object) -> dict[str, str]:
         checks.append(None)
         await goes_on.wait()
         return OK
 
     look = SharedCheck(hanging, patience_s=0.01)
-    assert await asyncio.gather(*[look() for _ in range(10)]) == [{"check": "unavailable"}] * 10
+    assert await asyncio.gather(*[look(PROBE) for _ in range(10)]) == [{"check": "unavailable"}] * 10
     assert len(checks) == 1
     goes_on.set()
     await asyncio.sleep(0)
-    assert await look() == OK
+    assert await look(PROBE) == OK
 
 
 async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
     reports = iter([{"database": "unavailable"}, OK])
 
-    async def check() -> dict[str, str]:
+    async def check(_: object) -> dict[str, str]:
         return next(reports)
 
     look = SharedCheck(check)
-    assert [await look(), await look()] == [{"database": "unavailable"}, OK]
+    assert [await look(PROBE), await look(PROBE)] == [{"database": "unavailable"}, OK]

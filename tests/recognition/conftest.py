@@ -1,9 +1,8 @@
-"""Two tenants, real faces, and runtimes that differ in one setting or in their meshes."""
+"""Two tenants, real faces, and workers that differ in one setting or in their meshes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -15,19 +14,27 @@ from django.utils import timezone
 from core.face_mesh import FaceMesh
 from core.types import Embedding, RgbImage
 from gallery.people import Sample, enroll
-from recognition import runtime as runtimes
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tenants.keys import create_tenant
 from testkit.clips import encode_jpeg
 from tests.recognition.failing import Clock
-from tests.recognition.support import Backend, Faces, Gate, http_client, with_meshes
+from tests.recognition.support import Backend, Faces, Gate, http_client, service, with_meshes, with_settings
 
-Configure = Callable[..., Runtime]
-UseMeshes = Callable[..., Runtime]
+Configure = Callable[..., Worker]
+UseMeshes = Callable[..., Worker]
+
+
+@pytest.fixture(autouse=True)
+def served(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The application in this process is served by the real worker, until a fixture below puts another in its place."""
+    if "runtime" in request.fixturenames:
+        service.worker = request.getfixturevalue("runtime")
+    yield
+    service.worker = None
 
 
 @pytest.fixture
-def backend(transactional_db: None, runtime: Runtime) -> Backend:
+def backend(transactional_db: None, runtime: Worker) -> Backend:
     return Backend(*create_tenant("acme"))
 
 
@@ -37,9 +44,10 @@ def rival(backend: Backend) -> Backend:
 
 
 @pytest.fixture
-def alice(runtime: Runtime, backend: Backend, astronaut_embedding: Embedding) -> Backend:
+def alice(runtime: Worker, backend: Backend, astronaut_embedding: Embedding) -> Backend:
     """The backend, with alice enrolled."""
-    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    deciding = runtime.deciding
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], deciding.gallery, deciding.rules)
     return backend
 
 
@@ -64,26 +72,26 @@ async def rival_api(rival: Backend) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def configure(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Configure:
+def configure(runtime: Worker) -> Configure:
     """Runs the service with some settings changed, until the test ends."""
 
-    def change(**settings: Any) -> Runtime:
-        changed = replace(runtime, settings=runtime.settings.model_copy(update=settings))
-        monkeypatch.setattr(runtimes, "current", lambda: changed)
+    def change(**settings: Any) -> Worker:
+        changed = with_settings(runtime, **settings)
+        service.worker = changed
         return changed
 
     return change
 
 
 @pytest.fixture
-def use_meshes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[UseMeshes]:
+def use_meshes(runtime: Worker) -> Iterator[UseMeshes]:
     """Runs the service over a pool of given meshes, until the test ends."""
-    made: list[Runtime] = []
+    made: list[Worker] = []
 
-    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Runtime = runtime) -> Runtime:
+    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Worker = runtime) -> Worker:
         changed = with_meshes(of, make_mesh, size, timeout_s)
         made.append(changed)
-        monkeypatch.setattr(runtimes, "current", lambda: changed)
+        service.worker = changed
         return changed
 
     yield use
@@ -114,10 +122,10 @@ def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
 
 
 @pytest.fixture(scope="session")
-def astronaut_embedding(runtime: Runtime, faces: Faces) -> Embedding:
+def astronaut_embedding(runtime: Worker, faces: Faces) -> Embedding:
     return runtime.engine.embed(runtime.engine.look(faces.astronaut, runtime.limits))
 
 
 @pytest.fixture(scope="session")
-def hopper_embedding(runtime: Runtime, faces: Faces) -> Embedding:
+def hopper_embedding(runtime: Worker, faces: Faces) -> Embedding:
     return runtime.engine.embed(runtime.engine.look(faces.hopper, runtime.limits))

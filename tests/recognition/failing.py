@@ -9,11 +9,11 @@ from typing import Any
 from core.liveness.policy import Policy
 from core.types import Embedding
 from recognition.models import Decision, FailedAttempts
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lifecycle import Connection
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Match, Outcome
+from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
 from wire.codes import Reason
 
@@ -35,7 +35,7 @@ class Clock:
 
 
 def begun(
-    runtime: Runtime,
+    runtime: Worker,
     backend: Backend,
     kind: str = "authentication",
     device_id: str = "",
@@ -46,21 +46,25 @@ def begun(
     """A connected session of somebody who has waited as long as was asked."""
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
-    session = lifecycle.create(runtime, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None)
-    return lifecycle.connect(runtime, session, host=host)
+    session = lifecycle.create(
+        runtime.deciding, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None
+    ).session
+    return lifecycle.connect(runtime.deciding, session, host=host)
 
 
 def fail(
-    runtime: Runtime, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
+    runtime: Worker, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
 ) -> Decision:
     for _ in range(times):
-        decision = lifecycle.decide(runtime, begun(runtime, backend, **session), Outcome(False, reason, None, None))
+        decision = lifecycle.decide(
+            runtime.deciding, begun(runtime, backend, **session), Outcome(False, reason, None, None)
+        )
     return decision
 
 
-def succeed(runtime: Runtime, backend: Backend, embedding: Embedding, **session: Any) -> Decision:
+def succeed(runtime: Worker, backend: Backend, embedding: Embedding, **session: Any) -> Decision:
     connection = begun(runtime, backend, **session)
-    return lifecycle.decide(runtime, connection, matched(connection, embedding))
+    return lifecycle.decide(runtime.deciding, connection, matched(connection, embedding))
 
 
 def matched(connection: Connection, embedding: Embedding) -> Outcome:

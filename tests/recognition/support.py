@@ -24,10 +24,10 @@ from core.types import Detail, MeshFace, RgbImage
 from database.calls import with_connection
 from face_app.asgi import application
 from recognition.models import Decision, Session
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.sessions.lifecycle import SessionRequest
 from recognition.sessions.terms import Wish
+from recognition.worker import Worker, served_by
 from scheduling.executor import Executor
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind
@@ -71,17 +71,32 @@ def asked(
 
 def http_client(key: str | None) -> httpx.AsyncClient:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    asgi: Any = application  # Each library has ASGI types of its own.
+    asgi: Any = service  # Each library has ASGI types of its own.
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=asgi), base_url="http://testserver", headers=headers, timeout=60
     )
+
+
+class Service:
+    """The real application, served by the worker that a test has put here."""
+
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self.worker is not None, "use the fixture `served`"
+        served: Any = served_by(self.worker, application)
+        await served(scope, receive, send)
+
+
+service = Service()
 
 
 class Socket:
     """A client's end of one connection. Leave its block to go away as a client does that just vanishes."""
 
     def __init__(self, token: str, headers: list[tuple[bytes, bytes]], query: str, client: str) -> None:
-        self._communicator = WebsocketCommunicator(application, f"/ws/auth/process-image/{token}/{query}", headers)
+        self._communicator = WebsocketCommunicator(service, f"/ws/auth/process-image/{token}/{query}", headers)
         self._communicator.scope["client"] = (client, 40_000)
 
     async def __aenter__(self) -> Self:
@@ -160,7 +175,7 @@ async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple
     raise AssertionError(f"no result after {frames} frames; the last answer was {answers[-1]}")
 
 
-async def in_database(runtime: Runtime, function: Callable[..., Any], *args: Any) -> Any:
+async def in_database(runtime: Worker, function: Callable[..., Any], *args: Any) -> Any:
     return await runtime.database.run(function, *args)
 
 
@@ -237,7 +252,13 @@ class GatedMesh(RealMesh):
         return super().process(rgb, tracking, detail)
 
 
-def with_meshes(runtime: Runtime, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Runtime:
+def with_settings(worker: Worker, **settings: Any) -> Worker:
+    """The same worker with some settings changed."""
+    changed = worker.settings.model_copy(update=settings)
+    return replace(worker, deciding=replace(worker.deciding, settings=changed))
+
+
+def with_meshes(runtime: Worker, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Worker:
     """The same runtime over another pool; close its executor and its engine afterwards."""
     pool = Pool(make_mesh, size)
     pool.fill()
@@ -260,17 +281,17 @@ ALICE = asked("enrollment", "alice")
 ANYONE = asked("identification")
 
 
-async def token(runtime: Runtime, backend: Backend, request: SessionRequest = ALICE) -> str:
-    session = await runtime.database.run(lifecycle.create, runtime, backend.tenant, request, None)
-    return lifecycle.token_of(runtime, session)
+async def token(runtime: Worker, backend: Backend, request: SessionRequest = ALICE) -> str:
+    session = (await runtime.database.run(lifecycle.create, runtime.deciding, backend.tenant, request, None)).session
+    return lifecycle.token_of(runtime.deciding, session)
 
 
-async def row(runtime: Runtime) -> Session:
+async def row(runtime: Worker) -> Session:
     """The only session."""
     return await runtime.database.run(Session.objects.get)
 
 
-async def count(runtime: Runtime, model: Any) -> int:
+async def count(runtime: Worker, model: Any) -> int:
     found: int = await runtime.database.run(model.objects.count)
     return found
 

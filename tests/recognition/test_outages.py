@@ -26,8 +26,8 @@ from monitoring.readiness import SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
 from recognition.retention import rounds as housekeeping
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
+from recognition.worker import Worker
 from tests.recognition.support import (
     Backend,
     Faces,
@@ -130,7 +130,7 @@ async def test_a_key_that_cannot_be_looked_up_is_not_called_wrong(
 
 @on_sqlite
 async def test_a_session_goes_on_when_the_database_is_back(
-    broken: Broken, backend: Backend, runtime: Runtime, faces: Faces
+    broken: Broken, backend: Backend, runtime: Worker, faces: Faces
 ) -> None:
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
@@ -170,7 +170,7 @@ class FailsAfterwards:
 
 
 async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
-    backend: Backend, runtime: Runtime, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "decide", FailsAfterwards(lifecycle.decide, 2))
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
@@ -186,7 +186,7 @@ async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
 
 @pytest.mark.parametrize("step", ["ensure_owner", "save_checkpoint"])
 async def test_a_short_outage_is_not_noticed(
-    step: str, backend: Backend, runtime: Runtime, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    step: str, backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
@@ -199,15 +199,17 @@ async def test_a_short_outage_is_not_noticed(
 
 
 async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
-    backend: Backend, runtime: Runtime, fresh_watch: OutageWatch
+    backend: Backend, runtime: Worker, fresh_watch: OutageWatch
 ) -> None:
     def run_out_of_time(device_id: str, meanwhile: Callable[[], None]) -> int:
         """An identification, which counts for its device, that learns its challenge and then does nothing; how many
         failures are counted."""
         request = asked("identification", liveness=Policy.ACTIVE, device_id=device_id)
-        held = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, request, None))
+        held = lifecycle.connect(
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        )
         meanwhile()
-        decision = lifecycle.decide(runtime, held, held.flow.time_is_up())
+        decision = lifecycle.decide(runtime.deciding, held, held.flow.time_is_up())
         assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)
         return FailedAttempts.objects.filter(key=device_id).count()
 
@@ -219,7 +221,7 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
 
 
 async def test_who_finds_every_database_thread_held_is_told_in_time(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("database.calls.BEGIN_WITHIN_S", 0.2)
     release, arrived, ran = threading.Event(), threading.Semaphore(0), threading.Event()
@@ -248,11 +250,11 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
 
 
 async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     rounds = 0
 
-    def fail(_: Runtime) -> None:
+    def fail(_: Worker) -> None:
         nonlocal rounds
         rounds += 1
         raise OperationalError("could not connect to the server at 10.0.0.7")
@@ -358,22 +360,23 @@ async def test_what_is_tried_again_ends_with_the_outage_or_in_time(monkeypatch: 
 
 
 async def test_readiness_is_checked_once_for_all_who_ask_at_once() -> None:
+    probe: Any = {"type": "http"}
     checks = 0
     finish = asyncio.Event()
 
-    async def check() -> dict[str, str]:
+    async def check(_: object) -> dict[str, str]:
         nonlocal checks
         checks += 1
         await finish.wait()
         return {"database": "ok"}
 
     shared = SharedCheck(check)
-    asking = [asyncio.create_task(shared()) for _ in range(20)]
+    asking = [asyncio.create_task(shared(probe)) for _ in range(20)]
     await asyncio.sleep(0)
     asking[0].cancel()
     await asyncio.sleep(0)
     finish.set()
     assert await asyncio.gather(*asking[1:]) == [{"database": "ok"}] * 19
     assert checks == 1
-    await shared()
+    await shared(probe)
     assert checks == 2

@@ -35,7 +35,7 @@ class Keys:
         self.asked = 0
         self.error: Exception | None = None
 
-    async def __call__(self, token: str) -> bool:
+    async def __call__(self, scope: object, token: str) -> bool:
         self.asked += 1
         if self.error is not None:
             raise self.error

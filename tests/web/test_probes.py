@@ -22,7 +22,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": request_id.current.get().encode()})
 
 
-async def nobody(token: str) -> bool:
+async def nobody(scope: object, token: str) -> bool:
     return False
 
 
@@ -31,7 +31,7 @@ class Components:
         self.report = {"models": "ok", "database": "ok"}
         self.asked = 0
 
-    async def __call__(self) -> dict[str, str]:
+    async def __call__(self, scope: object) -> dict[str, str]:
         self.asked += 1
         return self.report
 

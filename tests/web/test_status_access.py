@@ -13,7 +13,7 @@ ADMIN = {"FACE_ADMIN_BIND": "127.0.0.1:9100"}
 PUBLIC_PORT, ADMIN_PORT = 8003, 9100
 
 
-async def knows_good(token: str) -> bool:
+async def knows_good(scope: object, token: str) -> bool:
     return token == "good"
 
 

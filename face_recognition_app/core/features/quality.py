@@ -6,12 +6,12 @@ The limits keep 95 of 100 faces of Labeled Faces in the Wild, press photographs 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from core.features.values import Quality
 from core.geometry import extent
 from core.imaging.alignment import AlignedFace
 from core.types import Box, MeshFace, RgbImage
@@ -31,15 +31,6 @@ COVERED_EYES = 0.6
 SECOND_FACE_AREA = 0.35
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """`score` 0..1, the worst of the parts; `sharpness` is relative, larger is sharper."""
-
-    score: float
-    issues: tuple[Issue, ...]
-    sharpness: float
-
-
 def face_box(face: MeshFace, rgb: RgbImage) -> Box:
     height, width = rgb.shape[:2]
     low, high = extent(face.points)
@@ -49,9 +40,6 @@ def face_box(face: MeshFace, rgb: RgbImage) -> Box:
         float((high[0] - low[0]) / width),
         float((high[1] - low[1]) / height),
     )
-
-
-NOBODY = Quality(0.0, (Issue.NO_FACE,), 0.0)
 
 
 def assess(face: MeshFace, aligned: AlignedFace, boxes: Sequence[Box], frame_width: int) -> Quality:

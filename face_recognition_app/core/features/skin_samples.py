@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from core.features.values import SkinSamples
 from core.imaging.alignment import ALIGNED_SIZE, AlignedFace
 from core.types import MeshFace
-
-SkinSamples = npt.NDArray[np.uint8]
-"""(n,): brightness at SKIN_POINTS, 1..255; 0 where the place lies outside the aligned crop."""
 
 _LANDMARKS = """
     1 5 11 15 18 20 36 41 43 45 49 51 59 62 64 73 75 77 83 86 90 94 97 99 101 106 115 123 125 134 137 141 164 166

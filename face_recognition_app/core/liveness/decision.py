@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
-from core.features.traces import Traces
+from core.features.values import Traces
 from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameMark

@@ -6,17 +6,18 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
+from asgiref.typing import HTTPScope
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
-from recognition import runtime as runtimes
 from recognition.api.errors import ApiError
-from recognition.models import Session
-from recognition.tokens.signing import AccessClaims, InvalidToken
-from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id, token_hash
+from recognition.sessions.lifecycle import find_by_token
+from recognition.tokens.signing import AccessClaims, InvalidToken, Signer
+from recognition.worker import in_scope, of_request
+from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
@@ -61,14 +62,15 @@ class BackendAuth(HttpBearer):
         return f"Needs the scope {' or '.join(f'`{scope}`' for scope in in_order(self.scopes))}."
 
     async def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
-        found = await runtimes.current().database.run(self._find, token)
+        worker = of_request(request)
+        found = await worker.database.run(self._find, worker.deciding.signer, token)
         if found is not None and found.session_id is None and not found.scopes & self.scopes:
             needed = in_order(self.scopes)
             raise ApiError(ErrorCode.SCOPE_MISSING, f"this needs the scope {' or '.join(needed)}", {"needs": needed})
         return found
 
-    def _find(self, token: str) -> Caller | None:
-        return _backend_of(token)
+    def _find(self, signer: Signer, token: str) -> Caller | None:
+        return _backend_of(signer, token)
 
 
 class SessionAuth(BackendAuth):
@@ -82,8 +84,8 @@ class SessionAuth(BackendAuth):
     def described(self) -> str:
         return f"{super().described} The session's own token is enough, too."
 
-    def _find(self, token: str) -> Caller | None:
-        return _backend_of(token) or _session_client_of(token)
+    def _find(self, signer: Signer, token: str) -> Caller | None:
+        return _backend_of(signer, token) or _session_client_of(token)
 
 
 def needs(*scopes: Scope) -> BackendAuth:
@@ -95,9 +97,9 @@ def needs_or_session(*scopes: Scope) -> SessionAuth:
     return SessionAuth(frozenset(scopes))
 
 
-def allows(token: str, scope: Scope) -> bool:
+def allows(signer: Signer, token: str, scope: Scope) -> bool:
     """Whether an API key or access token has the scope. Asks the database."""
-    backend = _backend_of(token)
+    backend = _backend_of(signer, token)
     return backend is not None and scope in backend.scopes
 
 
@@ -123,9 +125,9 @@ async def create_token(request: HttpRequest, asked: TokenRequest | None = None) 
     lacking = in_order(scopes - key.opens)
     if lacking:
         raise ApiError(ErrorCode.SCOPE_MISSING, f"the key lacks the scope {lacking[0]}", {"needs": lacking})
-    runtime = runtimes.current()
-    lifetime_s = _lifetime_s(key, runtime.settings.access_token_ttl_s)
-    token = runtime.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
+    worker = of_request(request)
+    lifetime_s = _lifetime_s(key, worker.settings.access_token_ttl_s)
+    token = worker.deciding.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
     return AccessToken(access_token=token, expires_in=lifetime_s)
 
 
@@ -134,13 +136,13 @@ def caller(request: HttpRequest) -> Caller:
     return found
 
 
-def _backend_of(token: str) -> Caller | None:
+def _backend_of(signer: Signer, token: str) -> Caller | None:
     """An access token is worth what its key is worth now, and no more than it was made for."""
     if token.startswith(KEY_PREFIX):
         key, scopes = find_living_key(token), frozenset(Scope)
     else:
         try:
-            claims = runtimes.current().signer.read_access(token)
+            claims = signer.read_access(token)
         except InvalidToken:
             return None
         key, scopes = find_living_key_by_id(claims.tenant, claims.key), opened_by(claims.scopes)
@@ -151,22 +153,24 @@ def _backend_of(token: str) -> Caller | None:
 
 
 def _session_client_of(token: str) -> Caller | None:
-    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    session = find_by_token(token)
     return Caller(session.tenant, session_id=session.pk) if session else None
 
 
-async def is_somebody(token: str) -> bool:
+async def is_somebody(scope: HTTPScope, token: str) -> bool:
     """Whether the token is a key, an access token or a session's, for who must know before the body is read."""
-    return await runtimes.current().database.run(_somebody_of, token) is not None
+    worker = in_scope(scope)
+    return await worker.database.run(_somebody_of, worker.deciding.signer, token) is not None
 
 
-def _somebody_of(token: str) -> Caller | None:
-    return _backend_of(token) or _session_client_of(token)
+def _somebody_of(signer: Signer, token: str) -> Caller | None:
+    return _backend_of(signer, token) or _session_client_of(token)
 
 
-async def may_read(token: str) -> bool:
+async def may_read(scope: HTTPScope, token: str) -> bool:
     """Whether the token is a backend's, who may see the service's state. Raises HttpRefusal without the scope."""
-    backend = await runtimes.current().database.run(_backend_of, token)
+    worker = in_scope(scope)
+    backend = await worker.database.run(_backend_of, worker.deciding.signer, token)
     if backend is not None and Scope.READ not in backend.scopes:
         raise HttpRefusal(ErrorCode.SCOPE_MISSING, "this needs a key with the scope read")
     return backend is not None

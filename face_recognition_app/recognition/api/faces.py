@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from ninja import Form, Router
 
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.liveness.limits import LIVE_SCORE
 from core.types import Embedding
 from gallery import matching, people
 from gallery.matching import Comparison
-from recognition import runtime as runtimes
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
@@ -27,8 +26,8 @@ from recognition.api.schemas import (
     SearchResult,
 )
 from recognition.api.uploads import IMAGE_AND_LIMIT, IMAGE_AND_SUBJECT, ONE_IMAGE, TWO_IMAGES, images, one_image
-from recognition.runtime import Runtime
 from recognition.streaming.answers import face_box, frame_quality
+from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -43,8 +42,8 @@ Unusable = Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES]
 @router.post("detect/", response=DetectResult, openapi_extra=ONE_IMAGE, summary="Where is a face, and how good is it")
 @raises(*A_PICTURE)
 async def detect_faces(request: HttpRequest) -> DetectResult:
-    runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
-    look = await stills.read(runtime, tenant, data, stills.faces)
+    worker, data, tenant = of_request(request), await one_image(request), caller(request).tenant
+    look = await stills.read(worker, tenant, data, stills.faces)
     found = [DetectedFace(box=face_box(box), quality=frame_quality(quality)) for box, quality in look.each_face()]
     return DetectResult(faces=found)
 
@@ -57,8 +56,8 @@ async def detect_faces(request: HttpRequest) -> DetectResult:
 )
 @raises(*A_PICTURE)
 async def check_liveness(request: HttpRequest) -> LivenessResult:
-    runtime, data, tenant = runtimes.current(), await one_image(request), caller(request).tenant
-    quality, score = await stills.read(runtime, tenant, data, stills.liveness)
+    worker, data, tenant = of_request(request), await one_image(request), caller(request).tenant
+    quality, score = await stills.read(worker, tenant, data, stills.liveness)
     reasons = _not_live(quality, score)
     return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
 
@@ -66,22 +65,22 @@ async def check_liveness(request: HttpRequest) -> LivenessResult:
 @router.post("compare/", response=CompareResult, openapi_extra=TWO_IMAGES, summary="Do two pictures show one person")
 @raises(*A_FACE)
 async def compare_faces(request: HttpRequest) -> CompareResult:
-    runtime, tenant = runtimes.current(), caller(request).tenant
+    worker, tenant = of_request(request), caller(request).tenant
     uploads = await images(request, "images")
     if len(uploads) != 2:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: send exactly two, not {len(uploads)}")
-    first, second = [await _probe(runtime, tenant, upload.data) for upload in uploads]
-    return _compared(matching.compare(first, second, runtime.settings.target_fmr))
+    first, second = [await _probe(worker, tenant, upload.data) for upload in uploads]
+    return _compared(matching.compare(first, second, worker.settings.target_fmr))
 
 
 @router.post("verify/", response=CompareResult, openapi_extra=IMAGE_AND_SUBJECT, summary="Is this the subject")
 @raises(*A_FACE, ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.INVALID_SUBJECT_ID, ErrorCode.NO_TEMPLATE)
 async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()]) -> CompareResult:
-    runtime, tenant = runtimes.current(), caller(request).tenant
-    await runtime.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
-    probe = await _probe(runtime, tenant, await one_image(request))
-    target_fmr = runtime.settings.target_fmr
-    found = await runtime.database.run(runtime.gallery.verify, tenant, subject_id, probe, target_fmr)
+    worker, tenant = of_request(request), caller(request).tenant
+    await worker.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
+    probe = await _probe(worker, tenant, await one_image(request))
+    target_fmr = worker.settings.target_fmr
+    found = await worker.database.run(worker.deciding.gallery.verify, tenant, subject_id, probe, target_fmr)
     if found is None:
         raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
     return _compared(found)
@@ -90,9 +89,11 @@ async def verify_subject(request: HttpRequest, subject_id: Annotated[str, Form()
 @router.post("search/", response=SearchResult, openapi_extra=IMAGE_AND_LIMIT, summary="Who is this")
 @raises(*A_FACE)
 async def search_subjects(request: HttpRequest, limit: Annotated[int, Form(ge=1, le=100)] = 5) -> SearchResult:
-    runtime, tenant = runtimes.current(), caller(request).tenant
-    probe = await _probe(runtime, tenant, await one_image(request))
-    found = await runtime.database.run(runtime.gallery.identify, tenant, probe, runtime.settings.target_fpir, limit)
+    worker, tenant = of_request(request), caller(request).tenant
+    probe = await _probe(worker, tenant, await one_image(request))
+    found = await worker.database.run(
+        worker.deciding.gallery.identify, tenant, probe, worker.settings.target_fpir, limit
+    )
     matches = [SearchMatch(subject_id=one.subject_id, similarity=round(one.similarity, 4)) for one in found.matches]
     return SearchResult(matches=matches, threshold=found.threshold)
 
@@ -116,9 +117,9 @@ def _unusable(quality: Quality) -> Unusable | None:
     return None
 
 
-async def _probe(runtime: Runtime, tenant: Tenant, data: bytes) -> Embedding:
+async def _probe(worker: Worker, tenant: Tenant, data: bytes) -> Embedding:
     """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
-    picture = await stills.read(runtime, tenant, data, stills.portrait)
+    picture = await stills.read(worker, tenant, data, stills.portrait)
     unusable = _unusable(picture.quality)
     if picture.embedding is None or unusable is not None:
         raise ApiError(ErrorCode(unusable or Issue.NO_FACE), "the picture has no single usable face")

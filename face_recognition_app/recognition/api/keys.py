@@ -12,11 +12,12 @@ from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, model_validator
 
 from config.durations import LONGEST
-from recognition import runtime as runtimes
+from database.pages import page_after
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
-from recognition.api.pages import DEFAULT_LIMIT, Limit, page
+from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
 from recognition.api.schemas import Request
+from recognition.worker import of_request
 from tenants import keys
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, read_scopes
@@ -71,13 +72,13 @@ class KeyPage(Schema):
 
 @router.get("", response=KeyPage, summary="List those that are not revoked")
 async def list_keys(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> KeyPage:
-    return await runtimes.current().database.run(_list, caller(request).tenant, cursor, limit)
+    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
 
 
 @router.post("", response={201: NewKeyDetail}, summary="Issue a key")
 async def create_key(request: HttpRequest, new: NewKey) -> Status[NewKeyDetail]:
     tenant = caller(request).tenant
-    issued = await runtimes.current().database.run(keys.issue_key, tenant, new.name, new.scopes, new.end)
+    issued = await of_request(request).database.run(keys.issue_key, tenant, new.name, new.scopes, new.end)
     return Status(201, _issued(issued))
 
 
@@ -85,20 +86,20 @@ async def create_key(request: HttpRequest, new: NewKey) -> Status[NewKeyDetail]:
 @raises(ErrorCode.KEY_NOT_FOUND, ErrorCode.KEY_REPLACED)
 async def rotate_key(request: HttpRequest, key_id: uuid.UUID, rotation: Rotation | None = None) -> Status[NewKeyDetail]:
     overlap = timedelta(seconds=DAY_S if rotation is None else rotation.overlap_s)
-    issued = await runtimes.current().database.run(keys.rotate_key, caller(request).tenant, key_id, overlap)
+    issued = await of_request(request).database.run(keys.rotate_key, caller(request).tenant, key_id, overlap)
     return Status(201, _issued(issued))
 
 
 @router.delete("{uuid:key_id}/", response={204: None}, summary="Revoke a key and its access tokens, at once")
 @raises(ErrorCode.KEY_NOT_FOUND, ErrorCode.LAST_ADMIN_KEY)
 async def delete_key(request: HttpRequest, key_id: uuid.UUID) -> Status[None]:
-    await runtimes.current().database.run(keys.revoke_unless_last_admin, caller(request).tenant, key_id)
+    await of_request(request).database.run(keys.revoke_unless_last_admin, caller(request).tenant, key_id)
     return Status(204, None)
 
 
-def _list(tenant: Tenant, cursor: str | None, limit: int) -> KeyPage:
-    found, following = page(keys.keys_of(tenant), cursor, limit)
-    return KeyPage(items=[_detail(key) for key in found], next_cursor=following)
+def _list(tenant: Tenant, after: int, limit: int) -> KeyPage:
+    found = page_after(keys.keys_of(tenant), after, limit)
+    return KeyPage(items=[_detail(key) for key in found.rows], next_cursor=cursor_for(found.last_key))
 
 
 def _issued(issued: keys.IssuedKey) -> NewKeyDetail:

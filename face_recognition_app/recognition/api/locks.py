@@ -7,11 +7,11 @@ from ninja import Router, Status
 
 from config.durations import whole_seconds
 from gallery import people
-from recognition import runtime as runtimes
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks
 from recognition.sessions import lockout
+from recognition.worker import of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -27,13 +27,13 @@ router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 )
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_locks(request: HttpRequest, subject_id: str) -> SubjectLocks:
-    return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
+    return await of_request(request).database.run(_read, caller(request).tenant, subject_id)
 
 
 @router.delete("{subject_id}/lock/", response={204: None}, summary="Lift it")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def lift_locks(request: HttpRequest, subject_id: str) -> Status[None]:
-    await runtimes.current().database.run(_lift, caller(request).tenant, subject_id)
+    await of_request(request).database.run(_lift, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -54,5 +54,5 @@ def _detail(lock: lockout.Lock) -> LockDetail:
     return LockDetail(
         applies_to=lockout.PLACES[lock.kind],
         device_id=lock.device or None,
-        retry_after_s=whole_seconds(lockout.time_left_ms(lock.until)),
+        retry_after_s=whole_seconds(lock.retry_after_ms),
     )

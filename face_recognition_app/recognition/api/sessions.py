@@ -13,18 +13,17 @@ from ninja import Header, Router, Status
 from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
-from recognition import runtime as runtimes
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
 from recognition.api.uploads import ONE_IMAGE, one_image
+from recognition.deciding import Deciding
 from recognition.models import Decision, Session
-from recognition.runtime import Runtime
-from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.lockout import time_left_ms
+from recognition.sessions import lifecycle
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
+from recognition.worker import of_request
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
@@ -64,15 +63,15 @@ async def create_session(
 )
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
-    runtime = runtimes.current()
-    return await runtime.database.run(_read, runtime, caller(request).tenant, session_id)
+    worker = of_request(request)
+    return await worker.database.run(_read, worker.deciding, caller(request).tenant, session_id)
 
 
 @router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
-    runtime = runtimes.current()
-    return await runtime.database.run(_cancel, runtime, caller(request).tenant, session_id)
+    worker = of_request(request)
+    return await worker.database.run(_cancel, worker.deciding, caller(request).tenant, session_id)
 
 
 @router.post(
@@ -94,14 +93,16 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     if who.session_id not in (None, session_id):
         raise lifecycle.SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
-    runtime = runtimes.current()
+    worker = of_request(request)
     # What is no picture must not take the session from its owner.
-    await asyncio.to_thread(read_header, data, runtime.limits)
+    await asyncio.to_thread(read_header, data, worker.limits)
     try:
-        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
+        connection = await worker.database.run(
+            _connect, worker.deciding, who.tenant, session_id, _client_host(request, who)
+        )
     except lifecycle.AlreadyDecided as error:
         return session_complete(error.decision)
-    stream = SessionStream(runtime, connection)
+    stream = SessionStream(worker, connection)
     frame = Frame(connection.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
@@ -118,17 +119,17 @@ async def begin(
     request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
 ) -> CreatedSession:
     """A new session of `tenant`, told as the API tells it."""
-    runtime = runtimes.current()
+    worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
         subject_id=new.subject_id or "",
         wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
-        target_samples=new.target_samples or runtime.settings.enrollment_samples,
+        target_samples=new.target_samples or worker.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,
     )
-    session = await runtime.database.run(lifecycle.create, runtime, tenant, asked, idempotency_key)
-    token = lifecycle.token_of(runtime, session)
+    session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
+    token = lifecycle.token_of(worker.deciding, session)
     scheme = "wss" if request.is_secure() else "ws"
     return CreatedSession(
         id=session.id,
@@ -136,7 +137,7 @@ async def begin(
         websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
         status=SessionStatus(session.status),
-        challenge=challenge_info(checkpoints.load(session.checkpoint)) if session.checkpoint else None,
+        challenge=None if flow is None else challenge_info(flow),
     )
 
 
@@ -145,20 +146,20 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
-    return lifecycle.connect(runtime, lifecycle.find(tenant, session_id), host=host)
+def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+    return lifecycle.connect(deciding, lifecycle.find(tenant, session_id), host=host)
 
 
-def _read(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.settle(runtime, lifecycle.find(tenant, session_id)))
+def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.settle(deciding, lifecycle.find(tenant, session_id)))
 
 
-def _cancel(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.cancel(runtime, lifecycle.find(tenant, session_id)))
+def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.cancel(deciding, lifecycle.find(tenant, session_id)))
 
 
 def _detail(session: Session) -> SessionDetail:
-    decision = Decision.objects.filter(session=session).first()
+    decision = lifecycle.decision_on(session)
     return SessionDetail(
         id=session.id,
         kind=SessionKind(session.kind),
@@ -176,7 +177,7 @@ def _detail(session: Session) -> SessionDetail:
 
 
 def _decision(session: Session, decision: Decision) -> DecisionDetail:
-    until = decision.locked_until
+    wait_ms = decision.retry_after_ms
     compares = session.kind != SessionKind.ENROLLMENT
     return DecisionDetail(
         subject_id=decision.subject_id or None,
@@ -185,6 +186,6 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         threshold=decision.threshold,
         liveness=LivenessOutcome(decision.liveness),
         reasons=[Reason(decision.reason)] if decision.reason else [],
-        retry_after_s=whole_seconds(time_left_ms(until)) if until else None,
+        retry_after_s=None if wait_ms is None else whole_seconds(wait_ms),
         evidence=decision.evidence,
     )

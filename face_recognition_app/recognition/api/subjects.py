@@ -5,22 +5,19 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
-from database import write_ahead_log
 from gallery import people
-from gallery.models import Subject, Template
+from gallery.models import Subject
 from gallery.thresholds import SAME_PERSON
-from recognition import runtime as runtimes
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
-from recognition.api.pages import DEFAULT_LIMIT, Limit, page
+from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
 from recognition.api.schemas import (
     AcceptedImage,
     NewSubject,
@@ -34,8 +31,8 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
-from recognition.retention.erasure import erase_subject
-from recognition.runtime import Runtime
+from recognition.retention.erasure import erase_subject, erase_template
+from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
@@ -47,34 +44,34 @@ reading = needs(Scope.SUBJECTS, Scope.READ)
 
 @router.get("", response=SubjectPage, auth=reading, summary="List")
 async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
-    return await runtimes.current().database.run(_list, caller(request).tenant, cursor, limit)
+    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
 
 
 @router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
 @raises(ErrorCode.INVALID_SUBJECT_ID, ErrorCode.SUBJECT_EXISTS)
 async def create_subject(request: HttpRequest, new: NewSubject) -> Status[SubjectDetail]:
     tenant = caller(request).tenant
-    subject = await runtimes.current().database.run(people.create_subject, tenant, new.subject_id, new.metadata)
+    subject = await of_request(request).database.run(people.create_subject, tenant, new.subject_id, new.metadata)
     return Status(201, _detail(subject, 0))
 
 
 @router.get("{subject_id}/", response=SubjectDetail, auth=reading, summary="Read")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
-    return await runtimes.current().database.run(_read, caller(request).tenant, subject_id)
+    return await of_request(request).database.run(_read, caller(request).tenant, subject_id)
 
 
 @router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the metadata")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
-    return await runtimes.current().database.run(_update, caller(request).tenant, subject_id, patch)
+    return await of_request(request).database.run(_update, caller(request).tenant, subject_id, patch)
 
 
 @router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
-    runtime = runtimes.current()
-    await runtime.database.run(erase_subject, runtime, caller(request).tenant, subject_id)
+    worker = of_request(request)
+    await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -83,7 +80,7 @@ async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:
-    return await runtimes.current().database.run(_templates, caller(request).tenant, subject_id, cursor, limit)
+    return await of_request(request).database.run(_templates, caller(request).tenant, subject_id, key_in(cursor), limit)
 
 
 @router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
@@ -94,17 +91,22 @@ async def list_templates(
     ErrorCode.NO_USABLE_FACE,
 )
 async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
-    tenant, runtime = caller(request).tenant, runtimes.current()
+    tenant, worker = caller(request).tenant, of_request(request)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
-    good, rejected = await _sort_out(runtime, tenant, uploads)
+    good, rejected = await _sort_out(worker, tenant, uploads)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
-    templates = await runtime.database.run(
-        people.enroll, tenant, subject_id, [image.sample for image in good], runtime.gallery, runtime.rules
+    templates = await worker.database.run(
+        people.enroll,
+        tenant,
+        subject_id,
+        [image.sample for image in good],
+        worker.deciding.gallery,
+        worker.deciding.rules,
     )
     accepted = [
         AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
@@ -117,7 +119,7 @@ async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadR
 @raises(ErrorCode.SUBJECT_NOT_FOUND, ErrorCode.TEMPLATE_NOT_FOUND)
 async def delete_template(request: HttpRequest, subject_id: str, template_id: uuid.UUID) -> Status[None]:
     tenant = caller(request).tenant
-    await runtimes.current().database.run(_delete_template, tenant, subject_id, template_id)
+    await of_request(request).database.run(erase_template, tenant, subject_id, template_id)
     return Status(204, None)
 
 
@@ -128,13 +130,13 @@ class _GoodImage:
 
 
 async def _sort_out(
-    runtime: Runtime, tenant: Tenant, uploads: list[Upload]
+    worker: Worker, tenant: Tenant, uploads: list[Upload]
 ) -> tuple[list[_GoodImage], list[RejectedImage]]:
     good: list[_GoodImage] = []
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        found = await _sample(runtime, tenant, upload.data, known)
+        found = await _sample(worker, tenant, upload.data, known)
         if isinstance(found, people.Sample):
             good.append(_GoodImage(upload, found))
         else:
@@ -142,12 +144,10 @@ async def _sort_out(
     return good, rejected
 
 
-async def _sample(
-    runtime: Runtime, tenant: Tenant, data: bytes, known: Embedding | None
-) -> people.Sample | RejectReason:
+async def _sample(worker: Worker, tenant: Tenant, data: bytes, known: Embedding | None) -> people.Sample | RejectReason:
     """The sample in one picture, or why it has none."""
     try:
-        picture = await stills.read(runtime, tenant, data, stills.portrait)
+        picture = await stills.read(worker, tenant, data, stills.portrait)
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:
@@ -157,10 +157,11 @@ async def _sample(
     return people.Sample(picture.embedding, picture.quality.score)
 
 
-def _list(tenant: Tenant, cursor: str | None, limit: int) -> SubjectPage:
-    found, following = page(Subject.objects.filter(tenant=tenant), cursor, limit)
-    counts = dict(Template.objects.filter(subject__in=found).values_list("subject_id").annotate(Count("pk")).order_by())
-    return SubjectPage(items=[_detail(row, counts.get(row.pk, 0)) for row in found], next_cursor=following)
+def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
+    found = people.list_subjects(tenant, after, limit)
+    counts = people.count_templates(found.rows)
+    items = [_detail(row, counts.get(row.pk, 0)) for row in found.rows]
+    return SubjectPage(items=items, next_cursor=cursor_for(found.last_key))
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
@@ -169,22 +170,14 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
 
 
 def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
-    subject = people.find_subject(tenant, subject_id)
-    subject.metadata = patch.metadata
-    subject.save(update_fields=["metadata"])
+    subject = people.update_metadata(tenant, subject_id, patch.metadata)
     return _detail(subject, subject.templates.count())
 
 
-def _delete_template(tenant: Tenant, subject_id: str, template_id: uuid.UUID) -> None:
-    people.delete_template(tenant, subject_id, template_id)
-    write_ahead_log.empty()
-
-
-def _templates(tenant: Tenant, subject_id: str, cursor: str | None, limit: int) -> TemplatePage:
-    rows = Template.objects.filter(subject=people.find_subject(tenant, subject_id))
-    found, following = page(rows, cursor, limit)
-    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found]
-    return TemplatePage(items=items, next_cursor=following)
+def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
+    found = people.list_templates(tenant, subject_id, after, limit)
+    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
+    return TemplatePage(items=items, next_cursor=cursor_for(found.last_key))
 
 
 def _detail(subject: Subject, templates: int) -> SubjectDetail:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from database import write_ahead_log
-from gallery.people import delete_subject, find_subject, lock_subject
+from gallery.people import delete_subject, delete_template, find_subject, lock_subject
+from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.retention.batches import sweep
-from recognition.runtime import Runtime
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import end_without_subject
@@ -18,7 +20,7 @@ from tenants.models import Tenant
 from vocabulary.sessions import SessionStatus
 
 
-def erase_subject(runtime: Runtime, tenant: Tenant, subject_id: str) -> None:
+def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
     """Erase a subject from this call on everywhere; who is connected is told that the subject is gone.
 
     Raises SubjectNotFound. When it breaks off, some may be erased already, and another call does the rest.
@@ -26,12 +28,18 @@ def erase_subject(runtime: Runtime, tenant: Tenant, subject_id: str) -> None:
     find_subject(tenant, subject_id)
     while sweep(_ended(tenant, subject_id)):
         pass  # Most of it in short transactions; the last one has little left.
-    while not _erase_the_rest(runtime, tenant, subject_id):
+    while not _erase_the_rest(deciding, tenant, subject_id):
         pass  # A session was made in that moment; none can be made while the subject is locked.
     write_ahead_log.empty()
 
 
-def _erase_the_rest(runtime: Runtime, tenant: Tenant, subject_id: str) -> bool:
+def erase_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
+    """Erase one template. Raises SubjectNotFound or TemplateNotFound."""
+    delete_template(tenant, subject_id, public_id)
+    write_ahead_log.empty()
+
+
+def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool:
     """In one transaction, all or nothing: False when a session came in between."""
     with transaction.atomic():
         # Sessions before the subject, as whoever decides one does: else the two would wait for each other.
@@ -40,14 +48,14 @@ def _erase_the_rest(runtime: Runtime, tenant: Tenant, subject_id: str) -> bool:
         if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
             return False
         for session in held:
-            _end(runtime, session)
+            _end(deciding, session)
         _ended(tenant, subject_id).delete()
         delete_subject(tenant, subject_id)
         lockout.forget_subject(tenant, subject_id)
     return True
 
 
-def _end(runtime: Runtime, session: Session) -> None:
+def _end(deciding: Deciding, session: Session) -> None:
     """What stays of the session, until it is too old, names nobody."""
     try:
         flow = readable(session)
@@ -58,7 +66,7 @@ def _end(runtime: Runtime, session: Session) -> None:
     session.status = SessionStatus.EXPIRED
     session.save()
     if flow is not None:
-        end_without_subject(runtime, session, flow)
+        end_without_subject(deciding, session, flow)
 
 
 def _open(tenant: Tenant, subject_id: str) -> QuerySet[Session]:

@@ -7,47 +7,48 @@ import logging
 from collections.abc import Callable
 
 from database.connections import close_moved_files
+from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
-from recognition.runtime import Runtime
 from recognition.sessions.lifecycle import settle_overdue
+from recognition.worker import Worker
 from tenants.usage import key_uses
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
-CHORES: tuple[tuple[str, Callable[[Runtime], object]], ...] = (
+CHORES: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
     ("settling overdue sessions", settle_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
-    ("bringing galleries in memory up to date", lambda runtime: runtime.gallery.store.catch_up()),
+    ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
 )
 RETENTION_EVERY_S = 60.0
 LOOK_EVERY_S = 1.0
 
 
-async def keep_house(runtime: Runtime) -> None:
+async def keep_house(worker: Worker) -> None:
     """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
-    await asyncio.gather(_do_chores(runtime), _delete_what_is_old(runtime), _watch_files())
+    await asyncio.gather(_do_chores(worker), _delete_what_is_old(worker), _watch_files())
 
 
-async def _do_chores(runtime: Runtime) -> None:
+async def _do_chores(worker: Worker) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         for name, chore in CHORES:
             try:
-                await runtime.database.run(chore, runtime)
+                await worker.database.run(chore, worker.deciding)
             except Unavailable:
                 break  # Which is logged where it is found, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
 
 
-async def _delete_what_is_old(runtime: Runtime) -> None:
+async def _delete_what_is_old(worker: Worker) -> None:
     while True:
         await asyncio.sleep(RETENTION_EVERY_S)
         try:
             # In short calls, since whoever stops the worker waits for the one under way.
-            while await runtime.database.run(enforce_in_turn, runtime):
+            while await worker.database.run(enforce_in_turn, worker.deciding):
                 pass
         except Unavailable:
             continue  # Which is logged where it is found.

@@ -18,9 +18,9 @@ from config.settings import Settings
 from database import write_ahead_log
 from gallery import changes
 from gallery.models import TemplateChange
+from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session
 from recognition.retention.batches import delete, sweep
-from recognition.runtime import Runtime
 
 PAUSE_S = 0.05
 """Between two transactions: several times as long as one of them takes."""
@@ -82,16 +82,16 @@ def enforce(settings: Settings, now: datetime) -> int:
     return sum(sweep(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
-def enforce_in_turn(runtime: Runtime) -> int:
-    """As `enforce`, now, unless another worker of this machine is at it."""
-    path = runtime.settings.run_dir / "retention.lock"
+def enforce_in_turn(deciding: Deciding) -> int | None:
+    """As `enforce`, now; None, and nothing done, while another process of this machine is at it."""
+    path = deciding.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return 0
-        done = enforce(runtime.settings, timezone.now())
+            return None
+        done = enforce(deciding.settings, timezone.now())
         if done:
             write_ahead_log.empty()
     return done

@@ -11,8 +11,8 @@ from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from gallery.people import DifferentFace, DuplicateFace, Sample, enroll, lock_subject
 from monitoring import metrics
+from recognition.deciding import Deciding
 from recognition.models import Decision, Session
-from recognition.runtime import Runtime
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Flow, Match, Outcome
@@ -28,7 +28,7 @@ LIVENESS_OUTCOMES = {
 }
 
 
-def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
+def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
     """Decide a locked session with what only the caller's transaction can know, and count what came of it, unless
     nobody but the service is to blame (`excused`)."""
     lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
@@ -36,18 +36,18 @@ def judge(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, *, e
     claim = claim_of(session)
     until = lockout.locked_until(claim)
     if until is not None and outcome.reason is not Reason.CANCELLED:
-        return lock_out(runtime, session, flow, until, outcome.match)
+        return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
-    outcome = _carry_out(runtime, session, flow, outcome)
+    outcome = _carry_out(deciding, session, flow, outcome)
     if outcome.success:
         lockout.forgive(claim)
         known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
     elif until is None and not excused:
-        until = lockout.count_failure(runtime.settings, claim, _weight(session, flow, outcome))
+        until = lockout.count_failure(deciding.settings, claim, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
-            return lock_out(runtime, session, flow, until, outcome.match)
-    return _record(runtime, session, flow, outcome)
+            return lock_out(deciding, session, flow, until, outcome.match)
+    return _record(deciding, session, flow, outcome)
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
@@ -62,40 +62,40 @@ def claim_of(session: Session) -> Claim:
     return Claim(session.tenant, session.subject_id, session.device_id, session.address)
 
 
-def lock_out(runtime: Runtime, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
+def lock_out(deciding: Deciding, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
     """End a session of who has failed too often, in the caller's transaction."""
-    return _record(runtime, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
+    return _record(deciding, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
 
 
-def end_without_subject(runtime: Runtime, session: Session, flow: Flow) -> Decision:
+def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Decision:
     """End a session of a subject that is erased, in the caller's transaction."""
-    return _record(runtime, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
+    return _record(deciding, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
-def _carry_out(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _carry_out(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     """Do what a success means; the outcome that results."""
     if not outcome.success:
         return outcome
     if session.kind == SessionKind.ENROLLMENT:
-        return _enroll(runtime, session, flow, outcome)
-    if _still_matches(runtime, session, flow, outcome):
+        return _enroll(deciding, session, flow, outcome)
+    if _still_matches(deciding, session, flow, outcome):
         return outcome
     return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
 
 
-def _still_matches(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> bool:
+def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> bool:
     """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
     if outcome.match is None:
         return False
     match = outcome.match
-    again = runtime.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
+    again = deciding.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
     return again is not None and again.matches
 
 
-def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
     try:
-        enroll(session.tenant, session.subject_id, samples, runtime.gallery, runtime.rules)
+        enroll(session.tenant, session.subject_id, samples, deciding.gallery, deciding.rules)
     except DuplicateFace:
         return Outcome(False, Reason.DUPLICATE_FACE, None, None)
     except DifferentFace:
@@ -104,7 +104,7 @@ def _enroll(runtime: Runtime, session: Session, flow: Flow, outcome: Outcome) ->
 
 
 def _record(
-    runtime: Runtime, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
+    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
 ) -> Decision:
     liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
     claims = DecisionClaims(
@@ -116,7 +116,7 @@ def _record(
         subject=outcome.subject_id,
         liveness=liveness,
         reason=outcome.reason,
-        models=runtime.model_digests,
+        models=deciding.model_digests,
     )
     decision = Decision.objects.create(
         session=session,
@@ -129,7 +129,7 @@ def _record(
         reason=outcome.reason or "",
         locked_until=locked_until,
         evidence=flow.evidence(),
-        token=runtime.signer.sign_decision(claims, runtime.settings.decision_token_ttl_s),
+        token=deciding.signer.sign_decision(claims, deciding.settings.decision_token_ttl_s),
     )
     session.status = _status_after(outcome)
     session.checkpoint = session.address = ""

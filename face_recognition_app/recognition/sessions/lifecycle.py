@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -20,8 +20,8 @@ from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import outages
 from gallery.people import check_subject_id, find_subject, lock_subject
+from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
-from recognition.runtime import Runtime
 from recognition.sessions import challenge_versions, checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
@@ -104,6 +104,13 @@ class SessionRequest:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+class Created(NamedTuple):
+    """`flow` is the state of the session as its row has it; None of one that is over."""
+
+    session: Session
+    flow: Flow | None
+
+
 @dataclass(slots=True)
 class Connection:
     """One connection's hold on a session: good as long as its `fence` is the newest."""
@@ -123,10 +130,10 @@ class Connection:
         return (self.session.expires_at - timezone.now()).total_seconds()
 
 
-def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Session:
+def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """A new session, or the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict or a Refusal.
+    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _made_before(tenant, key)
@@ -139,12 +146,12 @@ def create(runtime: Runtime, tenant: Tenant, request: SessionRequest, idempotenc
                 # A subject that is erased meanwhile must find every session of it, or none may be made any more.
                 lock_subject(tenant, request.subject_id)
                 _check_subject(tenant, request)
-                return _insert(runtime, tenant, request, terms, key)
+                return _insert(deciding, tenant, request, terms, key)
         except IntegrityError:  # The same key, in the same moment.
             existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
         raise IdempotencyConflict("this Idempotency-Key was used with another request")
-    return existing
+    return Created(existing, checkpoints.load(existing.checkpoint) if existing.checkpoint else None)
 
 
 def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
@@ -158,9 +165,9 @@ def _made_before(tenant: Tenant, key: str | None) -> Session | None:
     return Session.objects.filter(tenant=tenant, idempotency_key=key).first() if key else None
 
 
-def token_of(runtime: Runtime, session: Session) -> str:
+def token_of(deciding: Deciding, session: Session) -> str:
     """The session's token: derived from the server's secret, so that only its hash need be stored."""
-    secret = secret_key(runtime.settings).encode()
+    secret = secret_key(deciding.settings).encode()
     digest = hmac.digest(secret, b"session-token:" + session.id.bytes, "sha256")
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
@@ -172,14 +179,25 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
         raise SessionNotFound(f"there is no session {session_id}") from error
 
 
-def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Connection:
+def find_by_token(token: str) -> Session | None:
+    return Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+
+
+def decision_on(session: Session) -> Decision | None:
+    """The decision with its session; None while there is none, and of a session that expired without one."""
+    return Decision.objects.select_related("session").filter(session=session.pk).first()
+
+
+def connect(
+    deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = ""
+) -> Connection:
     """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
 
     Raises SessionNotFound when it was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer worker
     can go on, ChallengeUnsupported when the client cannot show its challenge and AttemptsExceeded when it has to wait
     (then nothing happened), and AlreadyDecided when a lock that fell since it was made ends it.
     """
-    session = settle(runtime, session)
+    session = settle(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
@@ -187,22 +205,22 @@ def connect(runtime: Runtime, session: Session, challenge_version: int = NEWEST_
         flow = checkpoints.load(session.checkpoint)
         if flow.liveness.challenge is not None:
             challenge_versions.check_client(challenge_version, flow.liveness.challenge)
-        session.address = address_digest(runtime.settings, host) or session.address
+        session.address = address_digest(deciding.settings, host) or session.address
         claim = claim_of(session)
         until = lockout.locked_until(claim, lockout.LASTING)
         if until is None:
             if session.started_at is None:
                 lockout.ensure_free(claim)
-            return _take_over(runtime, session, flow)
-        decision = lock_out(runtime, session, flow, until)
+            return _take_over(deciding, session, flow)
+        decision = lock_out(deciding, session, flow, until)
     raise AlreadyDecided(decision)
 
 
-def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
+def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Connection:
     resumed = session.started_at is not None
     if not resumed:
         session.started_at = timezone.now()
-        session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(runtime, session))
+        session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(deciding, session))
     session.fence += 1
     session.status = SessionStatus.IN_PROGRESS
     session.save(update_fields=["started_at", "expires_at", "fence", "status", "address"])
@@ -210,13 +228,13 @@ def _take_over(runtime: Runtime, session: Session, flow: Flow) -> Connection:
 
 
 def connect_by_token(
-    runtime: Runtime, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
+    deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
 ) -> Connection:
     """As `connect`."""
-    session = Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
-    return connect(runtime, session, challenge_version, host)
+    return connect(deciding, session, challenge_version, host)
 
 
 def ensure_owner(connection: Connection) -> None:
@@ -231,18 +249,18 @@ def save_checkpoint(connection: Connection, text: str) -> None:
         raise _loss(connection)
 
 
-def decide(runtime: Runtime, connection: Connection, outcome: Outcome) -> Decision:
+def decide(deciding: Deciding, connection: Connection, outcome: Outcome) -> Decision:
     """Record the one decision of the session, and what follows from it, in one transaction.
 
     Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
     if outcome.success and connection.session.kind == SessionKind.ENROLLMENT:
-        runtime.gallery.store.refresh(connection.session.tenant)  # Before the locks, for which others wait.
+        deciding.gallery.store.refresh(connection.session.tenant)  # Before the locks, for which others wait.
     with transaction.atomic():
         session = _locked(connection.session)
         if session.status not in OPEN_STATUSES or session.fence != connection.fence:
             raise _loss(connection)
-        return judge(runtime, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
+        return judge(deciding, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
 
 
 def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
@@ -250,7 +268,7 @@ def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
     return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(connection.elapsed_ms / 1000)
 
 
-def settle(runtime: Runtime, session: Session) -> Session:
+def settle(deciding: Deciding, session: Session) -> Session:
     """The session, with what its time limit has decided meanwhile.
 
     Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
@@ -265,7 +283,7 @@ def settle(runtime: Runtime, session: Session) -> Session:
     else:
         abandoned = Connection(session, session.fence, flow, True)
         with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
-            decide(runtime, abandoned, flow.time_is_up())
+            decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
 
 
@@ -289,7 +307,7 @@ def readable(session: Session) -> Flow | None:
         return None
 
 
-def settle_overdue(runtime: Runtime) -> int:
+def settle_overdue(deciding: Deciding) -> int:
     """Settle up to SETTLE_AT_ONCE sessions of all tenants whose time is up; how many there were.
 
     Those that a newer worker must decide are left, and hold up no others: the newest come first.
@@ -299,7 +317,7 @@ def settle_overdue(runtime: Runtime) -> int:
     left = 0
     for session in overdue:
         try:
-            settle(runtime, session)
+            settle(deciding, session)
         except SessionNotFound:
             pass  # It was deleted meanwhile.
         except NewerCheckpoint:
@@ -309,18 +327,18 @@ def settle_overdue(runtime: Runtime) -> int:
     return len(overdue) - left
 
 
-def cancel(runtime: Runtime, session: Session) -> Session:
+def cancel(deciding: Deciding, session: Session) -> Session:
     """End an open session, whoever is connected; one that is over stays as it is. Raises NewerCheckpoint."""
-    session = settle(runtime, session)
+    session = settle(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status in OPEN_STATUSES:
-            judge(runtime, session, checkpoints.load(session.checkpoint), CANCELLATION)
+            judge(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
     return session
 
 
-def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Session:
-    settings = runtime.settings
+def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Created:
+    settings = deciding.settings
     session = Session(
         tenant=tenant,
         kind=request.kind,
@@ -343,15 +361,15 @@ def _insert(runtime: Runtime, tenant: Tenant, request: SessionRequest, terms: Te
         terms.steps,
         terms.allowed,
     )
-    session.token_hash = token_hash(token_of(runtime, session))
+    session.token_hash = token_hash(token_of(deciding, session))
     session.checkpoint = checkpoints.dump(flow)
     session.save(force_insert=True)
-    return session
+    return Created(session, flow)
 
 
-def _time_limit_s(runtime: Runtime, session: Session) -> float:
+def _time_limit_s(deciding: Deciding, session: Session) -> float:
     enrolling = session.kind == SessionKind.ENROLLMENT
-    settings = runtime.settings
+    settings = deciding.settings
     return settings.enrollment_time_limit_s if enrolling else settings.recognition_time_limit_s
 
 
@@ -368,7 +386,7 @@ def _owned(connection: Connection) -> Any:
 
 
 def _loss(connection: Connection) -> SessionError:
-    decision = Decision.objects.select_related("session").filter(session=connection.session.pk).first()
+    decision = decision_on(connection.session)
     if decision is not None:
         return AlreadyDecided(decision)
     if not Session.objects.filter(pk=connection.session.pk).exists():

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from config.durations import milliseconds_until
 from config.settings import Settings
 from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
@@ -115,10 +116,6 @@ def ensure_free(claim: Claim) -> None:
         raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
 
 
-def time_left_ms(until: datetime) -> int:
-    return max(0, int((until - timezone.now()).total_seconds() * 1000))
-
-
 def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime | None:
     """Raise every counter of the claim; or, when a lock has fallen since it was looked at, only tell when that ends.
 
@@ -167,6 +164,10 @@ class Lock:
     kind: AttemptKind
     device: str
     until: datetime
+
+    @property
+    def retry_after_ms(self) -> int:
+        return milliseconds_until(self.until, timezone.now())
 
 
 def locks_of(tenant: Tenant, subject_id: str) -> list[Lock]:

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
-from core.features.appearance import Appearance, plainly_the_same
-from core.features.quality import Quality
-from core.features.traces import Traces
+from core.features.values import Appearance, Quality, Traces, plainly_the_same
 from core.liveness.continuity import FrameMark
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence

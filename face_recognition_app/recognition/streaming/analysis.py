@@ -6,14 +6,12 @@ import hashlib
 from dataclasses import dataclass
 
 from core.face_recognition_engine import FaceRecognitionEngine, Look
-from core.features.appearance import Appearance
 from core.features.face_tint import face_tint
-from core.features.quality import Quality
-from core.features.traces import Traces
+from core.features.values import Appearance, Quality, Traces
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
 from core.types import Box, Embedding
-from recognition.runtime import Runtime
+from recognition.deciding import Deciding
 from recognition.sessions.state import Flow, Match, Observation, Purpose
 from tenants.models import Tenant
 
@@ -61,18 +59,18 @@ class EngineSight:
         return self.engine.embed(self.look)
 
 
-def find_match(runtime: Runtime, tenant: Tenant | None, flow: Flow, seen: Observation) -> Match | None:
+def find_match(deciding: Deciding, tenant: Tenant | None, flow: Flow, seen: Observation) -> Match | None:
     """The best candidate for a frame that is a probe. Reads the database.
 
     None where the frame is no probe or nobody is there to compare with. A sandbox has no tenant and matches nobody.
     """
-    return None if tenant is None or seen.probe is None else _match(runtime, tenant, flow, seen.probe)
+    return None if tenant is None or seen.probe is None else _match(deciding, tenant, flow, seen.probe)
 
 
-def _match(runtime: Runtime, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
+def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
     """The best candidate, against the threshold for all comparisons that the session may make; once there is a match,
     the same subject again."""
-    gallery, settings = runtime.gallery, runtime.settings
+    gallery, settings = deciding.gallery, deciding.settings
     if flow.match is not None:
         again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)
         return None if again is None else Match(flow.match.subject_id, again.similarity, again.threshold)

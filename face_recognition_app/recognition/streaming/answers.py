@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from core.features.quality import Quality
+from core.features.values import Quality
 from core.liveness.policy import Policy
 from core.types import Box
 from recognition.models import Decision
-from recognition.runtime import Runtime
-from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.state import Flow, Observation, Purpose
+from recognition.worker import Worker
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
 from wire.codes import GUIDANCE_MESSAGES, Guidance, Reason
 from wire.errors import WireError
@@ -41,16 +40,16 @@ def challenge_info(flow: Flow) -> ChallengeInfo | None:
 
 
 def connection_established(
-    runtime: Runtime, flow: Flow, session_id: str, status: str, expires_at: datetime, resumed: bool
+    worker: Worker, flow: Flow, session_id: str, status: str, expires_at: datetime, resumed: bool
 ) -> ConnectionEstablished:
-    settings = runtime.settings
+    settings = worker.settings
     return ConnectionEstablished(
         session_id=session_id,
         kind="sandbox" if flow.purpose is Purpose.SANDBOX else SessionKind(flow.purpose),
         status=SessionStatus(status),
         expires_at=expires_at,
         limits=Limits(max_frame_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels),
-        pacing=Pacing(target_fps=runtime.target_fps),
+        pacing=Pacing(target_fps=worker.target_fps),
         challenge=challenge_info(flow),
         resumed=resumed,
     )
@@ -81,7 +80,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         liveness=LivenessOutcome(decision.liveness),
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,
-        retry_after_ms=time_left_ms(decision.locked_until) if decision.locked_until else None,
+        retry_after_ms=decision.retry_after_ms,
     )
 
 

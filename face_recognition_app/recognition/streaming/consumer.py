@@ -18,13 +18,12 @@ from core.liveness.actions import NEWEST_VERSION
 from database.outages import outage_of
 from logs.tracebacks import let_go
 from monitoring import metrics
-from recognition import runtime as runtimes
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
 from recognition.streaming.answers import error_message, session_complete
 from recognition.streaming.pipeline import SandboxStream, SessionStream, Stream
+from recognition.worker import Worker, in_scope
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from server import draining
@@ -106,7 +105,7 @@ class FaceConsumer(AsyncConsumer):
 
     async def _open(self) -> None:
         await self._out({"type": "websocket.accept"})
-        runtime = await asyncio.to_thread(runtimes.current)
+        runtime = in_scope(self.scope)
         settings = runtime.settings
         if FaceConsumer.open_connections > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
@@ -121,14 +120,14 @@ class FaceConsumer(AsyncConsumer):
         self._after(self.stream.seconds_left, self._time_is_up)
         self._after(settings.idle_timeout_s, self._check_idle)
 
-    async def _find_stream(self, runtime: Runtime) -> Stream:
+    async def _find_stream(self, runtime: Worker) -> Stream:
         token = self.scope["url_route"]["kwargs"]["token"]
         if token.startswith(SANDBOX_PREFIX) and runtime.settings.sandbox_enabled:
             return SandboxStream(runtime)
         version = _challenge_version(self.scope)
         try:
             connection = await runtime.database.run(
-                lifecycle.connect_by_token, runtime, token, version, _host(self.scope)
+                lifecycle.connect_by_token, runtime.deciding, token, version, _host(self.scope)
             )
         except (lifecycle.TokenInvalid, lifecycle.SessionNotFound) as error:
             raise UnknownToken(str(error)) from error

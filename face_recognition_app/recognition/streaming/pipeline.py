@@ -17,12 +17,12 @@ from database.outages import ride_out
 from logs import request_id
 from monitoring import metrics
 from recognition.models import Decision
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.state import Flow, Observation, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.answers import connection_established, frame_processed, session_complete
 from recognition.streaming.sight import observe
+from recognition.worker import Worker
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot, TakenFrame
 from tenants.models import Tenant
@@ -51,7 +51,7 @@ class Step:
 class Stream(ABC):
     """Takes frames to answers; what is kept and decided is for the two kinds below to say."""
 
-    def __init__(self, runtime: Runtime, tenant: Tenant | None, flow: Flow) -> None:
+    def __init__(self, runtime: Worker, tenant: Tenant | None, flow: Flow) -> None:
         self.runtime = runtime
         self.tenant = tenant
         self.flow = flow
@@ -153,7 +153,7 @@ class Stream(ABC):
             raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = look.tracking(self._tracking)
         seen = observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
-        match = find_match(self.runtime, self.tenant, self.flow, seen)
+        match = find_match(self.runtime.deciding, self.tenant, self.flow, seen)
         return seen, self.flow.observe(seen, match)
 
     @abstractmethod
@@ -170,7 +170,7 @@ class Stream(ABC):
 class SandboxStream(Stream):
     """Frames are analysed; nothing is stored, matched or decided."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Worker) -> None:
         super().__init__(runtime, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
         self._began = time.monotonic()
         self._name = f"sandbox-{uuid.uuid4().hex}"
@@ -204,7 +204,7 @@ class SandboxStream(Stream):
 class SessionStream(Stream):
     """A stored session, held by one connection."""
 
-    def __init__(self, runtime: Runtime, connection: lifecycle.Connection) -> None:
+    def __init__(self, runtime: Worker, connection: lifecycle.Connection) -> None:
         super().__init__(runtime, connection.session.tenant, connection.flow)
         self.connection = connection
 
@@ -236,5 +236,5 @@ class SessionStream(Stream):
     async def _decide(self, outcome: Outcome) -> Decision:
         # Twice is once: a decision that was made although its answer was lost is found, and told.
         return await ride_out(
-            lambda: self.runtime.database.run(lifecycle.decide, self.runtime, self.connection, outcome)
+            lambda: self.runtime.database.run(lifecycle.decide, self.runtime.deciding, self.connection, outcome)
         )

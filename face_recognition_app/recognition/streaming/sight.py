@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.features.appearance import Appearance
-from core.features.quality import Quality
-from core.features.traces import Traces
+from core.features.values import Appearance, Quality, Traces
 from core.liveness.continuity import FrameMark
 from core.liveness.observation import FaceReading
 from core.types import Box, Embedding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class DecisionClaims:
     subject: str | None
     liveness: str
     reason: str | None
-    models: dict[str, str]
+    models: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

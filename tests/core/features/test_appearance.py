@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from core.face_mesh import FaceMesh
-from core.features.appearance import SIZE, Appearance, appearance, plainly_the_same
+from core.features.appearance import SIZE, appearance
+from core.features.values import Appearance, plainly_the_same
 from core.imaging.alignment import align
 from core.types import RgbImage
 from testkit.clips import GRID_CLIPS, SHARED_DATA, read_clip, read_image

@@ -10,7 +10,8 @@ import pytest
 
 from core.face_mesh import FaceMesh
 from core.face_recognition_engine import Look
-from core.features.quality import Quality, face_box
+from core.features.quality import face_box
+from core.features.values import Quality
 from core.imaging.frames import Picture
 from core.types import MeshFace, RgbImage
 from testkit.clips import GRID_CLIPS, read_clip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.features.skin_samples import SKIN_POINTS, sample_skin
-from core.features.traces import SkinSamples
+from core.features.values import SkinSamples
 from core.imaging.alignment import align
 from core.types import MeshFace, RgbImage
 from tests.core.pictures import moved

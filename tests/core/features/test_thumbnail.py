@@ -6,18 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from core.features.thumbnail import HEIGHT, WIDTH, thumbnail
+from core.features.thumbnail import thumbnail
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from core.liveness.cues.body import shift
 from core.types import RgbImage
 
-EVERYWHERE = np.zeros((HEIGHT, WIDTH), np.bool_)
+EVERYWHERE = np.zeros((THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH), np.bool_)
 EVERYWHERE[3:-3, 3:-3] = True
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1280, 720), (480, 640), (96, 72)])
 def test_every_frame_is_squeezed_to_one_size(good_picture: RgbImage, size: tuple[int, int]) -> None:
     small = thumbnail(np.asarray(cv2.resize(good_picture, size), np.uint8))
-    assert small.shape == (HEIGHT, WIDTH)
+    assert small.shape == (THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)
     assert small.dtype == np.uint8
     assert np.abs(small.astype(int) - thumbnail(good_picture)).mean() < 4
 
@@ -33,5 +34,5 @@ def test_one_pixel_of_the_frame_is_seen_to_move(good_picture: RgbImage, pixels: 
     moved = np.roll(good_picture, pixels, axis=(1, 0))
     before, now = (cv2.GaussianBlur(thumbnail(rgb).astype(np.float64), (0, 0), 1) for rgb in (good_picture, moved))
     across, down = shift(np.asarray(before), np.asarray(now), EVERYWHERE)
-    assert across == pytest.approx(pixels[0] * WIDTH / 640, abs=0.05)
-    assert down == pytest.approx(pixels[1] * HEIGHT / 480, abs=0.05)
+    assert across == pytest.approx(pixels[0] * THUMBNAIL_WIDTH / 640, abs=0.05)
+    assert down == pytest.approx(pixels[1] * THUMBNAIL_HEIGHT / 480, abs=0.05)

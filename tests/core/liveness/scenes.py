@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.features.skin_samples import SKIN_POINTS
-from core.features.thumbnail import HEIGHT, WIDTH
-from core.features.traces import SkinSamples, Thumbnail, Traces
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, SkinSamples, Thumbnail, Traces
 from core.liveness.cues.body import Region, regions
 from core.types import Box
 from tests.core.liveness.readings import OPEN
@@ -23,7 +22,8 @@ _FINE = 4
 
 
 def _cloth(seed: int) -> npt.NDArray[np.float32]:
-    grain = np.random.default_rng(seed).normal(0, 1, (_FINE * HEIGHT, _FINE * WIDTH)).astype(np.float32)
+    shape = (_FINE * THUMBNAIL_HEIGHT, _FINE * THUMBNAIL_WIDTH)
+    grain = np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
     soft = cv2.GaussianBlur(grain, (0, 0), 1.5 * _FINE)
     return np.asarray(128 + 40 * soft / soft.std(), np.float32)
 
@@ -34,7 +34,7 @@ _PERSON, _WALL = _cloth(1), _cloth(2)
 def _seen(cloth: npt.NDArray[np.float32], by: Shift) -> npt.NDArray[np.float32]:
     transform = np.array([[1, 0, _FINE * by[0]], [0, 1, _FINE * by[1]]])
     moved = cv2.warpAffine(cloth, transform, cloth.shape[::-1], borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(cv2.resize(moved, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(cv2.resize(moved, (THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def scene(

@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.features.thumbnail import HEIGHT, WIDTH
-from core.features.traces import Thumbnail
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Thumbnail
 from core.liveness.cues.body import BodyCue, regions
 from core.liveness.limits import BODY_MOVED, MIN_BODY_READINGS
 from core.liveness.observation import FaceReading
@@ -18,7 +17,7 @@ from tests.core.liveness.readings import LEFT, OPEN, TALKING
 from tests.core.liveness.scenes import Shift, scene, wave
 
 FRAMES = 60
-FACE_WIDTH = OPEN.box.width * WIDTH
+FACE_WIDTH = OPEN.box.width * THUMBNAIL_WIDTH
 
 
 def breathing(extent: float, direction: Shift = (0.0, 1.0), period: float = 30.0) -> Callable[[int], Shift]:
@@ -120,5 +119,5 @@ def test_a_lost_face_begins_anew_and_keeps_what_was_measured() -> None:
 def test_shoulders_and_wall_are_within_the_picture_and_apart() -> None:
     for box in (OPEN.box, Box(0.0, 0.0, 0.5, 0.6), Box(0.6, 0.4, 0.4, 0.6), Box(-0.1, -0.1, 1.2, 1.2)):
         shoulders, behind = regions(box)
-        assert shoulders.shape == behind.shape == (HEIGHT, WIDTH)
+        assert shoulders.shape == behind.shape == (THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)
         assert not (shoulders & behind).any()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.features.traces import Traces
+from core.features.values import Traces
 from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark

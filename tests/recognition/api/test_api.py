@@ -16,14 +16,13 @@ from django.conf import LazySettings
 
 from config.settings import Settings
 from gallery.models import Template
-from recognition import runtime as runtimes
 from recognition.models import Session
-from recognition.runtime import Runtime
 from recognition.tokens.signing import ACCESS_AUDIENCE, DECISION_AUDIENCE, ISSUER
+from recognition.worker import Worker
 from tenants.keys import create_tenant
 from tenants.models import ApiKey, Tenant
 from tests.recognition.conftest import Configure, UseMeshes
-from tests.recognition.support import Backend, Faces, Gate, GatedMesh, Message, RaisingMesh, http_client
+from tests.recognition.support import Backend, Faces, Gate, GatedMesh, Message, RaisingMesh, http_client, service
 
 SESSIONS = "/api/v1/sessions/"
 DEMO = "/demo/sessions/"
@@ -62,7 +61,7 @@ async def post_frames(client: httpx.AsyncClient, session_id: str, frame: dict[st
     raise AssertionError(f"no result; the last answer was {answers[-1]}")
 
 
-async def test_an_api_key_buys_an_access_token(api: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_an_api_key_buys_an_access_token(api: httpx.AsyncClient, runtime: Worker) -> None:
     answer = (await api.post("/api/v1/auth/token/")).json()
     assert answer == {
         "access_token": answer["access_token"],
@@ -85,21 +84,21 @@ async def test_an_access_token_buys_no_other(api: httpx.AsyncClient) -> None:
         assert error_of(await client.post("/api/v1/auth/token/")) == (401, "unauthorized")
 
 
-def signed_by(runtime: Runtime, tenant: Tenant, **claims: Any) -> str:
+def signed_by(runtime: Worker, tenant: Tenant, **claims: Any) -> str:
     now = int(time.time())
     key = ApiKey.objects.get(tenant=tenant)
     usual = {"iss": ISSUER, "aud": ACCESS_AUDIENCE, "iat": now, "exp": now + 60, "sub": str(tenant.pk)}
-    keys = runtime.signer._keys.current()
+    keys = runtime.deciding.signer._keys.current()
     content = {**usual, "key": str(key.public_id), "scope": "read", **claims}
     return jwt.encode(content, keys.private, "EdDSA", headers={"kid": keys.key_id})
 
 
-async def signed(runtime: Runtime, tenant: Tenant, **claims: Any) -> str:
+async def signed(runtime: Worker, tenant: Tenant, **claims: Any) -> str:
     token: str = await runtime.database.run(lambda: signed_by(runtime, tenant, **claims))
     return token
 
 
-async def test_a_token_that_we_signed_is_accepted(runtime: Runtime, backend: Backend) -> None:
+async def test_a_token_that_we_signed_is_accepted(runtime: Worker, backend: Backend) -> None:
     async with http_client(await signed(runtime, backend.tenant)) as client:
         assert (await client.get("/api/v1/subjects/")).status_code == 200
 
@@ -129,7 +128,7 @@ async def test_a_token_that_we_signed_is_accepted(runtime: Runtime, backend: Bac
         "no scope",
     ],
 )
-async def test_a_token_of_another_kind_is_refused(runtime: Runtime, backend: Backend, claims: dict[str, Any]) -> None:
+async def test_a_token_of_another_kind_is_refused(runtime: Worker, backend: Backend, claims: dict[str, Any]) -> None:
     async with http_client(await signed(runtime, backend.tenant, **claims)) as client:
         assert error_of(await client.get("/api/v1/subjects/")) == (401, "unauthorized")
 
@@ -214,7 +213,7 @@ async def test_every_error_looks_the_same(
     ],
 )
 async def test_a_session_that_cannot_be_is_refused(
-    api: httpx.AsyncClient, runtime: Runtime, body: bytes, status: int
+    api: httpx.AsyncClient, runtime: Worker, body: bytes, status: int
 ) -> None:
     response = await api.post(SESSIONS, content=body, headers=JSON)
     assert error_of(response)[0] == status
@@ -268,7 +267,7 @@ async def test_an_idempotency_key_that_is_too_long_is_refused(api: httpx.AsyncCl
 
 @pytest.mark.parametrize("multipart", [False, True], ids=["image body", "multipart"])
 async def test_frames_over_http_drive_a_whole_enrolment(
-    api: httpx.AsyncClient, runtime: Runtime, faces: Faces, multipart: bool
+    api: httpx.AsyncClient, runtime: Worker, faces: Faces, multipart: bool
 ) -> None:
     created = await begin(api)
     frame: dict[str, Any] = {"files": {"image": faces.astronaut}} if multipart else {"content": faces.astronaut}
@@ -351,7 +350,7 @@ async def test_a_bad_frame_is_refused_and_the_session_goes_on(
 
 
 async def test_whoever_sends_frames_by_http_counts_as_one_session_for_the_others(
-    api: httpx.AsyncClient, faces: Faces, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, faces: Faces, runtime: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[object] = []
     monkeypatch.setattr(runtime.executor.pacer, "heard_from", heard.append)
@@ -437,7 +436,7 @@ async def test_a_tenant_cannot_touch_the_session_of_another(
 
 
 async def test_a_full_pool_is_told_with_a_time_to_come_back(
-    api: httpx.AsyncClient, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    api: httpx.AsyncClient, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.1)
     created = await begin(api)
@@ -451,7 +450,7 @@ async def test_a_full_pool_is_told_with_a_time_to_come_back(
 
 
 async def test_a_mesh_that_raises_is_told_as_busy(
-    api: httpx.AsyncClient, faces: Faces, runtime: Runtime, use_meshes: UseMeshes
+    api: httpx.AsyncClient, faces: Faces, runtime: Worker, use_meshes: UseMeshes
 ) -> None:
     use_meshes(lambda: RaisingMesh(runtime.engine))
     created = await begin(api)
@@ -460,11 +459,8 @@ async def test_a_mesh_that_raises_is_told_as_busy(
     assert error_of(frame) == error_of(detect) == (503, "busy")
 
 
-async def test_an_unexpected_error_is_told_without_its_words(
-    api: httpx.AsyncClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = replace(runtime, settings=cast("Settings", None))
-    monkeypatch.setattr(runtimes, "current", lambda: broken)
+async def test_an_unexpected_error_is_told_without_its_words(api: httpx.AsyncClient, runtime: Worker) -> None:
+    service.worker = replace(runtime, deciding=replace(runtime.deciding, settings=cast("Settings", None)))
     response = await api.post("/api/v1/auth/token/")
     assert error_of(response) == (500, "internal")
     assert "NoneType" not in response.text
@@ -551,7 +547,7 @@ async def test_the_documentation_page_is_served(backend: Backend) -> None:
 
 
 async def test_the_demo_begins_sessions_without_a_key(
-    backend: Backend, faces: Faces, configure: Configure, runtime: Runtime
+    backend: Backend, faces: Faces, configure: Configure, runtime: Worker
 ) -> None:
     configure(demo=True)
     await runtime.database.run(create_tenant, "demo")
@@ -568,7 +564,7 @@ async def test_the_demo_begins_sessions_without_a_key(
 
 
 async def test_there_is_no_demo_where_it_is_not_enabled(
-    backend: Backend, configure: Configure, runtime: Runtime
+    backend: Backend, configure: Configure, runtime: Worker
 ) -> None:
     configure(demo=False)
     await runtime.database.run(create_tenant, "demo")

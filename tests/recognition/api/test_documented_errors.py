@@ -23,9 +23,9 @@ from recognition.api.openapi.allowances import MAX_IMAGES
 from recognition.api.openapi.document import ERROR_CODES
 from recognition.management.commands.api_documents import openapi_document
 from recognition.models import FailedAttempts
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.streaming.pipeline import SessionStream
+from recognition.worker import Worker
 from scheduling.executor import Executor
 from tenants.keys import FIRST_KEY, issue_key
 from tenants.liveness_policy import policy_of, set_policy
@@ -91,7 +91,7 @@ OPERATIONS = {
 class World:
     """A tenant with one of each thing, a client with each of its keys, and what was answered so far."""
 
-    runtime: Runtime
+    runtime: Worker
     backend: Backend
     faces: Faces
     client: httpx.AsyncClient
@@ -112,12 +112,12 @@ class World:
 
 @pytest.fixture
 async def world(
-    runtime: Runtime, backend: Backend, faces: Faces, astronaut_embedding: Embedding
+    runtime: Worker, backend: Backend, faces: Faces, astronaut_embedding: Embedding
 ) -> AsyncIterator[World]:
     def make() -> dict[str, str]:
         samples = [Sample(astronaut_embedding, 1.0)]
-        (template,) = enroll(backend.tenant, "alice", samples, runtime.gallery, runtime.rules)
-        session = lifecycle.create(runtime, backend.tenant, ALICE, None)
+        (template,) = enroll(backend.tenant, "alice", samples, runtime.deciding.gallery, runtime.deciding.rules)
+        session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
         key = issue_key(backend.tenant, "spare", [Scope.READ]).row
         return {
             "subject_id": "alice",
@@ -246,9 +246,9 @@ async def provoke_refusals_of_frames(world: World, patch: pytest.MonkeyPatch) ->
     with patch.context() as taken_over:
         taken_over.setattr(SessionStream, "process", failing(Replaced("a newer connection owns the session")))
         await world.ask(operation, **frame)
-    waiting = await world.make(lifecycle.create, world.runtime, world.backend.tenant, ALICE, None)
+    waiting = await world.make(lifecycle.create, world.runtime.deciding, world.backend.tenant, ALICE, None)
     await world.make(wait_an_hour, world)
-    await world.ask(operation, values={"session_id": str(waiting.pk)}, **frame)
+    await world.ask(operation, values={"session_id": str(waiting.session.pk)}, **frame)
     await world.client.delete(f"/api/v1/sessions/{world.things['session_id']}/")
     await world.ask(operation, **frame)
 

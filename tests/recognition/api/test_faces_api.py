@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.conftest import data_file, needs_shared_data
 from tests.recognition.api.test_api import JPEG, error_of
 from tests.recognition.conftest import Configure, UseMeshes
@@ -219,7 +219,7 @@ async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, fac
 
 
 async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_camera(
-    api: httpx.AsyncClient, backend: Backend, runtime: Runtime, faces: Faces, use_meshes: UseMeshes, gate: Gate
+    api: httpx.AsyncClient, backend: Backend, runtime: Worker, faces: Faces, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     held = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=2, timeout_s=PATIENCE_S)
     served: list[str] = []

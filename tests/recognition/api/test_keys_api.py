@@ -15,7 +15,7 @@ import pytest
 from django.utils import timezone
 
 from recognition.api.auth import allows
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tenants.keys import issue_key, keys_of, revoke_unless_last_admin, rotate_key
 from tenants.models import ApiKey
 from tenants.scopes import Scope
@@ -54,7 +54,7 @@ async def access(key: str, scopes: Iterable[str] | None = None) -> AsyncIterator
         yield client
 
 
-async def change(runtime: Runtime, key: Message, **fields: Any) -> None:
+async def change(runtime: Worker, key: Message, **fields: Any) -> None:
     assert await runtime.database.run(lambda: ApiKey.objects.filter(public_id=key["id"]).update(**fields)) == 1
 
 
@@ -108,7 +108,7 @@ async def test_a_key_that_cannot_be_is_refused(api: httpx.AsyncClient, body: dic
 
 
 @pytest.mark.parametrize("end", [{"expires_in_s": 3600}, {"expires_at": "2999-01-01T00:00:00+02:00"}])
-async def test_a_key_may_have_an_end(api: httpx.AsyncClient, runtime: Runtime, end: dict[str, Any]) -> None:
+async def test_a_key_may_have_an_end(api: httpx.AsyncClient, runtime: Worker, end: dict[str, Any]) -> None:
     issued = await issue(api, **end)
     assert issued["expires_at"] is not None
     assert await status_with(issued["api_key"]) == 200
@@ -131,7 +131,7 @@ async def test_a_revoked_key_and_its_tokens_end_at_once_and_the_others_do_not(ap
     assert error_of(await api.delete(f"{KEYS}{issued['id']}/")) == (404, "key_not_found")
 
 
-async def test_the_last_admin_key_stays(api: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_the_last_admin_key_stays(api: httpx.AsyncClient, runtime: Worker) -> None:
     (first,) = await listed(api)
     path = f"{KEYS}{first['id']}/"
     await issue(api, "sessions", "subjects", "faces", "read")
@@ -190,7 +190,7 @@ async def test_a_rotation_issues_the_same_key_anew_and_lets_the_old_one_live_on(
 
 
 async def test_a_key_that_ends_is_replaced_by_one_that_lives_as_long_and_ends_no_later_itself(
-    api: httpx.AsyncClient, runtime: Runtime
+    api: httpx.AsyncClient, runtime: Worker
 ) -> None:
     old = await issue(api, expires_in_s=600)
     new = (await api.post(f"{KEYS}{old['id']}/rotate/", json={"overlap_s": 3600})).json()
@@ -233,12 +233,12 @@ async def test_an_access_token_may_be_made_for_less_but_not_for_more(api: httpx.
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"scopes":null}', b"null"])
 async def test_an_access_token_has_all_scopes_when_none_are_named(
-    api: httpx.AsyncClient, runtime: Runtime, body: bytes
+    api: httpx.AsyncClient, runtime: Worker, body: bytes
 ) -> None:
     response = await api.post("/api/v1/auth/token/", content=body, headers={"content-type": "application/json"})
     token = response.json()["access_token"]
     for scope in Scope:
-        assert await runtime.database.run(allows, token, scope)
+        assert await runtime.database.run(allows, runtime.deciding.signer, token, scope)
 
 
 async def test_a_misspelt_wish_gets_no_token_that_can_do_more(api: httpx.AsyncClient) -> None:
@@ -253,7 +253,7 @@ async def test_an_access_token_lives_no_longer_than_its_key(api: httpx.AsyncClie
     assert 0 < answer["expires_in"] <= 100
 
 
-async def test_an_access_token_loses_what_its_key_loses(api: httpx.AsyncClient, runtime: Runtime) -> None:
+async def test_an_access_token_loses_what_its_key_loses(api: httpx.AsyncClient, runtime: Worker) -> None:
     issued = await issue(api, "subjects", "faces")
     async with access(issued["api_key"]) as client:
         assert (await client.get(SUBJECTS)).status_code == 200
@@ -268,7 +268,7 @@ async def test_admin_stands_for_every_scope(api: httpx.AsyncClient) -> None:
 
 
 async def test_the_use_of_a_key_is_noted_once_a_minute_and_by_no_request(
-    api: httpx.AsyncClient, runtime: Runtime
+    api: httpx.AsyncClient, runtime: Worker
 ) -> None:
     await runtime.database.run(key_uses.write)  # What other tests noted.
     issued = await issue(api)
@@ -294,13 +294,13 @@ async def test_the_use_of_a_key_is_noted_once_a_minute_and_by_no_request(
 
 
 async def test_others_can_ask_what_a_key_or_token_is_allowed(
-    api: httpx.AsyncClient, backend: Backend, runtime: Runtime
+    api: httpx.AsyncClient, backend: Backend, runtime: Worker
 ) -> None:
     reader = await runtime.database.run(issue_key, backend.tenant, "metrics", [Scope.READ])
     async with access(reader.text) as client:
         token = client.headers["authorization"].removeprefix("Bearer ")
     for credential in (reader.text, token):
-        assert await runtime.database.run(allows, credential, Scope.READ)
-        assert not await runtime.database.run(allows, credential, Scope.FACES)
+        assert await runtime.database.run(allows, runtime.deciding.signer, credential, Scope.READ)
+        assert not await runtime.database.run(allows, runtime.deciding.signer, credential, Scope.FACES)
     for nonsense in ("", "fk_", "fk_nonsense", "a.b.c", token[:-4]):
-        assert not await runtime.database.run(allows, nonsense, Scope.READ)
+        assert not await runtime.database.run(allows, runtime.deciding.signer, nonsense, Scope.READ)

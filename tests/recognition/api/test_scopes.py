@@ -17,8 +17,8 @@ from gallery.people import Sample, enroll
 from recognition.api import make_api
 from recognition.api.auth import BackendAuth
 from recognition.models import Session
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
+from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.models import ApiKey
 from tenants.scopes import Scope
@@ -88,7 +88,7 @@ def test_only_admin_reaches_the_keys() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 async def test_a_key_without_the_scope_is_refused_and_one_with_it_is_not(
-    runtime: Runtime, backend: Backend, route: Route
+    runtime: Worker, backend: Backend, route: Route
 ) -> None:
     others = [scope for scope in Scope if scope not in route.scopes and scope is not Scope.ADMIN]
     if others:
@@ -121,12 +121,12 @@ class Things:
 
 
 @pytest.fixture
-async def of_rival(runtime: Runtime, rival: Backend, hopper_embedding: Embedding) -> Things:
+async def of_rival(runtime: Worker, rival: Backend, hopper_embedding: Embedding) -> Things:
     def make() -> Things:
         tenant = rival.tenant
-        session = lifecycle.create(runtime, tenant, ALICE, None)
+        session = lifecycle.create(runtime.deciding, tenant, ALICE, None).session
         samples = [Sample(hopper_embedding, 1.0)]
-        (template,) = enroll(tenant, "grace", samples, runtime.gallery, runtime.rules)
+        (template,) = enroll(tenant, "grace", samples, runtime.deciding.gallery, runtime.deciding.rules)
         key = issue_key(tenant, "spare", [Scope.READ]).row
         return Things(str(session.pk), "grace", str(template.public_id), str(key.public_id))
 
@@ -135,7 +135,7 @@ async def of_rival(runtime: Runtime, rival: Backend, hopper_embedding: Embedding
 
 @pytest.mark.parametrize("route", WAYS_TO_A_THING, ids=str)
 async def test_another_tenants_things_are_not_there(
-    api: httpx.AsyncClient, runtime: Runtime, of_rival: Things, faces: Faces, route: Route
+    api: httpx.AsyncClient, runtime: Worker, of_rival: Things, faces: Faces, route: Route
 ) -> None:
     body: dict[str, Any] = {}
     if route.path.endswith("/frames/"):

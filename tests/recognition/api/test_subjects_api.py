@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gallery.models import Subject, Template
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.recognition.api.test_api import JSON, error_of
 from tests.recognition.support import Faces, Message
 
@@ -151,7 +151,7 @@ async def test_good_pictures_are_accepted_and_others_rejected_with_a_reason(
 
 
 async def test_without_a_single_good_picture_nothing_is_made(
-    api: httpx.AsyncClient, runtime: Runtime, faces: Faces
+    api: httpx.AsyncClient, runtime: Worker, faces: Faces
 ) -> None:
     response = await upload(api, "alice", faces.nobody, b"broken")
     assert error_of(response) == (422, "no_usable_face")
@@ -201,7 +201,7 @@ async def test_templates_come_in_pages_and_without_the_face(api: httpx.AsyncClie
     assert first["items"][0].keys() == {"id", "quality", "created_at"}
 
 
-async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, runtime: Runtime, faces: Faces) -> None:
+async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, runtime: Worker, faces: Faces) -> None:
     await upload(api, "alice", faces.astronaut)
     await upload(api, "grace", faces.hopper)
     assert await search(api, faces.astronaut) == ["alice"]

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from core.types import Embedding
 from recognition.models import FailedAttempts
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.recognition.failing import LIMIT, LOCK_S, begun, fail, locked, succeed
 from tests.recognition.support import Backend
 
@@ -23,7 +23,7 @@ def unlock(*arguments: str) -> str:
 
 
 def test_a_subject_is_unlocked_wherever_it_is_locked(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     succeed(runtime, alice, astronaut_embedding, device_id="phone")
     fail(runtime, alice, LIMIT, device_id="PHONE")
@@ -35,19 +35,19 @@ def test_a_subject_is_unlocked_wherever_it_is_locked(
     assert locked(alice, device_id="tablet"), "strangers use that one, too"
 
 
-def test_a_device_is_unlocked_however_it_is_written(runtime: Runtime, alice: Backend) -> None:
+def test_a_device_is_unlocked_however_it_is_written(runtime: Worker, alice: Backend) -> None:
     fail(runtime, alice, LIMIT, kind="identification", device_id="Kiosk")
     assert unlock("--tenant", "acme", "--device", "KIOSK").startswith("1 ")
     begun(runtime, alice, "identification", "kiosk")
 
 
-def test_an_address_is_unlocked(runtime: Runtime, alice: Backend) -> None:
+def test_an_address_is_unlocked(runtime: Worker, alice: Backend) -> None:
     fail(runtime, alice, 4 * LIMIT, kind="identification", host="2001:db8::1")
     assert unlock("--tenant", "acme", "--address", "2001:db8::2").startswith("1 ")
     begun(runtime, alice, "identification", host="2001:db8::1")
 
 
-def test_another_tenants_lock_stays(runtime: Runtime, alice: Backend, rival: Backend) -> None:
+def test_another_tenants_lock_stays(runtime: Worker, alice: Backend, rival: Backend) -> None:
     fail(runtime, alice, LIMIT)
     assert unlock("--tenant", "rival", "--subject", "alice").startswith("0 ")
     assert locked(alice, "alice")
@@ -69,7 +69,7 @@ def test_a_wrong_call_says_what_is_wrong(backend: Backend, arguments: tuple[str,
 
 
 async def test_a_backend_sees_and_lifts_what_holds_a_subject_back(
-    api: httpx.AsyncClient, runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    api: httpx.AsyncClient, runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     await runtime.database.run(succeed, runtime, alice, astronaut_embedding, device_id="Phone")
     await runtime.database.run(fail, runtime, alice, LIMIT, device_id="phone")
@@ -97,7 +97,7 @@ async def test_nothing_to_lift_is_fine_and_nobody_is_not_found(api: httpx.AsyncC
 
 
 async def test_who_could_not_be_enrolled_is_unlocked_as_well(
-    api: httpx.AsyncClient, runtime: Runtime, backend: Backend
+    api: httpx.AsyncClient, runtime: Worker, backend: Backend
 ) -> None:
     await runtime.database.run(fail, runtime, backend, LIMIT, kind="enrollment", subject_id="bob")
     assert (await api.get("/api/v1/subjects/bob/lock/")).json()["locks"]
@@ -106,7 +106,7 @@ async def test_who_could_not_be_enrolled_is_unlocked_as_well(
 
 
 async def test_a_tenant_lifts_its_own_locks_only(
-    rival_api: httpx.AsyncClient, runtime: Runtime, alice: Backend, rival: Backend
+    rival_api: httpx.AsyncClient, runtime: Worker, alice: Backend, rival: Backend
 ) -> None:
     await runtime.database.run(fail, runtime, alice, LIMIT)
     assert (await rival_api.delete("/api/v1/subjects/alice/lock/")).status_code == 404

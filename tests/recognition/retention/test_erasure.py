@@ -19,9 +19,9 @@ from gallery.models import Subject, Template
 from gallery.people import Sample, SubjectNotFound, enroll
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.retention import erasure
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.state import KeptSample, Outcome
+from recognition.worker import Worker
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
@@ -29,8 +29,8 @@ from vocabulary.sessions import SessionStatus
 PERSON = "alice"
 
 
-def erase(runtime: Runtime, backend: Backend) -> None:
-    erasure.erase_subject(runtime, backend.tenant, PERSON)
+def erase(runtime: Worker, backend: Backend) -> None:
+    erasure.erase_subject(runtime.deciding, backend.tenant, PERSON)
 
 
 def rows_that_name(subject_id: str) -> list[str]:
@@ -41,13 +41,15 @@ def rows_that_name(subject_id: str) -> list[str]:
     return [f"{name} {row}" for name, row in rows if subject_id in row]
 
 
-def live_through_much(runtime: Runtime, backend: Backend, embedding: Embedding) -> None:
+def live_through_much(runtime: Worker, backend: Backend, embedding: Embedding) -> None:
     """Sessions of every kind and end, devices, locks and metadata of alice."""
     succeed(runtime, backend, embedding, device_id="phone")
     succeed(runtime, backend, embedding, kind="identification", device_id="kiosk")
     fail(runtime, backend, LIMIT)
     fail(runtime, backend, 2, device_id="phone")
-    lifecycle.create(runtime, backend.tenant, asked("authentication", PERSON, device_id="laptop", who=PERSON), "key")
+    lifecycle.create(
+        runtime.deciding, backend.tenant, asked("authentication", PERSON, device_id="laptop", who=PERSON), "key"
+    )
     begun(runtime, backend, device_id="tablet")
     begun(runtime, backend, "enrollment", device_id="phone-2")
     finding = begun(runtime, backend, "identification")
@@ -56,7 +58,7 @@ def live_through_much(runtime: Runtime, backend: Backend, embedding: Embedding) 
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     live_through_much(runtime, alice, astronaut_embedding)
     assert len({row.split()[0] for row in rows_that_name(PERSON)}) >= 4
@@ -67,10 +69,10 @@ def test_everything_that_names_a_person_goes_with_the_person(
 
 
 def test_what_is_not_the_persons_stays(
-    runtime: Runtime, alice: Backend, rival: Backend, hopper_embedding: Embedding, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, rival: Backend, hopper_embedding: Embedding, astronaut_embedding: Embedding
 ) -> None:
-    enroll(alice.tenant, "alice2", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
-    enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules)
+    enroll(alice.tenant, "alice2", [Sample(hopper_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
+    enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
     fail(runtime, alice, LIMIT, subject_id="alice2")
     fail(runtime, rival, LIMIT)
     others = [begun(runtime, alice, subject_id="alice2", device_id="x"), begun(runtime, alice, "identification")]
@@ -82,9 +84,11 @@ def test_what_is_not_the_persons_stays(
     assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
 
 
-def test_open_sessions_of_the_person_end_and_say_why(runtime: Runtime, alice: Backend) -> None:
+def test_open_sessions_of_the_person_end_and_say_why(runtime: Worker, alice: Backend) -> None:
     open_sessions = [begun(runtime, alice).session, begun(runtime, alice, "enrollment").session]
-    open_sessions.append(lifecycle.create(runtime, alice.tenant, asked("authentication", PERSON), None))
+    open_sessions.append(
+        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", PERSON), None).session
+    )
     erase(runtime, alice)
     for session in open_sessions:
         decision = decision_of(session)
@@ -93,17 +97,17 @@ def test_open_sessions_of_the_person_end_and_say_why(runtime: Runtime, alice: Ba
 
 
 def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     connection_ = begun(runtime, alice, "enrollment")
     connection_.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
     erase(runtime, alice)
     with pytest.raises(lifecycle.AlreadyDecided):
-        lifecycle.decide(runtime, connection_, Outcome(True, None, PERSON, None))
+        lifecycle.decide(runtime.deciding, connection_, Outcome(True, None, PERSON, None))
     assert not Subject.objects.exists()
 
 
-def test_a_session_that_cannot_be_read_is_ended_too(runtime: Runtime, alice: Backend) -> None:
+def test_a_session_that_cannot_be_read_is_ended_too(runtime: Worker, alice: Backend) -> None:
     session = begun(runtime, alice).session
     Session.objects.filter(pk=session.pk).update(checkpoint='{"another": "version"}')
     erase(runtime, alice)
@@ -111,21 +115,21 @@ def test_a_session_that_cannot_be_read_is_ended_too(runtime: Runtime, alice: Bac
     assert (session.status, session.checkpoint, session.subject_id) == (SessionStatus.EXPIRED, "", "")
 
 
-def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(runtime: Runtime, backend: Backend) -> None:
+def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(runtime: Worker, backend: Backend) -> None:
     fail(runtime, backend, kind="enrollment")
     with pytest.raises(SubjectNotFound):
         erase(runtime, backend)
     assert Decision.objects.exists()
 
 
-def test_erasing_breaks_off_as_a_whole(runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_erasing_breaks_off_as_a_whole(runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     connection_ = begun(runtime, alice)
 
     def no_signature(*args: object) -> str:
         raise RuntimeError("no signature")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(runtime.signer), "sign_decision", no_signature)
+        broken.setattr(type(runtime.deciding.signer), "sign_decision", no_signature)
         with pytest.raises(RuntimeError, match="no signature"):
             erase(runtime, alice)
     assert Template.objects.exists()
@@ -136,7 +140,7 @@ def test_erasing_breaks_off_as_a_whole(runtime: Runtime, alice: Backend, monkeyp
 
 @pytest.mark.usefixtures("each_database")
 def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     """Whatever comes first: nothing hangs, nothing fails, and nothing of the person is left."""
     connections = [begun(runtime, alice, device_id=f"device-{number}") for number in range(8)]
@@ -145,13 +149,15 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
 
     def begin() -> str:
         try:
-            return lifecycle.create(runtime, alice.tenant, asked("authentication", PERSON), None).status
+            return lifecycle.create(
+                runtime.deciding, alice.tenant, asked("authentication", PERSON), None
+            ).session.status
         except SubjectNotFound:
             return "created"
 
     def decide(each: lifecycle.Connection, outcome: Outcome) -> str:
         with contextlib.suppress(lifecycle.SessionError):
-            lifecycle.decide(runtime, each, outcome)
+            lifecycle.decide(runtime.deciding, each, outcome)
         return "decided"
 
     calls: list[Callable[[], object]] = [
@@ -166,7 +172,7 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
 
 
 async def test_a_connected_client_is_told(
-    api: httpx.AsyncClient, runtime: Runtime, alice: Backend, faces: Faces
+    api: httpx.AsyncClient, runtime: Worker, alice: Backend, faces: Faces
 ) -> None:
     body = {"kind": "authentication", "subject_id": PERSON, "liveness": "passive"}
     made = (await api.post("/api/v1/sessions/", json=body)).json()
@@ -191,7 +197,7 @@ needs_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only 
 @needs_sqlite
 @pytest.mark.parametrize("others", [0, 300], ids=["alone", "among others"])
 def test_no_byte_of_a_face_stays_in_the_files(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, others: int
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, others: int
 ) -> None:
     rng = np.random.default_rng(1)
     strangers = rng.standard_normal((others, astronaut_embedding.size)).astype(np.float32)
@@ -210,7 +216,7 @@ def test_no_byte_of_a_face_stays_in_the_files(
 
 @needs_sqlite
 async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
-    api: httpx.AsyncClient, runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    api: httpx.AsyncClient, runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     trace = astronaut_embedding.astype("<f4").tobytes()[:64]
     assert trace in database_files()
@@ -221,7 +227,7 @@ async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
 
 @needs_sqlite
 def test_a_log_that_is_in_use_is_emptied_later(
-    runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(write_ahead_log, "PATIENCE_MS", 10)
     reader = connection.copy()

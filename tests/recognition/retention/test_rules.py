@@ -15,8 +15,8 @@ from core.types import Embedding
 from gallery.models import Subject, Template, TemplateChange
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session
 from recognition.retention import batches, rules
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, fail, locked, succeed
 from tests.recognition.support import Backend, asked, side_by_side
@@ -25,7 +25,7 @@ DAY_S = 86_400.0
 TIME_LIMIT_S = 30.0
 
 
-def enforce(runtime: Runtime) -> int:
+def enforce(runtime: Worker) -> int:
     return rules.enforce(runtime.settings, timezone.now())
 
 
@@ -46,14 +46,14 @@ def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, confi
     clock.advance(20 * DAY_S)
     enforce(runtime)
     assert Session.objects.count() == 1
-    assert lifecycle.settle_overdue(runtime) == 1
+    assert lifecycle.settle_overdue(runtime.deciding) == 1
     assert Session.objects.get().checkpoint == ""
 
 
 def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock, configure: Configure) -> None:
     runtime = configure(retain_metadata_days=2)
-    session = lifecycle.create(runtime, alice.tenant, asked("authentication", "alice", order=7), None)
-    decision = lifecycle.decide(runtime, lifecycle.connect(runtime, session), NO_MATCH)
+    session = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice", order=7), None).session
+    decision = lifecycle.decide(runtime.deciding, lifecycle.connect(runtime.deciding, session), NO_MATCH)
     clock.advance(2 * DAY_S)
     enforce(runtime)
     session.refresh_from_db()
@@ -66,7 +66,7 @@ def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock
     assert enforce(runtime) == 0, "what was emptied is not emptied again"
 
 
-def test_attempts_go_when_they_mean_nothing_any_more(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+def test_attempts_go_when_they_mean_nothing_any_more(runtime: Worker, alice: Backend, clock: Clock) -> None:
     fail(runtime, alice, LIMIT)
     fail(runtime, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
@@ -91,13 +91,13 @@ def test_a_device_is_forgotten_when_it_was_not_used_for_long(
     assert list(KnownDevice.objects.values_list("device", flat=True)) == ["phone"]
 
 
-def test_who_is_enrolled_stays(alice: Backend, runtime: Runtime, clock: Clock) -> None:
+def test_who_is_enrolled_stays(alice: Backend, runtime: Worker, clock: Clock) -> None:
     clock.advance(4_000 * DAY_S)
     enforce(runtime)
     assert (Subject.objects.count(), Template.objects.count()) == (1, 1)
 
 
-def test_every_kind_of_row_that_grows_has_a_rule(runtime: Runtime) -> None:
+def test_every_kind_of_row_that_grows_has_a_rule(runtime: Worker) -> None:
     ruled = {rule.overdue(runtime.settings, timezone.now()).model for rule in rules.RULES}
     assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange}
 
@@ -119,7 +119,7 @@ def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:
 
 
 def test_many_rows_are_deleted_in_bounded_transactions(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each deletes a batch; a round ends after so many; the next round goes on."""
     monkeypatch.setattr(batches, "BATCH", 10)
@@ -137,7 +137,7 @@ def test_many_rows_are_deleted_in_bounded_transactions(
     assert sizes == [10, 10, 10, 10, 5]
 
 
-def test_a_row_that_is_needed_again_meanwhile_stays(runtime: Runtime, alice: Backend, clock: Clock) -> None:
+def test_a_row_that_is_needed_again_meanwhile_stays(runtime: Worker, alice: Backend, clock: Clock) -> None:
     fail(runtime, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
     stale = rules.stale_attempts(runtime.settings, timezone.now())
@@ -147,23 +147,23 @@ def test_a_row_that_is_needed_again_meanwhile_stays(runtime: Runtime, alice: Bac
     assert FailedAttempts.objects.filter(pk__in=found).exists()
 
 
-def test_one_worker_at_a_time_deletes(runtime: Runtime, backend: Backend) -> None:
+def test_one_worker_at_a_time_deletes(runtime: Worker, backend: Backend) -> None:
     many_sessions(backend, 3, timezone.now() - timedelta(days=1_000))
     path = runtime.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as other_worker:
         fcntl.flock(other_worker, fcntl.LOCK_EX)
-        assert rules.enforce_in_turn(runtime) == 0
-    assert rules.enforce_in_turn(runtime) == 3
+        assert rules.enforce_in_turn(runtime.deciding) is None
+    assert rules.enforce_in_turn(runtime.deciding) == 3
 
 
 def test_deleting_and_deciding_side_by_side_lose_nothing(
-    runtime: Runtime, alice: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 5)
     many_sessions(alice, 100, timezone.now() - timedelta(days=1_000))
     connections = [begun(runtime, alice, "identification", f"device-{number}") for number in range(6)]
     calls: list[Callable[[], object]] = [lambda: enforce(runtime)]
-    calls += [lambda each=each: lifecycle.decide(runtime, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]
+    calls += [lambda each=each: lifecycle.decide(runtime.deciding, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]
     assert side_by_side(calls) == [100, *["no_match"] * 6]
     assert Decision.objects.count() == 6

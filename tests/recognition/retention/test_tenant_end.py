@@ -17,14 +17,15 @@ from django.utils import timezone
 from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.people import Sample, enroll
+from recognition.deciding import Deciding
 from recognition.models import Session
 from recognition.retention import tenant_end
 from recognition.retention.rounds import CHORES
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle, lockout, seen_frames
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE
+from recognition.worker import Worker
 from tenants.keys import find_living_key
 from tenants.models import Tenant
 from tests.recognition.api.test_api import error_of
@@ -51,19 +52,19 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
     return found
 
 
-def fill(runtime: Runtime, tenant: Tenant, embedding: Embedding) -> None:
+def fill(runtime: Worker, tenant: Tenant, embedding: Embedding) -> None:
     """A row in every table."""
-    enroll(tenant, "grace", [Sample(embedding, 1.0)], runtime.gallery, runtime.rules)
-    lifecycle.create(runtime, tenant, ANYONE, None)
-    connection = lifecycle.connect(runtime, lifecycle.create(runtime, tenant, ALICE, "key"))
-    lifecycle.decide(runtime, connection, FAILED)
+    enroll(tenant, "grace", [Sample(embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
+    lifecycle.create(runtime.deciding, tenant, ANYONE, None)
+    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, "key").session)
+    lifecycle.decide(runtime.deciding, connection, FAILED)
     with transaction.atomic():
         lockout.count_failure(runtime.settings, Claim(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 
 @pytest.fixture
-def full(runtime: Runtime, backend: Backend, rival: Backend, hopper_embedding: Embedding) -> Backend:
+def full(runtime: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding) -> Backend:
     for tenant in (backend.tenant, rival.tenant):
         fill(runtime, tenant, hopper_embedding)
     assert min(rows_of(backend.tenant).values()) > 0
@@ -104,7 +105,7 @@ def test_a_deletion_that_was_broken_off_has_closed_the_doors_and_can_be_repeated
 
 
 async def test_an_open_socket_of_a_deleted_tenant_is_closed_at_its_next_frame(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -123,7 +124,7 @@ async def test_a_silent_socket_of_a_deleted_tenant_is_closed_at_its_time_limit(
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Worker, backend: Backend, faces: Faces) -> None:
     session_token = await token(runtime, backend)
     session = await in_database(runtime, Session.objects.get)
     await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
@@ -136,55 +137,55 @@ async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Runtime, ba
         assert error_of(response) == (401, "unauthorized")
 
 
-def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Runtime, backend: Backend) -> None:
-    session = lifecycle.create(runtime, backend.tenant, ALICE, None)
-    connection = lifecycle.connect(runtime, session)
+def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Worker, backend: Backend) -> None:
+    session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
+    connection = lifecycle.connect(runtime.deciding, session)
     tenant_end.delete_tenant(backend.tenant)
     for act in (
         lambda: lifecycle.ensure_owner(connection),
         lambda: lifecycle.save_checkpoint(connection, "{}"),
-        lambda: lifecycle.decide(runtime, connection, FAILED),
-        lambda: lifecycle.connect(runtime, session),
-        lambda: lifecycle.cancel(runtime, session),
+        lambda: lifecycle.decide(runtime.deciding, connection, FAILED),
+        lambda: lifecycle.connect(runtime.deciding, session),
+        lambda: lifecycle.cancel(runtime.deciding, session),
     ):
         with pytest.raises(lifecycle.SessionNotFound):
             act()
 
 
 def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
-    runtime: Runtime, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
-        lifecycle.connect(runtime, lifecycle.create(runtime, tenant, ALICE, None))
+        lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, None).session)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     settle = lifecycle.settle
     first: list[Session] = []
 
-    def settle_late(runtime: Runtime, session: Session) -> Session:
+    def settle_late(deciding: Deciding, session: Session) -> Session:
         if not first:
             first.append(session)
             tenant_end.delete_tenant(Tenant.objects.get(pk=session.tenant_id))
-        return settle(runtime, session)
+        return settle(deciding, session)
 
     monkeypatch.setattr(lifecycle, "settle", settle_late)
-    assert lifecycle.settle_overdue(runtime) == 2
+    assert lifecycle.settle_overdue(runtime.deciding) == 2
     assert [session.status for session in Session.objects.all()] == ["failed"]
 
 
 def test_galleries_in_memory_forget_a_deleted_tenant(
-    runtime: Runtime, backend: Backend, rival: Backend, hopper_embedding: Embedding
+    runtime: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
-        enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], runtime.gallery, runtime.rules)
-        assert runtime.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
+        enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
+        assert runtime.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
     house = dict(CHORES)["bringing galleries in memory up to date"]
-    house(runtime)
-    before = runtime.gallery.store.statistics()
+    house(runtime.deciding)
+    before = runtime.deciding.gallery.store.statistics()
     tenant_end.delete_tenant(backend.tenant)
-    house(runtime)
-    after = runtime.gallery.store.statistics()
+    house(runtime.deciding)
+    after = runtime.deciding.gallery.store.statistics()
     assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
-    assert runtime.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
+    assert runtime.deciding.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
 
 
 def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> None:
@@ -199,13 +200,15 @@ def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> N
     assert "acme: 1 subjects, 1 templates, 2 sessions, 1 keys" in run("list")
 
 
-def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(runtime: Runtime, backend: Backend) -> None:
-    connection = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, ALICE, None))
+def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(runtime: Worker, backend: Backend) -> None:
+    connection = lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
+    )
     assert json.loads(run("rename", "acme", "acme-2", "--json")) == {"tenant": "acme-2"}
     key = find_living_key(backend.key)
     assert key is not None
     assert key.tenant == Tenant.objects.get(name="acme-2")
-    decision = lifecycle.decide(runtime, connection, FAILED)
+    decision = lifecycle.decide(runtime.deciding, connection, FAILED)
     claims = jwt.decode(decision.token, options={"verify_signature": False}, audience=DECISION_AUDIENCE)
     assert claims["tenant"] == "acme-2"
 

@@ -7,13 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from face_app.asgi import application
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.sessions.addresses import address_digest
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import fail
-from tests.recognition.support import Backend, Faces, Message, asked, connect
+from tests.recognition.support import Backend, Faces, Message, asked, connect, service
 
 STRANGER = "203.0.113.7"
 JPEG = {"content-type": "image/jpeg"}
@@ -27,21 +26,21 @@ JPEG = {"content-type": "image/jpeg"}
         ("fe80::1%eth0", "fe80::2%eth1"),
     ],
 )
-def test_one_network_is_one_address(runtime: Runtime, one: str, other: str) -> None:
+def test_one_network_is_one_address(runtime: Worker, one: str, other: str) -> None:
     assert address_digest(runtime.settings, one) == address_digest(runtime.settings, other)
 
 
-def test_others_are_others(runtime: Runtime) -> None:
+def test_others_are_others(runtime: Worker) -> None:
     hosts = ["203.0.113.7", "203.0.113.8", "2001:db8:1:2::1", "2001:db8:1:3::1", "::"]
     assert len({address_digest(runtime.settings, host) for host in hosts}) == len(hosts)
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "unix", "203.0.113.7:80"])
-def test_what_is_no_clients_address_is_not_counted(runtime: Runtime, host: str) -> None:
+def test_what_is_no_clients_address_is_not_counted(runtime: Worker, host: str) -> None:
     assert address_digest(runtime.settings, host) == ""
 
 
-def test_an_address_cannot_be_guessed_back_without_the_servers_secret(runtime: Runtime) -> None:
+def test_an_address_cannot_be_guessed_back_without_the_servers_secret(runtime: Worker) -> None:
     other = runtime.settings.model_copy(update={"secret_key": "Zk3-unguessable-and-long-enough-9Qx7"})
     digest = address_digest(runtime.settings, STRANGER)
     assert STRANGER not in digest
@@ -49,12 +48,14 @@ def test_an_address_cannot_be_guessed_back_without_the_servers_secret(runtime: R
 
 
 async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_session(
-    runtime: Runtime, backend: Backend, configure: Configure
+    runtime: Worker, backend: Backend, configure: Configure
 ) -> None:
     strict = configure(attempts_address_limit=1)
     await runtime.database.run(fail, strict, backend, kind="identification", host=STRANGER)
-    session = await runtime.database.run(lifecycle.create, strict, backend.tenant, asked("identification"), None)
-    token = lifecycle.token_of(runtime, session)
+    session = (
+        await runtime.database.run(lifecycle.create, strict.deciding, backend.tenant, asked("identification"), None)
+    ).session
+    token = lifecycle.token_of(runtime.deciding, session)
     async with connect(token, client=STRANGER) as socket:
         error = await socket.receive()
         assert (error["code"], error["retryable"]) == ("attempts_exceeded", True)
@@ -65,7 +66,7 @@ async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_sess
 
 
 async def test_frames_over_http_count_for_the_client_and_not_for_a_backend(
-    api: httpx.AsyncClient, runtime: Runtime, faces: Faces, configure: Configure
+    api: httpx.AsyncClient, runtime: Worker, faces: Faces, configure: Configure
 ) -> None:
     configure(attempts_address_limit=1, no_match_frames=1)
     assert (await one_frame(api, await new_session(api), faces))["reason"] == "no_match"
@@ -96,7 +97,7 @@ async def one_frame(client: httpx.AsyncClient, made: Message, faces: Faces) -> M
 
 def client_from(token: str, host: str) -> httpx.AsyncClient:
     """An HTTP client with a session's token, at an address."""
-    asgi: Any = application
+    asgi: Any = service
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=asgi, client=(host, 40_000)),
         base_url="http://testserver",

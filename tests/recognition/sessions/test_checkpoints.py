@@ -19,10 +19,10 @@ from pydantic import TypeAdapter
 from core.liveness.decision import Verdict
 from recognition.models import Session
 from recognition.retention import erasure
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.checkpoints import VERSION, NewerCheckpoint
 from recognition.sessions.state import Flow, Match, Purpose
+from recognition.worker import Worker
 from tests.recognition.failing import Clock
 from tests.recognition.sessions.test_state import ALICE as MATCH
 from tests.recognition.sessions.test_state import person, watch
@@ -146,7 +146,7 @@ def the_row() -> Row:
 
 
 async def test_a_socket_is_told_to_come_again_and_the_session_stays(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
@@ -174,7 +174,7 @@ async def send(api: httpx.AsyncClient, path: str, data: bytes) -> httpx.Response
 
 @pytest.mark.parametrize("method", ["frame", "cancel", "create again"])
 async def test_a_request_is_answered_503_and_the_session_stays(
-    runtime: Runtime, api: httpx.AsyncClient, faces: Faces, method: str
+    runtime: Worker, api: httpx.AsyncClient, faces: Faces, method: str
 ) -> None:
     new, key = {"kind": "enrollment", "subject_id": "alice"}, {"Idempotency-Key": "once"}
     session = (await api.post("/api/v1/sessions/", json=new, headers=key)).json()
@@ -196,49 +196,56 @@ async def test_a_request_is_answered_503_and_the_session_stays(
     assert (await api.get(path)).json()["status"] == "in_progress"
 
 
-def left_behind(runtime: Runtime, backend: Backend, clock: Clock) -> Row:
+def left_behind(runtime: Worker, backend: Backend, clock: Clock) -> Row:
     """A session that is over time, and that a newer version has written."""
-    lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, asked("enrollment", "alice"), None))
+    lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice"), None).session
+    )
     before = write_as_newer()
     clock.now = before["expires_at"] + timedelta(seconds=1)
     return before
 
 
 def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
-    runtime: Runtime, backend: Backend, clock: Clock
+    runtime: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(runtime, backend, clock)
     session = Session.objects.get()
-    assert lifecycle.settle_overdue(runtime) == 0
+    assert lifecycle.settle_overdue(runtime.deciding) == 0
     for settle in (lifecycle.settle, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
-            settle(runtime, session)
+            settle(runtime.deciding, session)
     assert the_row() == before
 
 
 def test_sessions_of_a_newer_version_hold_up_no_other(
-    runtime: Runtime, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "SETTLE_AT_ONCE", 1)
     left_behind(runtime, backend, clock)
-    other = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, asked("enrollment", "bob"), None))
+    other = lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "bob"), None).session
+    )
     clock.now = other.session.expires_at + timedelta(seconds=1)
-    assert lifecycle.settle_overdue(runtime) == 1
+    assert lifecycle.settle_overdue(runtime.deciding) == 1
     assert decision_of(other.session).reason == "timeout"
 
 
 def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
-    runtime: Runtime, backend: Backend, clock: Clock
+    runtime: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(runtime, backend, clock)
     clock.now = before["expires_at"] + lifecycle.LEFT_TO_NEWER
-    assert lifecycle.settle_overdue(runtime) == 1
+    assert lifecycle.settle_overdue(runtime.deciding) == 1
     assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
 
 
-def test_who_is_erased_waits_for_no_newer_worker(runtime: Runtime, alice: Backend) -> None:
-    lifecycle.connect(runtime, lifecycle.create(runtime, alice.tenant, asked("authentication", "alice"), None))
+def test_who_is_erased_waits_for_no_newer_worker(runtime: Worker, alice: Backend) -> None:
+    lifecycle.connect(
+        runtime.deciding,
+        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session,
+    )
     write_as_newer()
-    erasure.erase_subject(runtime, alice.tenant, "alice")
+    erasure.erase_subject(runtime.deciding, alice.tenant, "alice")
     kept = the_row()
     assert (kept["status"], kept["checkpoint"], kept["subject_id"]) == (SessionStatus.EXPIRED, "", "")

@@ -10,11 +10,11 @@ import pytest
 from core.types import Embedding
 from gallery.people import delete_subject
 from recognition.models import KnownDevice
-from recognition.runtime import Runtime
 from recognition.sessions import known_devices, lifecycle, lockout
 from recognition.sessions.lifecycle import AlreadyDecided, Connection
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, Clock, begun, counted, fail, locked, matched, succeed
 from tests.recognition.support import Backend, asked, side_by_side
@@ -25,14 +25,14 @@ ADDRESSES = ["203.0.113.7", "203.0.113.8", "2001:db8::1", ""]
 GIVEN_UP = [CANCELLATION, Outcome(False, Reason.TIMEOUT, None, None)]
 
 
-def attack(runtime: Runtime, backend: Backend, rng: random.Random, rounds: int) -> int:
+def attack(runtime: Worker, backend: Backend, rng: random.Random, rounds: int) -> int:
     """Rounds of strangers who claim to be alice from anywhere but her phone; how many were heard."""
     heard = 0
     for number in range(rounds):
         device_id = rng.choice(["", "kiosk", f"stranger-{number}", "ALICES-PHONE-2"])
         try:
             connection = begun(runtime, backend, device_id=device_id, host=rng.choice(ADDRESSES))
-            decision = lifecycle.decide(runtime, connection, rng.choice([NO_MATCH, *GIVEN_UP]))
+            decision = lifecycle.decide(runtime.deciding, connection, rng.choice([NO_MATCH, *GIVEN_UP]))
             heard += decision.reason == "no_match"
         except (AttemptsExceeded, AlreadyDecided):
             continue
@@ -41,27 +41,27 @@ def attack(runtime: Runtime, backend: Backend, rng: random.Random, rounds: int) 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_nobody_locks_out_who_is_known_on_a_device(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, seed: int
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, seed: int
 ) -> None:
     assert succeed(runtime, alice, astronaut_embedding, device_id=PHONE).success
     attack(runtime, alice, random.Random(seed), 60)
     assert locked(alice, "alice")
-    at_home = lifecycle.create(runtime, alice.tenant, asked("authentication", "alice", device_id=PHONE), None)
-    connection = lifecycle.connect(runtime, at_home, host=ADDRESSES[0])
-    assert lifecycle.decide(runtime, connection, matched(connection, astronaut_embedding)).success
+    at_home = lifecycle.create(
+        runtime.deciding, alice.tenant, asked("authentication", "alice", device_id=PHONE), None
+    ).session
+    connection = lifecycle.connect(runtime.deciding, at_home, host=ADDRESSES[0])
+    assert lifecycle.decide(runtime.deciding, connection, matched(connection, astronaut_embedding)).success
     assert locked(alice, "alice"), "a success at home must not give strangers their attempts anew"
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_strangers_are_heard_a_bounded_number_of_times(
-    runtime: Runtime, alice: Backend, clock: Clock, seed: int
+    runtime: Worker, alice: Backend, clock: Clock, seed: int
 ) -> None:
     assert attack(runtime, alice, random.Random(seed), 80) <= LIMIT * lockout.SOURCES_PER_SUBJECT
 
 
-def test_one_subject_from_a_new_device_each_time_is_locked_on_all_that_are_new(
-    runtime: Runtime, alice: Backend
-) -> None:
+def test_one_subject_from_a_new_device_each_time_is_locked_on_all_that_are_new(runtime: Worker, alice: Backend) -> None:
     for number in range(LIMIT * lockout.SOURCES_PER_SUBJECT):
         assert not locked(alice, "alice", "another")
         fail(runtime, alice, device_id=f"device-{number}")
@@ -69,7 +69,7 @@ def test_one_subject_from_a_new_device_each_time_is_locked_on_all_that_are_new(
         begun(runtime, alice, device_id="another")
 
 
-def test_a_stranger_on_one_device_locks_that_device_before_the_subject(runtime: Runtime, alice: Backend) -> None:
+def test_a_stranger_on_one_device_locks_that_device_before_the_subject(runtime: Worker, alice: Backend) -> None:
     fail(runtime, alice, LIMIT, device_id="laptop")
     assert locked(alice, "alice", "laptop")
     begun(runtime, alice, device_id="another")
@@ -77,7 +77,7 @@ def test_a_stranger_on_one_device_locks_that_device_before_the_subject(runtime: 
 
 
 def test_a_known_device_is_held_back_by_what_fails_there(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
     fail(runtime, alice, LIMIT - 1, device_id=PHONE, host=ADDRESSES[0])
@@ -89,7 +89,7 @@ def test_a_known_device_is_held_back_by_what_fails_there(
 
 
 def test_a_device_is_known_for_who_succeeded_there_and_no_one_else(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, rival: Backend
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, rival: Backend
 ) -> None:
     succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
     assert known_devices.is_known(alice.tenant, "alice", PHONE)
@@ -99,20 +99,20 @@ def test_a_device_is_known_for_who_succeeded_there_and_no_one_else(
     assert not known_devices.is_known(rival.tenant, "", PHONE)
 
 
-def test_a_failure_makes_no_device_known(runtime: Runtime, alice: Backend) -> None:
+def test_a_failure_makes_no_device_known(runtime: Worker, alice: Backend) -> None:
     fail(runtime, alice, device_id=PHONE)
     assert not KnownDevice.objects.exists()
 
 
 def test_an_identification_makes_its_device_known_for_who_was_found(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     assert succeed(runtime, alice, astronaut_embedding, kind="identification", device_id="kiosk").success
     assert known_devices.devices_of(alice.tenant, "alice") == ["kiosk"]
 
 
 @pytest.mark.parametrize("spelling", ["DEV1", "Dev1", "dev1"])
-def test_a_device_has_one_counter_however_it_is_written(runtime: Runtime, alice: Backend, spelling: str) -> None:
+def test_a_device_has_one_counter_however_it_is_written(runtime: Worker, alice: Backend, spelling: str) -> None:
     fail(runtime, alice, 2, kind="identification", device_id="dev1")
     fail(runtime, alice, LIMIT - 2, kind="identification", device_id="DEV1")
     assert locked(alice, device_id=spelling)
@@ -125,14 +125,14 @@ def test_spellings_of_one_device(one: str, other: str) -> None:
     assert known_devices.device_key(one) == known_devices.device_key(other)
 
 
-def test_ids_of_subjects_are_the_tenants_own_and_differ_by_case(runtime: Runtime, alice: Backend) -> None:
+def test_ids_of_subjects_are_the_tenants_own_and_differ_by_case(runtime: Worker, alice: Backend) -> None:
     fail(runtime, alice, LIMIT, kind="enrollment", subject_id="Bob")
     assert locked(alice, "Bob")
     assert not locked(alice, "bob")
 
 
 def test_the_devices_of_a_subject_are_few_and_the_latest(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, clock: Clock
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, clock: Clock
 ) -> None:
     limit = known_devices.DEVICES_PER_SUBJECT
     for number in (*range(limit), 0, limit):
@@ -144,52 +144,52 @@ def test_the_devices_of_a_subject_are_few_and_the_latest(
 
 
 def test_a_device_is_forgotten_with_its_subject(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
     delete_subject(alice.tenant, "alice")
     assert not KnownDevice.objects.exists()
 
 
-def test_many_addresses_of_one_network_are_one(runtime: Runtime, alice: Backend) -> None:
+def test_many_addresses_of_one_network_are_one(runtime: Worker, alice: Backend) -> None:
     limit = LIMIT * lockout.PEOPLE_PER_ADDRESS
     for number in range(limit):
         fail(runtime, alice, kind="identification", host=f"2001:db8::{number:x}")
-    refused = lifecycle.create(runtime, alice.tenant, asked("identification"), None)
+    refused = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
-        lifecycle.connect(runtime, refused, host="2001:db8::ffff")
-    lifecycle.connect(runtime, refused, host="2001:db8:0:1::1")
+        lifecycle.connect(runtime.deciding, refused, host="2001:db8::ffff")
+    lifecycle.connect(runtime.deciding, refused, host="2001:db8:0:1::1")
 
 
 def test_an_address_is_slowed_down_and_then_locked(
-    runtime: Runtime, alice: Backend, configure: Configure, clock: Clock
+    runtime: Worker, alice: Backend, configure: Configure, clock: Clock
 ) -> None:
     runtime = configure(attempts_address_limit=4)
     told = []
     for _ in range(4):
         fail(runtime, alice, kind="identification", host="203.0.113.7")
-        session = lifecycle.create(runtime, alice.tenant, asked("identification"), None)
+        session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
         try:
-            lifecycle.connect(runtime, session, host="203.0.113.7")
+            lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
             told.append(0)
         except AttemptsExceeded as refusal:
             told.append(refusal.details["retry_after_s"])
     assert told == [0, 2, 4, LOCK_S]
 
 
-def test_a_locked_address_leaves_the_session_to_another(runtime: Runtime, alice: Backend, configure: Configure) -> None:
+def test_a_locked_address_leaves_the_session_to_another(runtime: Worker, alice: Backend, configure: Configure) -> None:
     runtime = configure(attempts_address_limit=1)
     begun_before = begun(runtime, alice, "identification", host="203.0.113.7")
     fail(runtime, alice, kind="identification", host="203.0.113.7")
-    session = lifecycle.create(runtime, alice.tenant, asked("identification"), None)
+    session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
-        lifecycle.connect(runtime, session, host="203.0.113.7")
-    lifecycle.connect(runtime, session, host="203.0.113.8")
-    assert lifecycle.decide(runtime, begun_before, NO_MATCH).reason == "attempts_exceeded"
+        lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
+    lifecycle.connect(runtime.deciding, session, host="203.0.113.8")
+    assert lifecycle.decide(runtime.deciding, begun_before, NO_MATCH).reason == "attempts_exceeded"
 
 
 def test_an_address_belongs_to_one_tenant(
-    runtime: Runtime, alice: Backend, rival: Backend, configure: Configure
+    runtime: Worker, alice: Backend, rival: Backend, configure: Configure
 ) -> None:
     runtime = configure(attempts_address_limit=1)
     fail(runtime, alice, kind="identification", host="203.0.113.7")
@@ -197,7 +197,7 @@ def test_an_address_belongs_to_one_tenant(
 
 
 def test_identifications_of_a_tenant_have_a_rate(
-    runtime: Runtime, alice: Backend, configure: Configure, clock: Clock
+    runtime: Worker, alice: Backend, configure: Configure, clock: Clock
 ) -> None:
     runtime = configure(identification_failures_per_min=3)
     for number in range(3):
@@ -214,7 +214,7 @@ def test_identifications_of_a_tenant_have_a_rate(
 
 
 def test_a_kiosk_where_people_are_recognised_is_not_held_up_by_strangers_elsewhere(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, configure: Configure
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
 ) -> None:
     runtime = configure(identification_failures_per_min=3)
     succeed(runtime, alice, astronaut_embedding, kind="identification", device_id="kiosk")
@@ -227,33 +227,33 @@ def test_of_many_identifications_at_once_no_more_are_heard_than_the_rate(alice: 
     connections = [begun(runtime, alice, "identification") for _ in range(10)]
 
     def deciding(connection: Connection) -> Callable[[], str]:
-        return lambda: lifecycle.decide(runtime, connection, NO_MATCH).reason
+        return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
     assert sorted(map(str, reasons)) == ["attempts_exceeded"] * 6 + ["no_match"] * 4
 
 
 def test_a_session_that_was_opened_beside_others_cannot_succeed_after_the_rate(
-    runtime: Runtime, alice: Backend, astronaut_embedding: Embedding, configure: Configure
+    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
 ) -> None:
     runtime = configure(identification_failures_per_min=2)
     beside = begun(runtime, alice, "identification")
     fail(runtime, alice, 2, kind="identification")
-    decision = lifecycle.decide(runtime, beside, matched(beside, astronaut_embedding))
+    decision = lifecycle.decide(runtime.deciding, beside, matched(beside, astronaut_embedding))
     assert (decision.success, decision.reason) == (False, "attempts_exceeded")
 
 
-def test_nothing_of_an_address_outlasts_its_session(runtime: Runtime, alice: Backend) -> None:
+def test_nothing_of_an_address_outlasts_its_session(runtime: Worker, alice: Backend) -> None:
     connection = begun(runtime, alice, host="203.0.113.7")
     connection.session.refresh_from_db()
     assert len(connection.session.address) == 64
-    lifecycle.decide(runtime, connection, NO_MATCH)
+    lifecycle.decide(runtime.deciding, connection, NO_MATCH)
     connection.session.refresh_from_db()
     assert connection.session.address == ""
 
 
 def test_an_identification_without_a_device_or_an_address_is_counted_for_the_tenant(
-    runtime: Runtime, alice: Backend
+    runtime: Worker, alice: Backend
 ) -> None:
     fail(runtime, alice, 2, kind="identification")
     assert counted() == {("tenant", ""): 2}

@@ -16,10 +16,10 @@ from core.types import Embedding
 from gallery.models import Template
 from recognition.models import Decision, FailedAttempts, SeenFrame, Session
 from recognition.retention import batches, rounds, rules
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle, seen_frames
 from recognition.sessions.lifecycle import Connection
 from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.support import PATIENCE_S, Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
@@ -34,12 +34,14 @@ REFUSING = sorted(seen_frames.REFUSING)
 
 
 @pytest.fixture
-def begun(runtime: Runtime, astronaut_embedding: Embedding) -> Callable[..., Connection]:
+def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Connection]:
     """A session that sent some frames and matches."""
 
     def begin(backend: Backend, frames: list[str], policy: Policy = Policy.ACTIVE) -> Connection:
         request = asked("identification", liveness=policy)
-        connection = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, request, None))
+        connection = lifecycle.connect(
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        )
         connection.flow.liveness.continuity.digests = list(frames)
         connection.flow.match, connection.flow.matched_probe = ALICE, astronaut_embedding.tobytes()
         return connection
@@ -57,125 +59,127 @@ def remembered(backend: Backend) -> set[str]:
 @pytest.mark.parametrize("policy", REFUSING)
 @pytest.mark.parametrize("again", [FRAMES, [*OTHERS, FRAMES[7]]], ids=["all of it", "one frame"])
 def test_frames_that_succeeded_once_do_not_succeed_again(
-    runtime: Runtime, alice: Backend, begun: Begin, policy: Policy, again: list[str]
+    runtime: Worker, alice: Backend, begun: Begin, policy: Policy, again: list[str]
 ) -> None:
-    assert lifecycle.decide(runtime, begun(alice, FRAMES, policy), SUCCESS).success
-    replay = lifecycle.decide(runtime, begun(alice, again, policy), SUCCESS)
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, policy), SUCCESS).success
+    replay = lifecycle.decide(runtime.deciding, begun(alice, again, policy), SUCCESS)
     assert (replay.success, replay.reason, replay.subject_id) == (False, "replay_suspected", "")
-    assert lifecycle.decide(runtime, begun(alice, ["e" * 16], policy), SUCCESS).success
+    assert lifecycle.decide(runtime.deciding, begun(alice, ["e" * 16], policy), SUCCESS).success
 
 
 @pytest.mark.parametrize("first", [Policy.PASSIVE, Policy.ACTIVE])
 @pytest.mark.parametrize("outcome", [NO_MATCH, Outcome(False, Reason.TIMEOUT, None, None)])
 def test_what_failed_is_remembered_too(
-    runtime: Runtime, alice: Backend, begun: Begin, first: Policy, outcome: Outcome
+    runtime: Worker, alice: Backend, begun: Begin, first: Policy, outcome: Outcome
 ) -> None:
-    lifecycle.decide(runtime, begun(alice, FRAMES, first), outcome)
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES, first), outcome)
     assert remembered(alice) == set(FRAMES)
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
 
 
-def test_what_was_cancelled_is_remembered_too(runtime: Runtime, alice: Backend, begun: Begin) -> None:
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), CANCELLATION).reason == "cancelled"
+def test_what_was_cancelled_is_remembered_too(runtime: Worker, alice: Backend, begun: Begin) -> None:
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), CANCELLATION).reason == "cancelled"
     assert remembered(alice) == set(FRAMES)
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
 
 
-def test_without_liveness_nothing_is_remembered(runtime: Runtime, alice: Backend, begun: Begin) -> None:
-    assert lifecycle.decide(runtime, begun(alice, FRAMES, Policy.NONE), SUCCESS).success
+def test_without_liveness_nothing_is_remembered(runtime: Worker, alice: Backend, begun: Begin) -> None:
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, Policy.NONE), SUCCESS).success
     assert remembered(alice) == set()
 
 
-def test_passive_sessions_remember_and_do_not_refuse(runtime: Runtime, alice: Backend, begun: Begin) -> None:
+def test_passive_sessions_remember_and_do_not_refuse(runtime: Worker, alice: Backend, begun: Begin) -> None:
     for _ in range(2):
-        assert lifecycle.decide(runtime, begun(alice, FRAMES, Policy.PASSIVE), SUCCESS).success
+        assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, Policy.PASSIVE), SUCCESS).success
     assert remembered(alice) == set(FRAMES)
 
 
-def test_a_failure_keeps_its_own_reason(runtime: Runtime, alice: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS)
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), NO_MATCH).reason == "no_match"
+def test_a_failure_keeps_its_own_reason(runtime: Worker, alice: Backend, begun: Begin) -> None:
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), NO_MATCH).reason == "no_match"
 
 
-def test_a_session_may_send_one_frame_twice(runtime: Runtime, alice: Backend, begun: Begin) -> None:
+def test_a_session_may_send_one_frame_twice(runtime: Worker, alice: Backend, begun: Begin) -> None:
     """Within a session that is for liveness to judge."""
-    assert lifecycle.decide(runtime, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
+    assert lifecycle.decide(runtime.deciding, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
 
 
-def test_a_locked_session_is_remembered(runtime: Runtime, alice: Backend, begun: Begin) -> None:
+def test_a_locked_session_is_remembered(runtime: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
     Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
     now = timezone.now()
     FailedAttempts.objects.create(
         tenant=alice.tenant, kind="device", key="phone", locked_until=now + timedelta(seconds=60), stale_at=now
     )
-    assert lifecycle.decide(runtime, connection, SUCCESS).reason == "attempts_exceeded"
+    assert lifecycle.decide(runtime.deciding, connection, SUCCESS).reason == "attempts_exceeded"
     assert remembered(alice) == set(FRAMES)
 
 
-def test_a_replay_counts_as_a_failed_attempt(runtime: Runtime, alice: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS)
+def test_a_replay_counts_as_a_failed_attempt(runtime: Worker, alice: Backend, begun: Begin) -> None:
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
     connection = begun(alice, FRAMES)
     Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
-    lifecycle.decide(runtime, connection, SUCCESS)
+    lifecycle.decide(runtime.deciding, connection, SUCCESS)
     assert set(FailedAttempts.objects.values_list("kind", "key")) == {("device", "phone"), ("tenant", "")}
 
 
 def test_a_replayed_enrolment_keeps_no_template(
-    runtime: Runtime, backend: Backend, begun: Begin, astronaut_embedding: Embedding
+    runtime: Worker, backend: Backend, begun: Begin, astronaut_embedding: Embedding
 ) -> None:
-    lifecycle.decide(runtime, begun(backend, FRAMES), NO_MATCH)
+    lifecycle.decide(runtime.deciding, begun(backend, FRAMES), NO_MATCH)
     request = asked("enrollment", "bob", Policy.ACTIVE)
-    connection = lifecycle.connect(runtime, lifecycle.create(runtime, backend.tenant, request, None))
+    connection = lifecycle.connect(
+        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+    )
     connection.flow.liveness.continuity.digests = list(FRAMES)
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
-    decision = lifecycle.decide(runtime, connection, Outcome(True, None, "bob", None))
+    decision = lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "bob", None))
     assert decision.reason == "replay_suspected"
     assert not Template.objects.exists()
 
 
 def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
-    runtime: Runtime, alice: Backend, begun: Begin
+    runtime: Worker, alice: Backend, begun: Begin
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(runtime) == 1
+    assert lifecycle.settle_overdue(runtime.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
 
 
 def test_of_one_recording_played_into_many_sessions_at_once_one_succeeds(
-    runtime: Runtime, alice: Backend, begun: Begin
+    runtime: Worker, alice: Backend, begun: Begin
 ) -> None:
     connections = [begun(alice, FRAMES) for _ in range(8)]
 
     def deciding(connection: Connection) -> Callable[[], str]:
-        return lambda: lifecycle.decide(runtime, connection, SUCCESS).reason
+        return lambda: lifecycle.decide(runtime.deciding, connection, SUCCESS).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
     assert sorted(reasons, key=str) == ["", *["replay_suspected"] * 7]
 
 
-def test_another_tenant_learns_nothing(runtime: Runtime, alice: Backend, rival: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime, begun(rival, FRAMES), NO_MATCH)
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS).success
+def test_another_tenant_learns_nothing(runtime: Worker, alice: Backend, rival: Backend, begun: Begin) -> None:
+    lifecycle.decide(runtime.deciding, begun(rival, FRAMES), NO_MATCH)
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).success
 
 
 def test_a_decision_that_breaks_off_remembers_nothing(
-    runtime: Runtime, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_signature(*args: Any) -> str:
         raise RuntimeError("no signature")
 
     connection = begun(alice, FRAMES)
     with monkeypatch.context() as broken:
-        broken.setattr(type(runtime.signer), "sign_decision", no_signature)
+        broken.setattr(type(runtime.deciding.signer), "sign_decision", no_signature)
         with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(runtime, connection, SUCCESS)
+            lifecycle.decide(runtime.deciding, connection, SUCCESS)
     assert remembered(alice) == set()
-    assert lifecycle.decide(runtime, connection, SUCCESS).success
+    assert lifecycle.decide(runtime.deciding, connection, SUCCESS).success
 
 
 def forget_old(settings: Settings) -> int:
@@ -190,25 +194,25 @@ def age(days: float) -> None:
 
 def test_the_memory_goes_back_as_far_as_the_setting_says(alice: Backend, begun: Begin, configure: Configure) -> None:
     runtime = configure(replay_memory_days=2)
-    lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS)
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1.9)
     assert forget_old(runtime.settings) == 0
     age(days=0.2)
     assert forget_old(runtime.settings) == len(FRAMES)
-    assert lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS).success
+    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).success
 
 
 def test_what_is_replayed_is_remembered_anew(alice: Backend, begun: Begin, configure: Configure) -> None:
     runtime = configure(replay_memory_days=2)
-    lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS)
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1.5)
-    lifecycle.decide(runtime, begun(alice, FRAMES), SUCCESS)
+    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1)
     assert forget_old(runtime.settings) == 0
 
 
 def test_old_frames_are_deleted_in_bounded_batches(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 10)
     monkeypatch.setattr(batches, "BATCHES_AT_ONCE", 3)
@@ -218,7 +222,7 @@ def test_old_frames_are_deleted_in_bounded_batches(
 
 
 async def test_the_house_forgets_what_is_old(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def remember_long_ago() -> None:
         seen_frames.remember(backend.tenant, Policy.ACTIVE, FRAMES)
@@ -237,12 +241,12 @@ async def test_the_house_forgets_what_is_old(
 
 
 async def test_a_chore_that_fails_keeps_no_other_from_being_done(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def fail(runtime: Runtime) -> None:
+    def fail(_: object) -> None:
         raise RuntimeError("no database")
 
     chores = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
@@ -262,7 +266,7 @@ def test_the_memory_cannot_be_turned_off() -> None:
         load({"FACE_REPLAY_MEMORY_DAYS": "0"})
 
 
-def test_a_decision_is_remembered_once(runtime: Runtime, alice: Backend, begun: Begin) -> None:
+def test_a_decision_is_remembered_once(runtime: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
-    side_by_side([lambda: lifecycle.decide(runtime, connection, SUCCESS)] * 4)
+    side_by_side([lambda: lifecycle.decide(runtime.deciding, connection, SUCCESS)] * 4)
     assert Decision.objects.get().success

@@ -17,11 +17,11 @@ from database.calls import with_connection
 from gallery.people import Sample, SubjectNotFound, enroll
 from recognition.models import Decision
 from recognition.retention import erasure
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lifecycle import Connection
 from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
+from recognition.worker import Worker
 from tests.gallery.faces import face
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import NO_MATCH, begun, counted
@@ -37,10 +37,10 @@ each_database = pytest.mark.usefixtures("each_database")
 
 
 @pytest.fixture
-def crowd(runtime: Runtime, backend: Backend) -> Backend:
+def crowd(runtime: Worker, backend: Backend) -> Backend:
     """The backend, with somebody enrolled under each name."""
     for name in CROWD:
-        enroll(backend.tenant, name, [Sample(face_of(name), 1.0)], runtime.gallery, runtime.rules)
+        enroll(backend.tenant, name, [Sample(face_of(name), 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
     return backend
 
 
@@ -58,8 +58,8 @@ def matching(connection: Connection, name: str) -> Outcome:
     return Outcome(True, None, name, match)
 
 
-def deciding(runtime: Runtime, connection: Connection, outcome: Outcome) -> Callable[[], Decision]:
-    return lambda: lifecycle.decide(runtime, connection, outcome)
+def deciding(runtime: Worker, connection: Connection, outcome: Outcome) -> Callable[[], Decision]:
+    return lambda: lifecycle.decide(runtime.deciding, connection, outcome)
 
 
 def reasons(results: list[Decision | Exception]) -> list[str]:
@@ -68,7 +68,7 @@ def reasons(results: list[Decision | Exception]) -> list[str]:
 
 
 @each_database
-def test_of_one_recording_under_many_names_at_once_one_passes(runtime: Runtime, crowd: Backend) -> None:
+def test_of_one_recording_under_many_names_at_once_one_passes(runtime: Worker, crowd: Backend) -> None:
     """Each shows another part of it, in another order; all of them share some frames."""
     calls = []
     for number, name in enumerate(CROWD):
@@ -102,8 +102,8 @@ def test_a_success_that_turns_into_a_failure_is_held_to_the_count_too(configure:
 
 
 @pytest.fixture
-def hold(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Hold:
-    sign = type(runtime.signer).sign_decision
+def hold(runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
+    sign = type(runtime.deciding.signer).sign_decision
     held_name, arrived, go_on = "", threading.Event(), threading.Event()
 
     def sign_late(self: Any, claims: DecisionClaims, *args: Any) -> str:
@@ -112,7 +112,7 @@ def hold(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Hold:
             assert go_on.wait(PATIENCE_S)
         return sign(self, claims, *args)
 
-    monkeypatch.setattr(type(runtime.signer), "sign_decision", sign_late)
+    monkeypatch.setattr(type(runtime.deciding.signer), "sign_decision", sign_late)
 
     @contextmanager
     def holding(name: str, decide: Callable[[], Decision]) -> Iterator[None]:
@@ -135,7 +135,7 @@ def hold(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Hold:
 @pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("kind", ["authentication", "identification", "enrollment"])
 @each_database
-def test_a_decision_waits_for_none_on_somebody_else(runtime: Runtime, crowd: Backend, hold: Hold, kind: str) -> None:
+def test_a_decision_waits_for_none_on_somebody_else(runtime: Worker, crowd: Backend, hold: Hold, kind: str) -> None:
     slow_name = "newcomer" if kind == "enrollment" else CROWD[0]
     slow = begun(runtime, crowd, kind, subject_id=slow_name, host="10.0.0.1", device_id="kiosk")
     success = matching(slow, slow_name)
@@ -148,7 +148,9 @@ def test_a_decision_waits_for_none_on_somebody_else(runtime: Runtime, crowd: Bac
             [
                 deciding(runtime, quick, matching(quick, CROWD[1])),
                 deciding(runtime, failing, NO_MATCH),
-                lambda: lifecycle.create(runtime, crowd.tenant, asked("authentication", CROWD[3]), None),
+                lambda: (
+                    lifecycle.create(runtime.deciding, crowd.tenant, asked("authentication", CROWD[3]), None).session
+                ),
             ]
         )
         assert [error for error in found if isinstance(error, Exception)] == []
@@ -160,13 +162,13 @@ A_WHILE_S = 0.5
 
 @each_database
 def test_a_decision_that_finds_somebody_leaves_no_name_beside_the_erasure(
-    runtime: Runtime, crowd: Backend, hold: Hold
+    runtime: Worker, crowd: Backend, hold: Hold
 ) -> None:
     name = CROWD[0]
     finding = begun(runtime, crowd, "identification")
     with ThreadPoolExecutor(1) as threads:
         with hold(name, deciding(runtime, finding, matching(finding, name))):
-            erased = threads.submit(with_connection, erasure.erase_subject, runtime, crowd.tenant, name)
+            erased = threads.submit(with_connection, erasure.erase_subject, runtime.deciding, crowd.tenant, name)
             wait([erased], A_WHILE_S)
         erased.result(PATIENCE_S)
     assert rows_that_name(name) == []
@@ -174,7 +176,7 @@ def test_a_decision_that_finds_somebody_leaves_no_name_beside_the_erasure(
 
 @each_database
 def test_a_session_that_is_made_beside_the_erasure_leaves_no_name(
-    runtime: Runtime, crowd: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, crowd: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, arrived, go_on = CROWD[0], threading.Event(), threading.Event()
     forget_subject = lockout.forget_subject
@@ -186,11 +188,11 @@ def test_a_session_that_is_made_beside_the_erasure_leaves_no_name(
 
     monkeypatch.setattr(lockout, "forget_subject", forget_late)
     with ThreadPoolExecutor(2) as threads:
-        erased = threads.submit(with_connection, erasure.erase_subject, runtime, crowd.tenant, name)
+        erased = threads.submit(with_connection, erasure.erase_subject, runtime.deciding, crowd.tenant, name)
         try:
             assert arrived.wait(PATIENCE_S)
             request = asked("authentication", name)
-            made = threads.submit(with_connection, lifecycle.create, runtime, crowd.tenant, request, None)
+            made = threads.submit(with_connection, lifecycle.create, runtime.deciding, crowd.tenant, request, None)
             wait([made], A_WHILE_S)
         finally:
             go_on.set()

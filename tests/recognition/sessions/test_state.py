@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.features.appearance import SIZE, Appearance
-from core.features.quality import Quality
-from core.features.traces import Traces
+from core.features.appearance import SIZE
+from core.features.values import Appearance, Quality, Traces
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameMark
 from core.liveness.cues.light import LightCue

@@ -18,10 +18,10 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Detail, Embedding, RgbImage
 from gallery.people import Sample, enroll
-from recognition.runtime import Runtime
 from recognition.sessions.state import Flow, Observation, Outcome, Plan, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
+from recognition.worker import Worker
 from testkit.clips import encode_jpeg
 from testkit.recorded_sight import RecordedSight, watch
 from tests.conftest import needs_shared_data
@@ -33,7 +33,7 @@ JPEG_QUALITY = 90
 FRAME_MS = 100
 
 
-def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Runtime, astronaut_rgb: RgbImage) -> None:
+def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Worker, astronaut_rgb: RgbImage) -> None:
     """A session whose frames change their size ends as another camera's."""
     data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
     flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
@@ -57,14 +57,14 @@ def frames(enrolled_clip: list[RgbImage], hopper_rgb: RgbImage) -> list[RgbImage
 
 
 @pytest.fixture(scope="module")
-def recorded(runtime: Runtime, frames: list[RgbImage]) -> list[RecordedSight]:
+def recorded(runtime: Worker, frames: list[RgbImage]) -> list[RecordedSight]:
     return list(watch(runtime.engine, frames, JPEG_QUALITY))
 
 
 class Taken:
     """Takes frames through a session, and keeps what each one showed and decided."""
 
-    def __init__(self, runtime: Runtime, backend: Backend, flow: Flow) -> None:
+    def __init__(self, runtime: Worker, backend: Backend, flow: Flow) -> None:
         self._runtime, self._backend = runtime, backend
         self.flow = flow
         self.observations: list[Observation] = []
@@ -95,7 +95,7 @@ class Taken:
         if self.outcomes and self.decision is not None:
             return
         seen = observe(self.flow, plan, sight)
-        match = find_match(self._runtime, self._backend.tenant, self.flow, seen)
+        match = find_match(self._runtime.deciding, self._backend.tenant, self.flow, seen)
         self.observations.append(seen)
         self.outcomes.append(self.flow.observe(seen, match))
 
@@ -131,7 +131,7 @@ def comparable(seen: Observation) -> list[object]:
     ],
 )
 def test_a_recording_shows_and_decides_what_its_frames_do(
-    runtime: Runtime,
+    runtime: Worker,
     backend: Backend,
     frames: list[RgbImage],
     recorded: list[RecordedSight],
@@ -142,7 +142,7 @@ def test_a_recording_shows_and_decides_what_its_frames_do(
     reason: Reason | None,
 ) -> None:
     vector = hopper_embedding if enrolled == "stranger" else recorded[0].embedding()
-    enroll(backend.tenant, "bob", [Sample(vector, 1.0)], runtime.gallery, runtime.rules)
+    enroll(backend.tenant, "bob", [Sample(vector, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
     played, live = (Taken(runtime, backend, flow_of(purpose, policy)) for _ in range(2))
     played.play(recorded)
     live.run(frames)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from monitoring.pool_load import PoolLoad
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("unblocked_loop")
 
 
 async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes_on(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.2)
     async with (
@@ -52,7 +52,7 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
 
 
 async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with (
@@ -73,7 +73,7 @@ async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
 
 
 async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     changed = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=8, timeout_s=PATIENCE_S)
     async with AsyncExitStack() as stack:
@@ -95,7 +95,7 @@ async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
 
 
 async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_order(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as socket:
@@ -116,7 +116,7 @@ async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_ord
 
 
 async def test_a_bad_frame_waits_its_turn(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as socket:
@@ -130,7 +130,7 @@ async def test_a_bad_frame_waits_its_turn(
 
 
 async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was_not_replaced(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     sent = 40
     async with connect(await token(runtime, backend)) as socket:
@@ -149,7 +149,7 @@ async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was
 
 
 async def test_replaced_frames_are_counted_in_the_metrics(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     before = dropped_total()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
     ANYONE,
@@ -80,7 +80,7 @@ async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Bac
 
 
 async def test_the_time_limit_ends_a_session_whose_frames_never_stop(
-    backend: Backend, faces: Faces, runtime: Runtime, configure: Configure, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, runtime: Worker, configure: Configure, use_meshes: UseMeshes
 ) -> None:
     impatient = configure(enrollment_time_limit_s=0.6, max_messages_per_s=1_000)
     use_meshes(lambda: SlowMesh(runtime.engine), of=impatient)

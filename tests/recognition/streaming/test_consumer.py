@@ -17,9 +17,9 @@ from core.liveness.policy import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition.models import Decision, Session
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.sessions.state import Flow
+from recognition.worker import Worker
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
     ANYONE,
@@ -54,7 +54,7 @@ async def two_sockets(shared: str) -> AsyncIterator[tuple[Socket, Socket]]:
             yield older, newer
 
 
-async def test_the_greeting_has_every_field_of_the_contract(runtime: Runtime, backend: Backend) -> None:
+async def test_the_greeting_has_every_field_of_the_contract(runtime: Worker, backend: Backend) -> None:
     async with connect(await token(runtime, backend)) as socket:
         greeting = await socket.greeted()
     session = await row(runtime)
@@ -72,7 +72,7 @@ async def test_the_greeting_has_every_field_of_the_contract(runtime: Runtime, ba
     }
 
 
-async def test_an_active_session_is_told_its_challenge(runtime: Runtime, backend: Backend) -> None:
+async def test_an_active_session_is_told_its_challenge(runtime: Worker, backend: Backend) -> None:
     async with connect(await token(runtime, backend, asked("identification", liveness=Policy.ACTIVE))) as socket:
         challenge = (await socket.greeted())["challenge"]
     assert challenge["id"]
@@ -80,7 +80,7 @@ async def test_an_active_session_is_told_its_challenge(runtime: Runtime, backend
     assert {step["action"] for step in challenge["steps"]} <= set(Action)
 
 
-async def test_an_answer_has_every_field_of_the_contract(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_an_answer_has_every_field_of_the_contract(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend, asked("enrollment", "alice", Policy.PASSIVE))) as socket:
         await socket.greeted()
         answer = await socket.ask(faces.astronaut)
@@ -102,7 +102,7 @@ async def test_an_answer_has_every_field_of_the_contract(runtime: Runtime, backe
 
 
 async def test_a_frame_that_is_sent_before_the_greeting_is_answered_after_it(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.send(faces.astronaut)
@@ -111,7 +111,7 @@ async def test_a_frame_that_is_sent_before_the_greeting_is_answered_after_it(
 
 
 async def test_an_enrolment_without_liveness_ends_with_its_samples(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -133,11 +133,14 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
     assert await count(runtime, Template) == 3
 
 
-async def test_no_score_is_ever_sent(
-    runtime: Runtime, backend: Backend, faces: Faces, astronaut_embedding: Any
-) -> None:
+async def test_no_score_is_ever_sent(runtime: Worker, backend: Backend, faces: Faces, astronaut_embedding: Any) -> None:
     await runtime.database.run(
-        enroll, backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.gallery, runtime.rules
+        enroll,
+        backend.tenant,
+        "alice",
+        [Sample(astronaut_embedding, 1.0)],
+        runtime.deciding.gallery,
+        runtime.deciding.rules,
     )
     told = []
     for face in (faces.astronaut, faces.hopper):
@@ -151,7 +154,7 @@ async def test_no_score_is_ever_sent(
 
 
 async def test_evidence_is_for_the_backend_and_never_on_the_socket(
-    runtime: Runtime, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence = {"spoof_median": 0.424242, "cues": {"parallax": [0.1717]}}
     monkeypatch.setattr(Flow, "evidence", lambda flow: evidence)
@@ -169,7 +172,7 @@ async def test_evidence_is_for_the_backend_and_never_on_the_socket(
 
 
 async def test_frames_are_numbered_as_the_client_says_else_by_arrival(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -181,7 +184,7 @@ async def test_frames_are_numbered_as_the_client_says_else_by_arrival(
 
 
 async def test_a_picture_without_a_face_is_guidance_not_an_error(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -196,7 +199,7 @@ async def test_a_picture_without_a_face_is_guidance_not_an_error(
     [(b"", "invalid_image"), (b"nonsense", "invalid_image"), (b"GIF89a" + bytes(40), "unsupported_format")],
 )
 async def test_a_bad_frame_leaves_the_session_alone(
-    runtime: Runtime, backend: Backend, faces: Faces, data: bytes, code: str
+    runtime: Worker, backend: Backend, faces: Faces, data: bytes, code: str
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -215,7 +218,7 @@ async def test_a_frame_over_the_byte_limit_is_refused_alone(
         assert (await socket.ask(faces.astronaut))["type"] == "frame_processed"
 
 
-async def test_wrong_base64_is_a_bad_frame(runtime: Runtime, backend: Backend) -> None:
+async def test_wrong_base64_is_a_bad_frame(runtime: Worker, backend: Backend) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.say("frame", image="*not base64*", seq=5)
@@ -241,7 +244,7 @@ async def test_wrong_base64_is_a_bad_frame(runtime: Runtime, backend: Backend) -
         "[" * 5000,
     ],
 )
-async def test_text_outside_the_protocol_ends_the_connection(runtime: Runtime, backend: Backend, text: str) -> None:
+async def test_text_outside_the_protocol_ends_the_connection(runtime: Worker, backend: Backend, text: str) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.send_text(text)
@@ -250,7 +253,7 @@ async def test_text_outside_the_protocol_ends_the_connection(runtime: Runtime, b
 
 
 async def test_a_ping_is_answered_while_a_frame_is_in_work(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as socket:
@@ -263,7 +266,7 @@ async def test_a_ping_is_answered_while_a_frame_is_in_work(
         assert (await socket.receive())["type"] == "frame_processed"
 
 
-async def test_a_cancelled_session_is_told_so_and_closed(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_cancelled_session_is_told_so_and_closed(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)
@@ -276,7 +279,7 @@ async def test_a_cancelled_session_is_told_so_and_closed(runtime: Runtime, backe
 
 
 async def test_nothing_follows_the_result(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as socket:
@@ -289,7 +292,7 @@ async def test_nothing_follows_the_result(
         assert await socket.closed() == 1000
 
 
-async def test_a_frame_after_the_result_only_closes(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_frame_after_the_result_only_closes(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.say("cancel")
@@ -300,7 +303,7 @@ async def test_a_frame_after_the_result_only_closes(runtime: Runtime, backend: B
 
 @pytest.mark.parametrize("picture", ["astronaut", "nobody"])
 async def test_of_two_sockets_on_one_token_the_older_is_told(
-    runtime: Runtime, backend: Backend, faces: Faces, picture: str
+    runtime: Worker, backend: Backend, faces: Faces, picture: str
 ) -> None:
     shared = await token(runtime, backend)
     async with connect(shared) as older:
@@ -313,7 +316,7 @@ async def test_of_two_sockets_on_one_token_the_older_is_told(
             assert (await newer.ask(faces.astronaut))["samples"]["accepted"] == 1
 
 
-async def test_a_superseded_socket_cannot_cancel(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_superseded_socket_cannot_cancel(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with two_sockets(await token(runtime, backend)) as (older, newer):
         await older.say("cancel")
         assert await older.refused() == ("replaced", 4409)
@@ -322,7 +325,7 @@ async def test_a_superseded_socket_cannot_cancel(runtime: Runtime, backend: Back
 
 
 async def test_a_frame_in_work_decides_nothing_once_its_socket_is_superseded(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     use_meshes(lambda: GatedMesh(runtime.engine, gate), size=2)
     shared = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
@@ -351,12 +354,12 @@ async def test_the_older_of_two_sockets_does_not_end_the_session_at_its_time_lim
     assert await count(runtime, Decision) == 1
 
 
-async def test_an_unknown_token_is_accepted_told_and_closed(runtime: Runtime, backend: Backend) -> None:
+async def test_an_unknown_token_is_accepted_told_and_closed(runtime: Worker, backend: Backend) -> None:
     async with connect("unknown") as socket:
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_a_used_token_is_refused(runtime: Runtime, backend: Backend) -> None:
+async def test_a_used_token_is_refused(runtime: Worker, backend: Backend) -> None:
     used = await token(runtime, backend)
     async with connect(used) as socket:
         await socket.greeted()
@@ -373,7 +376,7 @@ async def test_an_expired_token_is_refused(backend: Backend, configure: Configur
     assert (await row(runtime)).status == SessionStatus.EXPIRED
 
 
-async def test_a_session_id_is_no_token(runtime: Runtime, backend: Backend) -> None:
+async def test_a_session_id_is_no_token(runtime: Worker, backend: Backend) -> None:
     await token(runtime, backend)
     async with connect(str((await row(runtime)).id)) as socket:
         assert await socket.refused() == ("unknown_token", 4401)
@@ -382,13 +385,13 @@ async def test_a_session_id_is_no_token(runtime: Runtime, backend: Backend) -> N
 @pytest.mark.parametrize(
     "origin", [b"https://evil.example", b"null", b"https://face.example.evil.example", b"http://", b"http://[::1"]
 )
-async def test_a_page_of_another_site_is_refused(runtime: Runtime, backend: Backend, origin: bytes) -> None:
+async def test_a_page_of_another_site_is_refused(runtime: Worker, backend: Backend, origin: bytes) -> None:
     async with connect(await token(runtime, backend), [(b"host", b"face.example"), (b"origin", origin)]) as socket:
         assert await socket.refused() == ("refused", 4403)
     assert (await row(runtime)).status == SessionStatus.CREATED
 
 
-async def test_our_own_page_is_welcome(runtime: Runtime, backend: Backend) -> None:
+async def test_our_own_page_is_welcome(runtime: Worker, backend: Backend) -> None:
     headers = [(b"host", b"face.example:8003"), (b"origin", b"https://face.example:8003")]
     async with connect(await token(runtime, backend), headers) as socket:
         await socket.greeted()
@@ -402,13 +405,13 @@ async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure
 
 
 async def test_an_unexpected_error_ends_its_connection_and_no_other(
-    runtime: Runtime, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_checkpoint = lifecycle.save_checkpoint
     doomed = await token(runtime, backend)
 
     def fail_for_the_doomed(connection: lifecycle.Connection, text: str) -> None:
-        if lifecycle.token_of(runtime, connection.session) == doomed:
+        if lifecycle.token_of(runtime.deciding, connection.session) == doomed:
             raise RuntimeError("the disk is full of secrets")
         save_checkpoint(connection, text)
 
@@ -425,7 +428,7 @@ async def test_an_unexpected_error_ends_its_connection_and_no_other(
 
 
 async def test_a_database_that_fails_while_connecting_is_told(
-    runtime: Runtime, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
         raise RuntimeError("no database")
@@ -440,7 +443,7 @@ async def test_a_database_that_fails_while_connecting_is_told(
 
 
 async def test_a_reconnect_goes_on_with_the_samples_that_were_taken(
-    runtime: Runtime, backend: Backend, faces: Faces
+    runtime: Worker, backend: Backend, faces: Faces
 ) -> None:
     shared = await token(runtime, backend)
     async with connect(shared) as socket:
@@ -457,7 +460,7 @@ async def test_a_reconnect_goes_on_with_the_samples_that_were_taken(
     assert await count(runtime, Template) == 3
 
 
-async def test_another_person_after_a_reconnect_is_noticed(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_another_person_after_a_reconnect_is_noticed(runtime: Worker, backend: Backend, faces: Faces) -> None:
     shared = await token(runtime, backend)
     async with connect(shared) as socket:
         await socket.greeted()
@@ -468,7 +471,7 @@ async def test_another_person_after_a_reconnect_is_noticed(runtime: Runtime, bac
     assert (done["success"], done["reason"]) == (False, "face_changed")
 
 
-async def test_a_drop_of_the_network_does_not_end_the_session(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_drop_of_the_network_does_not_end_the_session(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)
@@ -476,7 +479,7 @@ async def test_a_drop_of_the_network_does_not_end_the_session(runtime: Runtime, 
 
 
 async def test_a_disconnect_during_inference_leaks_nothing(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     changed = use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as socket:
@@ -493,7 +496,7 @@ async def test_a_disconnect_during_inference_leaks_nothing(
 
 
 async def test_a_disconnect_while_waiting_leaks_nothing(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
     changed = use_meshes(lambda: GatedMesh(runtime.engine, gate))
     async with connect(await token(runtime, backend)) as first:
@@ -510,7 +513,7 @@ async def test_a_disconnect_while_waiting_leaks_nothing(
     assert changed.executor.statistics().in_use == changed.engine.pool_status().in_use == 0
 
 
-async def test_a_sandbox_analyses_and_stores_nothing(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_sandbox_analyses_and_stores_nothing(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect("test_anything") as socket:
         greeting = await socket.greeted()
         answers = [await socket.ask(faces.astronaut) for _ in range(12)]
@@ -522,7 +525,7 @@ async def test_a_sandbox_analyses_and_stores_nothing(runtime: Runtime, backend: 
     assert [await count(runtime, model) for model in (Session, Decision, Template)] == [0, 0, 0]
 
 
-async def test_two_sandboxes_do_not_meet(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_two_sandboxes_do_not_meet(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect("test_x") as first, connect("test_x") as second:
         assert (await first.greeted())["session_id"] != (await second.greeted())["session_id"]
         assert (await first.ask(faces.astronaut))["type"] == "frame_processed"
@@ -535,10 +538,10 @@ async def test_a_sandbox_must_be_allowed(backend: Backend, configure: Configure)
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_a_backend_that_cancels_ends_the_socket(runtime: Runtime, backend: Backend, faces: Faces) -> None:
+async def test_a_backend_that_cancels_ends_the_socket(runtime: Worker, backend: Backend, faces: Faces) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
-        await runtime.database.run(lifecycle.cancel, runtime, await row(runtime))
+        await runtime.database.run(lifecycle.cancel, runtime.deciding, await row(runtime))
         done = await socket.ask(faces.astronaut)
         assert (done["type"], done["reason"]) == ("enrollment_complete", "cancelled")
         assert await socket.closed() == 1000

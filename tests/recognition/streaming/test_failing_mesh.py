@@ -6,7 +6,7 @@ import pytest
 
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.types import Detail, MeshFace, RgbImage
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import Backend, Faces, RaisingMesh, RealMesh, connect, token
 
@@ -23,7 +23,7 @@ class LosingMesh(RealMesh):
 
 
 async def test_a_mesh_that_raises_costs_one_frame(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes
 ) -> None:
     meshes: list[FaceMesh] = [RaisingMesh(runtime.engine), RealMesh(runtime.engine)]
     changed = use_meshes(lambda: meshes.pop(0))
@@ -39,7 +39,7 @@ async def test_a_mesh_that_raises_costs_one_frame(
 
 
 async def test_a_session_is_not_stuck_where_a_mesh_failed_to_look(
-    backend: Backend, faces: Faces, runtime: Runtime, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes
 ) -> None:
     use_meshes(lambda: LosingMesh(runtime.engine))
     async with connect(await token(runtime, backend)) as socket:

@@ -14,9 +14,9 @@ import pytest
 from core.liveness.cues.light import Colour
 from core.liveness.policy import Policy
 from core.types import RgbImage
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
 from recognition.sessions.terms import Wish
+from recognition.worker import Worker
 from tenants.liveness_policy import policy_of, set_policy
 from testkit.clips import encode_jpeg
 from tests.recognition.support import Backend, Message, asked, connect
@@ -58,13 +58,15 @@ async def enrol(token: str, rgb: RgbImage, shine: Shine) -> tuple[list[Message],
 
 @pytest.mark.usefixtures("unblocked_loop")
 async def test_a_face_that_answers_the_light_passes_and_one_that_does_not_never_does(
-    runtime: Runtime, backend: Backend, astronaut_rgb: RgbImage, hopper_rgb: RgbImage
+    runtime: Worker, backend: Backend, astronaut_rgb: RgbImage, hopper_rgb: RgbImage
 ) -> None:
     def begin(subject_id: str) -> str:
         set_policy(backend.tenant, replace(policy_of(backend.tenant), steps=1, actions=(Action.LIGHT,)))
         wish = Wish(Policy.ACTIVE, challenge_version=3)
         request = replace(asked("enrollment", subject_id, target_samples=1), wish=wish)
-        return lifecycle.token_of(runtime, lifecycle.create(runtime, backend.tenant, request, None))
+        return lifecycle.token_of(
+            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        )
 
     tokens = [await runtime.database.run(begin, name) for name in ("alice", "bob")]
     (answers, result), (ignored, nothing) = await asyncio.gather(

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
+from recognition.worker import Worker
 from testkit.clips import astronaut
 from testkit.hostile_pictures import hostile
 from tests.recognition.support import ALICE, Backend, Faces, Message, asked, connect, in_database, text_frame, token
@@ -26,7 +26,7 @@ def data(request: pytest.FixtureRequest) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-async def bystander(runtime: Runtime, backend: Backend, faces: Faces, data: bytes) -> AsyncIterator[None]:
+async def bystander(runtime: Worker, backend: Backend, faces: Faces, data: bytes) -> AsyncIterator[None]:
     """Another session streams meanwhile: each of its frames is answered, in order, with its face."""
     answers: list[Message] = []
     over = asyncio.Event()
@@ -56,9 +56,9 @@ async def test_an_upload_is_refused(api: httpx.AsyncClient, data: bytes) -> None
 
 
 async def test_a_frame_over_rest_is_refused_and_the_session_goes_on(
-    api: httpx.AsyncClient, runtime: Runtime, backend: Backend, faces: Faces, data: bytes
+    api: httpx.AsyncClient, runtime: Worker, backend: Backend, faces: Faces, data: bytes
 ) -> None:
-    session = await in_database(runtime, lifecycle.create, runtime, backend.tenant, ALICE, None)
+    session = (await in_database(runtime, lifecycle.create, runtime.deciding, backend.tenant, ALICE, None)).session
     frames = f"/api/v1/sessions/{session.id}/frames/"
     image = {"Content-Type": "image/jpeg"}
     assert told(await api.post(frames, content=data, headers=image)) == (422, "image_too_complex")
@@ -67,7 +67,7 @@ async def test_a_frame_over_rest_is_refused_and_the_session_goes_on(
 
 
 async def test_a_frame_on_the_socket_is_refused_and_the_session_goes_on(
-    runtime: Runtime, backend: Backend, faces: Faces, data: bytes
+    runtime: Worker, backend: Backend, faces: Faces, data: bytes
 ) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
@@ -77,7 +77,7 @@ async def test_a_frame_on_the_socket_is_refused_and_the_session_goes_on(
         assert (answer["type"], answer["seq"], answer["samples"]["accepted"]) == ("frame_processed", 2, 1)
 
 
-async def test_a_frame_in_text_is_refused_likewise(runtime: Runtime, backend: Backend, data: bytes) -> None:
+async def test_a_frame_in_text_is_refused_likewise(runtime: Worker, backend: Backend, data: bytes) -> None:
     async with connect(await token(runtime, backend)) as socket:
         await socket.greeted()
         await socket.say("frame", **text_frame(data, seq=7))

@@ -16,10 +16,10 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Embedding, RgbImage
 from gallery.thresholds import threshold_for
-from recognition.runtime import Runtime
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow, Match, Outcome, Purpose
 from recognition.streaming.sight import observe
+from recognition.worker import Worker
 from testkit.clips import encode_jpeg
 from testkit.faces.expressions import Action as Performed
 from testkit.faces.portrait import Portrait, framed, perform
@@ -36,7 +36,7 @@ PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 
 
 @pytest.fixture(scope="module")
-def takes(runtime: Runtime, astronaut_rgb: RgbImage) -> Takes:
+def takes(runtime: Worker, astronaut_rgb: RgbImage) -> Takes:
     """Each action from rest to rest."""
     mesh = mesh_factory("openvino", mesh_models(runtime.settings.model_dir))()
     portrait = Portrait(framed(astronaut_rgb, mesh), mesh)
@@ -55,12 +55,12 @@ def filmed(frames: Iterable[tuple[RgbImage, object]], chance: np.random.Generato
 
 
 @pytest.fixture(scope="module")
-def claimed(runtime: Runtime, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
+def claimed(runtime: Worker, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
     return runtime.engine.embed(runtime.engine.look(encode_jpeg(astronaut_rgb), limits))
 
 
 @pytest.fixture(scope="module")
-def stranger(runtime: Runtime, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
+def stranger(runtime: Worker, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
     return runtime.engine.embed(runtime.engine.look(encode_jpeg(hopper_rgb), limits))
 
 

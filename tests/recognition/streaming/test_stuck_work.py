@@ -11,7 +11,7 @@ import pytest
 
 from monitoring import watchdog as watchdogs
 from recognition import watching
-from recognition.runtime import Runtime
+from recognition.worker import Worker
 from scheduling.threads import StartedThreads
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import Backend, Faces, Gate, GatedMesh, became, connect, token
@@ -29,7 +29,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 @asynccontextmanager
-async def watched(runtime: Runtime) -> AsyncIterator[None]:
+async def watched(runtime: Worker) -> AsyncIterator[None]:
     with StartedThreads(1, "loop") as loop_threads:
         watch = asyncio.create_task(watching.keep_watch(runtime, loop_threads))
         yield
@@ -39,7 +39,7 @@ async def watched(runtime: Runtime) -> AsyncIterator[None]:
 async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
     backend: Backend,
     faces: Faces,
-    runtime: Runtime,
+    runtime: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,
@@ -70,7 +70,7 @@ async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
 async def test_while_one_thread_is_left_nobody_is_cut_off(
     backend: Backend,
     faces: Faces,
-    runtime: Runtime,
+    runtime: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,
@@ -96,7 +96,7 @@ async def test_while_one_thread_is_left_nobody_is_cut_off(
 async def test_a_stuck_upload_is_named_by_its_tenant_and_its_request(
     backend: Backend,
     faces: Faces,
-    runtime: Runtime,
+    runtime: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Base64UrlBytes
 
-from core.features.thumbnail import HEIGHT, WIDTH, Thumbnail
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Thumbnail
 from core.liveness import limits
 from core.liveness.observation import FaceReading
 from core.types import Box
 
 Grey = npt.NDArray[np.float64]
-"""(HEIGHT, WIDTH)."""
+"""(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)."""
 Region = npt.NDArray[np.bool_]
-"""(HEIGHT, WIDTH)."""
+"""(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)."""
 
 _BELOW_CHIN = 0.12
 _SHOULDERS = 1.8
@@ -26,7 +25,6 @@ _BESIDE = 0.95
 _ABOVE_CHIN = 0.2
 """Of the face's width and height: where shoulders are looked for, and what is behind the person."""
 _MIN_PIXELS = 60
-_SMOOTHING = np.array([0.25, 0.5, 0.25])
 _TEXTURED = 4.0
 """Mean gradient, brightness per pixel, of a background whose own motion can be told."""
 
@@ -44,12 +42,12 @@ class BodyCue:
         if self.at_rest is None:
             self.reference, self.at_rest = thumbnail.tobytes(), reading
             return
-        before = _soft(np.frombuffer(self.reference, np.uint8).reshape(HEIGHT, WIDTH))
+        before = _soft(np.frombuffer(self.reference, np.uint8).reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH))
         now, (shoulders, behind) = _soft(thumbnail), regions(self.at_rest.box)
         if _alike(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
             moved_behind = shift(before, now, behind) if _texture(before, behind) >= _TEXTURED else (0.0, 0.0)
             self._follow_shoulders(
-                shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * WIDTH
+                shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * THUMBNAIL_WIDTH
             )
 
     @property
@@ -89,10 +87,11 @@ def _alike(reading: FaceReading, other: FaceReading) -> bool:
 
 def regions(box: Box) -> tuple[Region, Region]:
     """Where the shoulders are, below the face, and what is behind the person, beside and above it."""
-    rows, columns = np.arange(HEIGHT), np.arange(WIDTH)
-    middle, chin = (box.x + box.width / 2) * WIDTH, (box.y + box.height) * HEIGHT
-    width, height = box.width * WIDTH, box.height * HEIGHT
-    inside_rows, inside_columns = (rows > 0) & (rows < HEIGHT - 1), (columns > 0) & (columns < WIDTH - 1)
+    rows, columns = np.arange(THUMBNAIL_HEIGHT), np.arange(THUMBNAIL_WIDTH)
+    middle, chin = (box.x + box.width / 2) * THUMBNAIL_WIDTH, (box.y + box.height) * THUMBNAIL_HEIGHT
+    width, height = box.width * THUMBNAIL_WIDTH, box.height * THUMBNAIL_HEIGHT
+    inside_rows = (rows > 0) & (rows < THUMBNAIL_HEIGHT - 1)
+    inside_columns = (columns > 0) & (columns < THUMBNAIL_WIDTH - 1)
     off = np.abs(columns - middle)
     shoulders = np.outer(
         inside_rows & (rows > chin + _BELOW_CHIN * height), inside_columns & (off < _SHOULDERS * width)
@@ -133,5 +132,6 @@ def _slopes(grey: Grey) -> tuple[Grey, Grey]:
 
 def _soft(thumbnail: Thumbnail) -> Grey:
     """Smoothed with weights 1, 2, 1 both ways: derivatives of a bare picture are mostly noise."""
-    soft = cv2.sepFilter2D(thumbnail, cv2.CV_64F, _SMOOTHING, _SMOOTHING, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(soft, np.float64)
+    padded = np.pad(thumbnail.astype(np.float64), 1, mode="edge")
+    rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4

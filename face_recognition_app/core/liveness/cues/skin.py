@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Base64UrlBytes
 
-from core.features.skin_samples import SkinSamples
+from core.features.values import SkinSamples
 from core.liveness import limits
 from core.liveness.observation import FaceReading
 

@@ -1,13 +1,15 @@
-"""manage.py runserver: Daphne's, made ready like every other way to start in development."""
+"""manage.py runserver: Daphne's, which runs no lifespan; so the worker is started before it listens."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from asgiref.typing import ASGI3Application
 from daphne.management.commands.runserver import Command as DaphneRunserver
 
 from config.service import service_settings
 from recognition.preparation import prepare
+from recognition.worker import Worker, served_by
 
 
 class Command(DaphneRunserver):  # type: ignore[misc]  # the package is not typed
@@ -16,3 +18,8 @@ class Command(DaphneRunserver):  # type: ignore[misc]  # the package is not type
         if settings.development:
             prepare(settings, self.stdout.write)
         super().handle(*args, **options)
+
+    def get_application(self, options: dict[str, Any]) -> ASGI3Application:
+        """Called once in the process that serves, also after each reload."""
+        application: ASGI3Application = super().get_application(options)
+        return served_by(Worker.start(service_settings()), application)

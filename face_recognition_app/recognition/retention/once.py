@@ -1,0 +1,33 @@
+"""Retention in one go, for a command or a job beside the workers, which do the same in rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recognition.deciding import Deciding
+from recognition.retention.rules import enforce_in_turn
+from recognition.sessions.lifecycle import settle_overdue
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """`expired`: sessions that were ended at their time limit. `applied`: rows that a rule deleted or emptied, None
+    when another process of this machine was at it."""
+
+    expired: int
+    applied: int | None
+
+
+def apply_once(deciding: Deciding) -> Retained:
+    """End every session that is over time, then apply every rule until no row is left for it."""
+    expired = 0
+    while settled := settle_overdue(deciding):
+        expired += settled
+    return Retained(expired, _apply_rules(deciding))
+
+
+def _apply_rules(deciding: Deciding) -> int | None:
+    applied = 0
+    while done := enforce_in_turn(deciding):
+        applied += done
+    return None if done is None and not applied else applied

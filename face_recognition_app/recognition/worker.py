@@ -1,0 +1,126 @@
+"""One web worker's parts, and how views and sockets reach them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from django.http import HttpRequest
+
+from config.settings import Settings
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from core.imaging.frames import ImageLimits
+from database.calls import DatabaseThreads
+from monitoring.pool_load import PoolLoad
+from monitoring.watchdog import all_stuck, work_state
+from monitoring.worker_stats import WorkerBoard
+from recognition.deciding import Deciding
+from scheduling.executor import Executor
+from weights.catalogue import ensure_models
+
+logger = logging.getLogger(__name__)
+
+STATE_KEY = "worker"
+"""In the state that the lifespan makes, and that an ASGI server gives to every scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Lives as long as the process serves: made by the lifespan, closed by it."""
+
+    deciding: Deciding
+    engine: FaceRecognitionEngine
+    executor: Executor
+    database: DatabaseThreads
+    board: WorkerBoard
+
+    @classmethod
+    def start(cls, settings: Settings) -> Worker:
+        """Load and warm up everything; blocks for a second or two. Raises ModelError."""
+        began = time.monotonic()
+        engine = FaceRecognitionEngine.load(
+            EngineConfig(
+                backend=settings.mesh_backend,
+                pool_size=settings.mesh_pool_size,
+                models=ensure_models(settings.model_dir, logger.info),
+                borrow_timeout_s=settings.admission_timeout_ms / 1000,
+                mesh_max_uses=settings.mesh_max_uses,
+                threads=settings.compute_threads,
+            )
+        )
+        with ExitStack() as undo:
+            undo.callback(engine.close)
+            worker = cls._around(engine, settings)
+            undo.pop_all()
+        logger.info("worker ready in %.1f s: %d instances", time.monotonic() - began, settings.mesh_pool_size)
+        return worker
+
+    @classmethod
+    def _around(cls, engine: FaceRecognitionEngine, settings: Settings) -> Worker:
+        deciding = Deciding.load(settings)
+        executor = Executor(settings.compute_threads, settings.mesh_pool_size, settings.admission_timeout_ms / 1000)
+        board = WorkerBoard(
+            settings.run_dir,
+            lambda: PoolLoad.of(engine.pool_status(), executor.statistics()),
+            partial(work_state, executor.threads, settings.stuck_after_s),
+        )
+        executor.on_change = board.publish
+        return cls(deciding, engine, executor, DatabaseThreads(), board)
+
+    @property
+    def settings(self) -> Settings:
+        return self.deciding.settings
+
+    @property
+    def limits(self) -> ImageLimits:
+        return ImageLimits(self.settings.max_image_bytes, self.settings.max_image_pixels)
+
+    @property
+    def target_fps(self) -> int:
+        """Frames a second that each session is asked to send now."""
+        return self.executor.pacer.target_fps(self.settings.target_fps)
+
+    @property
+    def is_stuck(self) -> bool:
+        """No thread is left to compute with."""
+        return all_stuck(self.executor.threads, self.settings.stuck_after_s)
+
+    def close(self) -> None:
+        """Finish what is in work, then release everything."""
+        self.executor.close()
+        self.database.close()
+        self.board.close()
+        self.engine.close()
+
+
+class NoWorker(Exception):
+    """The server has run no lifespan, or the worker has not started."""
+
+
+def in_scope(scope: Mapping[str, Any]) -> Worker:
+    """The worker that serves an ASGI scope. Raises NoWorker."""
+    worker = scope.get("state", {}).get(STATE_KEY)
+    if not isinstance(worker, Worker):
+        raise NoWorker("no worker has started: the server must support ASGI's lifespan")
+    return worker
+
+
+def of_request(request: HttpRequest) -> Worker:
+    """As `in_scope`, for a view."""
+    return in_scope(request.scope)  # type: ignore[attr-defined]  # an ASGIRequest, which ninja's views do not name
+
+
+def served_by(worker: Worker, application: ASGI3Application) -> ASGI3Application:
+    """The application with `worker` in every scope, for a server that runs no lifespan."""
+
+    async def with_worker(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        served: Any = {**scope, "state": {**(scope.get("state") or {}), STATE_KEY: worker}}
+        await application(served, receive, send)
+
+    return with_worker
