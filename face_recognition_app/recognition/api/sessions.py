@@ -21,6 +21,7 @@ from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.models import Decision, Session
 from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
 from recognition.sessions.lockout import time_left_ms
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
@@ -92,17 +93,17 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
 async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
     who = caller(request)
     if who.session_id not in (None, session_id):
-        raise lifecycle.SessionNotFound(f"there is no session {session_id}")
+        raise SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
     runtime = runtimes.current()
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, runtime.limits)
     try:
-        connection = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
-    except lifecycle.AlreadyDecided as error:
+        lease = await runtime.database.run(_connect, runtime, who.tenant, session_id, _client_host(request, who))
+    except AlreadyDecided as error:
         return session_complete(error.decision)
-    stream = SessionStream(runtime, connection)
-    frame = Frame(connection.flow.frames + 1, data, time.monotonic())
+    stream = SessionStream(runtime, lease)
+    frame = Frame(lease.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
     try:
@@ -145,7 +146,7 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+def _connect(runtime: Runtime, tenant: Tenant, session_id: uuid.UUID, host: str) -> Lease:
     return lifecycle.connect(runtime, lifecycle.find(tenant, session_id), host=host)
 
 

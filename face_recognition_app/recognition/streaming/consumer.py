@@ -21,6 +21,7 @@ from monitoring import metrics
 from recognition import runtime as runtimes
 from recognition.runtime import Runtime
 from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, SessionNotFound
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
 from recognition.streaming.answers import error_message, session_complete
@@ -113,7 +114,7 @@ class FaceConsumer(AsyncConsumer):
         _check_origin(self.scope, settings.allowed_origins)
         try:
             self.stream = await self._find_stream(runtime)
-        except lifecycle.AlreadyDecided as error:
+        except AlreadyDecided as error:
             await self._complete(session_complete(error.decision))
             return
         self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s))
@@ -127,16 +128,14 @@ class FaceConsumer(AsyncConsumer):
             return SandboxStream(runtime)
         version = _challenge_version(self.scope)
         try:
-            connection = await runtime.database.run(
-                lifecycle.connect_by_token, runtime, token, version, _host(self.scope)
-            )
-        except (lifecycle.TokenInvalid, lifecycle.SessionNotFound) as error:
+            lease = await runtime.database.run(lifecycle.connect_by_token, runtime, token, version, _host(self.scope))
+        except (lifecycle.TokenInvalid, SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
         except AttemptsExceeded as error:
             raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
-        if connection.resumed:
-            connection.flow.resume()
-        return SessionStream(runtime, connection)
+        if lease.resumed:
+            lease.flow.resume()
+        return SessionStream(runtime, lease)
 
     async def _receive(self, message: Any) -> None:
         if self._completed:

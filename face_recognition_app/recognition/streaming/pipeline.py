@@ -18,7 +18,8 @@ from logs import request_id
 from monitoring import metrics
 from recognition.models import Decision
 from recognition.runtime import Runtime
-from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound, Superseded
 from recognition.sessions.state import Flow, Match, Observation, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.answers import connection_established, frame_processed, session_complete
@@ -92,11 +93,11 @@ class Stream(ABC):
         except FrameFailed as failed:
             metrics.frames.labels(failed.error.code).inc()
             raise
-        except lifecycle.Superseded as error:
+        except Superseded as error:
             raise Replaced(str(error)) from error
-        except lifecycle.SessionNotFound as error:
+        except SessionNotFound as error:
             raise UnknownToken(str(error)) from error
-        except lifecycle.AlreadyDecided as error:
+        except AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
         assert isinstance(taken.frame, Frame)
         took_s = time.monotonic() - taken.frame.received_at
@@ -114,11 +115,11 @@ class Stream(ABC):
         """
         try:
             return session_complete(await self._decide(outcome))
-        except lifecycle.Superseded as error:
+        except Superseded as error:
             raise Replaced(str(error)) from error
-        except lifecycle.SessionNotFound as error:
+        except SessionNotFound as error:
             raise UnknownToken(str(error)) from error
-        except lifecycle.AlreadyDecided as error:
+        except AlreadyDecided as error:
             return session_complete(error.decision)
 
     async def _take(
@@ -212,26 +213,26 @@ class SandboxStream(Stream):
 class SessionStream(Stream):
     """A stored session, held by one connection."""
 
-    def __init__(self, runtime: Runtime, connection: lifecycle.Connection) -> None:
-        super().__init__(runtime, connection.session.tenant, connection.flow)
-        self.connection = connection
+    def __init__(self, runtime: Runtime, lease: Lease) -> None:
+        super().__init__(runtime, lease.session.tenant, lease.flow)
+        self.lease = lease
 
     @property
     def name(self) -> str:
-        return str(self.connection.session.id)
+        return str(self.lease.session.id)
 
     @property
     def elapsed_ms(self) -> int:
-        return self.connection.elapsed_ms
+        return self.lease.elapsed_ms
 
     @property
     def seconds_left(self) -> float:
-        return self.connection.seconds_left
+        return self.lease.seconds_left
 
     def established(self) -> ConnectionEstablished:
-        session = self.connection.session
+        session = self.lease.session
         return connection_established(
-            self.runtime, self.flow, self.name, session.status, session.expires_at, self.connection.resumed
+            self.runtime, self.flow, self.name, session.status, session.expires_at, self.lease.resumed
         )
 
     async def _match(self, seen: Observation) -> Match | None:
@@ -239,15 +240,14 @@ class SessionStream(Stream):
         return await ride_out(lambda: self.runtime.database.run(self._check_and_match, seen))
 
     def _check_and_match(self, seen: Observation) -> Match | None:
-        lifecycle.ensure_owner(self.connection)
-        return find_match(self.runtime, self.connection.session.tenant, self.flow, seen)
+        self.lease.check()
+        return find_match(self.runtime, self.lease.session.tenant, self.flow, seen)
 
     async def _keep(self) -> None:
-        text = checkpoints.dump(self.flow)
-        await ride_out(lambda: self.runtime.database.run(lifecycle.save_checkpoint, self.connection, text))
+        await ride_out(lambda: self.runtime.database.run(self.lease.save))
 
     async def _decide(self, outcome: Outcome) -> Decision:
         # Of a copy: a cancellation is decided while a frame may be in work.
-        held = replace(self.connection, flow=deepcopy(self.flow))
+        held = replace(self.lease, flow=deepcopy(self.flow))
         # Twice is once: a decision that was made although its answer was lost is found, and told.
         return await ride_out(lambda: self.runtime.database.run(lifecycle.decide, self.runtime, held, outcome))

@@ -20,7 +20,8 @@ from gallery.people import Sample, SubjectNotFound, enroll
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.retention import erasure
 from recognition.runtime import Runtime
-from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
@@ -52,7 +53,7 @@ def live_through_much(runtime: Runtime, backend: Backend, embedding: Embedding) 
     begun(runtime, backend, "enrollment", device_id="phone-2")
     finding = begun(runtime, backend, "identification")
     finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
-    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+    finding.save()
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
@@ -78,7 +79,7 @@ def test_what_is_not_the_persons_stays(
     erase(runtime, alice)
     assert (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count()) == before
     for other in others:
-        lifecycle.ensure_owner(other)
+        other.check()
     assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
 
 
@@ -98,7 +99,7 @@ def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
     connection_ = begun(runtime, alice, "enrollment")
     connection_.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
     erase(runtime, alice)
-    with pytest.raises(lifecycle.AlreadyDecided):
+    with pytest.raises(AlreadyDecided):
         lifecycle.decide(runtime, connection_, Outcome(True, None, PERSON, None))
     assert not Subject.objects.exists()
 
@@ -129,7 +130,7 @@ def test_erasing_breaks_off_as_a_whole(runtime: Runtime, alice: Backend, monkeyp
         with pytest.raises(RuntimeError, match="no signature"):
             erase(runtime, alice)
     assert Template.objects.exists()
-    lifecycle.ensure_owner(connection_)
+    connection_.check()
     erase(runtime, alice)
     assert rows_that_name(PERSON) == []
 
@@ -149,8 +150,8 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
         except SubjectNotFound:
             return "created"
 
-    def decide(each: lifecycle.Connection, outcome: Outcome) -> str:
-        with contextlib.suppress(lifecycle.SessionError):
+    def decide(each: Lease, outcome: Outcome) -> str:
+        with contextlib.suppress(SessionError):
             lifecycle.decide(runtime, each, outcome)
         return "decided"
 
@@ -200,7 +201,7 @@ def test_no_byte_of_a_face_stays_in_the_files(
         Template.objects.create(tenant=alice.tenant, subject=subject, model_id="m", vector=face.tobytes(), quality=1.0)
     finding = begun(runtime, alice)
     finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
-    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+    finding.save()
     raw = astronaut_embedding.astype("<f4").tobytes()
     traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
     assert all(trace in database_files() for trace in traces), "the search finds what is there"

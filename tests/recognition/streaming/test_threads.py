@@ -13,7 +13,7 @@ from gallery.stores.exact import ExactStore
 from recognition.models import Decision
 from recognition.runtime import Runtime
 from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.lifecycle import Connection
+from recognition.sessions.lease import Lease
 from recognition.sessions.state import Flow, Match, Observation, Outcome
 from recognition.streaming.analysis import find_match
 from tests.recognition.conftest import UseMeshes
@@ -154,7 +154,7 @@ async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
     use_meshes(lambda: GatedMesh(runtime.engine, gate))
     decide, flows = lifecycle.decide, list[str]()
 
-    def decide_while_the_frame_goes_on(by: Runtime, connection: Connection, outcome: Outcome) -> Decision:
+    def decide_while_the_frame_goes_on(by: Runtime, connection: Lease, outcome: Outcome) -> Decision:
         flows.append(checkpoints.dump(connection.flow))
         gate.open()
         assert counted.weighing.acquire(timeout=PATIENCE_S), "the frame was not weighed"
