@@ -19,7 +19,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from gallery.matching import Gallery
     from recognition.deciding import Deciding
-    from recognition.sessions.lifecycle import Connection
+    from recognition.sessions.lease import Lease
     from recognition.sessions.state import Outcome
     from tenants.models import Tenant
 
@@ -138,7 +138,7 @@ def decide(worker: int, tenant_name: str) -> Span:
     _enrol_all(tenant, names, faces)
     ready = [_begun(deciding, tenant, name, vector) for name, vector in zip(names, faces, strict=True)]
 
-    def decide_one(begun: tuple[Connection, Outcome]) -> bool:
+    def decide_one(begun: tuple[Lease, Outcome]) -> bool:
         for _ in range(TRIES):
             with suppress(Unavailable):
                 return with_connection(lifecycle.decide, deciding, *begun).success
@@ -153,9 +153,7 @@ def decide(worker: int, tenant_name: str) -> Span:
     return Span(began, ended)
 
 
-def _begun(
-    deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np.float32]
-) -> tuple[Connection, Outcome]:
+def _begun(deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np.float32]) -> tuple[Lease, Outcome]:
     """A session in which the subject was seen, and its success."""
     from core.liveness.policy import Policy
     from recognition.sessions import lifecycle

@@ -26,7 +26,7 @@ from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
 from recognition.api.openapi.allowances import Allowances  # noqa: E402
 from recognition.streaming.answers import error_message  # noqa: E402
-from recognition.streaming.consumer import FaceConsumer  # noqa: E402
+from recognition.streaming.consumer import serve_socket  # noqa: E402
 from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
 from web.body_limit import Allowance, BodyLimit  # noqa: E402
 from web.hosts import KnownHosts  # noqa: E402
@@ -86,7 +86,7 @@ class DjangoApplication(ASGIHandler):
 
 
 # Django's path() is typed for views, and each library has ASGI types of its own.
-socket: Any = FaceConsumer.as_asgi()
+socket: Any = serve_socket
 no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
 no_such_host = _refusing(Refused("this host is not served here"))
 django_application: Any = DjangoApplication()

@@ -24,7 +24,7 @@ ENDED_STATUSES = tuple(status for status in SessionStatus if status not in OPEN_
 
 
 class Session(models.Model):
-    """One attempt. `fence` numbers its connections: only the newest may write.
+    """One attempt. `lease_number` counts its connections: only the newest may write.
 
     `checkpoint` is the flow as of the last answer that told of progress, so that any worker can go on. `address` is a
     digest of the network that its client came from last. Neither outlasts the session's end.
@@ -43,7 +43,7 @@ class Session(models.Model):
     token_hash = models.CharField(max_length=64, unique=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
-    fence = models.PositiveBigIntegerField(default=0)
+    lease_number = models.PositiveBigIntegerField(default=0, db_column="fence")
     checkpoint = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)

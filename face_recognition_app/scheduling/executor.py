@@ -114,8 +114,7 @@ class Executor:
     ) -> tuple[TakenFrame, T]:
         """The frame that is the slot's newest when a thread is free, and what `work` returns for it.
 
-        Raises FrameFailed for an error that answers the frame; one that ends the session as it is, with the frame back
-        in the slot.
+        Raises FrameFailed for an error that answers the frame, and one that ends the session as it is.
         """
         taken: TakenFrame | None = None
 
@@ -129,8 +128,6 @@ class Executor:
         except Exception as error:
             if isinstance(error, WireError) and error.close_code is None:
                 raise FrameFailed((taken or slot.take()).frame.seq, error) from error
-            if taken is not None:
-                slot.put_back(taken.frame)
             raise
         assert taken is not None
         return taken, result

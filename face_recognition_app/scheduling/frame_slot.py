@@ -50,12 +50,6 @@ class FrameSlot:
             frame, self._waiting = self._waiting, None
             return TakenFrame(frame, self.dropped)
 
-    def put_back(self, frame: Frame | BadFrame) -> None:
-        """Let a frame wait again that could not be answered, unless a newer one has come."""
-        with self._lock:
-            self.dropped += self._waiting is not None
-            self._waiting = self._waiting or frame
-
     def goes_on(self) -> bool:
         """Whether another frame waits, for the caller that has served one. If not, nothing is in work any more."""
         with self._lock:

@@ -217,7 +217,7 @@ class ServiceError(Exception):
     ├── WireError      what a socket's client is told (wire.errors)
     ├── KeyProblem     API keys (tenants.keys)
     ├── GalleryError   subjects and templates (gallery.people)
-    ├── SessionError   a session's life (recognition.sessions.lifecycle)
+    ├── SessionError   a session's life (recognition.sessions.lease)
     ├── Refusal        a session that may not begin (recognition.sessions.refusals)
     ├── HttpRefusal    what stands before Django refuses (web.refusal)
     └── ApiError       anything else that a view refuses (recognition.api.errors)

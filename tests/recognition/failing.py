@@ -10,7 +10,7 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from recognition.models import Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
-from recognition.sessions.lifecycle import Connection
+from recognition.sessions.lease import Lease
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Match, Outcome
 from recognition.worker import Worker
@@ -42,7 +42,7 @@ def begun(
     subject_id: str = "alice",
     liveness: Policy = Policy.NONE,
     host: str = "",
-) -> Connection:
+) -> Lease:
     """A connected session of somebody who has waited as long as was asked."""
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
@@ -67,7 +67,7 @@ def succeed(runtime: Worker, backend: Backend, embedding: Embedding, **session: 
     return lifecycle.decide(runtime.deciding, connection, matched(connection, embedding))
 
 
-def matched(connection: Connection, embedding: Embedding) -> Outcome:
+def matched(connection: Lease, embedding: Embedding) -> Outcome:
     """A success that holds when it is looked at once more in the deciding transaction."""
     connection.flow.match, connection.flow.matched_probe = MATCH, embedding.tobytes()
     return SUCCESS

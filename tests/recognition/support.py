@@ -101,7 +101,7 @@ class Socket:
 
     async def __aenter__(self) -> Self:
         await self._communicator.send_input({"type": "websocket.connect"})
-        assert await self._output() == {"type": "websocket.accept"}
+        assert (await self._output())["type"] == "websocket.accept"
         return self
 
     async def __aexit__(

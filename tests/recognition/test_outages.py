@@ -27,6 +27,7 @@ from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
 from recognition.retention import rounds as housekeeping
 from recognition.sessions import lifecycle
+from recognition.sessions.lease import Lease
 from recognition.worker import Worker
 from tests.recognition.support import (
     Backend,
@@ -154,25 +155,25 @@ async def test_a_session_goes_on_when_the_database_is_back(
     assert await count(runtime, FailedAttempts) == 0
 
 
-class FailsAfterwards:
+def fails_afterwards(real: Callable[..., Any], times: int) -> Callable[..., Any]:
     """Carries each of its first calls out, then loses the connection before the answer has come."""
+    left = times
 
-    def __init__(self, real: Callable[..., Any], times: int) -> None:
-        self._real = real
-        self._left = times
-
-    def __call__(self, *args: Any) -> Any:
-        result = self._real(*args)
-        if self._left:
-            self._left -= 1
+    def call(*args: Any) -> Any:
+        nonlocal left
+        result = real(*args)
+        if left:
+            left -= 1
             raise OperationalError("the server closed the connection unexpectedly")
         return result
+
+    return call
 
 
 async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
     backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "decide", FailsAfterwards(lifecycle.decide, 2))
+    monkeypatch.setattr(lifecycle, "decide", fails_afterwards(lifecycle.decide, 2))
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
     async with connect(secret) as socket:
         await socket.greeted()
@@ -184,14 +185,14 @@ async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
     assert result["decision_token"] == decision.token
 
 
-@pytest.mark.parametrize("step", ["ensure_owner", "save_checkpoint"])
+@pytest.mark.parametrize("step", ["check", "save"])
 async def test_a_short_outage_is_not_noticed(
     step: str, backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
         await socket.greeted()
-        monkeypatch.setattr(lifecycle, step, FailsAfterwards(getattr(lifecycle, step), 3))
+        monkeypatch.setattr(Lease, step, fails_afterwards(getattr(Lease, step), 3))
         answers, result = await until_complete(socket, faces.astronaut)
     assert result["success"]
     assert {answer["type"] for answer in answers} == {"frame_processed"}

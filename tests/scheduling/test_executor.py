@@ -393,13 +393,9 @@ async def test_a_frame_that_nobody_looked_at_is_named_and_gone(make: Make, work:
     assert not slot.goes_on()
 
 
-async def test_a_frame_that_got_no_answer_waits_again(make: Make) -> None:
-    executor, slot = make(), slot_with(frame(4))
-
+async def test_an_error_that_ends_the_session_comes_as_it_is(make: Make) -> None:
     def outage(one: Frame | BadFrame) -> None:
-        raise Unavailable("the database is away", 1_000)
+        raise Unavailable("the disk is full", 1_000)
 
     with pytest.raises(Unavailable):
-        await executor.run_frame(slot, outage)
-    taken, _ = await executor.run_frame(slot, lambda one: None)
-    assert (taken.frame.seq, taken.dropped) == (4, 0)
+        await make().run_frame(slot_with(frame(4)), outage)

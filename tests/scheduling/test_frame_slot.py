@@ -84,14 +84,3 @@ def test_every_frame_that_was_not_replaced_is_taken_once_in_order_by_one_worker(
     assert slot.dropped == len(replaced)
     assert sorted([*taken, *replaced]) == list(range(1, offered + 1))
     assert taken == sorted(taken)
-
-
-def test_a_frame_that_got_no_answer_waits_again_unless_a_newer_one_has_come() -> None:
-    slot = FrameSlot()
-    slot.offer(frame(1))
-    first = slot.take().frame
-    slot.put_back(first)
-    assert slot.take() == TakenFrame(first, dropped=0)
-    slot.offer(frame(2))
-    slot.put_back(first)
-    assert slot.take() == TakenFrame(frame(2), dropped=1)

@@ -20,6 +20,7 @@ from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
 from recognition.sessions.terms import Wish
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
@@ -91,19 +92,17 @@ async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> Session
 async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcessed | SessionComplete:
     who = caller(request)
     if who.session_id not in (None, session_id):
-        raise lifecycle.SessionNotFound(f"there is no session {session_id}")
+        raise SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
     worker = of_request(request)
     # What is no picture must not take the session from its owner.
     await asyncio.to_thread(read_header, data, worker.limits)
     try:
-        connection = await worker.database.run(
-            _connect, worker.deciding, who.tenant, session_id, _client_host(request, who)
-        )
-    except lifecycle.AlreadyDecided as error:
+        lease = await worker.database.run(_connect, worker.deciding, who.tenant, session_id, _client_host(request, who))
+    except AlreadyDecided as error:
         return session_complete(error.decision)
-    stream = SessionStream(worker, connection)
-    frame = Frame(connection.flow.frames + 1, data, time.monotonic())
+    stream = SessionStream(worker, lease)
+    frame = Frame(lease.flow.frames + 1, data, time.monotonic())
     slot = FrameSlot()
     slot.offer(frame)
     try:
@@ -146,7 +145,7 @@ def _client_host(request: HttpRequest, who: Caller) -> str:
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
-def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: str) -> lifecycle.Connection:
+def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: str) -> Lease:
     return lifecycle.connect(deciding, lifecycle.find(tenant, session_id), host=host)
 
 

@@ -26,12 +26,13 @@ from recognition.sessions import challenge_versions, checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import claim_of, judge, lock_out
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
 from recognition.sessions.terms import Terms, Wish, agree
 from tenants.keys import token_hash
 from tenants.models import Tenant
-from vocabulary.errors import ErrorCode, ServiceError
+from vocabulary.errors import ErrorCode
 from vocabulary.sessions import SessionKind, SessionStatus
 from wire.codes import Reason
 
@@ -44,39 +45,12 @@ an update takes; after a step back to an older version no such worker comes any 
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
-class SessionError(ServiceError):
-    """
-    SessionError
-    ├── SessionNotFound      no such session of this tenant, or it was deleted
-    ├── TokenInvalid         the token is unknown, used or expired
-    ├── Superseded           a newer connection owns the session
-    ├── AlreadyDecided       carries the decision
-    └── IdempotencyConflict  the key was used with another request
-    """
-
-
-class SessionNotFound(SessionError):
-    code = ErrorCode.SESSION_NOT_FOUND
-
-
 class TokenInvalid(SessionError):
     code = ErrorCode.SESSION_OVER
 
 
-class Superseded(SessionError):
-    code = ErrorCode.REPLACED
-
-
 class IdempotencyConflict(SessionError):
     code = ErrorCode.IDEMPOTENCY_CONFLICT
-
-
-class AlreadyDecided(SessionError):
-    code = ErrorCode.SESSION_OVER
-
-    def __init__(self, decision: Decision) -> None:
-        super().__init__(decision)
-        self.decision = decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +83,6 @@ class Created(NamedTuple):
 
     session: Session
     flow: Flow | None
-
-
-@dataclass(slots=True)
-class Connection:
-    """One connection's hold on a session: good as long as its `fence` is the newest."""
-
-    session: Session
-    fence: int
-    flow: Flow
-    resumed: bool
-
-    @property
-    def elapsed_ms(self) -> int:
-        assert self.session.started_at is not None
-        return max(0, int((timezone.now() - self.session.started_at).total_seconds() * 1000))
-
-    @property
-    def seconds_left(self) -> float:
-        return (self.session.expires_at - timezone.now()).total_seconds()
 
 
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
@@ -188,9 +143,7 @@ def decision_on(session: Session) -> Decision | None:
     return Decision.objects.select_related("session").filter(session=session.pk).first()
 
 
-def connect(
-    deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = ""
-) -> Connection:
+def connect(deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
     """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
 
     Raises SessionNotFound when it was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer worker
@@ -216,20 +169,18 @@ def connect(
     raise AlreadyDecided(decision)
 
 
-def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Connection:
+def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
     resumed = session.started_at is not None
     if not resumed:
         session.started_at = timezone.now()
         session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(deciding, session))
-    session.fence += 1
+    session.lease_number += 1
     session.status = SessionStatus.IN_PROGRESS
-    session.save(update_fields=["started_at", "expires_at", "fence", "status", "address"])
-    return Connection(session, session.fence, flow, resumed)
+    session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
+    return Lease(session, session.lease_number, flow, resumed)
 
 
-def connect_by_token(
-    deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = ""
-) -> Connection:
+def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
     """As `connect`."""
     session = find_by_token(token)
     if session is None:
@@ -237,35 +188,23 @@ def connect_by_token(
     return connect(deciding, session, challenge_version, host)
 
 
-def ensure_owner(connection: Connection) -> None:
-    """Raises Superseded, AlreadyDecided or SessionNotFound, unless the session is still this connection's."""
-    if not _owned(connection).exists():
-        raise _loss(connection)
-
-
-def save_checkpoint(connection: Connection, text: str) -> None:
-    """Keep the flow's state. Raises as `ensure_owner` does, and then keeps nothing."""
-    if not _owned(connection).update(checkpoint=text):
-        raise _loss(connection)
-
-
-def decide(deciding: Deciding, connection: Connection, outcome: Outcome) -> Decision:
+def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
     """Record the one decision of the session, and what follows from it, in one transaction.
 
     Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
-    if outcome.success and connection.session.kind == SessionKind.ENROLLMENT:
-        deciding.gallery.store.refresh(connection.session.tenant)  # Before the locks, for which others wait.
+    if outcome.success and lease.session.kind == SessionKind.ENROLLMENT:
+        deciding.gallery.store.refresh(lease.session.tenant)  # Before the locks, for which others wait.
     with transaction.atomic():
-        session = _locked(connection.session)
-        if session.status not in OPEN_STATUSES or session.fence != connection.fence:
-            raise _loss(connection)
-        return judge(deciding, session, connection.flow, outcome, excused=_was_held_up(connection, outcome))
+        session = _locked(lease.session)
+        if session.status not in OPEN_STATUSES or session.lease_number != lease.number:
+            raise lease.loss()
+        return judge(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
 
 
-def _was_held_up(connection: Connection, outcome: Outcome) -> bool:
+def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
     """Whether the session ran out of time while the database could not be used for some of it: nobody's failure."""
-    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(connection.elapsed_ms / 1000)
+    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lease.elapsed_ms / 1000)
 
 
 def settle(deciding: Deciding, session: Session) -> Session:
@@ -281,7 +220,7 @@ def settle(deciding: Deciding, session: Session) -> Session:
             status=SessionStatus.EXPIRED, checkpoint="", address=""
         )
     else:
-        abandoned = Connection(session, session.fence, flow, True)
+        abandoned = Lease(session, session.lease_number, flow, True)
         with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
             decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
@@ -379,16 +318,3 @@ def _locked(session: Session) -> Session:
         return Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
     except Session.DoesNotExist as error:
         raise SessionNotFound("the session was deleted") from error
-
-
-def _owned(connection: Connection) -> Any:
-    return Session.objects.filter(pk=connection.session.pk, fence=connection.fence, status=SessionStatus.IN_PROGRESS)
-
-
-def _loss(connection: Connection) -> SessionError:
-    decision = decision_on(connection.session)
-    if decision is not None:
-        return AlreadyDecided(decision)
-    if not Session.objects.filter(pk=connection.session.pk).exists():
-        return SessionNotFound("the session was deleted")
-    return Superseded("a newer connection owns the session")

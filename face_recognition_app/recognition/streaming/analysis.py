@@ -59,12 +59,12 @@ class EngineSight:
         return self.engine.embed(self.look)
 
 
-def find_match(deciding: Deciding, tenant: Tenant | None, flow: Flow, seen: Observation) -> Match | None:
-    """The best candidate for a frame that is a probe. Reads the database.
+def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation) -> Match | None:
+    """The best candidate for a frame that is a probe; None where it is none, or nobody is there to compare with.
 
-    None where the frame is no probe or nobody is there to compare with. A sandbox has no tenant and matches nobody.
+    Blocks: it makes queries, and searches the gallery. Changes nothing.
     """
-    return None if tenant is None or seen.probe is None else _match(deciding, tenant, flow, seen.probe)
+    return None if seen.probe is None else _match(deciding, tenant, flow, seen.probe)
 
 
 def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

@@ -8,17 +8,26 @@ import logging
 import random
 import re
 import time
-from typing import Any
+from enum import Enum, auto
+from typing import TypedDict
 from urllib.parse import parse_qs, urlsplit
 
-from channels.consumer import AsyncConsumer
-from channels.exceptions import StopConsumer
+from asgiref.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    WebSocketAcceptEvent,
+    WebSocketCloseEvent,
+    WebSocketReceiveEvent,
+    WebSocketScope,
+    WebSocketSendEvent,
+)
 
 from core.liveness.actions import NEWEST_VERSION
 from database.outages import outage_of
 from logs.tracebacks import let_go
 from monitoring import metrics
 from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, SessionNotFound
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
 from recognition.streaming.answers import error_message, session_complete
@@ -45,107 +54,140 @@ logger = logging.getLogger(__name__)
 SANDBOX_PREFIX = "test_"
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
-LINGER_S = 1.0
+CLOSE_AFTER_RESULT_S = 1.0
 RECONNECT_AFTER_MS = (250, 2_000)
 """Spread out, so that the clients of a worker that ends do not all come at once."""
 
 
-class FaceConsumer(AsyncConsumer):
-    """One client's connection. Errors of every kind end in `_fail`, the only place that answers them."""
+class Route(TypedDict):
+    kwargs: dict[str, str]
+
+
+class SocketScope(WebSocketScope):
+    """The scope of a socket whose path Channels has taken apart."""
+
+    url_route: Route
+
+
+class Phase(Enum):
+    """Of a connection, which only ever goes on to a later one."""
+
+    OPENING = auto()
+    """Accepted; the session is not found yet."""
+    STREAMING = auto()
+    """Greeted: frames are looked at."""
+    DECIDED = auto()
+    """Told the result, which nothing follows; the close comes with the next message, or soon."""
+    CLOSED = auto()
+    """Told the close, or gone."""
+
+
+class ClientGone(Exception):
+    pass
+
+
+class FaceConsumer:
+    """One client's connection. Whatever one of its tasks raises ends all of them, and `_fail` answers it."""
 
     open_connections = 0
 
-    stream: Stream
-    wire: WireSession
+    _tasks: asyncio.TaskGroup
+    _stream: Stream
+    _wire: WireSession
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        # Neither a channel layer nor a database check per message: a frame needs none of both.
-        self.scope = scope
-        self._out: Any = send
+    def __init__(self, scope: SocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._out = send
+        self._phase = Phase.OPENING
         self._slot = FrameSlot()
-        self._worker: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        """Of a frame or the time limit, whichever comes first: a frame in work is answered before the time is up, and
+        none is looked at afterwards, also when the frames never pause."""
         self._last_heard = time.monotonic()
-        self._closed = False
-        self._completed = False
-        self._out_of_time = False
+
+    async def run(self) -> None:
+        """Serve the client until it is gone."""
         FaceConsumer.open_connections += 1
-        draining.farewells.add(self._farewell)
         metrics.connections.inc()
+        draining.farewells.add(self._farewell)
         try:
-            while True:
-                await self.dispatch(await receive())
-        except StopConsumer:
-            pass
+            await self._serve()
         finally:
+            self._phase = Phase.CLOSED
             FaceConsumer.open_connections -= 1
-            draining.farewells.discard(self._farewell)
             metrics.connections.dec()
-            await self._end_tasks()
+            draining.farewells.discard(self._farewell)
 
-    async def dispatch(self, message: Any) -> None:
+    async def _serve(self) -> None:
+        gone = False
         try:
-            match message["type"]:
-                case "websocket.connect":
-                    await self._open()
-                case "websocket.receive":
-                    await self._receive(message)
-                case "websocket.disconnect":
-                    raise StopConsumer
-        except StopConsumer:
-            raise
-        except Exception as error:
-            await self._fail(error)
-
-    @property
-    def _is_over(self) -> bool:
-        """No further frame is looked at; a stream that never pauses must not outlive its time limit."""
-        return self._closed or self._completed or self._out_of_time
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._open()
+                await self._listen()
+        except* ClientGone:
+            gone = True
+        except* Exception as failed:
+            await self._fail(failed.exceptions[0])
+        while not gone:
+            gone = (await self._receive())["type"] == "websocket.disconnect"
 
     async def _open(self) -> None:
-        await self._out({"type": "websocket.accept"})
-        runtime = in_scope(self.scope)
+        await self._receive()  # The first event is the client's wish to connect.
+        await self._out(WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[]))
+        runtime = in_scope(self._scope)
         settings = runtime.settings
         if FaceConsumer.open_connections > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
-        _check_origin(self.scope, settings.allowed_origins)
+        _check_origin(self._scope, settings.allowed_origins)
         try:
-            self.stream = await self._find_stream(runtime)
-        except lifecycle.AlreadyDecided as error:
+            self._stream = await self._find_stream(runtime)
+        except AlreadyDecided as error:
             await self._complete(session_complete(error.decision))
             return
-        self.wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s))
-        await self._send(self.stream.established())
-        self._after(self.stream.seconds_left, self._time_is_up)
-        self._after(settings.idle_timeout_s, self._check_idle)
+        self._wire = WireSession(settings.max_image_bytes, RateLimit(settings.max_messages_per_s))
+        await self._send(self._stream.established())
+        self._phase = Phase.STREAMING
+        self._tasks.create_task(self._watch_time())
+        self._tasks.create_task(self._watch_silence(settings.idle_timeout_s))
 
     async def _find_stream(self, runtime: Worker) -> Stream:
-        token = self.scope["url_route"]["kwargs"]["token"]
+        token = self._scope["url_route"]["kwargs"]["token"]
         if token.startswith(SANDBOX_PREFIX) and runtime.settings.sandbox_enabled:
             return SandboxStream(runtime)
-        version = _challenge_version(self.scope)
+        version = _challenge_version(self._scope)
         try:
-            connection = await runtime.database.run(
-                lifecycle.connect_by_token, runtime.deciding, token, version, _host(self.scope)
+            lease = await runtime.database.run(
+                lifecycle.connect_by_token, runtime.deciding, token, version, _host(self._scope)
             )
-        except (lifecycle.TokenInvalid, lifecycle.SessionNotFound) as error:
+        except (lifecycle.TokenInvalid, SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
         except AttemptsExceeded as error:
             raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
-        if connection.resumed:
-            connection.flow.resume()
-        return SessionStream(runtime, connection)
+        if lease.resumed:
+            lease.flow.resume()
+        return SessionStream(runtime, lease)
 
-    async def _receive(self, message: Any) -> None:
-        if self._completed:
+    async def _listen(self) -> None:
+        """Take one message after the other. Raises ClientGone after the last, and WireError."""
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                raise ClientGone
+            if event["type"] == "websocket.receive":
+                await self._take(event)
+
+    async def _take(self, message: WebSocketReceiveEvent) -> None:
+        if self._phase is Phase.DECIDED:
             await self._close(NORMAL_CLOSE)
-        if self._closed:
+        if self._phase is Phase.CLOSED:
             return
         now = self._last_heard = time.monotonic()
         data = message.get("bytes")
-        event = self.wire.receive_text(message["text"], now) if data is None else self.wire.receive_bytes(data, now)
-        await self._handle(event)
+        if data is None:
+            await self._handle(self._wire.receive_text(message["text"] or "", now))
+        else:
+            await self._handle(self._wire.receive_bytes(data, now))
 
     async def _handle(self, event: Event) -> None:
         match event:
@@ -154,26 +196,25 @@ class FaceConsumer(AsyncConsumer):
             case Cancel():
                 await self._end_with(CANCELLATION)
             case Frame() | BadFrame():
-                # Inference runs beside this handler, so that messages and the disconnect are seen meanwhile.
+                # Inference runs beside this task, so that messages and the disconnect are seen meanwhile.
                 dropped = self._slot.dropped
                 if self._slot.offer(event):
-                    self._worker = asyncio.create_task(self._work())
+                    self._tasks.create_task(self._work())
                 metrics.dropped.inc(self._slot.dropped - dropped)
 
     async def _work(self) -> None:
-        try:
-            going_on = True
-            while going_on and not self._is_over:
+        """Answer frames until none waits, or no frame is looked at any more."""
+        going_on = True
+        while going_on:
+            async with self._turn:
+                if self._phase is not Phase.STREAMING:
+                    return
                 await self._answer()
-                going_on = self._slot.goes_on()
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            await self._fail(error)
+            going_on = self._slot.goes_on()
 
     async def _answer(self) -> None:
         try:
-            step = await self.stream.process(self._slot)
+            step = await self._stream.process(self._slot)
         except FrameFailed as failed:
             await self._send(error_message(failed.error, failed.seq))
             let_go(failed)
@@ -183,67 +224,56 @@ class FaceConsumer(AsyncConsumer):
         if step.complete is not None:
             await self._complete(step.complete)
 
+    async def _watch_time(self) -> None:
+        await asyncio.sleep(self._stream.seconds_left)
+        async with self._turn:
+            await self._end_with(self._stream.flow.time_is_up())
+
+    async def _watch_silence(self, timeout_s: float) -> None:
+        """Raises Idle when nothing was heard for so long."""
+        while (left := self._last_heard + timeout_s - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)  # Not for an event: every message would have to set one.
+        if self._phase is Phase.STREAMING:
+            raise Idle(f"nothing was heard for {timeout_s:g} s")
+
     async def _end_with(self, outcome: Outcome) -> None:
-        if self._completed:
+        if self._phase is not Phase.STREAMING:
             return
-        if isinstance(self.stream, SandboxStream):
+        if isinstance(self._stream, SandboxStream):
             await self._close(NORMAL_CLOSE)
         else:
-            await self._complete(await self.stream.finish(outcome))
+            await self._complete(await self._stream.finish(outcome))
 
     async def _complete(self, complete: SessionComplete) -> None:
         """Tell the result and close: a client that is about to send its next frame may do so and then read it."""
-        if not self._completed:
-            self._completed = True
-            if not self._closed:
-                await self._write(complete)
-            self._after(LINGER_S, self._linger_is_over)
+        if self._is_open:
+            self._phase = Phase.DECIDED
+            await self._write(complete)
+            self._tasks.create_task(self._close_soon())
+
+    async def _close_soon(self) -> None:
+        await asyncio.sleep(CLOSE_AFTER_RESULT_S)
+        await self._close(NORMAL_CLOSE)
 
     async def _farewell(self) -> None:
         wait_ms = random.randint(*RECONNECT_AFTER_MS)  # noqa: S311  spread, not secret
         await self._send(ServerDraining(reconnect_after_ms=wait_ms))
 
-    async def _linger_is_over(self) -> None:
-        await self._close(NORMAL_CLOSE)
-
-    async def _time_is_up(self) -> None:
-        self._out_of_time = True
-        if self._worker is not None and not self._worker.done():
-            await asyncio.wait({self._worker})
-        if not self._closed:
-            await self._end_with(self.stream.flow.time_is_up())
-
-    async def _check_idle(self) -> None:
-        idle_timeout_s = self.stream.runtime.settings.idle_timeout_s
-        left = self._last_heard + idle_timeout_s - time.monotonic()
-        if left <= 0:
-            raise Idle(f"nothing was heard for {idle_timeout_s:g} s")
-        self._after(left, self._check_idle)
-
-    def _after(self, seconds: float, action: Any) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(max(0.0, seconds), self._start, action))
-
-    def _start(self, action: Any) -> None:
-        task = asyncio.create_task(self._guarded(action))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, action: Any) -> None:
-        try:
-            await action()
-        except Exception as error:
-            await self._fail(error)
+    @property
+    def _is_open(self) -> bool:
+        """Whether the client may be told anything: nothing follows the result."""
+        return self._phase in (Phase.OPENING, Phase.STREAMING)
 
     async def _send(self, message: ServerMessage) -> None:
-        """Nothing follows the result: what was in work meanwhile is not told any more."""
-        if not (self._closed or self._completed):
+        if self._is_open:
             await self._write(message)
 
     async def _write(self, message: ServerMessage) -> None:
         text = message.model_dump_json(exclude_none=isinstance(message, ErrorMessage))
-        await self._out({"type": "websocket.send", "text": text})
+        await self._out(WebSocketSendEvent(type="websocket.send", bytes=None, text=text))
 
     async def _fail(self, error: Exception) -> None:
+        """Answer an error, and close. Raises nothing."""
         error = outage_of(error) or error
         if not isinstance(error, WireError) or error.close_code is None:
             logger.exception("a connection failed", exc_info=error)
@@ -253,21 +283,17 @@ class FaceConsumer(AsyncConsumer):
             await self._close(error.close_code or INTERNAL_CLOSE)
 
     async def _close(self, code: int) -> None:
-        if not self._closed:
-            self._closed = True
-            await self._out({"type": "websocket.close", "code": code})
-
-    async def _end_tasks(self) -> None:
-        self._closed = True
-        for timer in self._timers:
-            timer.cancel()
-        tasks = {*self._tasks, *([self._worker] if self._worker else [])}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._phase is not Phase.CLOSED:
+            self._phase = Phase.CLOSED
+            await self._out(WebSocketCloseEvent(type="websocket.close", code=code, reason=None))
 
 
-def _challenge_version(scope: Any) -> int:
+async def serve_socket(scope: SocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """The ASGI application of the sockets."""
+    await FaceConsumer(scope, receive, send).run()
+
+
+def _challenge_version(scope: SocketScope) -> int:
     """What the client says it knows; one that says nothing is new."""
     asked = parse_qs(scope["query_string"].decode("latin-1")).get("challenge_version", [str(NEWEST_VERSION)])[-1]
     if not re.fullmatch("[1-9][0-9]{0,3}", asked):
@@ -275,13 +301,13 @@ def _challenge_version(scope: Any) -> int:
     return int(asked)
 
 
-def _host(scope: Any) -> str:
+def _host(scope: SocketScope) -> str:
     """The client's address, as the server or a proxy it trusts saw it."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
-def _check_origin(scope: Any, allowed: tuple[str, ...]) -> None:
+def _check_origin(scope: SocketScope, allowed: tuple[str, ...]) -> None:
     """A page of another site may not use a visitor's socket unless it was allowed; programs send no origin."""
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")

@@ -6,19 +6,20 @@ import logging
 import time
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from core.errors import ImageError, NotAnalysed
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
-from database.calls import with_connection
 from database.outages import ride_out
 from logs import request_id
 from monitoring import metrics
 from recognition.models import Decision
-from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.state import Flow, Observation, Outcome, Purpose
+from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound, Superseded
+from recognition.sessions.state import Flow, Match, Observation, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.answers import connection_established, frame_processed, session_complete
 from recognition.streaming.sight import observe
@@ -49,7 +50,11 @@ class Step:
 
 
 class Stream(ABC):
-    """Takes frames to answers; what is kept and decided is for the two kinds below to say."""
+    """Takes frames to answers, one at a time; what is kept and decided is for the two kinds below to say.
+
+    `flow` is changed on the event loop only, after the frame's last wait. Other threads read it while that frame waits
+    for them; a decision, which may be made beside a frame, is made of a copy.
+    """
 
     def __init__(self, runtime: Worker, tenant: Tenant | None, flow: Flow) -> None:
         self.runtime = runtime
@@ -88,11 +93,11 @@ class Stream(ABC):
         except FrameFailed as failed:
             metrics.frames.labels(failed.error.code).inc()
             raise
-        except lifecycle.Superseded as error:
+        except Superseded as error:
             raise Replaced(str(error)) from error
-        except lifecycle.SessionNotFound as error:
+        except SessionNotFound as error:
             raise UnknownToken(str(error)) from error
-        except lifecycle.AlreadyDecided as error:
+        except AlreadyDecided as error:
             return Step(None, session_complete(error.decision))
         assert isinstance(taken.frame, Frame)
         took_s = time.monotonic() - taken.frame.received_at
@@ -110,36 +115,38 @@ class Stream(ABC):
         """
         try:
             return session_complete(await self._decide(outcome))
-        except lifecycle.Superseded as error:
+        except Superseded as error:
             raise Replaced(str(error)) from error
-        except lifecycle.SessionNotFound as error:
+        except SessionNotFound as error:
             raise UnknownToken(str(error)) from error
-        except lifecycle.AlreadyDecided as error:
+        except AlreadyDecided as error:
             return session_complete(error.decision)
 
     async def _take(
         self, slot: FrameSlot, keep_everything: bool
     ) -> tuple[TakenFrame, Observation, SessionComplete | None]:
+        taken, seen = await self._seen(slot)
+        match = await self._match(seen)
         progress = self.flow.progress
-        taken, (seen, outcome) = await ride_out(lambda: self._seen(slot))
+        outcome = self.flow.observe(seen, match)
         if outcome is not None:
             return taken, seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
         return taken, seen, None
 
-    async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, tuple[Observation, Outcome | None]]:
+    async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, Observation]:
         tenant_id = self.tenant and self.tenant.pk
         return await self.runtime.executor.run_frame(
             slot,
-            lambda frame: with_connection(self._look, frame),
+            self._look,
             owner=tenant_id,
             about=f"a frame of session {self.name} of tenant {tenant_id} (request {request_id.current.get()})",
         )
 
-    def _look(self, frame: Frame | BadFrame) -> tuple[Observation, Outcome | None]:
-        """Look at a frame and weigh it, both on the compute thread: weighing takes milliseconds, too."""
-        self._ensure_owner()
+    def _look(self, frame: Frame | BadFrame) -> Observation:
+        """Decode a frame and run the mesh and the networks that the plan asks for. Called on a compute thread; waits
+        for nothing and changes nothing of the flow."""
         if isinstance(frame, BadFrame):
             raise frame.error
         plan = self.flow.plan(self.elapsed_ms)
@@ -152,13 +159,14 @@ class Stream(ABC):
             self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
             raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = look.tracking(self._tracking)
-        seen = observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
-        match = find_match(self.runtime.deciding, self.tenant, self.flow, seen)
-        return seen, self.flow.observe(seen, match)
+        return observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
 
     @abstractmethod
-    def _ensure_owner(self) -> None:
-        """Raises Superseded or AlreadyDecided when this stream may not go on. Blocks."""
+    async def _match(self, seen: Observation) -> Match | None:
+        """The best candidate for a frame, as `find_match`.
+
+        Raises Superseded, AlreadyDecided or SessionNotFound when the frame may not count, and Unavailable.
+        """
 
     @abstractmethod
     async def _keep(self) -> None: ...
@@ -191,8 +199,9 @@ class SandboxStream(Stream):
         end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
         return connection_established(self.runtime, self.flow, self.name, "in_progress", end, False)
 
-    def _ensure_owner(self) -> None:
-        """Nobody else can have it: a sandbox is its connection's."""
+    async def _match(self, seen: Observation) -> Match | None:
+        """Nobody: a sandbox has no tenant."""
+        return None
 
     async def _keep(self) -> None:
         """Nothing is kept."""
@@ -204,37 +213,41 @@ class SandboxStream(Stream):
 class SessionStream(Stream):
     """A stored session, held by one connection."""
 
-    def __init__(self, runtime: Worker, connection: lifecycle.Connection) -> None:
-        super().__init__(runtime, connection.session.tenant, connection.flow)
-        self.connection = connection
+    def __init__(self, runtime: Worker, lease: Lease) -> None:
+        super().__init__(runtime, lease.session.tenant, lease.flow)
+        self.lease = lease
 
     @property
     def name(self) -> str:
-        return str(self.connection.session.id)
+        return str(self.lease.session.id)
 
     @property
     def elapsed_ms(self) -> int:
-        return self.connection.elapsed_ms
+        return self.lease.elapsed_ms
 
     @property
     def seconds_left(self) -> float:
-        return self.connection.seconds_left
+        return self.lease.seconds_left
 
     def established(self) -> ConnectionEstablished:
-        session = self.connection.session
+        session = self.lease.session
         return connection_established(
-            self.runtime, self.flow, self.name, session.status, session.expires_at, self.connection.resumed
+            self.runtime, self.flow, self.name, session.status, session.expires_at, self.lease.resumed
         )
 
-    def _ensure_owner(self) -> None:
-        lifecycle.ensure_owner(self.connection)
+    async def _match(self, seen: Observation) -> Match | None:
+        # Nothing is written, so it may be done twice; the frame is not looked at again, and counts once.
+        return await ride_out(lambda: self.runtime.database.run(self._check_and_match, seen))
+
+    def _check_and_match(self, seen: Observation) -> Match | None:
+        self.lease.check()
+        return find_match(self.runtime.deciding, self.lease.session.tenant, self.flow, seen)
 
     async def _keep(self) -> None:
-        text = checkpoints.dump(self.flow)
-        await ride_out(lambda: self.runtime.database.run(lifecycle.save_checkpoint, self.connection, text))
+        await ride_out(lambda: self.runtime.database.run(self.lease.save))
 
     async def _decide(self, outcome: Outcome) -> Decision:
+        # Of a copy: a cancellation is decided while a frame may be in work.
+        held = replace(self.lease, flow=deepcopy(self.flow))
         # Twice is once: a decision that was made although its answer was lost is found, and told.
-        return await ride_out(
-            lambda: self.runtime.database.run(lifecycle.decide, self.runtime.deciding, self.connection, outcome)
-        )
+        return await ride_out(lambda: self.runtime.database.run(lifecycle.decide, self.runtime.deciding, held, outcome))

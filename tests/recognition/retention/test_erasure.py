@@ -19,7 +19,8 @@ from gallery.models import Subject, Template
 from gallery.people import Sample, SubjectNotFound, enroll
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.retention import erasure
-from recognition.sessions import checkpoints, lifecycle
+from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
@@ -54,7 +55,7 @@ def live_through_much(runtime: Worker, backend: Backend, embedding: Embedding) -
     begun(runtime, backend, "enrollment", device_id="phone-2")
     finding = begun(runtime, backend, "identification")
     finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
-    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+    finding.save()
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
@@ -80,7 +81,7 @@ def test_what_is_not_the_persons_stays(
     erase(runtime, alice)
     assert (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count()) == before
     for other in others:
-        lifecycle.ensure_owner(other)
+        other.check()
     assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
 
 
@@ -102,7 +103,7 @@ def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
     connection_ = begun(runtime, alice, "enrollment")
     connection_.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
     erase(runtime, alice)
-    with pytest.raises(lifecycle.AlreadyDecided):
+    with pytest.raises(AlreadyDecided):
         lifecycle.decide(runtime.deciding, connection_, Outcome(True, None, PERSON, None))
     assert not Subject.objects.exists()
 
@@ -133,7 +134,7 @@ def test_erasing_breaks_off_as_a_whole(runtime: Worker, alice: Backend, monkeypa
         with pytest.raises(RuntimeError, match="no signature"):
             erase(runtime, alice)
     assert Template.objects.exists()
-    lifecycle.ensure_owner(connection_)
+    connection_.check()
     erase(runtime, alice)
     assert rows_that_name(PERSON) == []
 
@@ -155,8 +156,8 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
         except SubjectNotFound:
             return "created"
 
-    def decide(each: lifecycle.Connection, outcome: Outcome) -> str:
-        with contextlib.suppress(lifecycle.SessionError):
+    def decide(each: Lease, outcome: Outcome) -> str:
+        with contextlib.suppress(SessionError):
             lifecycle.decide(runtime.deciding, each, outcome)
         return "decided"
 
@@ -206,7 +207,7 @@ def test_no_byte_of_a_face_stays_in_the_files(
         Template.objects.create(tenant=alice.tenant, subject=subject, model_id="m", vector=face.tobytes(), quality=1.0)
     finding = begun(runtime, alice)
     finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
-    lifecycle.save_checkpoint(finding, checkpoints.dump(finding.flow))
+    finding.save()
     raw = astronaut_embedding.astype("<f4").tobytes()
     traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
     assert all(trace in database_files() for trace in traces), "the search finds what is there"

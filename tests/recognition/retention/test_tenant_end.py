@@ -22,6 +22,7 @@ from recognition.models import Session
 from recognition.retention import tenant_end
 from recognition.retention.rounds import CHORES
 from recognition.sessions import lifecycle, lockout, seen_frames
+from recognition.sessions.lease import SessionNotFound
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE
@@ -142,13 +143,13 @@ def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Worker, b
     connection = lifecycle.connect(runtime.deciding, session)
     tenant_end.delete_tenant(backend.tenant)
     for act in (
-        lambda: lifecycle.ensure_owner(connection),
-        lambda: lifecycle.save_checkpoint(connection, "{}"),
+        connection.check,
+        connection.save,
         lambda: lifecycle.decide(runtime.deciding, connection, FAILED),
         lambda: lifecycle.connect(runtime.deciding, session),
         lambda: lifecycle.cancel(runtime.deciding, session),
     ):
-        with pytest.raises(lifecycle.SessionNotFound):
+        with pytest.raises(SessionNotFound):
             act()
 
 

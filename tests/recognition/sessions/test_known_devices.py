@@ -11,7 +11,7 @@ from core.types import Embedding
 from gallery.people import delete_subject
 from recognition.models import KnownDevice
 from recognition.sessions import known_devices, lifecycle, lockout
-from recognition.sessions.lifecycle import AlreadyDecided, Connection
+from recognition.sessions.lease import AlreadyDecided, Lease
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
 from recognition.worker import Worker
@@ -226,7 +226,7 @@ def test_of_many_identifications_at_once_no_more_are_heard_than_the_rate(alice: 
     runtime = configure(identification_failures_per_min=4)
     connections = [begun(runtime, alice, "identification") for _ in range(10)]
 
-    def deciding(connection: Connection) -> Callable[[], str]:
+    def deciding(connection: Lease) -> Callable[[], str]:
         return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])

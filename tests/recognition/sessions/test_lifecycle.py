@@ -17,8 +17,9 @@ from gallery.models import Subject, Template
 from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject, enroll
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
-from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.lifecycle import AlreadyDecided, Connection, SessionNotFound, Superseded, TokenInvalid
+from recognition.sessions import lifecycle
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound, Superseded
+from recognition.sessions.lifecycle import TokenInvalid
 from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
@@ -36,11 +37,11 @@ def begin(runtime: Worker, backend: Backend, kind: str = "identification", subje
     return lifecycle.create(runtime.deciding, backend.tenant, asked(kind, subject_id), None).session
 
 
-def connected(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Connection:
+def connected(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Lease:
     return lifecycle.connect(runtime.deciding, begin(runtime, backend, kind, subject_id))
 
 
-def sampled(connection: Connection, embedding: Embedding) -> Outcome:
+def sampled(connection: Lease, embedding: Embedding) -> Outcome:
     """Give an enrolment the samples that it needs; its success."""
     connection.flow.samples = [KeptSample(embedding.tobytes(), 0.9)] * 3
     return Outcome(True, None, connection.session.subject_id, None)
@@ -135,9 +136,9 @@ def test_the_time_limit_counts_from_the_first_connection(runtime: Worker, backen
 def test_a_second_connection_supersedes_the_first(runtime: Worker, backend: Backend) -> None:
     first = connected(runtime, backend)
     second = lifecycle.connect(runtime.deciding, first.session)
-    lifecycle.ensure_owner(second)
+    second.check()
     with pytest.raises(Superseded):
-        lifecycle.ensure_owner(first)
+        first.check()
 
 
 def test_a_superseded_connection_changes_nothing(
@@ -147,7 +148,7 @@ def test_a_superseded_connection_changes_nothing(
     lifecycle.connect(runtime.deciding, first.session)
     before = state(first.session)
     with pytest.raises(Superseded):
-        lifecycle.save_checkpoint(first, checkpoints.dump(first.flow))
+        first.save()
     with pytest.raises(Superseded):
         lifecycle.decide(runtime.deciding, first, sampled(first, astronaut_embedding))
     assert state(first.session) == before
@@ -160,7 +161,7 @@ def test_the_next_connection_goes_on_from_the_checkpoint(
 ) -> None:
     first = connected(runtime, backend, "enrollment", "alice")
     sampled(first, astronaut_embedding)
-    lifecycle.save_checkpoint(first, checkpoints.dump(first.flow))
+    first.save()
     assert lifecycle.connect(runtime.deciding, first.session).flow == first.flow
 
 
@@ -171,7 +172,7 @@ def test_a_decision_is_never_made_twice(runtime: Worker, backend: Backend) -> No
         lifecycle.decide(runtime.deciding, connection, CANCELLED)
     assert caught.value.decision == decision
     with pytest.raises(AlreadyDecided):
-        lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
+        connection.save()
     assert decision_of(connection.session).reason == "no_match"
 
 
@@ -238,7 +239,7 @@ def test_nothing_of_a_face_stays_in_a_session_that_is_over(
 ) -> None:
     connection = connected(runtime, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
-    lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
+    connection.save()
     lifecycle.decide(runtime.deciding, connection, CANCELLED)
     assert Session.objects.get().checkpoint == ""
     assert not Template.objects.exists()
@@ -274,7 +275,7 @@ def test_two_enrolments_of_one_face_at_once_make_one_subject(
 ) -> None:
     connections = [connected(runtime, backend, "enrollment", name) for name in ("alice", "bob", "carol", "dave")]
 
-    def deciding(connection: Connection) -> Callable[[], Decision]:
+    def deciding(connection: Lease) -> Callable[[], Decision]:
         success = sampled(connection, astronaut_embedding)
         return lambda: lifecycle.decide(runtime.deciding, connection, success)
 
@@ -352,7 +353,7 @@ def test_a_connection_learns_that_the_backend_cancelled(runtime: Worker, backend
     connection = connected(runtime, backend)
     lifecycle.cancel(runtime.deciding, connection.session)
     with pytest.raises(AlreadyDecided) as caught:
-        lifecycle.ensure_owner(connection)
+        connection.check()
     assert caught.value.decision.reason == "cancelled"
 
 
@@ -378,7 +379,7 @@ def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
 ) -> None:
     connection = connected(runtime, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
-    lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
+    connection.save()
     assert lifecycle.settle(runtime.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
     assert Template.objects.count() == 3
 

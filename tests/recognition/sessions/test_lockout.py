@@ -12,8 +12,8 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Template
 from recognition.models import AttemptKind, Decision, FailedAttempts
-from recognition.sessions import checkpoints, lifecycle, lockout
-from recognition.sessions.lifecycle import AlreadyDecided, Connection
+from recognition.sessions import lifecycle, lockout
+from recognition.sessions.lease import AlreadyDecided, Lease
 from recognition.sessions.lockout import Claim
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, KeptSample, Outcome
@@ -138,7 +138,7 @@ def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Co
     runtime = configure(attempts_limit=21)
     connections = [begun(runtime, alice, device_id="phone") for _ in range(20)]
 
-    def deciding(connection: Connection) -> Callable[[], Decision]:
+    def deciding(connection: Lease) -> Callable[[], Decision]:
         return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH)
 
     results = side_by_side([deciding(connection) for connection in connections])
@@ -153,7 +153,7 @@ def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Co
 def test_of_many_at_once_no_more_are_heard_than_the_limit(runtime: Worker, alice: Backend) -> None:
     connections = [begun(runtime, alice) for _ in range(12)]
 
-    def deciding(connection: Connection) -> Callable[[], str]:
+    def deciding(connection: Lease) -> Callable[[], str]:
         return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
@@ -274,7 +274,7 @@ def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(runtime: Wor
     for _ in range(LIMIT):
         connection = begun(runtime, alice)
         connection.flow.unmatched = 3
-        lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
+        connection.save()
         lifecycle.cancel(runtime.deciding, connection.session)
     assert locked(alice, "alice")
 

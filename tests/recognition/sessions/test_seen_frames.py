@@ -16,8 +16,8 @@ from core.types import Embedding
 from gallery.models import Template
 from recognition.models import Decision, FailedAttempts, SeenFrame, Session
 from recognition.retention import batches, rounds, rules
-from recognition.sessions import checkpoints, lifecycle, seen_frames
-from recognition.sessions.lifecycle import Connection
+from recognition.sessions import lifecycle, seen_frames
+from recognition.sessions.lease import Lease
 from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
@@ -34,10 +34,10 @@ REFUSING = sorted(seen_frames.REFUSING)
 
 
 @pytest.fixture
-def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Connection]:
+def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Lease]:
     """A session that sent some frames and matches."""
 
-    def begin(backend: Backend, frames: list[str], policy: Policy = Policy.ACTIVE) -> Connection:
+    def begin(backend: Backend, frames: list[str], policy: Policy = Policy.ACTIVE) -> Lease:
         request = asked("identification", liveness=policy)
         connection = lifecycle.connect(
             runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
@@ -49,7 +49,7 @@ def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Conn
     return begin
 
 
-Begin = Callable[..., Connection]
+Begin = Callable[..., Lease]
 
 
 def remembered(backend: Backend) -> set[str]:
@@ -143,7 +143,7 @@ def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
-    lifecycle.save_checkpoint(connection, checkpoints.dump(connection.flow))
+    connection.save()
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert lifecycle.settle_overdue(runtime.deciding) == 1
     assert not decision_of(connection.session).success
@@ -155,7 +155,7 @@ def test_of_one_recording_played_into_many_sessions_at_once_one_succeeds(
 ) -> None:
     connections = [begun(alice, FRAMES) for _ in range(8)]
 
-    def deciding(connection: Connection) -> Callable[[], str]:
+    def deciding(connection: Lease) -> Callable[[], str]:
         return lambda: lifecycle.decide(runtime.deciding, connection, SUCCESS).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])

@@ -18,7 +18,7 @@ from gallery.people import Sample, SubjectNotFound, enroll
 from recognition.models import Decision
 from recognition.retention import erasure
 from recognition.sessions import lifecycle, lockout
-from recognition.sessions.lifecycle import Connection
+from recognition.sessions.lease import Lease
 from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from recognition.worker import Worker
@@ -52,13 +52,13 @@ def hash_of(name: str) -> int:
     return int.from_bytes(name.encode()[-4:], "big")
 
 
-def matching(connection: Connection, name: str) -> Outcome:
+def matching(connection: Lease, name: str) -> Outcome:
     match = Match(name, 1.0, 0.5)
     connection.flow.match, connection.flow.matched_probe = match, face_of(name).tobytes()
     return Outcome(True, None, name, match)
 
 
-def deciding(runtime: Worker, connection: Connection, outcome: Outcome) -> Callable[[], Decision]:
+def deciding(runtime: Worker, connection: Lease, outcome: Outcome) -> Callable[[], Decision]:
     return lambda: lifecycle.decide(runtime.deciding, connection, outcome)
 
 

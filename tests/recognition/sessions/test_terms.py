@@ -204,7 +204,7 @@ async def test_a_client_that_cannot_show_the_challenge_is_told_and_takes_nothing
         assert newer in error["message"]
         assert await socket.closed() == 4400
     session = await runtime.database.run(Session.objects.get)
-    assert (session.status, session.fence) == ("created", 0)
+    assert (session.status, session.lease_number) == ("created", 0)
     async with connect(token, query="?challenge_version=2") as socket:
         await socket.greeted()
 

@@ -18,6 +18,7 @@ from gallery.models import Template
 from gallery.people import Sample, enroll
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
+from recognition.sessions.lease import Lease
 from recognition.sessions.state import Flow
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure, UseMeshes
@@ -407,15 +408,15 @@ async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure
 async def test_an_unexpected_error_ends_its_connection_and_no_other(
     runtime: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_checkpoint = lifecycle.save_checkpoint
+    save = Lease.save
     doomed = await token(runtime, backend)
 
-    def fail_for_the_doomed(connection: lifecycle.Connection, text: str) -> None:
-        if lifecycle.token_of(runtime.deciding, connection.session) == doomed:
+    def fail_for_the_doomed(lease: Lease) -> None:
+        if lifecycle.token_of(runtime.deciding, lease.session) == doomed:
             raise RuntimeError("the disk is full of secrets")
-        save_checkpoint(connection, text)
+        save(lease)
 
-    monkeypatch.setattr(lifecycle, "save_checkpoint", fail_for_the_doomed)
+    monkeypatch.setattr(Lease, "save", fail_for_the_doomed)
     async with connect(doomed) as socket, connect(await token(runtime, backend)) as other:
         await socket.greeted()
         await other.greeted()
