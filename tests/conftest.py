@@ -29,7 +29,7 @@ needs_shared_data = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Iterator[Worker]:
+def worker() -> Iterator[Worker]:
     """A real worker: models, pool of 2, threads."""
     worker = Worker.start(service_settings())
     yield worker
@@ -37,13 +37,13 @@ def runtime() -> Iterator[Worker]:
 
 
 @pytest.fixture(scope="session")
-def engine(runtime: Worker) -> FaceRecognitionEngine:
-    return runtime.engine
+def engine(worker: Worker) -> FaceRecognitionEngine:
+    return worker.engine
 
 
 @pytest.fixture(scope="session")
-def limits(runtime: Worker) -> ImageLimits:
-    return runtime.limits
+def limits(worker: Worker) -> ImageLimits:
+    return worker.limits
 
 
 @pytest.fixture(scope="session")

@@ -52,8 +52,8 @@ def _walkers(engine: BareEngine) -> Sequence[Callable[[], bool]]:
     from config.settings import load
     from recognition.worker import Worker
 
-    runtime = Worker.start(load().model_copy(update={"workers": engine.workers, "mesh_pool_size": engine.pool_size}))
-    sessions = [BenchSession(runtime, sandbox_flow()) for _ in range(engine.sessions)]
+    worker = Worker.start(load().model_copy(update={"workers": engine.workers, "mesh_pool_size": engine.pool_size}))
+    sessions = [BenchSession(worker, sandbox_flow()) for _ in range(engine.sessions)]
     clips = [jpegs(source.path) for source in sources()[: engine.sessions]]
     cameras = [Camera(clips[n % len(clips)], random.Random(n)) for n in range(engine.sessions)]
 
@@ -66,5 +66,5 @@ def _walkers(engine: BareEngine) -> Sequence[Callable[[], bool]]:
 
         return take_one
 
-    threads = min(runtime.settings.compute_threads, engine.sessions)
+    threads = min(worker.settings.compute_threads, engine.sessions)
     return [walker(first) for first in range(threads)]

@@ -39,7 +39,7 @@ def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
     clips = read_clips()
     cv2.setNumThreads(1)  # As in the service; and the clock of a stage sees no other thread.
     with ExitStack() as stack:
-        ours, theirs = (_runtime(directory, backend, stack) for backend in ("openvino", "mediapipe"))
+        ours, theirs = (_worker(directory, backend, stack) for backend in ("openvino", "mediapipe"))
         _tell("stages")
         with StageBench(ours) as bench:
             stages = bench.measure(clips)
@@ -47,21 +47,21 @@ def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
     return Report(stages, figures_of(rounds), ratios_of(stages, rounds))
 
 
-def _runtime(directory: Path, backend: str, stack: ExitStack) -> Worker:
+def _worker(directory: Path, backend: str, stack: ExitStack) -> Worker:
     own = {"mesh_backend": backend, "mesh_pool_size": max(POOL_SIZES), "data_dir": directory / backend, "workers": 1}
-    runtime = Worker.start(load().model_copy(update=own))
-    stack.callback(runtime.close)
-    return runtime
+    worker = Worker.start(load().model_copy(update=own))
+    stack.callback(worker.close)
+    return worker
 
 
 def _subjects(ours: Worker, theirs: Worker, clips: Sequence[Clip]) -> list[Subject]:
     threads = ours.settings.compute_threads
 
-    def mesh(name: str, runtime: Worker, detail: Detail, threads: int) -> Subject:
-        return Subject(name, [MeshWalker(runtime, detail, clips, thread) for thread in range(threads)])
+    def mesh(name: str, worker: Worker, detail: Detail, threads: int) -> Subject:
+        return Subject(name, [MeshWalker(worker, detail, clips, thread) for thread in range(threads)])
 
-    def session(name: str, runtime: Worker, purpose: Purpose) -> Subject:
-        return Subject(name, [SessionWalker(runtime, purpose, clips, thread) for thread in range(threads)])
+    def session(name: str, worker: Worker, purpose: Purpose) -> Subject:
+        return Subject(name, [SessionWalker(worker, purpose, clips, thread) for thread in range(threads)])
 
     return [
         mesh(FACE_LANDMARKER, theirs, Detail.FULL, max(POOL_SIZES)),

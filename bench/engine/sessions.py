@@ -45,20 +45,20 @@ def sandbox_flow() -> Flow:
 class BenchSession:
     """Takes frames as the service does on a worker thread, and writes its checkpoints out, but keeps them nowhere."""
 
-    def __init__(self, runtime: Worker, flow: Flow, timed: Timer = untimed) -> None:
+    def __init__(self, worker: Worker, flow: Flow, timed: Timer = untimed) -> None:
         self.tracking = UNTRACKED
-        self._runtime = runtime
+        self._worker = worker
         self._flow = flow
         self._timed = timed
         self._at_ms = 0
 
     def take(self, data: bytes) -> tuple[Look, Outcome | None]:
-        runtime, flow = self._runtime, self._flow
+        worker, flow = self._worker, self._flow
         progress, plan = flow.progress, flow.plan(self._at_ms)
         self._at_ms += FRAME_MS
-        look = runtime.engine.look(data, runtime.limits, self.tracking, plan.detail)
+        look = worker.engine.look(data, worker.limits, self.tracking, plan.detail)
         self.tracking = look.tracking(self.tracking)
-        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(runtime.engine, look, data))
+        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(worker.engine, look, data))
         outcome = self._timed("weighing", flow.observe, seen, None)
         if flow.progress != progress:
             self._timed("checkpoint", checkpoints.dump, flow)
@@ -68,8 +68,8 @@ class BenchSession:
 class SessionWalker:
     """One session after the other: the next begins when one is decided, or its clip is over."""
 
-    def __init__(self, runtime: Worker, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
-        self._runtime = runtime
+    def __init__(self, worker: Worker, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
+        self._worker = worker
         self._new_flow = sandbox_flow if purpose is Purpose.SANDBOX else passive_flow
         self._walk = Walk(clips, first)
         self._session: BenchSession | None = None
@@ -77,7 +77,7 @@ class SessionWalker:
     def __call__(self) -> bool:
         """Take one frame; whether it showed a face."""
         if self._walk.step() or self._session is None:
-            self._session = BenchSession(self._runtime, self._new_flow())
+            self._session = BenchSession(self._worker, self._new_flow())
         look, outcome = self._session.take(self._walk.jpeg)
         if outcome is not None:
             self._walk.skip_to_next_clip()
@@ -88,8 +88,8 @@ class SessionWalker:
 class MeshWalker:
     """The mesh alone, following the faces of one clip after the other."""
 
-    def __init__(self, runtime: Worker, detail: Detail, clips: Sequence[Clip], first: int) -> None:
-        self._detector = runtime.engine.detector
+    def __init__(self, worker: Worker, detail: Detail, clips: Sequence[Clip], first: int) -> None:
+        self._detector = worker.engine.detector
         self._detail = detail
         self._walk = Walk(clips, first)
         self._tracking = UNTRACKED

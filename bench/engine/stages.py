@@ -128,8 +128,8 @@ class Bystanders:
 class StageBench:
     """Plays clips to passive sessions of their own, and looks at the clock. A context manager."""
 
-    def __init__(self, runtime: Worker) -> None:
-        files = ensure_models(runtime.settings.model_dir)
+    def __init__(self, worker: Worker) -> None:
+        files = ensure_models(worker.settings.model_dir)
         models = MeshModels(files["face_landmarker"], files["face_landmark"])
         self._clock = Clock()
         self._bystanders = Bystanders(self._clock, models)
@@ -140,7 +140,7 @@ class StageBench:
             SpoofDetector.load(files["fr_liveness"]),
         )
         self._engine.detector.warm_up()
-        self._runtime = replace(runtime, engine=self._engine)
+        self._worker = replace(worker, engine=self._engine)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +160,7 @@ class StageBench:
 
     def _play(self, clip: Clip) -> int:
         """One session, to its decision or the end of the clip; how many frames it took."""
-        session = BenchSession(self._runtime, passive_flow(), self._clock.time)
+        session = BenchSession(self._worker, passive_flow(), self._clock.time)
         for number, data in enumerate(clip.jpegs):
             look, outcome = session.take(data)
             if look.faces and number % ASIDE_EVERY == 0:

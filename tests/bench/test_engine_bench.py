@@ -285,18 +285,18 @@ def clip(enrolled_clip: list[RgbImage]) -> Clip:
 
 
 @needs_shared_data
-def test_walkers_see_the_face_of_a_clip(runtime: Worker, clip: Clip) -> None:
+def test_walkers_see_the_face_of_a_clip(worker: Worker, clip: Clip) -> None:
     walkers: list[Walker] = [
-        *(MeshWalker(runtime, detail, [clip], 0) for detail in Detail),
-        *(SessionWalker(runtime, purpose, [clip], 0) for purpose in (Purpose.ENROLLMENT, Purpose.SANDBOX)),
+        *(MeshWalker(worker, detail, [clip], 0) for detail in Detail),
+        *(SessionWalker(worker, purpose, [clip], 0) for purpose in (Purpose.ENROLLMENT, Purpose.SANDBOX)),
     ]
     assert all(walker() for walker in walkers for _ in range(4))
-    assert runtime.engine.pool_status().in_use == 0
+    assert worker.engine.pool_status().in_use == 0
 
 
 @needs_shared_data
-def test_every_stage_of_a_session_is_timed(runtime: Worker, clip: Clip) -> None:
-    with StageBench(runtime) as bench:
+def test_every_stage_of_a_session_is_timed(worker: Worker, clip: Clip) -> None:
+    with StageBench(worker) as bench:
         stages = {stage.name: stage for stage in bench.measure([clip])}
     always = ("decode", "align, quality", "hash, reading", "weighing")
     assert [stages[name].calls for name in always] == [1.0] * 4

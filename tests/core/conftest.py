@@ -15,8 +15,8 @@ from tests.models import mesh_models
 
 
 @pytest.fixture(scope="session")
-def model_dir(runtime: Worker) -> Path:
-    return runtime.settings.model_dir
+def model_dir(worker: Worker) -> Path:
+    return worker.settings.model_dir
 
 
 @pytest.fixture(scope="session")

@@ -27,14 +27,14 @@ UseMeshes = Callable[..., Worker]
 @pytest.fixture(autouse=True)
 def served(request: pytest.FixtureRequest) -> Iterator[None]:
     """The application in this process is served by the real worker, until a fixture below puts another in its place."""
-    if "runtime" in request.fixturenames:
-        service.worker = request.getfixturevalue("runtime")
+    if "worker" in request.fixturenames:
+        service.worker = request.getfixturevalue("worker")
     yield
     service.worker = None
 
 
 @pytest.fixture
-def backend(transactional_db: None, runtime: Worker) -> Backend:
+def backend(transactional_db: None, worker: Worker) -> Backend:
     return Backend(*create_tenant("acme"))
 
 
@@ -44,9 +44,9 @@ def rival(backend: Backend) -> Backend:
 
 
 @pytest.fixture
-def alice(runtime: Worker, backend: Backend, astronaut_embedding: Embedding) -> Backend:
+def alice(worker: Worker, backend: Backend, astronaut_embedding: Embedding) -> Backend:
     """The backend, with alice enrolled."""
-    deciding = runtime.deciding
+    deciding = worker.deciding
     enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], deciding.gallery, deciding.rules)
     return backend
 
@@ -72,11 +72,11 @@ async def rival_api(rival: Backend) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def configure(runtime: Worker) -> Configure:
+def configure(worker: Worker) -> Configure:
     """Runs the service with some settings changed, until the test ends."""
 
     def change(**settings: Any) -> Worker:
-        changed = with_settings(runtime, **settings)
+        changed = with_settings(worker, **settings)
         service.worker = changed
         return changed
 
@@ -84,11 +84,11 @@ def configure(runtime: Worker) -> Configure:
 
 
 @pytest.fixture
-def use_meshes(runtime: Worker) -> Iterator[UseMeshes]:
+def use_meshes(worker: Worker) -> Iterator[UseMeshes]:
     """Runs the service over a pool of given meshes, until the test ends."""
     made: list[Worker] = []
 
-    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Worker = runtime) -> Worker:
+    def use(make_mesh: Callable[[], FaceMesh], size: int = 1, timeout_s: float = 5.0, of: Worker = worker) -> Worker:
         changed = with_meshes(of, make_mesh, size, timeout_s)
         made.append(changed)
         service.worker = changed
@@ -122,10 +122,10 @@ def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
 
 
 @pytest.fixture(scope="session")
-def astronaut_embedding(runtime: Worker, faces: Faces) -> Embedding:
-    return runtime.engine.embed(runtime.engine.look(faces.astronaut, runtime.limits))
+def astronaut_embedding(worker: Worker, faces: Faces) -> Embedding:
+    return worker.engine.embed(worker.engine.look(faces.astronaut, worker.limits))
 
 
 @pytest.fixture(scope="session")
-def hopper_embedding(runtime: Worker, faces: Faces) -> Embedding:
-    return runtime.engine.embed(runtime.engine.look(faces.hopper, runtime.limits))
+def hopper_embedding(worker: Worker, faces: Faces) -> Embedding:
+    return worker.engine.embed(worker.engine.look(faces.hopper, worker.limits))

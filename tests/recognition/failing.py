@@ -35,7 +35,7 @@ class Clock:
 
 
 def begun(
-    runtime: Worker,
+    worker: Worker,
     backend: Backend,
     kind: str = "authentication",
     device_id: str = "",
@@ -47,24 +47,24 @@ def begun(
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
     session = lifecycle.create(
-        runtime.deciding, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None
+        worker.deciding, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None
     ).session
-    return lifecycle.connect(runtime.deciding, session, host=host)
+    return lifecycle.connect(worker.deciding, session, host=host)
 
 
 def fail(
-    runtime: Worker, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
+    worker: Worker, backend: Backend, times: int = 1, reason: Reason = Reason.NO_MATCH, **session: Any
 ) -> Decision:
     for _ in range(times):
         decision = lifecycle.decide(
-            runtime.deciding, begun(runtime, backend, **session), Outcome(False, reason, None, None)
+            worker.deciding, begun(worker, backend, **session), Outcome(False, reason, None, None)
         )
     return decision
 
 
-def succeed(runtime: Worker, backend: Backend, embedding: Embedding, **session: Any) -> Decision:
-    connection = begun(runtime, backend, **session)
-    return lifecycle.decide(runtime.deciding, connection, matched(connection, embedding))
+def succeed(worker: Worker, backend: Backend, embedding: Embedding, **session: Any) -> Decision:
+    connection = begun(worker, backend, **session)
+    return lifecycle.decide(worker.deciding, connection, matched(connection, embedding))
 
 
 def matched(connection: Lease, embedding: Embedding) -> Outcome:

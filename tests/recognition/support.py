@@ -175,8 +175,8 @@ async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple
     raise AssertionError(f"no result after {frames} frames; the last answer was {answers[-1]}")
 
 
-async def in_database(runtime: Worker, function: Callable[..., Any], *args: Any) -> Any:
-    return await runtime.database.run(function, *args)
+async def in_database(worker: Worker, function: Callable[..., Any], *args: Any) -> Any:
+    return await worker.database.run(function, *args)
 
 
 def side_by_side(calls: list[Callable[[], T]]) -> list[T | Exception]:
@@ -258,13 +258,13 @@ def with_settings(worker: Worker, **settings: Any) -> Worker:
     return replace(worker, deciding=replace(worker.deciding, settings=changed))
 
 
-def with_meshes(runtime: Worker, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Worker:
-    """The same runtime over another pool; close its executor and its engine afterwards."""
+def with_meshes(worker: Worker, make_mesh: Callable[[], FaceMesh], size: int, timeout_s: float) -> Worker:
+    """The same worker over another pool; close its executor and its engine afterwards."""
     pool = Pool(make_mesh, size)
     pool.fill()
-    real = runtime.engine
+    real = worker.engine
     engine = FaceRecognitionEngine(LivenessDetector(pool, timeout_s), real._embedder, real._spoof, real.backend)
-    return replace(runtime, engine=engine, executor=Executor(size, size, timeout_s))
+    return replace(worker, engine=engine, executor=Executor(size, size, timeout_s))
 
 
 async def became(true: Callable[[], bool], what: str) -> None:
@@ -281,18 +281,18 @@ ALICE = asked("enrollment", "alice")
 ANYONE = asked("identification")
 
 
-async def token(runtime: Worker, backend: Backend, request: SessionRequest = ALICE) -> str:
-    session = (await runtime.database.run(lifecycle.create, runtime.deciding, backend.tenant, request, None)).session
-    return lifecycle.token_of(runtime.deciding, session)
+async def token(worker: Worker, backend: Backend, request: SessionRequest = ALICE) -> str:
+    session = (await worker.database.run(lifecycle.create, worker.deciding, backend.tenant, request, None)).session
+    return lifecycle.token_of(worker.deciding, session)
 
 
-async def row(runtime: Worker) -> Session:
+async def row(worker: Worker) -> Session:
     """The only session."""
-    return await runtime.database.run(Session.objects.get)
+    return await worker.database.run(Session.objects.get)
 
 
-async def count(runtime: Worker, model: Any) -> int:
-    found: int = await runtime.database.run(model.objects.count)
+async def count(worker: Worker, model: Any) -> int:
+    found: int = await worker.database.run(model.objects.count)
     return found
 
 

@@ -131,9 +131,9 @@ async def test_a_key_that_cannot_be_looked_up_is_not_called_wrong(
 
 @on_sqlite
 async def test_a_session_goes_on_when_the_database_is_back(
-    broken: Broken, backend: Backend, runtime: Worker, faces: Faces
+    broken: Broken, backend: Backend, worker: Worker, faces: Faces
 ) -> None:
-    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
+    secret = await token(worker, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
         await socket.greeted()
         assert (await socket.ask(faces.astronaut))["samples"]["accepted"] == 1
@@ -151,8 +151,8 @@ async def test_a_session_goes_on_when_the_database_is_back(
         assert (await again.greeted())["resumed"]
         _, result = await until_complete(again, faces.astronaut_again)
     assert result["success"], result
-    assert await count(runtime, Decision) == 1
-    assert await count(runtime, FailedAttempts) == 0
+    assert await count(worker, Decision) == 1
+    assert await count(worker, FailedAttempts) == 0
 
 
 def fails_afterwards(real: Callable[..., Any], times: int) -> Callable[..., Any]:
@@ -171,25 +171,25 @@ def fails_afterwards(real: Callable[..., Any], times: int) -> Callable[..., Any]
 
 
 async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
-    backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, worker: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "decide", fails_afterwards(lifecycle.decide, 2))
-    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
+    secret = await token(worker, backend, asked("enrollment", "alice", target_samples=1))
     async with connect(secret) as socket:
         await socket.greeted()
         _, result = await until_complete(socket, faces.astronaut)
         assert await socket.closed() == 1000
     assert result["success"]
-    assert await count(runtime, Decision) == 1
-    decision = await runtime.database.run(Decision.objects.get)
+    assert await count(worker, Decision) == 1
+    decision = await worker.database.run(Decision.objects.get)
     assert result["decision_token"] == decision.token
 
 
 @pytest.mark.parametrize("step", ["check", "save"])
 async def test_a_short_outage_is_not_noticed(
-    step: str, backend: Backend, runtime: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    step: str, backend: Backend, worker: Worker, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
+    secret = await token(worker, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
         await socket.greeted()
         monkeypatch.setattr(Lease, step, fails_afterwards(getattr(Lease, step), 3))
@@ -200,29 +200,29 @@ async def test_a_short_outage_is_not_noticed(
 
 
 async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
-    backend: Backend, runtime: Worker, fresh_watch: OutageWatch
+    backend: Backend, worker: Worker, fresh_watch: OutageWatch
 ) -> None:
     def run_out_of_time(device_id: str, meanwhile: Callable[[], None]) -> int:
         """An identification, which counts for its device, that learns its challenge and then does nothing; how many
         failures are counted."""
         request = asked("identification", liveness=Policy.ACTIVE, device_id=device_id)
         held = lifecycle.connect(
-            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+            worker.deciding, lifecycle.create(worker.deciding, backend.tenant, request, None).session
         )
         meanwhile()
-        decision = lifecycle.decide(runtime.deciding, held, held.flow.time_is_up())
+        decision = lifecycle.decide(worker.deciding, held, held.flow.time_is_up())
         assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)
         return FailedAttempts.objects.filter(key=device_id).count()
 
     def outage() -> None:
         fresh_watch.note(OperationalError("gone"))
 
-    assert await runtime.database.run(run_out_of_time, "untroubled", lambda: None) == 1
-    assert await runtime.database.run(run_out_of_time, "troubled", outage) == 0
+    assert await worker.database.run(run_out_of_time, "untroubled", lambda: None) == 1
+    assert await worker.database.run(run_out_of_time, "troubled", outage) == 0
 
 
 async def test_who_finds_every_database_thread_held_is_told_in_time(
-    runtime: Worker, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("database.calls.BEGIN_WITHIN_S", 0.2)
     release, arrived, ran = threading.Event(), threading.Semaphore(0), threading.Event()
@@ -231,14 +231,14 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
         arrived.release()
         assert release.wait(60)
 
-    hanging = [asyncio.create_task(runtime.database.run(hang)) for _ in range(DATABASE_THREADS)]
+    hanging = [asyncio.create_task(worker.database.run(hang)) for _ in range(DATABASE_THREADS)]
     try:
         for _ in range(DATABASE_THREADS):
             await asyncio.to_thread(arrived.acquire)
         with pytest.raises(Unavailable) as caught:
-            await runtime.database.run(ran.set)
+            await worker.database.run(ran.set)
         assert caught.value.retry_after_ms
-        cancelled = asyncio.create_task(runtime.database.run(ran.set))
+        cancelled = asyncio.create_task(worker.database.run(ran.set))
         await asyncio.sleep(0)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -246,12 +246,12 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
     finally:
         release.set()
         await asyncio.gather(*hanging)
-    await runtime.database.run(lambda: None)
+    await worker.database.run(lambda: None)
     assert not ran.is_set(), "what was given up is not done later"
 
 
 async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     rounds = 0
 
@@ -262,7 +262,7 @@ async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
 
     monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
     monkeypatch.setattr(housekeeping, "CHORES", (("failing", fail),))
-    house = asyncio.create_task(housekeeping.keep_house(runtime))
+    house = asyncio.create_task(housekeeping.keep_house(worker))
     await became(lambda: rounds > 20, "twenty rounds")
     assert not house.done()
     house.cancel()

@@ -22,14 +22,14 @@ from database import outages
 from gallery.people import check_subject_id, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
-from recognition.sessions import challenge_versions, checkpoints, lockout
+from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import claim_of, judge, lock_out
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
-from recognition.sessions.terms import Terms, Wish, agree
+from recognition.sessions.terms import Terms, Wish, agree, check_client, new_challenge_id
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
@@ -157,7 +157,7 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
             raise TokenInvalid("the session is over")
         flow = checkpoints.load(session.checkpoint)
         if flow.liveness.challenge is not None:
-            challenge_versions.check_client(challenge_version, flow.liveness.challenge)
+            check_client(challenge_version, flow.liveness.challenge)
         session.address = address_digest(deciding.settings, host) or session.address
         claim = claim_of(session)
         until = lockout.locked_until(claim, lockout.LASTING)
@@ -294,7 +294,7 @@ def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: 
         Purpose(request.kind),
         request.subject_id or None,
         terms.liveness,
-        challenge_versions.new_id(request.wish.challenge_version),
+        new_challenge_id(request.wish.challenge_version),
         request.target_samples,
         settings.no_match_frames,
         terms.steps,

@@ -1,15 +1,18 @@
-"""What a session will ask of the person: the tenant's policy and the request, brought together."""
+"""What a session asks of the person: the tenant's policy and the request together, in a challenge that clients know."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from core.liveness.actions import NEWEST_VERSION, known_by
+from core.liveness.challenge import Challenge
 from core.liveness.policy import DEMANDS, Policy
 from recognition.sessions.refusals import ChallengeImpossible, PolicyTooWeak
 from tenants.liveness_policy import TenantPolicy, policy_of
 from tenants.models import Tenant
 from vocabulary.faces import Action
+from wire.errors import ChallengeUnsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +72,21 @@ def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> Chal
         f"{steps - len(allowed)} more of {', '.join(missing)} needed; {', or '.join(ways_out)}",
         {"steps": steps, "remaining": remaining, "needed": missing},
     )
+
+
+def new_challenge_id(version: int = NEWEST_VERSION) -> str:
+    """The version, and a nonce that no other challenge has."""
+    return f"v{version}.{secrets.token_hex(8)}"
+
+
+def check_client(version: int, challenge: Challenge) -> None:
+    """Raises ChallengeUnsupported when a client cannot show what a challenge asks for."""
+    unknown = [action for action in challenge.actions if action not in known_by(version)]
+    if version < _version_of(challenge.id) and unknown:
+        raise ChallengeUnsupported(
+            f"the session asks for {', '.join(unknown)}, which a client of challenge version {version} cannot show"
+        )
+
+
+def _version_of(challenge_id: str) -> int:
+    return int(challenge_id.partition(".")[0].removeprefix("v"))

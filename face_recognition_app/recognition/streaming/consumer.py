@@ -135,13 +135,13 @@ class FaceConsumer:
     async def _open(self) -> None:
         await self._receive()  # The first event is the client's wish to connect.
         await self._out(WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[]))
-        runtime = in_scope(self._scope)
-        settings = runtime.settings
+        worker = in_scope(self._scope)
+        settings = worker.settings
         if FaceConsumer.open_connections > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
         _check_origin(self._scope, settings.allowed_origins)
         try:
-            self._stream = await self._find_stream(runtime)
+            self._stream = await self._find_stream(worker)
         except AlreadyDecided as error:
             await self._complete(session_complete(error.decision))
             return
@@ -151,14 +151,14 @@ class FaceConsumer:
         self._tasks.create_task(self._watch_time())
         self._tasks.create_task(self._watch_silence(settings.idle_timeout_s))
 
-    async def _find_stream(self, runtime: Worker) -> Stream:
+    async def _find_stream(self, worker: Worker) -> Stream:
         token = self._scope["url_route"]["kwargs"]["token"]
-        if token.startswith(SANDBOX_PREFIX) and runtime.settings.sandbox_enabled:
-            return SandboxStream(runtime)
+        if token.startswith(SANDBOX_PREFIX) and worker.settings.sandbox_enabled:
+            return SandboxStream(worker)
         version = _challenge_version(self._scope)
         try:
-            lease = await runtime.database.run(
-                lifecycle.connect_by_token, runtime.deciding, token, version, _host(self._scope)
+            lease = await worker.database.run(
+                lifecycle.connect_by_token, worker.deciding, token, version, _host(self._scope)
             )
         except (lifecycle.TokenInvalid, SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
@@ -166,7 +166,7 @@ class FaceConsumer:
             raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
         if lease.resumed:
             lease.flow.resume()
-        return SessionStream(runtime, lease)
+        return SessionStream(worker, lease)
 
     async def _listen(self) -> None:
         """Take one message after the other. Raises ClientGone after the last, and WireError."""

@@ -56,8 +56,8 @@ class Stream(ABC):
     for them; a decision, which may be made beside a frame, is made of a copy.
     """
 
-    def __init__(self, runtime: Worker, tenant: Tenant | None, flow: Flow) -> None:
-        self.runtime = runtime
+    def __init__(self, worker: Worker, tenant: Tenant | None, flow: Flow) -> None:
+        self.worker = worker
         self.tenant = tenant
         self.flow = flow
         self._tracking = UNTRACKED
@@ -87,7 +87,7 @@ class Stream(ABC):
         Raises FrameFailed with UnusableFrame or Busy, Replaced, Unavailable, or UnknownToken when the session was
         deleted.
         """
-        self.runtime.executor.pacer.heard_from(self.name)
+        self.worker.executor.pacer.heard_from(self.name)
         try:
             taken, seen, complete = await self._take(slot, keep_everything)
         except FrameFailed as failed:
@@ -104,7 +104,7 @@ class Stream(ABC):
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
         return Step(
-            frame_processed(self.flow, seen, taken.frame.seq, self.runtime.target_fps, taken.dropped, took_s * 1000),
+            frame_processed(self.flow, seen, taken.frame.seq, self.worker.target_fps, taken.dropped, took_s * 1000),
             complete,
         )
 
@@ -137,7 +137,7 @@ class Stream(ABC):
 
     async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, Observation]:
         tenant_id = self.tenant and self.tenant.pk
-        return await self.runtime.executor.run_frame(
+        return await self.worker.executor.run_frame(
             slot,
             self._look,
             owner=tenant_id,
@@ -151,7 +151,7 @@ class Stream(ABC):
             raise frame.error
         plan = self.flow.plan(self.elapsed_ms)
         try:
-            look = self.runtime.engine.look(frame.data, self.runtime.limits, self._tracking, plan.detail)
+            look = self.worker.engine.look(frame.data, self.worker.limits, self._tracking, plan.detail)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except NotAnalysed as error:
@@ -159,7 +159,7 @@ class Stream(ABC):
             self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
             raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = look.tracking(self._tracking)
-        return observe(self.flow, plan, EngineSight(self.runtime.engine, look, frame.data))
+        return observe(self.flow, plan, EngineSight(self.worker.engine, look, frame.data))
 
     @abstractmethod
     async def _match(self, seen: Observation) -> Match | None:
@@ -178,8 +178,8 @@ class Stream(ABC):
 class SandboxStream(Stream):
     """Frames are analysed; nothing is stored, matched or decided."""
 
-    def __init__(self, runtime: Worker) -> None:
-        super().__init__(runtime, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker, None, Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0))
         self._began = time.monotonic()
         self._name = f"sandbox-{uuid.uuid4().hex}"
 
@@ -197,7 +197,7 @@ class SandboxStream(Stream):
 
     def established(self) -> ConnectionEstablished:
         end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
-        return connection_established(self.runtime, self.flow, self.name, "in_progress", end, False)
+        return connection_established(self.worker, self.flow, self.name, "in_progress", end, False)
 
     async def _match(self, seen: Observation) -> Match | None:
         """Nobody: a sandbox has no tenant."""
@@ -213,8 +213,8 @@ class SandboxStream(Stream):
 class SessionStream(Stream):
     """A stored session, held by one connection."""
 
-    def __init__(self, runtime: Worker, lease: Lease) -> None:
-        super().__init__(runtime, lease.session.tenant, lease.flow)
+    def __init__(self, worker: Worker, lease: Lease) -> None:
+        super().__init__(worker, lease.session.tenant, lease.flow)
         self.lease = lease
 
     @property
@@ -232,22 +232,22 @@ class SessionStream(Stream):
     def established(self) -> ConnectionEstablished:
         session = self.lease.session
         return connection_established(
-            self.runtime, self.flow, self.name, session.status, session.expires_at, self.lease.resumed
+            self.worker, self.flow, self.name, session.status, session.expires_at, self.lease.resumed
         )
 
     async def _match(self, seen: Observation) -> Match | None:
         # Nothing is written, so it may be done twice; the frame is not looked at again, and counts once.
-        return await ride_out(lambda: self.runtime.database.run(self._check_and_match, seen))
+        return await ride_out(lambda: self.worker.database.run(self._check_and_match, seen))
 
     def _check_and_match(self, seen: Observation) -> Match | None:
         self.lease.check()
-        return find_match(self.runtime.deciding, self.lease.session.tenant, self.flow, seen)
+        return find_match(self.worker.deciding, self.lease.session.tenant, self.flow, seen)
 
     async def _keep(self) -> None:
-        await ride_out(lambda: self.runtime.database.run(self.lease.save))
+        await ride_out(lambda: self.worker.database.run(self.lease.save))
 
     async def _decide(self, outcome: Outcome) -> Decision:
         # Of a copy: a cancellation is decided while a frame may be in work.
         held = replace(self.lease, flow=deepcopy(self.flow))
         # Twice is once: a decision that was made although its answer was lost is found, and told.
-        return await ride_out(lambda: self.runtime.database.run(lifecycle.decide, self.runtime.deciding, held, outcome))
+        return await ride_out(lambda: self.worker.database.run(lifecycle.decide, self.worker.deciding, held, outcome))

@@ -61,12 +61,12 @@ async def post_frames(client: httpx.AsyncClient, session_id: str, frame: dict[st
     raise AssertionError(f"no result; the last answer was {answers[-1]}")
 
 
-async def test_an_api_key_buys_an_access_token(api: httpx.AsyncClient, runtime: Worker) -> None:
+async def test_an_api_key_buys_an_access_token(api: httpx.AsyncClient, worker: Worker) -> None:
     answer = (await api.post("/api/v1/auth/token/")).json()
     assert answer == {
         "access_token": answer["access_token"],
         "token_type": "Bearer",
-        "expires_in": runtime.settings.access_token_ttl_s,
+        "expires_in": worker.settings.access_token_ttl_s,
     }
     async with http_client(answer["access_token"]) as client:
         assert (await client.get("/api/v1/subjects/")).status_code == 200
@@ -84,22 +84,22 @@ async def test_an_access_token_buys_no_other(api: httpx.AsyncClient) -> None:
         assert error_of(await client.post("/api/v1/auth/token/")) == (401, "unauthorized")
 
 
-def signed_by(runtime: Worker, tenant: Tenant, **claims: Any) -> str:
+def signed_by(worker: Worker, tenant: Tenant, **claims: Any) -> str:
     now = int(time.time())
     key = ApiKey.objects.get(tenant=tenant)
     usual = {"iss": ISSUER, "aud": ACCESS_AUDIENCE, "iat": now, "exp": now + 60, "sub": str(tenant.pk)}
-    keys = runtime.deciding.signer._keys.current()
+    keys = worker.deciding.signer._keys.current()
     content = {**usual, "key": str(key.public_id), "scope": "read", **claims}
     return jwt.encode(content, keys.private, "EdDSA", headers={"kid": keys.key_id})
 
 
-async def signed(runtime: Worker, tenant: Tenant, **claims: Any) -> str:
-    token: str = await runtime.database.run(lambda: signed_by(runtime, tenant, **claims))
+async def signed(worker: Worker, tenant: Tenant, **claims: Any) -> str:
+    token: str = await worker.database.run(lambda: signed_by(worker, tenant, **claims))
     return token
 
 
-async def test_a_token_that_we_signed_is_accepted(runtime: Worker, backend: Backend) -> None:
-    async with http_client(await signed(runtime, backend.tenant)) as client:
+async def test_a_token_that_we_signed_is_accepted(worker: Worker, backend: Backend) -> None:
+    async with http_client(await signed(worker, backend.tenant)) as client:
         assert (await client.get("/api/v1/subjects/")).status_code == 200
 
 
@@ -128,8 +128,8 @@ async def test_a_token_that_we_signed_is_accepted(runtime: Worker, backend: Back
         "no scope",
     ],
 )
-async def test_a_token_of_another_kind_is_refused(runtime: Worker, backend: Backend, claims: dict[str, Any]) -> None:
-    async with http_client(await signed(runtime, backend.tenant, **claims)) as client:
+async def test_a_token_of_another_kind_is_refused(worker: Worker, backend: Backend, claims: dict[str, Any]) -> None:
+    async with http_client(await signed(worker, backend.tenant, **claims)) as client:
         assert error_of(await client.get("/api/v1/subjects/")) == (401, "unauthorized")
 
 
@@ -213,11 +213,11 @@ async def test_every_error_looks_the_same(
     ],
 )
 async def test_a_session_that_cannot_be_is_refused(
-    api: httpx.AsyncClient, runtime: Worker, body: bytes, status: int
+    api: httpx.AsyncClient, worker: Worker, body: bytes, status: int
 ) -> None:
     response = await api.post(SESSIONS, content=body, headers=JSON)
     assert error_of(response)[0] == status
-    assert await runtime.database.run(Session.objects.count) == 0
+    assert await worker.database.run(Session.objects.count) == 0
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"-Infinity", rb'"\ud800"', rb'"\u0000"', rb'"\\\u0000"'])
@@ -267,7 +267,7 @@ async def test_an_idempotency_key_that_is_too_long_is_refused(api: httpx.AsyncCl
 
 @pytest.mark.parametrize("multipart", [False, True], ids=["image body", "multipart"])
 async def test_frames_over_http_drive_a_whole_enrolment(
-    api: httpx.AsyncClient, runtime: Worker, faces: Faces, multipart: bool
+    api: httpx.AsyncClient, worker: Worker, faces: Faces, multipart: bool
 ) -> None:
     created = await begin(api)
     frame: dict[str, Any] = {"files": {"image": faces.astronaut}} if multipart else {"content": faces.astronaut}
@@ -278,7 +278,7 @@ async def test_frames_over_http_drive_a_whole_enrolment(
     session = (await api.get(f"{SESSIONS}{created['id']}/")).json()
     assert (session["status"], session["decision_token"]) == ("succeeded", done["decision_token"])
     assert session["decision"]["subject_id"] == "alice"
-    assert await runtime.database.run(Template.objects.count) == 3
+    assert await worker.database.run(Template.objects.count) == 3
 
 
 async def test_a_client_without_a_key_drives_its_session_with_the_sessions_token(
@@ -350,10 +350,10 @@ async def test_a_bad_frame_is_refused_and_the_session_goes_on(
 
 
 async def test_whoever_sends_frames_by_http_counts_as_one_session_for_the_others(
-    api: httpx.AsyncClient, faces: Faces, runtime: Worker, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, faces: Faces, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[object] = []
-    monkeypatch.setattr(runtime.executor.pacer, "heard_from", heard.append)
+    monkeypatch.setattr(worker.executor.pacer, "heard_from", heard.append)
     created = await begin(api)
     for _ in range(3):
         await api.post(f"{SESSIONS}{created['id']}/frames/", content=faces.astronaut, headers=JPEG)
@@ -436,9 +436,9 @@ async def test_a_tenant_cannot_touch_the_session_of_another(
 
 
 async def test_a_full_pool_is_told_with_a_time_to_come_back(
-    api: httpx.AsyncClient, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    api: httpx.AsyncClient, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.1)
+    crowded = use_meshes(lambda: GatedMesh(worker.engine, gate), timeout_s=0.1)
     created = await begin(api)
     held = asyncio.create_task(crowded.executor.run(gate.pass_through))
     await gate.somebody_arrived()
@@ -450,17 +450,17 @@ async def test_a_full_pool_is_told_with_a_time_to_come_back(
 
 
 async def test_a_mesh_that_raises_is_told_as_busy(
-    api: httpx.AsyncClient, faces: Faces, runtime: Worker, use_meshes: UseMeshes
+    api: httpx.AsyncClient, faces: Faces, worker: Worker, use_meshes: UseMeshes
 ) -> None:
-    use_meshes(lambda: RaisingMesh(runtime.engine))
+    use_meshes(lambda: RaisingMesh(worker.engine))
     created = await begin(api)
     frame = await api.post(f"{SESSIONS}{created['id']}/frames/", content=faces.astronaut, headers=JPEG)
     detect = await api.post("/api/v1/faces/detect/", content=faces.astronaut, headers=JPEG)
     assert error_of(frame) == error_of(detect) == (503, "busy")
 
 
-async def test_an_unexpected_error_is_told_without_its_words(api: httpx.AsyncClient, runtime: Worker) -> None:
-    service.worker = replace(runtime, deciding=replace(runtime.deciding, settings=cast("Settings", None)))
+async def test_an_unexpected_error_is_told_without_its_words(api: httpx.AsyncClient, worker: Worker) -> None:
+    service.worker = replace(worker, deciding=replace(worker.deciding, settings=cast("Settings", None)))
     response = await api.post("/api/v1/auth/token/")
     assert error_of(response) == (500, "internal")
     assert "NoneType" not in response.text
@@ -547,10 +547,10 @@ async def test_the_documentation_page_is_served(backend: Backend) -> None:
 
 
 async def test_the_demo_begins_sessions_without_a_key(
-    backend: Backend, faces: Faces, configure: Configure, runtime: Worker
+    backend: Backend, faces: Faces, configure: Configure, worker: Worker
 ) -> None:
     configure(demo=True)
-    await runtime.database.run(create_tenant, "demo")
+    await worker.database.run(create_tenant, "demo")
     async with http_client(None) as client:
         response = await client.post(DEMO, json={"kind": "enrollment", "subject_id": "bob", "liveness": "none"})
         assert response.status_code == 201
@@ -559,16 +559,14 @@ async def test_the_demo_begins_sessions_without_a_key(
         assert error_of(await client.post(DEMO, json={"kind": "dance"})) == (422, "validation_error")
         assert error_of(await client.post(DEMO, data={"kind": "identification"})) == (415, "unsupported_media_type")
         assert error_of(await client.get(DEMO)) == (405, "method_not_allowed")
-    session = await runtime.database.run(Session.objects.select_related("tenant").get)
+    session = await worker.database.run(Session.objects.select_related("tenant").get)
     assert session.tenant.name == "demo"
 
 
-async def test_there_is_no_demo_where_it_is_not_enabled(
-    backend: Backend, configure: Configure, runtime: Worker
-) -> None:
+async def test_there_is_no_demo_where_it_is_not_enabled(backend: Backend, configure: Configure, worker: Worker) -> None:
     configure(demo=False)
-    await runtime.database.run(create_tenant, "demo")
+    await worker.database.run(create_tenant, "demo")
     async with http_client(None) as client:
         response = await client.post(DEMO, json={"kind": "identification"})
     assert error_of(response) == (404, "not_found")
-    assert await runtime.database.run(Session.objects.count) == 0
+    assert await worker.database.run(Session.objects.count) == 0

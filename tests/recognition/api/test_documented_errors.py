@@ -91,7 +91,7 @@ OPERATIONS = {
 class World:
     """A tenant with one of each thing, a client with each of its keys, and what was answered so far."""
 
-    runtime: Worker
+    worker: Worker
     backend: Backend
     faces: Faces
     client: httpx.AsyncClient
@@ -107,17 +107,15 @@ class World:
         self.seen.add(error_of(response))
 
     async def make(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await self.runtime.database.run(function, *args)
+        return await self.worker.database.run(function, *args)
 
 
 @pytest.fixture
-async def world(
-    runtime: Worker, backend: Backend, faces: Faces, astronaut_embedding: Embedding
-) -> AsyncIterator[World]:
+async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedding: Embedding) -> AsyncIterator[World]:
     def make() -> dict[str, str]:
         samples = [Sample(astronaut_embedding, 1.0)]
-        (template,) = enroll(backend.tenant, "alice", samples, runtime.deciding.gallery, runtime.deciding.rules)
-        session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
+        (template,) = enroll(backend.tenant, "alice", samples, worker.deciding.gallery, worker.deciding.rules)
+        session = lifecycle.create(worker.deciding, backend.tenant, ALICE, None).session
         key = issue_key(backend.tenant, "spare", [Scope.READ]).row
         return {
             "subject_id": "alice",
@@ -126,9 +124,9 @@ async def world(
             "key_id": str(key.public_id),
         }
 
-    things = await runtime.database.run(make)
+    things = await worker.database.run(make)
     async with http_client(backend.key) as client:
-        yield World(runtime, backend, faces, client, things)
+        yield World(worker, backend, faces, client, things)
 
 
 def usual(operation: Documented, picture: bytes) -> Request:
@@ -246,7 +244,7 @@ async def provoke_refusals_of_frames(world: World, patch: pytest.MonkeyPatch) ->
     with patch.context() as taken_over:
         taken_over.setattr(SessionStream, "process", failing(Replaced("a newer connection owns the session")))
         await world.ask(operation, **frame)
-    waiting = await world.make(lifecycle.create, world.runtime.deciding, world.backend.tenant, ALICE, None)
+    waiting = await world.make(lifecycle.create, world.worker.deciding, world.backend.tenant, ALICE, None)
     await world.make(wait_an_hour, world)
     await world.ask(operation, values={"session_id": str(waiting.session.pk)}, **frame)
     await world.client.delete(f"/api/v1/sessions/{world.things['session_id']}/")
@@ -254,7 +252,7 @@ async def provoke_refusals_of_frames(world: World, patch: pytest.MonkeyPatch) ->
 
 
 def wait_an_hour(world: World) -> None:
-    fail(world.runtime, world.backend)
+    fail(world.worker, world.backend)
     FailedAttempts.objects.update(waits_until=timezone.now() + timedelta(hours=1))
 
 

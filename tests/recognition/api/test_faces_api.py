@@ -219,9 +219,9 @@ async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, fac
 
 
 async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_camera(
-    api: httpx.AsyncClient, backend: Backend, runtime: Worker, faces: Faces, use_meshes: UseMeshes, gate: Gate
+    api: httpx.AsyncClient, backend: Backend, worker: Worker, faces: Faces, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    held = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=2, timeout_s=PATIENCE_S)
+    held = use_meshes(lambda: GatedMesh(worker.engine, gate), size=2, timeout_s=PATIENCE_S)
     served: list[str] = []
 
     async def post() -> None:

@@ -54,8 +54,8 @@ async def access(key: str, scopes: Iterable[str] | None = None) -> AsyncIterator
         yield client
 
 
-async def change(runtime: Worker, key: Message, **fields: Any) -> None:
-    assert await runtime.database.run(lambda: ApiKey.objects.filter(public_id=key["id"]).update(**fields)) == 1
+async def change(worker: Worker, key: Message, **fields: Any) -> None:
+    assert await worker.database.run(lambda: ApiKey.objects.filter(public_id=key["id"]).update(**fields)) == 1
 
 
 async def test_a_key_is_shown_once_and_works(api: httpx.AsyncClient) -> None:
@@ -108,12 +108,12 @@ async def test_a_key_that_cannot_be_is_refused(api: httpx.AsyncClient, body: dic
 
 
 @pytest.mark.parametrize("end", [{"expires_in_s": 3600}, {"expires_at": "2999-01-01T00:00:00+02:00"}])
-async def test_a_key_may_have_an_end(api: httpx.AsyncClient, runtime: Worker, end: dict[str, Any]) -> None:
+async def test_a_key_may_have_an_end(api: httpx.AsyncClient, worker: Worker, end: dict[str, Any]) -> None:
     issued = await issue(api, **end)
     assert issued["expires_at"] is not None
     assert await status_with(issued["api_key"]) == 200
     async with access(issued["api_key"]) as client:
-        await change(runtime, issued, expires_at=timezone.now() - timedelta(seconds=1))
+        await change(worker, issued, expires_at=timezone.now() - timedelta(seconds=1))
         assert error_of(await client.get(SUBJECTS)) == (401, "unauthorized")
     assert await status_with(issued["api_key"]) == 401
 
@@ -131,15 +131,15 @@ async def test_a_revoked_key_and_its_tokens_end_at_once_and_the_others_do_not(ap
     assert error_of(await api.delete(f"{KEYS}{issued['id']}/")) == (404, "key_not_found")
 
 
-async def test_the_last_admin_key_stays(api: httpx.AsyncClient, runtime: Worker) -> None:
+async def test_the_last_admin_key_stays(api: httpx.AsyncClient, worker: Worker) -> None:
     (first,) = await listed(api)
     path = f"{KEYS}{first['id']}/"
     await issue(api, "sessions", "subjects", "faces", "read")
     assert error_of(await api.delete(path)) == (409, "last_admin_key")
     second = await issue(api, "admin")
-    await change(runtime, second, expires_at=timezone.now() - timedelta(seconds=1))
+    await change(worker, second, expires_at=timezone.now() - timedelta(seconds=1))
     assert error_of(await api.delete(path)) == (409, "last_admin_key")
-    await change(runtime, second, expires_at=None)
+    await change(worker, second, expires_at=None)
     assert (await api.delete(path)).status_code == 204
     async with http_client(second["api_key"]) as client:
         assert error_of(await client.delete(f"{KEYS}{second['id']}/")) == (409, "last_admin_key")
@@ -190,7 +190,7 @@ async def test_a_rotation_issues_the_same_key_anew_and_lets_the_old_one_live_on(
 
 
 async def test_a_key_that_ends_is_replaced_by_one_that_lives_as_long_and_ends_no_later_itself(
-    api: httpx.AsyncClient, runtime: Worker
+    api: httpx.AsyncClient, worker: Worker
 ) -> None:
     old = await issue(api, expires_in_s=600)
     new = (await api.post(f"{KEYS}{old['id']}/rotate/", json={"overlap_s": 3600})).json()
@@ -198,9 +198,9 @@ async def test_a_key_that_ends_is_replaced_by_one_that_lives_as_long_and_ends_no
     def times(key: Message) -> tuple[Any, ...]:
         return ApiKey.objects.values_list("created_at", "expires_at").get(public_id=key["id"])
 
-    created, expires = await runtime.database.run(times, new)
+    created, expires = await worker.database.run(times, new)
     assert abs((expires - created).total_seconds() - 600) < 1
-    assert (await runtime.database.run(times, old))[1].isoformat()[:19] == old["expires_at"][:19]
+    assert (await worker.database.run(times, old))[1].isoformat()[:19] == old["expires_at"][:19]
 
 
 async def test_a_key_is_replaced_once(api: httpx.AsyncClient) -> None:
@@ -233,12 +233,12 @@ async def test_an_access_token_may_be_made_for_less_but_not_for_more(api: httpx.
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"scopes":null}', b"null"])
 async def test_an_access_token_has_all_scopes_when_none_are_named(
-    api: httpx.AsyncClient, runtime: Worker, body: bytes
+    api: httpx.AsyncClient, worker: Worker, body: bytes
 ) -> None:
     response = await api.post("/api/v1/auth/token/", content=body, headers={"content-type": "application/json"})
     token = response.json()["access_token"]
     for scope in Scope:
-        assert await runtime.database.run(allows, runtime.deciding.signer, token, scope)
+        assert await worker.database.run(allows, worker.deciding.signer, token, scope)
 
 
 async def test_a_misspelt_wish_gets_no_token_that_can_do_more(api: httpx.AsyncClient) -> None:
@@ -253,11 +253,11 @@ async def test_an_access_token_lives_no_longer_than_its_key(api: httpx.AsyncClie
     assert 0 < answer["expires_in"] <= 100
 
 
-async def test_an_access_token_loses_what_its_key_loses(api: httpx.AsyncClient, runtime: Worker) -> None:
+async def test_an_access_token_loses_what_its_key_loses(api: httpx.AsyncClient, worker: Worker) -> None:
     issued = await issue(api, "subjects", "faces")
     async with access(issued["api_key"]) as client:
         assert (await client.get(SUBJECTS)).status_code == 200
-        await change(runtime, issued, scopes=["faces", "a scope of a newer version"])
+        await change(worker, issued, scopes=["faces", "a scope of a newer version"])
         assert error_of(await client.get(SUBJECTS)) == (403, "scope_missing")
 
 
@@ -268,11 +268,11 @@ async def test_admin_stands_for_every_scope(api: httpx.AsyncClient) -> None:
 
 
 async def test_the_use_of_a_key_is_noted_once_a_minute_and_by_no_request(
-    api: httpx.AsyncClient, runtime: Worker
+    api: httpx.AsyncClient, worker: Worker
 ) -> None:
-    await runtime.database.run(key_uses.write)  # What other tests noted.
+    await worker.database.run(key_uses.write)  # What other tests noted.
     issued = await issue(api)
-    await runtime.database.run(key_uses.write)
+    await worker.database.run(key_uses.write)
     async with access(issued["api_key"]) as client:
         for _ in range(3):
             await client.get(SUBJECTS)
@@ -280,27 +280,27 @@ async def test_the_use_of_a_key_is_noted_once_a_minute_and_by_no_request(
     def last_used() -> Any:
         return ApiKey.objects.get(public_id=issued["id"]).last_used_at
 
-    assert await runtime.database.run(last_used) is None
-    assert await runtime.database.run(key_uses.write) >= 1
-    noted = await runtime.database.run(last_used)
+    assert await worker.database.run(last_used) is None
+    assert await worker.database.run(key_uses.write) >= 1
+    noted = await worker.database.run(last_used)
     assert abs(timezone.now() - noted) < timedelta(minutes=1)
     await status_with(issued["api_key"])
-    assert await runtime.database.run(key_uses.write) == 0
-    assert await runtime.database.run(last_used) == noted
-    await change(runtime, issued, last_used_at=noted - timedelta(minutes=2))
+    assert await worker.database.run(key_uses.write) == 0
+    assert await worker.database.run(last_used) == noted
+    await change(worker, issued, last_used_at=noted - timedelta(minutes=2))
     await status_with(issued["api_key"])
-    assert await runtime.database.run(key_uses.write) == 1
-    assert await runtime.database.run(last_used) > noted
+    assert await worker.database.run(key_uses.write) == 1
+    assert await worker.database.run(last_used) > noted
 
 
 async def test_others_can_ask_what_a_key_or_token_is_allowed(
-    api: httpx.AsyncClient, backend: Backend, runtime: Worker
+    api: httpx.AsyncClient, backend: Backend, worker: Worker
 ) -> None:
-    reader = await runtime.database.run(issue_key, backend.tenant, "metrics", [Scope.READ])
+    reader = await worker.database.run(issue_key, backend.tenant, "metrics", [Scope.READ])
     async with access(reader.text) as client:
         token = client.headers["authorization"].removeprefix("Bearer ")
     for credential in (reader.text, token):
-        assert await runtime.database.run(allows, runtime.deciding.signer, credential, Scope.READ)
-        assert not await runtime.database.run(allows, runtime.deciding.signer, credential, Scope.FACES)
+        assert await worker.database.run(allows, worker.deciding.signer, credential, Scope.READ)
+        assert not await worker.database.run(allows, worker.deciding.signer, credential, Scope.FACES)
     for nonsense in ("", "fk_", "fk_nonsense", "a.b.c", token[:-4]):
-        assert not await runtime.database.run(allows, runtime.deciding.signer, nonsense, Scope.READ)
+        assert not await worker.database.run(allows, worker.deciding.signer, nonsense, Scope.READ)

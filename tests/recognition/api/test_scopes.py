@@ -88,15 +88,15 @@ def test_only_admin_reaches_the_keys() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)
 async def test_a_key_without_the_scope_is_refused_and_one_with_it_is_not(
-    runtime: Worker, backend: Backend, route: Route
+    worker: Worker, backend: Backend, route: Route
 ) -> None:
     others = [scope for scope in Scope if scope not in route.scopes and scope is not Scope.ADMIN]
     if others:
-        refused = await runtime.database.run(issue_key, backend.tenant, "others", others)
+        refused = await worker.database.run(issue_key, backend.tenant, "others", others)
         async with http_client(refused.text) as client:
             assert error_of(await client.request(route.method, route.url())) == (403, "scope_missing")
     for scope in {*route.scopes, Scope.ADMIN}:
-        admitted = await runtime.database.run(issue_key, backend.tenant, "admitted", [scope])
+        admitted = await worker.database.run(issue_key, backend.tenant, "admitted", [scope])
         async with http_client(admitted.text) as client:
             response = await client.request(route.method, route.url())
             assert response.status_code not in (401, 403), response.text
@@ -121,21 +121,21 @@ class Things:
 
 
 @pytest.fixture
-async def of_rival(runtime: Worker, rival: Backend, hopper_embedding: Embedding) -> Things:
+async def of_rival(worker: Worker, rival: Backend, hopper_embedding: Embedding) -> Things:
     def make() -> Things:
         tenant = rival.tenant
-        session = lifecycle.create(runtime.deciding, tenant, ALICE, None).session
+        session = lifecycle.create(worker.deciding, tenant, ALICE, None).session
         samples = [Sample(hopper_embedding, 1.0)]
-        (template,) = enroll(tenant, "grace", samples, runtime.deciding.gallery, runtime.deciding.rules)
+        (template,) = enroll(tenant, "grace", samples, worker.deciding.gallery, worker.deciding.rules)
         key = issue_key(tenant, "spare", [Scope.READ]).row
         return Things(str(session.pk), "grace", str(template.public_id), str(key.public_id))
 
-    return await runtime.database.run(make)
+    return await worker.database.run(make)
 
 
 @pytest.mark.parametrize("route", WAYS_TO_A_THING, ids=str)
 async def test_another_tenants_things_are_not_there(
-    api: httpx.AsyncClient, runtime: Worker, of_rival: Things, faces: Faces, route: Route
+    api: httpx.AsyncClient, worker: Worker, of_rival: Things, faces: Faces, route: Route
 ) -> None:
     body: dict[str, Any] = {}
     if route.path.endswith("/frames/"):
@@ -146,7 +146,7 @@ async def test_another_tenants_things_are_not_there(
     response = await api.request(route.method, url, **body)
     assert response.status_code == 404, response.text
     assert error_of(response)[1].endswith("_not_found")
-    assert await runtime.database.run(of_rival.exist)
+    assert await worker.database.run(of_rival.exist)
 
 
 @pytest.mark.parametrize("route", [route for route in WAYS_TO_A_THING if route.method == "GET"], ids=str)

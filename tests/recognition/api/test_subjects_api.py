@@ -151,13 +151,13 @@ async def test_good_pictures_are_accepted_and_others_rejected_with_a_reason(
 
 
 async def test_without_a_single_good_picture_nothing_is_made(
-    api: httpx.AsyncClient, runtime: Worker, faces: Faces
+    api: httpx.AsyncClient, worker: Worker, faces: Faces
 ) -> None:
     response = await upload(api, "alice", faces.nobody, b"broken")
     assert error_of(response) == (422, "no_usable_face")
     reasons = [image["reason"] for image in response.json()["error"]["details"]["rejected"]]
     assert reasons == ["no_face", "invalid_image"]
-    assert await runtime.database.run(Subject.objects.count) == 0
+    assert await worker.database.run(Subject.objects.count) == 0
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ async def test_templates_come_in_pages_and_without_the_face(api: httpx.AsyncClie
     assert first["items"][0].keys() == {"id", "quality", "created_at"}
 
 
-async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, runtime: Worker, faces: Faces) -> None:
+async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, worker: Worker, faces: Faces) -> None:
     await upload(api, "alice", faces.astronaut)
     await upload(api, "grace", faces.hopper)
     assert await search(api, faces.astronaut) == ["alice"]
     await api.delete(f"{SUBJECTS}alice/")
     assert await search(api, faces.astronaut) == []
     assert await search(api, faces.hopper) == ["grace"]
-    assert await runtime.database.run(Template.objects.count) == 1
+    assert await worker.database.run(Template.objects.count) == 1
     assert (await upload(api, "bob", faces.astronaut)).status_code == 201
 
 

@@ -23,32 +23,32 @@ def unlock(*arguments: str) -> str:
 
 
 def test_a_subject_is_unlocked_wherever_it_is_locked(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    succeed(runtime, alice, astronaut_embedding, device_id="phone")
-    fail(runtime, alice, LIMIT, device_id="PHONE")
-    fail(runtime, alice, LIMIT)
-    fail(runtime, alice, LIMIT, device_id="tablet")
+    succeed(worker, alice, astronaut_embedding, device_id="phone")
+    fail(worker, alice, LIMIT, device_id="PHONE")
+    fail(worker, alice, LIMIT)
+    fail(worker, alice, LIMIT, device_id="tablet")
     assert json.loads(unlock("--tenant", "acme", "--subject", "alice", "--json")) == {"tenant": "acme", "lifted": 3}
     for device_id in ("", "phone", "laptop"):
-        begun(runtime, alice, device_id=device_id)
+        begun(worker, alice, device_id=device_id)
     assert locked(alice, device_id="tablet"), "strangers use that one, too"
 
 
-def test_a_device_is_unlocked_however_it_is_written(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, LIMIT, kind="identification", device_id="Kiosk")
+def test_a_device_is_unlocked_however_it_is_written(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, LIMIT, kind="identification", device_id="Kiosk")
     assert unlock("--tenant", "acme", "--device", "KIOSK").startswith("1 ")
-    begun(runtime, alice, "identification", "kiosk")
+    begun(worker, alice, "identification", "kiosk")
 
 
-def test_an_address_is_unlocked(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, 4 * LIMIT, kind="identification", host="2001:db8::1")
+def test_an_address_is_unlocked(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, 4 * LIMIT, kind="identification", host="2001:db8::1")
     assert unlock("--tenant", "acme", "--address", "2001:db8::2").startswith("1 ")
-    begun(runtime, alice, "identification", host="2001:db8::1")
+    begun(worker, alice, "identification", host="2001:db8::1")
 
 
-def test_another_tenants_lock_stays(runtime: Worker, alice: Backend, rival: Backend) -> None:
-    fail(runtime, alice, LIMIT)
+def test_another_tenants_lock_stays(worker: Worker, alice: Backend, rival: Backend) -> None:
+    fail(worker, alice, LIMIT)
     assert unlock("--tenant", "rival", "--subject", "alice").startswith("0 ")
     assert locked(alice, "alice")
 
@@ -69,11 +69,11 @@ def test_a_wrong_call_says_what_is_wrong(backend: Backend, arguments: tuple[str,
 
 
 async def test_a_backend_sees_and_lifts_what_holds_a_subject_back(
-    api: httpx.AsyncClient, runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    api: httpx.AsyncClient, worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    await runtime.database.run(succeed, runtime, alice, astronaut_embedding, device_id="Phone")
-    await runtime.database.run(fail, runtime, alice, LIMIT, device_id="phone")
-    await runtime.database.run(fail, runtime, alice, LIMIT)
+    await worker.database.run(succeed, worker, alice, astronaut_embedding, device_id="Phone")
+    await worker.database.run(fail, worker, alice, LIMIT, device_id="phone")
+    await worker.database.run(fail, worker, alice, LIMIT)
     told = (await api.get("/api/v1/subjects/alice/lock/")).json()
     assert told["subject_id"] == "alice"
     assert [(lock["applies_to"], lock["device_id"]) for lock in told["locks"]] == [
@@ -97,17 +97,17 @@ async def test_nothing_to_lift_is_fine_and_nobody_is_not_found(api: httpx.AsyncC
 
 
 async def test_who_could_not_be_enrolled_is_unlocked_as_well(
-    api: httpx.AsyncClient, runtime: Worker, backend: Backend
+    api: httpx.AsyncClient, worker: Worker, backend: Backend
 ) -> None:
-    await runtime.database.run(fail, runtime, backend, LIMIT, kind="enrollment", subject_id="bob")
+    await worker.database.run(fail, worker, backend, LIMIT, kind="enrollment", subject_id="bob")
     assert (await api.get("/api/v1/subjects/bob/lock/")).json()["locks"]
     assert (await api.delete("/api/v1/subjects/bob/lock/")).status_code == 204
-    assert not await runtime.database.run(FailedAttempts.objects.exists)
+    assert not await worker.database.run(FailedAttempts.objects.exists)
 
 
 async def test_a_tenant_lifts_its_own_locks_only(
-    rival_api: httpx.AsyncClient, runtime: Worker, alice: Backend, rival: Backend
+    rival_api: httpx.AsyncClient, worker: Worker, alice: Backend, rival: Backend
 ) -> None:
-    await runtime.database.run(fail, runtime, alice, LIMIT)
+    await worker.database.run(fail, worker, alice, LIMIT)
     assert (await rival_api.delete("/api/v1/subjects/alice/lock/")).status_code == 404
-    assert await runtime.database.run(locked, alice, "alice")
+    assert await worker.database.run(locked, alice, "alice")

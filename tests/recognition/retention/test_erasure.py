@@ -30,8 +30,8 @@ from vocabulary.sessions import SessionStatus
 PERSON = "alice"
 
 
-def erase(runtime: Worker, backend: Backend) -> None:
-    erasure.erase_subject(runtime.deciding, backend.tenant, PERSON)
+def erase(worker: Worker, backend: Backend) -> None:
+    erasure.erase_subject(worker.deciding, backend.tenant, PERSON)
 
 
 def rows_that_name(subject_id: str) -> list[str]:
@@ -42,55 +42,53 @@ def rows_that_name(subject_id: str) -> list[str]:
     return [f"{name} {row}" for name, row in rows if subject_id in row]
 
 
-def live_through_much(runtime: Worker, backend: Backend, embedding: Embedding) -> None:
+def live_through_much(worker: Worker, backend: Backend, embedding: Embedding) -> None:
     """Sessions of every kind and end, devices, locks and metadata of alice."""
-    succeed(runtime, backend, embedding, device_id="phone")
-    succeed(runtime, backend, embedding, kind="identification", device_id="kiosk")
-    fail(runtime, backend, LIMIT)
-    fail(runtime, backend, 2, device_id="phone")
+    succeed(worker, backend, embedding, device_id="phone")
+    succeed(worker, backend, embedding, kind="identification", device_id="kiosk")
+    fail(worker, backend, LIMIT)
+    fail(worker, backend, 2, device_id="phone")
     lifecycle.create(
-        runtime.deciding, backend.tenant, asked("authentication", PERSON, device_id="laptop", who=PERSON), "key"
+        worker.deciding, backend.tenant, asked("authentication", PERSON, device_id="laptop", who=PERSON), "key"
     )
-    begun(runtime, backend, device_id="tablet")
-    begun(runtime, backend, "enrollment", device_id="phone-2")
-    finding = begun(runtime, backend, "identification")
+    begun(worker, backend, device_id="tablet")
+    begun(worker, backend, "enrollment", device_id="phone-2")
+    finding = begun(worker, backend, "identification")
     finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
     finding.save()
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    live_through_much(runtime, alice, astronaut_embedding)
+    live_through_much(worker, alice, astronaut_embedding)
     assert len({row.split()[0] for row in rows_that_name(PERSON)}) >= 4
-    erase(runtime, alice)
+    erase(worker, alice)
     assert rows_that_name(PERSON) == []
     assert not Template.objects.exists()
     assert not KnownDevice.objects.exists()
 
 
 def test_what_is_not_the_persons_stays(
-    runtime: Worker, alice: Backend, rival: Backend, hopper_embedding: Embedding, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, rival: Backend, hopper_embedding: Embedding, astronaut_embedding: Embedding
 ) -> None:
-    enroll(alice.tenant, "alice2", [Sample(hopper_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-    enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-    fail(runtime, alice, LIMIT, subject_id="alice2")
-    fail(runtime, rival, LIMIT)
-    others = [begun(runtime, alice, subject_id="alice2", device_id="x"), begun(runtime, alice, "identification")]
+    enroll(alice.tenant, "alice2", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    fail(worker, alice, LIMIT, subject_id="alice2")
+    fail(worker, rival, LIMIT)
+    others = [begun(worker, alice, subject_id="alice2", device_id="x"), begun(worker, alice, "identification")]
     before = (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count())
-    erase(runtime, alice)
+    erase(worker, alice)
     assert (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count()) == before
     for other in others:
         other.check()
     assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
 
 
-def test_open_sessions_of_the_person_end_and_say_why(runtime: Worker, alice: Backend) -> None:
-    open_sessions = [begun(runtime, alice).session, begun(runtime, alice, "enrollment").session]
-    open_sessions.append(
-        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", PERSON), None).session
-    )
-    erase(runtime, alice)
+def test_open_sessions_of_the_person_end_and_say_why(worker: Worker, alice: Backend) -> None:
+    open_sessions = [begun(worker, alice).session, begun(worker, alice, "enrollment").session]
+    open_sessions.append(lifecycle.create(worker.deciding, alice.tenant, asked("authentication", PERSON), None).session)
+    erase(worker, alice)
     for session in open_sessions:
         decision = decision_of(session)
         assert (decision.success, decision.reason, decision.session.status) == (False, "subject_gone", "failed")
@@ -98,67 +96,65 @@ def test_open_sessions_of_the_person_end_and_say_why(runtime: Worker, alice: Bac
 
 
 def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection_ = begun(runtime, alice, "enrollment")
+    connection_ = begun(worker, alice, "enrollment")
     connection_.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
-    erase(runtime, alice)
+    erase(worker, alice)
     with pytest.raises(AlreadyDecided):
-        lifecycle.decide(runtime.deciding, connection_, Outcome(True, None, PERSON, None))
+        lifecycle.decide(worker.deciding, connection_, Outcome(True, None, PERSON, None))
     assert not Subject.objects.exists()
 
 
-def test_a_session_that_cannot_be_read_is_ended_too(runtime: Worker, alice: Backend) -> None:
-    session = begun(runtime, alice).session
+def test_a_session_that_cannot_be_read_is_ended_too(worker: Worker, alice: Backend) -> None:
+    session = begun(worker, alice).session
     Session.objects.filter(pk=session.pk).update(checkpoint='{"another": "version"}')
-    erase(runtime, alice)
+    erase(worker, alice)
     session.refresh_from_db()
     assert (session.status, session.checkpoint, session.subject_id) == (SessionStatus.EXPIRED, "", "")
 
 
-def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(runtime: Worker, backend: Backend) -> None:
-    fail(runtime, backend, kind="enrollment")
+def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(worker: Worker, backend: Backend) -> None:
+    fail(worker, backend, kind="enrollment")
     with pytest.raises(SubjectNotFound):
-        erase(runtime, backend)
+        erase(worker, backend)
     assert Decision.objects.exists()
 
 
-def test_erasing_breaks_off_as_a_whole(runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection_ = begun(runtime, alice)
+def test_erasing_breaks_off_as_a_whole(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection_ = begun(worker, alice)
 
     def no_signature(*args: object) -> str:
         raise RuntimeError("no signature")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(runtime.deciding.signer), "sign_decision", no_signature)
+        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
         with pytest.raises(RuntimeError, match="no signature"):
-            erase(runtime, alice)
+            erase(worker, alice)
     assert Template.objects.exists()
     connection_.check()
-    erase(runtime, alice)
+    erase(worker, alice)
     assert rows_that_name(PERSON) == []
 
 
 @pytest.mark.usefixtures("each_database")
 def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     """Whatever comes first: nothing hangs, nothing fails, and nothing of the person is left."""
-    connections = [begun(runtime, alice, device_id=f"device-{number}") for number in range(8)]
-    enrolment = begun(runtime, alice, "enrollment")
+    connections = [begun(worker, alice, device_id=f"device-{number}") for number in range(8)]
+    enrolment = begun(worker, alice, "enrollment")
     enrolment.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
 
     def begin() -> str:
         try:
-            return lifecycle.create(
-                runtime.deciding, alice.tenant, asked("authentication", PERSON), None
-            ).session.status
+            return lifecycle.create(worker.deciding, alice.tenant, asked("authentication", PERSON), None).session.status
         except SubjectNotFound:
             return "created"
 
     def decide(each: Lease, outcome: Outcome) -> str:
         with contextlib.suppress(SessionError):
-            lifecycle.decide(runtime.deciding, each, outcome)
+            lifecycle.decide(worker.deciding, each, outcome)
         return "decided"
 
     calls: list[Callable[[], object]] = [
@@ -166,15 +162,13 @@ def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
         for each in connections
     ]
     calls += [lambda: decide(enrolment, Outcome(True, None, PERSON, None)), begin, begin]
-    calls.insert(3, lambda: erase(runtime, alice))
+    calls.insert(3, lambda: erase(worker, alice))
     results = side_by_side(calls)
     assert not [result for result in results if isinstance(result, Exception)]
     assert rows_that_name(PERSON) == []
 
 
-async def test_a_connected_client_is_told(
-    api: httpx.AsyncClient, runtime: Worker, alice: Backend, faces: Faces
-) -> None:
+async def test_a_connected_client_is_told(api: httpx.AsyncClient, worker: Worker, alice: Backend, faces: Faces) -> None:
     body = {"kind": "authentication", "subject_id": PERSON, "liveness": "passive"}
     made = (await api.post("/api/v1/sessions/", json=body)).json()
     async with connect(made["token"]) as socket:
@@ -198,26 +192,26 @@ needs_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only 
 @needs_sqlite
 @pytest.mark.parametrize("others", [0, 300], ids=["alone", "among others"])
 def test_no_byte_of_a_face_stays_in_the_files(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, others: int
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, others: int
 ) -> None:
     rng = np.random.default_rng(1)
     strangers = rng.standard_normal((others, astronaut_embedding.size)).astype(np.float32)
     for number, face in enumerate(strangers):
         subject = Subject.objects.create(tenant=alice.tenant, subject_id=f"s{number}")
         Template.objects.create(tenant=alice.tenant, subject=subject, model_id="m", vector=face.tobytes(), quality=1.0)
-    finding = begun(runtime, alice)
+    finding = begun(worker, alice)
     finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
     finding.save()
     raw = astronaut_embedding.astype("<f4").tobytes()
     traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
     assert all(trace in database_files() for trace in traces), "the search finds what is there"
-    erase(runtime, alice)
+    erase(worker, alice)
     assert [trace for trace in traces if trace in database_files()] == []
 
 
 @needs_sqlite
 async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
-    api: httpx.AsyncClient, runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    api: httpx.AsyncClient, worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     trace = astronaut_embedding.astype("<f4").tobytes()[:64]
     assert trace in database_files()
@@ -227,16 +221,14 @@ async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
 
 
 @needs_sqlite
-def test_a_log_that_is_in_use_is_emptied_later(
-    runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_is_in_use_is_emptied_later(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_ahead_log, "PATIENCE_MS", 10)
     reader = connection.copy()
     try:
         with reader.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SELECT COUNT(*) FROM gallery_template").fetchall()
-            erase(runtime, alice)
+            erase(worker, alice)
             assert not write_ahead_log.empty()
             cursor.execute("COMMIT")
     finally:

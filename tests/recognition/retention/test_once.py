@@ -36,8 +36,8 @@ def retention() -> dict[str, int | None]:
     return told
 
 
-def test_the_command_ends_what_is_over_time_and_deletes_what_is_old(alice: Backend, runtime: Worker) -> None:
-    overdue, old, current = (begun(runtime, alice, device_id=name).session for name in ("overdue", "old", "current"))
+def test_the_command_ends_what_is_over_time_and_deletes_what_is_old(alice: Backend, worker: Worker) -> None:
+    overdue, old, current = (begun(worker, alice, device_id=name).session for name in ("overdue", "old", "current"))
     Session.objects.filter(pk=overdue.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     Session.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
     assert retention() == {"expired": 2, "applied": 1}
@@ -48,10 +48,10 @@ def test_the_command_ends_what_is_over_time_and_deletes_what_is_old(alice: Backe
     assert retention() == {"expired": 0, "applied": 0}
 
 
-def test_while_another_process_deletes_the_command_says_so_and_fails(runtime: Worker, alice: Backend) -> None:
-    session = begun(runtime, alice).session
+def test_while_another_process_deletes_the_command_says_so_and_fails(worker: Worker, alice: Backend) -> None:
+    session = begun(worker, alice).session
     Session.objects.filter(pk=session.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
-    path = runtime.settings.run_dir / "retention.lock"
+    path = worker.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as other:
         fcntl.flock(other, fcntl.LOCK_EX)

@@ -25,80 +25,80 @@ DAY_S = 86_400.0
 TIME_LIMIT_S = 30.0
 
 
-def enforce(runtime: Worker) -> int:
-    return rules.enforce(runtime.settings, timezone.now())
+def enforce(worker: Worker) -> int:
+    return rules.enforce(worker.settings, timezone.now())
 
 
 def test_a_session_goes_with_its_decision_after_its_time(alice: Backend, clock: Clock, configure: Configure) -> None:
-    runtime = configure(retain_sessions_days=10, retain_metadata_days=10)
-    fail(runtime, alice)
+    worker = configure(retain_sessions_days=10, retain_metadata_days=10)
+    fail(worker, alice)
     clock.advance(10 * DAY_S)
-    enforce(runtime)
+    enforce(worker)
     assert (Session.objects.count(), Decision.objects.count()) == (1, 1)
     clock.advance(TIME_LIMIT_S + 1)
-    enforce(runtime)
+    enforce(worker)
     assert (Session.objects.count(), Decision.objects.count()) == (0, 0)
 
 
 def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, configure: Configure) -> None:
-    runtime = configure(retain_sessions_days=1)
-    begun(runtime, alice)
+    worker = configure(retain_sessions_days=1)
+    begun(worker, alice)
     clock.advance(20 * DAY_S)
-    enforce(runtime)
+    enforce(worker)
     assert Session.objects.count() == 1
-    assert lifecycle.settle_overdue(runtime.deciding) == 1
+    assert lifecycle.settle_overdue(worker.deciding) == 1
     assert Session.objects.get().checkpoint == ""
 
 
 def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock, configure: Configure) -> None:
-    runtime = configure(retain_metadata_days=2)
-    session = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice", order=7), None).session
-    decision = lifecycle.decide(runtime.deciding, lifecycle.connect(runtime.deciding, session), NO_MATCH)
+    worker = configure(retain_metadata_days=2)
+    session = lifecycle.create(worker.deciding, alice.tenant, asked("authentication", "alice", order=7), None).session
+    decision = lifecycle.decide(worker.deciding, lifecycle.connect(worker.deciding, session), NO_MATCH)
     clock.advance(2 * DAY_S)
-    enforce(runtime)
+    enforce(worker)
     session.refresh_from_db()
     assert session.metadata == {"order": 7}
     clock.advance(TIME_LIMIT_S + 1)
-    enforce(runtime)
+    enforce(worker)
     session.refresh_from_db()
     assert session.metadata == {}
     assert Decision.objects.get() == decision
-    assert enforce(runtime) == 0, "what was emptied is not emptied again"
+    assert enforce(worker) == 0, "what was emptied is not emptied again"
 
 
-def test_attempts_go_when_they_mean_nothing_any_more(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    fail(runtime, alice, LIMIT)
-    fail(runtime, alice, kind="identification", device_id="phone")
+def test_attempts_go_when_they_mean_nothing_any_more(worker: Worker, alice: Backend, clock: Clock) -> None:
+    fail(worker, alice, LIMIT)
+    fail(worker, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
-    enforce(runtime)
+    enforce(worker)
     assert set(FailedAttempts.objects.values_list("kind", flat=True)) == {"unnamed"}
     assert locked(alice, "alice")
     clock.advance(LOCK_S)
-    enforce(runtime)
+    enforce(worker)
     assert not FailedAttempts.objects.exists()
 
 
 def test_a_device_is_forgotten_when_it_was_not_used_for_long(
     alice: Backend, astronaut_embedding: Embedding, clock: Clock, configure: Configure
 ) -> None:
-    runtime = configure(retain_known_devices_days=5)
-    succeed(runtime, alice, astronaut_embedding, device_id="phone")
-    succeed(runtime, alice, astronaut_embedding, device_id="tablet")
+    worker = configure(retain_known_devices_days=5)
+    succeed(worker, alice, astronaut_embedding, device_id="phone")
+    succeed(worker, alice, astronaut_embedding, device_id="tablet")
     clock.advance(4 * DAY_S)
-    succeed(runtime, alice, astronaut_embedding, device_id="phone")
+    succeed(worker, alice, astronaut_embedding, device_id="phone")
     clock.advance(2 * DAY_S)
-    enforce(runtime)
+    enforce(worker)
     assert list(KnownDevice.objects.values_list("device", flat=True)) == ["phone"]
 
 
-def test_who_is_enrolled_stays(alice: Backend, runtime: Worker, clock: Clock) -> None:
+def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> None:
     clock.advance(4_000 * DAY_S)
-    enforce(runtime)
+    enforce(worker)
     assert (Subject.objects.count(), Template.objects.count()) == (1, 1)
 
 
-def test_every_kind_of_row_that_grows_has_a_rule(runtime: Worker) -> None:
-    ruled = {rule.overdue(runtime.settings, timezone.now()).model for rule in rules.RULES}
+def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker) -> None:
+    ruled = {rule.overdue(worker.settings, timezone.now()).model for rule in rules.RULES}
     assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange}
 
 
@@ -119,7 +119,7 @@ def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:
 
 
 def test_many_rows_are_deleted_in_bounded_transactions(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each deletes a batch; a round ends after so many; the next round goes on."""
     monkeypatch.setattr(batches, "BATCH", 10)
@@ -133,37 +133,37 @@ def test_many_rows_are_deleted_in_bounded_transactions(
         rows.delete()
 
     monkeypatch.setattr(rules, "RULES", (rules.Rule(rules.old_sessions, delete),))
-    assert [enforce(runtime) for _ in range(3)] == [30, 15, 0]
+    assert [enforce(worker) for _ in range(3)] == [30, 15, 0]
     assert sizes == [10, 10, 10, 10, 5]
 
 
-def test_a_row_that_is_needed_again_meanwhile_stays(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    fail(runtime, alice, kind="identification", device_id="phone")
+def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backend, clock: Clock) -> None:
+    fail(worker, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
-    stale = rules.stale_attempts(runtime.settings, timezone.now())
+    stale = rules.stale_attempts(worker.settings, timezone.now())
     found = list(stale.values_list("pk", flat=True))
-    fail(runtime, alice, kind="identification", device_id="phone")
+    fail(worker, alice, kind="identification", device_id="phone")
     assert batches._sweep_batch(stale, found, batches.delete) == 0
     assert FailedAttempts.objects.filter(pk__in=found).exists()
 
 
-def test_one_worker_at_a_time_deletes(runtime: Worker, backend: Backend) -> None:
+def test_one_worker_at_a_time_deletes(worker: Worker, backend: Backend) -> None:
     many_sessions(backend, 3, timezone.now() - timedelta(days=1_000))
-    path = runtime.settings.run_dir / "retention.lock"
+    path = worker.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as other_worker:
         fcntl.flock(other_worker, fcntl.LOCK_EX)
-        assert rules.enforce_in_turn(runtime.deciding) is None
-    assert rules.enforce_in_turn(runtime.deciding) == 3
+        assert rules.enforce_in_turn(worker.deciding) is None
+    assert rules.enforce_in_turn(worker.deciding) == 3
 
 
 def test_deleting_and_deciding_side_by_side_lose_nothing(
-    runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 5)
     many_sessions(alice, 100, timezone.now() - timedelta(days=1_000))
-    connections = [begun(runtime, alice, "identification", f"device-{number}") for number in range(6)]
-    calls: list[Callable[[], object]] = [lambda: enforce(runtime)]
-    calls += [lambda each=each: lifecycle.decide(runtime.deciding, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]
+    connections = [begun(worker, alice, "identification", f"device-{number}") for number in range(6)]
+    calls: list[Callable[[], object]] = [lambda: enforce(worker)]
+    calls += [lambda each=each: lifecycle.decide(worker.deciding, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]
     assert side_by_side(calls) == [100, *["no_match"] * 6]
     assert Decision.objects.count() == 6

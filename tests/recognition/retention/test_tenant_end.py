@@ -53,21 +53,21 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
     return found
 
 
-def fill(runtime: Worker, tenant: Tenant, embedding: Embedding) -> None:
+def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     """A row in every table."""
-    enroll(tenant, "grace", [Sample(embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-    lifecycle.create(runtime.deciding, tenant, ANYONE, None)
-    connection = lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, "key").session)
-    lifecycle.decide(runtime.deciding, connection, FAILED)
+    enroll(tenant, "grace", [Sample(embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    lifecycle.create(worker.deciding, tenant, ANYONE, None)
+    connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)
+    lifecycle.decide(worker.deciding, connection, FAILED)
     with transaction.atomic():
-        lockout.count_failure(runtime.settings, Claim(tenant, "grace", "door"), 1.0)
+        lockout.count_failure(worker.settings, Claim(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 
 @pytest.fixture
-def full(runtime: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding) -> Backend:
+def full(worker: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding) -> Backend:
     for tenant in (backend.tenant, rival.tenant):
-        fill(runtime, tenant, hopper_embedding)
+        fill(worker, tenant, hopper_embedding)
     assert min(rows_of(backend.tenant).values()) > 0
     return backend
 
@@ -106,11 +106,11 @@ def test_a_deletion_that_was_broken_off_has_closed_the_doors_and_can_be_repeated
 
 
 async def test_an_open_socket_of_a_deleted_tenant_is_closed_at_its_next_frame(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
-        await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+        await in_database(worker, tenant_end.delete_tenant, backend.tenant)
         await socket.send(faces.astronaut)
         assert await socket.refused() == ("unknown_token", 4401)
 
@@ -118,17 +118,17 @@ async def test_an_open_socket_of_a_deleted_tenant_is_closed_at_its_next_frame(
 async def test_a_silent_socket_of_a_deleted_tenant_is_closed_at_its_time_limit(
     configure: Configure, backend: Backend
 ) -> None:
-    runtime = configure(enrollment_time_limit_s=1.0)
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(enrollment_time_limit_s=1.0)
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
-        await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+        await in_database(worker, tenant_end.delete_tenant, backend.tenant)
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    session_token = await token(runtime, backend)
-    session = await in_database(runtime, Session.objects.get)
-    await in_database(runtime, tenant_end.delete_tenant, backend.tenant)
+async def test_the_token_of_a_deleted_session_opens_nothing(worker: Worker, backend: Backend, faces: Faces) -> None:
+    session_token = await token(worker, backend)
+    session = await in_database(worker, Session.objects.get)
+    await in_database(worker, tenant_end.delete_tenant, backend.tenant)
     async with connect(session_token) as socket:
         assert await socket.refused() == ("unknown_token", 4401)
     for credential in (session_token, backend.key):
@@ -138,26 +138,26 @@ async def test_the_token_of_a_deleted_session_opens_nothing(runtime: Worker, bac
         assert error_of(response) == (401, "unauthorized")
 
 
-def test_a_session_that_was_deleted_meanwhile_decides_nothing(runtime: Worker, backend: Backend) -> None:
-    session = lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
-    connection = lifecycle.connect(runtime.deciding, session)
+def test_a_session_that_was_deleted_meanwhile_decides_nothing(worker: Worker, backend: Backend) -> None:
+    session = lifecycle.create(worker.deciding, backend.tenant, ALICE, None).session
+    connection = lifecycle.connect(worker.deciding, session)
     tenant_end.delete_tenant(backend.tenant)
     for act in (
         connection.check,
         connection.save,
-        lambda: lifecycle.decide(runtime.deciding, connection, FAILED),
-        lambda: lifecycle.connect(runtime.deciding, session),
-        lambda: lifecycle.cancel(runtime.deciding, session),
+        lambda: lifecycle.decide(worker.deciding, connection, FAILED),
+        lambda: lifecycle.connect(worker.deciding, session),
+        lambda: lifecycle.cancel(worker.deciding, session),
     ):
         with pytest.raises(SessionNotFound):
             act()
 
 
 def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
-    runtime: Worker, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, rival: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
-        lifecycle.connect(runtime.deciding, lifecycle.create(runtime.deciding, tenant, ALICE, None).session)
+        lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, None).session)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     settle = lifecycle.settle
     first: list[Session] = []
@@ -169,24 +169,24 @@ def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
         return settle(deciding, session)
 
     monkeypatch.setattr(lifecycle, "settle", settle_late)
-    assert lifecycle.settle_overdue(runtime.deciding) == 2
+    assert lifecycle.settle_overdue(worker.deciding) == 2
     assert [session.status for session in Session.objects.all()] == ["failed"]
 
 
 def test_galleries_in_memory_forget_a_deleted_tenant(
-    runtime: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding
+    worker: Worker, backend: Backend, rival: Backend, hopper_embedding: Embedding
 ) -> None:
     for tenant in (backend.tenant, rival.tenant):
-        enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-        assert runtime.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
+        enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+        assert worker.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
     house = dict(CHORES)["bringing galleries in memory up to date"]
-    house(runtime.deciding)
-    before = runtime.deciding.gallery.store.statistics()
+    house(worker.deciding)
+    before = worker.deciding.gallery.store.statistics()
     tenant_end.delete_tenant(backend.tenant)
-    house(runtime.deciding)
-    after = runtime.deciding.gallery.store.statistics()
+    house(worker.deciding)
+    after = worker.deciding.gallery.store.statistics()
     assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
-    assert runtime.deciding.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
+    assert worker.deciding.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1
 
 
 def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> None:
@@ -201,15 +201,15 @@ def test_the_list_tells_what_each_tenant_has(full: Backend, rival: Backend) -> N
     assert "acme: 1 subjects, 1 templates, 2 sessions, 1 keys" in run("list")
 
 
-def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(runtime: Worker, backend: Backend) -> None:
+def test_a_renamed_tenant_keeps_its_key_and_signs_with_the_new_name(worker: Worker, backend: Backend) -> None:
     connection = lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, ALICE, None).session
+        worker.deciding, lifecycle.create(worker.deciding, backend.tenant, ALICE, None).session
     )
     assert json.loads(run("rename", "acme", "acme-2", "--json")) == {"tenant": "acme-2"}
     key = find_living_key(backend.key)
     assert key is not None
     assert key.tenant == Tenant.objects.get(name="acme-2")
-    decision = lifecycle.decide(runtime.deciding, connection, FAILED)
+    decision = lifecycle.decide(worker.deciding, connection, FAILED)
     claims = jwt.decode(decision.token, options={"verify_signature": False}, audience=DECISION_AUDIENCE)
     assert claims["tenant"] == "acme-2"
 

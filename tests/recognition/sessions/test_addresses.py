@@ -26,36 +26,36 @@ JPEG = {"content-type": "image/jpeg"}
         ("fe80::1%eth0", "fe80::2%eth1"),
     ],
 )
-def test_one_network_is_one_address(runtime: Worker, one: str, other: str) -> None:
-    assert address_digest(runtime.settings, one) == address_digest(runtime.settings, other)
+def test_one_network_is_one_address(worker: Worker, one: str, other: str) -> None:
+    assert address_digest(worker.settings, one) == address_digest(worker.settings, other)
 
 
-def test_others_are_others(runtime: Worker) -> None:
+def test_others_are_others(worker: Worker) -> None:
     hosts = ["203.0.113.7", "203.0.113.8", "2001:db8:1:2::1", "2001:db8:1:3::1", "::"]
-    assert len({address_digest(runtime.settings, host) for host in hosts}) == len(hosts)
+    assert len({address_digest(worker.settings, host) for host in hosts}) == len(hosts)
 
 
 @pytest.mark.parametrize("host", ["", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "unix", "203.0.113.7:80"])
-def test_what_is_no_clients_address_is_not_counted(runtime: Worker, host: str) -> None:
-    assert address_digest(runtime.settings, host) == ""
+def test_what_is_no_clients_address_is_not_counted(worker: Worker, host: str) -> None:
+    assert address_digest(worker.settings, host) == ""
 
 
-def test_an_address_cannot_be_guessed_back_without_the_servers_secret(runtime: Worker) -> None:
-    other = runtime.settings.model_copy(update={"secret_key": "Zk3-unguessable-and-long-enough-9Qx7"})
-    digest = address_digest(runtime.settings, STRANGER)
+def test_an_address_cannot_be_guessed_back_without_the_servers_secret(worker: Worker) -> None:
+    other = worker.settings.model_copy(update={"secret_key": "Zk3-unguessable-and-long-enough-9Qx7"})
+    digest = address_digest(worker.settings, STRANGER)
     assert STRANGER not in digest
     assert digest != address_digest(other, STRANGER)
 
 
 async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_session(
-    runtime: Worker, backend: Backend, configure: Configure
+    worker: Worker, backend: Backend, configure: Configure
 ) -> None:
     strict = configure(attempts_address_limit=1)
-    await runtime.database.run(fail, strict, backend, kind="identification", host=STRANGER)
+    await worker.database.run(fail, strict, backend, kind="identification", host=STRANGER)
     session = (
-        await runtime.database.run(lifecycle.create, strict.deciding, backend.tenant, asked("identification"), None)
+        await worker.database.run(lifecycle.create, strict.deciding, backend.tenant, asked("identification"), None)
     ).session
-    token = lifecycle.token_of(runtime.deciding, session)
+    token = lifecycle.token_of(worker.deciding, session)
     async with connect(token, client=STRANGER) as socket:
         error = await socket.receive()
         assert (error["code"], error["retryable"]) == ("attempts_exceeded", True)
@@ -66,7 +66,7 @@ async def test_a_socket_from_a_locked_address_is_told_to_wait_and_keeps_its_sess
 
 
 async def test_frames_over_http_count_for_the_client_and_not_for_a_backend(
-    api: httpx.AsyncClient, runtime: Worker, faces: Faces, configure: Configure
+    api: httpx.AsyncClient, worker: Worker, faces: Faces, configure: Configure
 ) -> None:
     configure(attempts_address_limit=1, no_match_frames=1)
     assert (await one_frame(api, await new_session(api), faces))["reason"] == "no_match"

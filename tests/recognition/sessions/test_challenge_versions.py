@@ -6,7 +6,7 @@ import pytest
 
 from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, known_by
 from core.liveness.challenge import Challenge
-from recognition.sessions.challenge_versions import check_client
+from recognition.sessions.terms import check_client
 from vocabulary.faces import Action
 from wire.errors import ChallengeUnsupported
 

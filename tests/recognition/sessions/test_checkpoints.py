@@ -146,21 +146,21 @@ def the_row() -> Row:
 
 
 async def test_a_socket_is_told_to_come_again_and_the_session_stays(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    secret = await token(runtime, backend, asked("enrollment", "alice", target_samples=2))
+    secret = await token(worker, backend, asked("enrollment", "alice", target_samples=2))
     async with connect(secret) as socket:
         await socket.greeted()
         assert (await socket.ask(faces.astronaut))["samples"] == {"accepted": 1, "target": 2}
-    kept = (await row(runtime)).checkpoint
-    before = await in_database(runtime, write_as_newer)
+    kept = (await row(worker)).checkpoint
+    before = await in_database(worker, write_as_newer)
     async with connect(secret) as socket:
         error = await socket.receive()
         assert (error["type"], error["code"], error["retryable"]) == ("error", "unavailable", True)
         assert error["retry_after_ms"] > 0
         assert await socket.closed() == 1013
-    assert await in_database(runtime, the_row) == before
-    await in_database(runtime, lambda: Session.objects.update(checkpoint=kept))
+    assert await in_database(worker, the_row) == before
+    await in_database(worker, lambda: Session.objects.update(checkpoint=kept))
     async with connect(secret) as socket:
         assert (await socket.greeted())["resumed"]
         answers, result = await until_complete(socket, faces.astronaut)
@@ -174,13 +174,13 @@ async def send(api: httpx.AsyncClient, path: str, data: bytes) -> httpx.Response
 
 @pytest.mark.parametrize("method", ["frame", "cancel", "create again"])
 async def test_a_request_is_answered_503_and_the_session_stays(
-    runtime: Worker, api: httpx.AsyncClient, faces: Faces, method: str
+    worker: Worker, api: httpx.AsyncClient, faces: Faces, method: str
 ) -> None:
     new, key = {"kind": "enrollment", "subject_id": "alice"}, {"Idempotency-Key": "once"}
     session = (await api.post("/api/v1/sessions/", json=new, headers=key)).json()
     path = f"/api/v1/sessions/{session['id']}/"
     assert (await send(api, path, faces.astronaut)).status_code == 200
-    before = await in_database(runtime, write_as_newer)
+    before = await in_database(worker, write_as_newer)
     match method:
         case "frame":
             answer = await send(api, path, faces.astronaut)
@@ -192,14 +192,14 @@ async def test_a_request_is_answered_503_and_the_session_stays(
     assert (answer.status_code, error["code"]) == (503, "unavailable")
     assert error["details"]["retry_after_ms"] > 0
     assert int(answer.headers["Retry-After"]) > 0
-    assert await in_database(runtime, the_row) == before
+    assert await in_database(worker, the_row) == before
     assert (await api.get(path)).json()["status"] == "in_progress"
 
 
-def left_behind(runtime: Worker, backend: Backend, clock: Clock) -> Row:
+def left_behind(worker: Worker, backend: Backend, clock: Clock) -> Row:
     """A session that is over time, and that a newer version has written."""
     lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice"), None).session
+        worker.deciding, lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice"), None).session
     )
     before = write_as_newer()
     clock.now = before["expires_at"] + timedelta(seconds=1)
@@ -207,45 +207,45 @@ def left_behind(runtime: Worker, backend: Backend, clock: Clock) -> Row:
 
 
 def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
-    runtime: Worker, backend: Backend, clock: Clock
+    worker: Worker, backend: Backend, clock: Clock
 ) -> None:
-    before = left_behind(runtime, backend, clock)
+    before = left_behind(worker, backend, clock)
     session = Session.objects.get()
-    assert lifecycle.settle_overdue(runtime.deciding) == 0
+    assert lifecycle.settle_overdue(worker.deciding) == 0
     for settle in (lifecycle.settle, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
-            settle(runtime.deciding, session)
+            settle(worker.deciding, session)
     assert the_row() == before
 
 
 def test_sessions_of_a_newer_version_hold_up_no_other(
-    runtime: Worker, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "SETTLE_AT_ONCE", 1)
-    left_behind(runtime, backend, clock)
+    left_behind(worker, backend, clock)
     other = lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "bob"), None).session
+        worker.deciding, lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "bob"), None).session
     )
     clock.now = other.session.expires_at + timedelta(seconds=1)
-    assert lifecycle.settle_overdue(runtime.deciding) == 1
+    assert lifecycle.settle_overdue(worker.deciding) == 1
     assert decision_of(other.session).reason == "timeout"
 
 
 def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
-    runtime: Worker, backend: Backend, clock: Clock
+    worker: Worker, backend: Backend, clock: Clock
 ) -> None:
-    before = left_behind(runtime, backend, clock)
+    before = left_behind(worker, backend, clock)
     clock.now = before["expires_at"] + lifecycle.LEFT_TO_NEWER
-    assert lifecycle.settle_overdue(runtime.deciding) == 1
+    assert lifecycle.settle_overdue(worker.deciding) == 1
     assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
 
 
-def test_who_is_erased_waits_for_no_newer_worker(runtime: Worker, alice: Backend) -> None:
+def test_who_is_erased_waits_for_no_newer_worker(worker: Worker, alice: Backend) -> None:
     lifecycle.connect(
-        runtime.deciding,
-        lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session,
+        worker.deciding,
+        lifecycle.create(worker.deciding, alice.tenant, asked("authentication", "alice"), None).session,
     )
     write_as_newer()
-    erasure.erase_subject(runtime.deciding, alice.tenant, "alice")
+    erasure.erase_subject(worker.deciding, alice.tenant, "alice")
     kept = the_row()
     assert (kept["status"], kept["checkpoint"], kept["subject_id"]) == (SessionStatus.EXPIRED, "", "")

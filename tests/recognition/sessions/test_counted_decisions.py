@@ -24,18 +24,18 @@ def counted() -> float:
     return sum(sample.value for sample in samples if sample.name.endswith("_total"))
 
 
-def decide_and_fail(runtime: Worker, lease: Any) -> None:
+def decide_and_fail(worker: Worker, lease: Any) -> None:
     with transaction.atomic():
-        lifecycle.decide(runtime.deciding, lease, LOST)
+        lifecycle.decide(worker.deciding, lease, LOST)
         raise OperationalError("the disk is full")
 
 
-def test_a_decision_whose_commit_fails_is_not_counted(runtime: Worker, alice: Backend) -> None:
-    lease = begun(runtime, alice)
+def test_a_decision_whose_commit_fails_is_not_counted(worker: Worker, alice: Backend) -> None:
+    lease = begun(worker, alice)
     before = counted()
     with pytest.raises(OperationalError, match="disk is full"):
-        decide_and_fail(runtime, lease)
+        decide_and_fail(worker, lease)
     assert not Decision.objects.exists()
     assert counted() == before
-    lifecycle.decide(runtime.deciding, lease, LOST)
+    lifecycle.decide(worker.deciding, lease, LOST)
     assert counted() == before + 1

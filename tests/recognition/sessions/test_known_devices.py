@@ -25,14 +25,14 @@ ADDRESSES = ["203.0.113.7", "203.0.113.8", "2001:db8::1", ""]
 GIVEN_UP = [CANCELLATION, Outcome(False, Reason.TIMEOUT, None, None)]
 
 
-def attack(runtime: Worker, backend: Backend, rng: random.Random, rounds: int) -> int:
+def attack(worker: Worker, backend: Backend, rng: random.Random, rounds: int) -> int:
     """Rounds of strangers who claim to be alice from anywhere but her phone; how many were heard."""
     heard = 0
     for number in range(rounds):
         device_id = rng.choice(["", "kiosk", f"stranger-{number}", "ALICES-PHONE-2"])
         try:
-            connection = begun(runtime, backend, device_id=device_id, host=rng.choice(ADDRESSES))
-            decision = lifecycle.decide(runtime.deciding, connection, rng.choice([NO_MATCH, *GIVEN_UP]))
+            connection = begun(worker, backend, device_id=device_id, host=rng.choice(ADDRESSES))
+            decision = lifecycle.decide(worker.deciding, connection, rng.choice([NO_MATCH, *GIVEN_UP]))
             heard += decision.reason == "no_match"
         except (AttemptsExceeded, AlreadyDecided):
             continue
@@ -41,57 +41,55 @@ def attack(runtime: Worker, backend: Backend, rng: random.Random, rounds: int) -
 
 @pytest.mark.parametrize("seed", range(5))
 def test_nobody_locks_out_who_is_known_on_a_device(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, seed: int
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, seed: int
 ) -> None:
-    assert succeed(runtime, alice, astronaut_embedding, device_id=PHONE).success
-    attack(runtime, alice, random.Random(seed), 60)
+    assert succeed(worker, alice, astronaut_embedding, device_id=PHONE).success
+    attack(worker, alice, random.Random(seed), 60)
     assert locked(alice, "alice")
     at_home = lifecycle.create(
-        runtime.deciding, alice.tenant, asked("authentication", "alice", device_id=PHONE), None
+        worker.deciding, alice.tenant, asked("authentication", "alice", device_id=PHONE), None
     ).session
-    connection = lifecycle.connect(runtime.deciding, at_home, host=ADDRESSES[0])
-    assert lifecycle.decide(runtime.deciding, connection, matched(connection, astronaut_embedding)).success
+    connection = lifecycle.connect(worker.deciding, at_home, host=ADDRESSES[0])
+    assert lifecycle.decide(worker.deciding, connection, matched(connection, astronaut_embedding)).success
     assert locked(alice, "alice"), "a success at home must not give strangers their attempts anew"
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_strangers_are_heard_a_bounded_number_of_times(
-    runtime: Worker, alice: Backend, clock: Clock, seed: int
-) -> None:
-    assert attack(runtime, alice, random.Random(seed), 80) <= LIMIT * lockout.SOURCES_PER_SUBJECT
+def test_strangers_are_heard_a_bounded_number_of_times(worker: Worker, alice: Backend, clock: Clock, seed: int) -> None:
+    assert attack(worker, alice, random.Random(seed), 80) <= LIMIT * lockout.SOURCES_PER_SUBJECT
 
 
-def test_one_subject_from_a_new_device_each_time_is_locked_on_all_that_are_new(runtime: Worker, alice: Backend) -> None:
+def test_one_subject_from_a_new_device_each_time_is_locked_on_all_that_are_new(worker: Worker, alice: Backend) -> None:
     for number in range(LIMIT * lockout.SOURCES_PER_SUBJECT):
         assert not locked(alice, "alice", "another")
-        fail(runtime, alice, device_id=f"device-{number}")
+        fail(worker, alice, device_id=f"device-{number}")
     with pytest.raises(AttemptsExceeded):
-        begun(runtime, alice, device_id="another")
+        begun(worker, alice, device_id="another")
 
 
-def test_a_stranger_on_one_device_locks_that_device_before_the_subject(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, LIMIT, device_id="laptop")
+def test_a_stranger_on_one_device_locks_that_device_before_the_subject(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, LIMIT, device_id="laptop")
     assert locked(alice, "alice", "laptop")
-    begun(runtime, alice, device_id="another")
-    begun(runtime, alice)
+    begun(worker, alice, device_id="another")
+    begun(worker, alice)
 
 
 def test_a_known_device_is_held_back_by_what_fails_there(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
-    fail(runtime, alice, LIMIT - 1, device_id=PHONE, host=ADDRESSES[0])
+    succeed(worker, alice, astronaut_embedding, device_id=PHONE)
+    fail(worker, alice, LIMIT - 1, device_id=PHONE, host=ADDRESSES[0])
     assert counted() == {("device", PHONE): LIMIT - 1}, "at home nothing else is counted"
-    fail(runtime, alice, device_id=PHONE)
+    fail(worker, alice, device_id=PHONE)
     with pytest.raises(AttemptsExceeded):
-        begun(runtime, alice, device_id=PHONE)
-    begun(runtime, alice, device_id="tablet")
+        begun(worker, alice, device_id=PHONE)
+    begun(worker, alice, device_id="tablet")
 
 
 def test_a_device_is_known_for_who_succeeded_there_and_no_one_else(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, rival: Backend
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, rival: Backend
 ) -> None:
-    succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
+    succeed(worker, alice, astronaut_embedding, device_id=PHONE)
     assert known_devices.is_known(alice.tenant, "alice", PHONE)
     assert known_devices.is_known(alice.tenant, "", PHONE)
     assert not known_devices.is_known(alice.tenant, "bob", PHONE)
@@ -99,22 +97,22 @@ def test_a_device_is_known_for_who_succeeded_there_and_no_one_else(
     assert not known_devices.is_known(rival.tenant, "", PHONE)
 
 
-def test_a_failure_makes_no_device_known(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, device_id=PHONE)
+def test_a_failure_makes_no_device_known(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, device_id=PHONE)
     assert not KnownDevice.objects.exists()
 
 
 def test_an_identification_makes_its_device_known_for_who_was_found(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    assert succeed(runtime, alice, astronaut_embedding, kind="identification", device_id="kiosk").success
+    assert succeed(worker, alice, astronaut_embedding, kind="identification", device_id="kiosk").success
     assert known_devices.devices_of(alice.tenant, "alice") == ["kiosk"]
 
 
 @pytest.mark.parametrize("spelling", ["DEV1", "Dev1", "dev1"])
-def test_a_device_has_one_counter_however_it_is_written(runtime: Worker, alice: Backend, spelling: str) -> None:
-    fail(runtime, alice, 2, kind="identification", device_id="dev1")
-    fail(runtime, alice, LIMIT - 2, kind="identification", device_id="DEV1")
+def test_a_device_has_one_counter_however_it_is_written(worker: Worker, alice: Backend, spelling: str) -> None:
+    fail(worker, alice, 2, kind="identification", device_id="dev1")
+    fail(worker, alice, LIMIT - 2, kind="identification", device_id="DEV1")
     assert locked(alice, device_id=spelling)
 
 
@@ -125,135 +123,131 @@ def test_spellings_of_one_device(one: str, other: str) -> None:
     assert known_devices.device_key(one) == known_devices.device_key(other)
 
 
-def test_ids_of_subjects_are_the_tenants_own_and_differ_by_case(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, LIMIT, kind="enrollment", subject_id="Bob")
+def test_ids_of_subjects_are_the_tenants_own_and_differ_by_case(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, LIMIT, kind="enrollment", subject_id="Bob")
     assert locked(alice, "Bob")
     assert not locked(alice, "bob")
 
 
 def test_the_devices_of_a_subject_are_few_and_the_latest(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, clock: Clock
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, clock: Clock
 ) -> None:
     limit = known_devices.DEVICES_PER_SUBJECT
     for number in (*range(limit), 0, limit):
         clock.advance(1)
-        succeed(runtime, alice, astronaut_embedding, device_id=f"device-{number:02}")
+        succeed(worker, alice, astronaut_embedding, device_id=f"device-{number:02}")
     assert known_devices.devices_of(alice.tenant, "alice") == [
         f"device-{number:02}" for number in range(limit + 1) if number != 1
     ]
 
 
-def test_a_device_is_forgotten_with_its_subject(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
-) -> None:
-    succeed(runtime, alice, astronaut_embedding, device_id=PHONE)
+def test_a_device_is_forgotten_with_its_subject(worker: Worker, alice: Backend, astronaut_embedding: Embedding) -> None:
+    succeed(worker, alice, astronaut_embedding, device_id=PHONE)
     delete_subject(alice.tenant, "alice")
     assert not KnownDevice.objects.exists()
 
 
-def test_many_addresses_of_one_network_are_one(runtime: Worker, alice: Backend) -> None:
+def test_many_addresses_of_one_network_are_one(worker: Worker, alice: Backend) -> None:
     limit = LIMIT * lockout.PEOPLE_PER_ADDRESS
     for number in range(limit):
-        fail(runtime, alice, kind="identification", host=f"2001:db8::{number:x}")
-    refused = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
+        fail(worker, alice, kind="identification", host=f"2001:db8::{number:x}")
+    refused = lifecycle.create(worker.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
-        lifecycle.connect(runtime.deciding, refused, host="2001:db8::ffff")
-    lifecycle.connect(runtime.deciding, refused, host="2001:db8:0:1::1")
+        lifecycle.connect(worker.deciding, refused, host="2001:db8::ffff")
+    lifecycle.connect(worker.deciding, refused, host="2001:db8:0:1::1")
 
 
 def test_an_address_is_slowed_down_and_then_locked(
-    runtime: Worker, alice: Backend, configure: Configure, clock: Clock
+    worker: Worker, alice: Backend, configure: Configure, clock: Clock
 ) -> None:
-    runtime = configure(attempts_address_limit=4)
+    worker = configure(attempts_address_limit=4)
     told = []
     for _ in range(4):
-        fail(runtime, alice, kind="identification", host="203.0.113.7")
-        session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
+        fail(worker, alice, kind="identification", host="203.0.113.7")
+        session = lifecycle.create(worker.deciding, alice.tenant, asked("identification"), None).session
         try:
-            lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
+            lifecycle.connect(worker.deciding, session, host="203.0.113.7")
             told.append(0)
         except AttemptsExceeded as refusal:
             told.append(refusal.details["retry_after_s"])
     assert told == [0, 2, 4, LOCK_S]
 
 
-def test_a_locked_address_leaves_the_session_to_another(runtime: Worker, alice: Backend, configure: Configure) -> None:
-    runtime = configure(attempts_address_limit=1)
-    begun_before = begun(runtime, alice, "identification", host="203.0.113.7")
-    fail(runtime, alice, kind="identification", host="203.0.113.7")
-    session = lifecycle.create(runtime.deciding, alice.tenant, asked("identification"), None).session
+def test_a_locked_address_leaves_the_session_to_another(worker: Worker, alice: Backend, configure: Configure) -> None:
+    worker = configure(attempts_address_limit=1)
+    begun_before = begun(worker, alice, "identification", host="203.0.113.7")
+    fail(worker, alice, kind="identification", host="203.0.113.7")
+    session = lifecycle.create(worker.deciding, alice.tenant, asked("identification"), None).session
     with pytest.raises(AttemptsExceeded):
-        lifecycle.connect(runtime.deciding, session, host="203.0.113.7")
-    lifecycle.connect(runtime.deciding, session, host="203.0.113.8")
-    assert lifecycle.decide(runtime.deciding, begun_before, NO_MATCH).reason == "attempts_exceeded"
+        lifecycle.connect(worker.deciding, session, host="203.0.113.7")
+    lifecycle.connect(worker.deciding, session, host="203.0.113.8")
+    assert lifecycle.decide(worker.deciding, begun_before, NO_MATCH).reason == "attempts_exceeded"
 
 
-def test_an_address_belongs_to_one_tenant(
-    runtime: Worker, alice: Backend, rival: Backend, configure: Configure
-) -> None:
-    runtime = configure(attempts_address_limit=1)
-    fail(runtime, alice, kind="identification", host="203.0.113.7")
-    begun(runtime, rival, "identification", host="203.0.113.7")
+def test_an_address_belongs_to_one_tenant(worker: Worker, alice: Backend, rival: Backend, configure: Configure) -> None:
+    worker = configure(attempts_address_limit=1)
+    fail(worker, alice, kind="identification", host="203.0.113.7")
+    begun(worker, rival, "identification", host="203.0.113.7")
 
 
 def test_identifications_of_a_tenant_have_a_rate(
-    runtime: Worker, alice: Backend, configure: Configure, clock: Clock
+    worker: Worker, alice: Backend, configure: Configure, clock: Clock
 ) -> None:
-    runtime = configure(identification_failures_per_min=3)
+    worker = configure(identification_failures_per_min=3)
     for number in range(3):
-        fail(runtime, alice, kind="identification", host=f"203.0.113.{number}")
+        fail(worker, alice, kind="identification", host=f"203.0.113.{number}")
         clock.advance(5)
     with pytest.raises(AttemptsExceeded) as caught:
-        begun(runtime, alice, "identification")
+        begun(worker, alice, "identification")
     assert caught.value.retry_after_ms == 45_000
-    begun(runtime, alice, "authentication")
+    begun(worker, alice, "authentication")
     clock.advance(45)
-    fail(runtime, alice, kind="identification")
+    fail(worker, alice, kind="identification")
     with pytest.raises(AttemptsExceeded):
-        begun(runtime, alice, "identification", "new-kiosk")
+        begun(worker, alice, "identification", "new-kiosk")
 
 
 def test_a_kiosk_where_people_are_recognised_is_not_held_up_by_strangers_elsewhere(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
 ) -> None:
-    runtime = configure(identification_failures_per_min=3)
-    succeed(runtime, alice, astronaut_embedding, kind="identification", device_id="kiosk")
-    fail(runtime, alice, 3, kind="identification")
-    assert succeed(runtime, alice, astronaut_embedding, kind="identification", device_id="kiosk").success
+    worker = configure(identification_failures_per_min=3)
+    succeed(worker, alice, astronaut_embedding, kind="identification", device_id="kiosk")
+    fail(worker, alice, 3, kind="identification")
+    assert succeed(worker, alice, astronaut_embedding, kind="identification", device_id="kiosk").success
 
 
 def test_of_many_identifications_at_once_no_more_are_heard_than_the_rate(alice: Backend, configure: Configure) -> None:
-    runtime = configure(identification_failures_per_min=4)
-    connections = [begun(runtime, alice, "identification") for _ in range(10)]
+    worker = configure(identification_failures_per_min=4)
+    connections = [begun(worker, alice, "identification") for _ in range(10)]
 
     def deciding(connection: Lease) -> Callable[[], str]:
-        return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH).reason
+        return lambda: lifecycle.decide(worker.deciding, connection, NO_MATCH).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
     assert sorted(map(str, reasons)) == ["attempts_exceeded"] * 6 + ["no_match"] * 4
 
 
 def test_a_session_that_was_opened_beside_others_cannot_succeed_after_the_rate(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, configure: Configure
 ) -> None:
-    runtime = configure(identification_failures_per_min=2)
-    beside = begun(runtime, alice, "identification")
-    fail(runtime, alice, 2, kind="identification")
-    decision = lifecycle.decide(runtime.deciding, beside, matched(beside, astronaut_embedding))
+    worker = configure(identification_failures_per_min=2)
+    beside = begun(worker, alice, "identification")
+    fail(worker, alice, 2, kind="identification")
+    decision = lifecycle.decide(worker.deciding, beside, matched(beside, astronaut_embedding))
     assert (decision.success, decision.reason) == (False, "attempts_exceeded")
 
 
-def test_nothing_of_an_address_outlasts_its_session(runtime: Worker, alice: Backend) -> None:
-    connection = begun(runtime, alice, host="203.0.113.7")
+def test_nothing_of_an_address_outlasts_its_session(worker: Worker, alice: Backend) -> None:
+    connection = begun(worker, alice, host="203.0.113.7")
     connection.session.refresh_from_db()
     assert len(connection.session.address) == 64
-    lifecycle.decide(runtime.deciding, connection, NO_MATCH)
+    lifecycle.decide(worker.deciding, connection, NO_MATCH)
     connection.session.refresh_from_db()
     assert connection.session.address == ""
 
 
 def test_an_identification_without_a_device_or_an_address_is_counted_for_the_tenant(
-    runtime: Worker, alice: Backend
+    worker: Worker, alice: Backend
 ) -> None:
-    fail(runtime, alice, 2, kind="identification")
+    fail(worker, alice, 2, kind="identification")
     assert counted() == {("tenant", ""): 2}

@@ -33,12 +33,12 @@ CANCELLED = Outcome(False, Reason.CANCELLED, None, None)
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)
 
 
-def begin(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Session:
-    return lifecycle.create(runtime.deciding, backend.tenant, asked(kind, subject_id), None).session
+def begin(worker: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Session:
+    return lifecycle.create(worker.deciding, backend.tenant, asked(kind, subject_id), None).session
 
 
-def connected(runtime: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Lease:
-    return lifecycle.connect(runtime.deciding, begin(runtime, backend, kind, subject_id))
+def connected(worker: Worker, backend: Backend, kind: str = "identification", subject_id: str = "") -> Lease:
+    return lifecycle.connect(worker.deciding, begin(worker, backend, kind, subject_id))
 
 
 def sampled(connection: Lease, embedding: Embedding) -> Outcome:
@@ -57,25 +57,25 @@ def state(session: Session) -> dict[str, Any]:
     return dict(Session.objects.filter(pk=session.pk).values().get())
 
 
-def test_only_the_hash_of_a_token_is_stored(runtime: Worker, backend: Backend) -> None:
-    session = begin(runtime, backend)
-    token = lifecycle.token_of(runtime.deciding, session)
-    lifecycle.decide(runtime.deciding, lifecycle.connect_by_token(runtime.deciding, token), FAILED)
+def test_only_the_hash_of_a_token_is_stored(worker: Worker, backend: Backend) -> None:
+    session = begin(worker, backend)
+    token = lifecycle.token_of(worker.deciding, session)
+    lifecycle.decide(worker.deciding, lifecycle.connect_by_token(worker.deciding, token), FAILED)
     assert Session.objects.get().token_hash == token_hash(token)
     assert token not in repr([*Session.objects.values(), *Decision.objects.values()])
 
 
-def test_a_token_is_long_and_each_session_has_its_own(runtime: Worker, backend: Backend) -> None:
-    tokens = {lifecycle.token_of(runtime.deciding, begin(runtime, backend)) for _ in range(5)}
+def test_a_token_is_long_and_each_session_has_its_own(worker: Worker, backend: Backend) -> None:
+    tokens = {lifecycle.token_of(worker.deciding, begin(worker, backend)) for _ in range(5)}
     assert len(tokens) == 5
     assert min(len(token) for token in tokens) >= 43
 
 
-def test_the_same_idempotency_key_gives_the_same_session_and_token(runtime: Worker, backend: Backend) -> None:
-    first = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
-    second = lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
+def test_the_same_idempotency_key_gives_the_same_session_and_token(worker: Worker, backend: Backend) -> None:
+    first = lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
+    second = lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
     assert second.pk == first.pk
-    assert lifecycle.token_of(runtime.deciding, second) == lifecycle.token_of(runtime.deciding, first)
+    assert lifecycle.token_of(worker.deciding, second) == lifecycle.token_of(worker.deciding, first)
     assert Session.objects.count() == 1
 
 
@@ -92,84 +92,84 @@ def test_the_same_idempotency_key_gives_the_same_session_and_token(runtime: Work
     ids=["subject", "kind", "liveness", "samples", "device", "metadata"],
 )
 def test_an_idempotency_key_is_not_good_for_another_request(
-    runtime: Worker, backend: Backend, other: lifecycle.SessionRequest
+    worker: Worker, backend: Backend, other: lifecycle.SessionRequest
 ) -> None:
-    lifecycle.create(runtime.deciding, backend.tenant, asked("enrollment", "alice"), "key-1")
+    lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice"), "key-1")
     with pytest.raises(lifecycle.IdempotencyConflict):
-        lifecycle.create(runtime.deciding, backend.tenant, other, "key-1")
+        lifecycle.create(worker.deciding, backend.tenant, other, "key-1")
     assert Session.objects.count() == 1
 
 
-def test_two_tenants_may_use_the_same_idempotency_key(runtime: Worker, backend: Backend, rival: Backend) -> None:
-    mine = lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1").session
-    theirs = lifecycle.create(runtime.deciding, rival.tenant, asked("identification"), "key-1").session
+def test_two_tenants_may_use_the_same_idempotency_key(worker: Worker, backend: Backend, rival: Backend) -> None:
+    mine = lifecycle.create(worker.deciding, backend.tenant, asked("identification"), "key-1").session
+    theirs = lifecycle.create(worker.deciding, rival.tenant, asked("identification"), "key-1").session
     assert mine.pk != theirs.pk
 
 
-def test_one_idempotency_key_sent_at_once_makes_one_session(runtime: Worker, backend: Backend) -> None:
+def test_one_idempotency_key_sent_at_once_makes_one_session(worker: Worker, backend: Backend) -> None:
     made = side_by_side(
-        [lambda: lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1").session] * 4
+        [lambda: lifecycle.create(worker.deciding, backend.tenant, asked("identification"), "key-1").session] * 4
     )
     assert {session.pk if isinstance(session, Session) else session for session in made} == {Session.objects.get().pk}
 
 
-def test_an_authentication_needs_a_subject_that_is_there(runtime: Worker, backend: Backend) -> None:
+def test_an_authentication_needs_a_subject_that_is_there(worker: Worker, backend: Backend) -> None:
     with pytest.raises(SubjectNotFound):
-        begin(runtime, backend, "authentication", "nobody")
+        begin(worker, backend, "authentication", "nobody")
 
 
 @pytest.mark.parametrize("subject_id", ["a b", "../etc", "a" * 129, "ä", "a\n"])
-def test_a_subject_id_of_other_letters_is_refused(runtime: Worker, backend: Backend, subject_id: str) -> None:
+def test_a_subject_id_of_other_letters_is_refused(worker: Worker, backend: Backend, subject_id: str) -> None:
     with pytest.raises(InvalidSubjectId):
-        begin(runtime, backend, "enrollment", subject_id)
+        begin(worker, backend, "enrollment", subject_id)
 
 
-def test_the_time_limit_counts_from_the_first_connection(runtime: Worker, backend: Backend) -> None:
-    first = lifecycle.connect(runtime.deciding, begin(runtime, backend, "enrollment", "alice"))
-    limit_s = runtime.settings.enrollment_time_limit_s
+def test_the_time_limit_counts_from_the_first_connection(worker: Worker, backend: Backend) -> None:
+    first = lifecycle.connect(worker.deciding, begin(worker, backend, "enrollment", "alice"))
+    limit_s = worker.settings.enrollment_time_limit_s
     assert limit_s - 5 < first.seconds_left <= limit_s
-    second = lifecycle.connect(runtime.deciding, first.session)
+    second = lifecycle.connect(worker.deciding, first.session)
     assert second.session.expires_at == first.session.expires_at
     assert (first.resumed, second.resumed) == (False, True)
 
 
-def test_a_second_connection_supersedes_the_first(runtime: Worker, backend: Backend) -> None:
-    first = connected(runtime, backend)
-    second = lifecycle.connect(runtime.deciding, first.session)
+def test_a_second_connection_supersedes_the_first(worker: Worker, backend: Backend) -> None:
+    first = connected(worker, backend)
+    second = lifecycle.connect(worker.deciding, first.session)
     second.check()
     with pytest.raises(Superseded):
         first.check()
 
 
 def test_a_superseded_connection_changes_nothing(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    first = connected(runtime, backend, "enrollment", "alice")
-    lifecycle.connect(runtime.deciding, first.session)
+    first = connected(worker, backend, "enrollment", "alice")
+    lifecycle.connect(worker.deciding, first.session)
     before = state(first.session)
     with pytest.raises(Superseded):
         first.save()
     with pytest.raises(Superseded):
-        lifecycle.decide(runtime.deciding, first, sampled(first, astronaut_embedding))
+        lifecycle.decide(worker.deciding, first, sampled(first, astronaut_embedding))
     assert state(first.session) == before
     assert not Decision.objects.exists()
     assert not Subject.objects.exists()
 
 
 def test_the_next_connection_goes_on_from_the_checkpoint(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    first = connected(runtime, backend, "enrollment", "alice")
+    first = connected(worker, backend, "enrollment", "alice")
     sampled(first, astronaut_embedding)
     first.save()
-    assert lifecycle.connect(runtime.deciding, first.session).flow == first.flow
+    assert lifecycle.connect(worker.deciding, first.session).flow == first.flow
 
 
-def test_a_decision_is_never_made_twice(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    decision = lifecycle.decide(runtime.deciding, connection, FAILED)
+def test_a_decision_is_never_made_twice(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    decision = lifecycle.decide(worker.deciding, connection, FAILED)
     with pytest.raises(AlreadyDecided) as caught:
-        lifecycle.decide(runtime.deciding, connection, CANCELLED)
+        lifecycle.decide(worker.deciding, connection, CANCELLED)
     assert caught.value.decision == decision
     with pytest.raises(AlreadyDecided):
         connection.save()
@@ -177,12 +177,10 @@ def test_a_decision_is_never_made_twice(runtime: Worker, backend: Backend) -> No
 
 
 @pytest.mark.usefixtures("each_database")
-def test_of_many_deciders_at_once_one_decides(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
-) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
+def test_of_many_deciders_at_once_one_decides(worker: Worker, backend: Backend, astronaut_embedding: Embedding) -> None:
+    connection = connected(worker, backend, "enrollment", "alice")
     success = sampled(connection, astronaut_embedding)
-    results = side_by_side([lambda: lifecycle.decide(runtime.deciding, connection, success)] * 6)
+    results = side_by_side([lambda: lifecycle.decide(worker.deciding, connection, success)] * 6)
     decided = [result for result in results if isinstance(result, Decision)]
     told = [result.decision for result in results if isinstance(result, AlreadyDecided)]
     assert len(decided) == 1
@@ -191,14 +189,14 @@ def test_of_many_deciders_at_once_one_decides(
 
 
 def test_a_success_and_a_cancellation_at_once_leave_one_decision(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
+    connection = connected(worker, backend, "enrollment", "alice")
     success = sampled(connection, astronaut_embedding)
     results = side_by_side(
         [
-            lambda: lifecycle.decide(runtime.deciding, connection, success).success,
-            lambda: lifecycle.cancel(runtime.deciding, connection.session).status == SessionStatus.SUCCEEDED,
+            lambda: lifecycle.decide(worker.deciding, connection, success).success,
+            lambda: lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.SUCCEEDED,
         ]
     )
     succeeded = Session.objects.get().status == SessionStatus.SUCCEEDED
@@ -208,9 +206,9 @@ def test_a_success_and_a_cancellation_at_once_leave_one_decision(
 
 
 def test_an_enrolment_that_is_decided_while_it_is_cancelled_stays_decided(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = connected(runtime, backend)
+    connection = connected(worker, backend)
     settle = lifecycle.settle
 
     def decided_meanwhile(deciding: Deciding, session: Session) -> Session:
@@ -219,65 +217,61 @@ def test_an_enrolment_that_is_decided_while_it_is_cancelled_stays_decided(
         return found
 
     monkeypatch.setattr(lifecycle, "settle", decided_meanwhile)
-    assert lifecycle.cancel(runtime.deciding, connection.session).status == SessionStatus.FAILED
+    assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.FAILED
     assert decision_of(connection.session).reason == "no_match"
 
 
-def test_a_success_enrols_every_sample(runtime: Worker, backend: Backend, astronaut_embedding: Embedding) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
-    decision = lifecycle.decide(runtime.deciding, connection, sampled(connection, astronaut_embedding))
+def test_a_success_enrols_every_sample(worker: Worker, backend: Backend, astronaut_embedding: Embedding) -> None:
+    connection = connected(worker, backend, "enrollment", "alice")
+    decision = lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert decision.success
     assert Session.objects.get().status == SessionStatus.SUCCEEDED
     assert Template.objects.filter(subject__subject_id="alice").count() == 3
-    found = runtime.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).candidates
+    found = worker.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).candidates
     assert found[0].subject_id == "alice"
     assert found[0].similarity > 0.99
 
 
 def test_nothing_of_a_face_stays_in_a_session_that_is_over(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
+    connection = connected(worker, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
     connection.save()
-    lifecycle.decide(runtime.deciding, connection, CANCELLED)
+    lifecycle.decide(worker.deciding, connection, CANCELLED)
     assert Session.objects.get().checkpoint == ""
     assert not Template.objects.exists()
 
 
 def test_a_face_that_is_enrolled_under_another_subject_is_refused(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    enroll(
-        backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules
-    )
-    connection = connected(runtime, backend, "enrollment", "bob")
-    decision = lifecycle.decide(runtime.deciding, connection, sampled(connection, astronaut_embedding))
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    connection = connected(worker, backend, "enrollment", "bob")
+    decision = lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert (decision.success, decision.reason) == (False, "duplicate_face")
     assert not Subject.objects.filter(subject_id="bob").exists()
 
 
 def test_another_face_cannot_enrol_over_a_subject(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
 ) -> None:
-    enroll(
-        backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules
-    )
-    connection = connected(runtime, backend, "enrollment", "alice")
-    decision = lifecycle.decide(runtime.deciding, connection, sampled(connection, hopper_embedding))
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    connection = connected(worker, backend, "enrollment", "alice")
+    decision = lifecycle.decide(worker.deciding, connection, sampled(connection, hopper_embedding))
     assert (decision.success, decision.reason) == (False, "subject_exists")
     assert Template.objects.count() == 1
 
 
 @pytest.mark.usefixtures("each_database")
 def test_two_enrolments_of_one_face_at_once_make_one_subject(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connections = [connected(runtime, backend, "enrollment", name) for name in ("alice", "bob", "carol", "dave")]
+    connections = [connected(worker, backend, "enrollment", name) for name in ("alice", "bob", "carol", "dave")]
 
     def deciding(connection: Lease) -> Callable[[], Decision]:
         success = sampled(connection, astronaut_embedding)
-        return lambda: lifecycle.decide(runtime.deciding, connection, success)
+        return lambda: lifecycle.decide(worker.deciding, connection, success)
 
     results = side_by_side([deciding(connection) for connection in connections])
     reasons = sorted(result.reason for result in results if isinstance(result, Decision))
@@ -286,112 +280,110 @@ def test_two_enrolments_of_one_face_at_once_make_one_subject(
 
 
 def test_an_enrolment_that_breaks_off_leaves_nothing(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
+    connection = connected(worker, backend, "enrollment", "alice")
 
     def fail(*args: Any) -> str:
         raise RuntimeError("no signature")
 
-    monkeypatch.setattr(type(runtime.deciding.signer), "sign_decision", fail)
+    monkeypatch.setattr(type(worker.deciding.signer), "sign_decision", fail)
     with pytest.raises(RuntimeError, match="no signature"):
-        lifecycle.decide(runtime.deciding, connection, sampled(connection, astronaut_embedding))
+        lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert not Template.objects.exists()
     assert not Decision.objects.exists()
     assert Session.objects.get().status == SessionStatus.IN_PROGRESS
-    assert runtime.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).templates == 0
+    assert worker.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).templates == 0
 
 
 def test_a_success_on_a_subject_that_was_deleted_meanwhile_is_none(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    enroll(
-        backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules
-    )
-    connection = connected(runtime, backend, "authentication", "alice")
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    connection = connected(worker, backend, "authentication", "alice")
     delete_subject(backend.tenant, "alice")
     success = Outcome(True, None, "alice", Match("alice", 0.9, 0.4))
-    decision = lifecycle.decide(runtime.deciding, connection, success)
+    decision = lifecycle.decide(worker.deciding, connection, success)
     assert (decision.success, decision.reason, decision.subject_id) == (False, "subject_gone", "")
     assert Session.objects.get().status == SessionStatus.FAILED
 
 
-def test_an_unknown_token_is_refused(runtime: Worker, backend: Backend) -> None:
-    begin(runtime, backend)
+def test_an_unknown_token_is_refused(worker: Worker, backend: Backend) -> None:
+    begin(worker, backend)
     with pytest.raises(TokenInvalid):
-        lifecycle.connect_by_token(runtime.deciding, "unknown")
+        lifecycle.connect_by_token(worker.deciding, "unknown")
 
 
-def test_a_token_that_was_never_used_expires(runtime: Worker, backend: Backend) -> None:
-    session = let_time_pass(begin(runtime, backend))
+def test_a_token_that_was_never_used_expires(worker: Worker, backend: Backend) -> None:
+    session = let_time_pass(begin(worker, backend))
     with pytest.raises(TokenInvalid):
-        lifecycle.connect_by_token(runtime.deciding, lifecycle.token_of(runtime.deciding, session))
+        lifecycle.connect_by_token(worker.deciding, lifecycle.token_of(worker.deciding, session))
     assert state(session)["status"] == SessionStatus.EXPIRED
     assert state(session)["checkpoint"] == ""
     assert not Decision.objects.exists()
 
 
-def test_a_token_dies_with_its_session(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    lifecycle.decide(runtime.deciding, connection, FAILED)
+def test_a_token_dies_with_its_session(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    lifecycle.decide(worker.deciding, connection, FAILED)
     with pytest.raises(TokenInvalid):
-        lifecycle.connect_by_token(runtime.deciding, lifecycle.token_of(runtime.deciding, connection.session))
+        lifecycle.connect_by_token(worker.deciding, lifecycle.token_of(worker.deciding, connection.session))
 
 
 @pytest.mark.parametrize("is_connected", [False, True])
-def test_a_cancelled_session_is_over(runtime: Worker, backend: Backend, is_connected: bool) -> None:
-    session = begin(runtime, backend)
+def test_a_cancelled_session_is_over(worker: Worker, backend: Backend, is_connected: bool) -> None:
+    session = begin(worker, backend)
     if is_connected:
-        lifecycle.connect(runtime.deciding, session)
-    assert lifecycle.cancel(runtime.deciding, session).status == SessionStatus.CANCELLED
+        lifecycle.connect(worker.deciding, session)
+    assert lifecycle.cancel(worker.deciding, session).status == SessionStatus.CANCELLED
     assert decision_of(session).reason == "cancelled"
     with pytest.raises(TokenInvalid):
-        lifecycle.connect(runtime.deciding, session)
+        lifecycle.connect(worker.deciding, session)
 
 
-def test_a_connection_learns_that_the_backend_cancelled(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    lifecycle.cancel(runtime.deciding, connection.session)
+def test_a_connection_learns_that_the_backend_cancelled(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    lifecycle.cancel(worker.deciding, connection.session)
     with pytest.raises(AlreadyDecided) as caught:
         connection.check()
     assert caught.value.decision.reason == "cancelled"
 
 
-def test_cancelling_what_is_decided_changes_nothing(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    lifecycle.decide(runtime.deciding, connection, FAILED)
+def test_cancelling_what_is_decided_changes_nothing(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    lifecycle.decide(worker.deciding, connection, FAILED)
     before = state(connection.session)
-    assert lifecycle.cancel(runtime.deciding, connection.session).status == SessionStatus.FAILED
+    assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.FAILED
     assert state(connection.session) == before
 
 
-def test_a_session_is_decided_at_its_time_limit_by_whoever_asks(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
+def test_a_session_is_decided_at_its_time_limit_by_whoever_asks(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
     session = let_time_pass(connection.session)
-    assert lifecycle.settle(runtime.deciding, session).status == SessionStatus.FAILED
+    assert lifecycle.settle(worker.deciding, session).status == SessionStatus.FAILED
     assert decision_of(session).reason == "timeout"
     with pytest.raises(AlreadyDecided):
-        lifecycle.decide(runtime.deciding, connection, CANCELLED)
+        lifecycle.decide(worker.deciding, connection, CANCELLED)
 
 
 def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection = connected(runtime, backend, "enrollment", "alice")
+    connection = connected(worker, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
     connection.save()
-    assert lifecycle.settle(runtime.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
+    assert lifecycle.settle(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
     assert Template.objects.count() == 3
 
 
-def test_a_session_within_its_time_is_left_alone(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    assert lifecycle.settle(runtime.deciding, connection.session).status == SessionStatus.IN_PROGRESS
+def test_a_session_within_its_time_is_left_alone(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    assert lifecycle.settle(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
     assert not Decision.objects.exists()
 
 
-def test_a_tenant_cannot_see_the_session_of_another(runtime: Worker, backend: Backend, rival: Backend) -> None:
-    session = begin(runtime, backend)
+def test_a_tenant_cannot_see_the_session_of_another(worker: Worker, backend: Backend, rival: Backend) -> None:
+    session = begin(worker, backend)
     assert lifecycle.find(backend.tenant, session.pk) == session
     with pytest.raises(SessionNotFound):
         lifecycle.find(rival.tenant, session.pk)
@@ -400,61 +392,59 @@ def test_a_tenant_cannot_see_the_session_of_another(runtime: Worker, backend: Ba
 
 
 def test_no_match_frames_comes_from_the_settings(configure: Configure, backend: Backend) -> None:
-    runtime = configure(no_match_frames=3)
-    assert connected(runtime, backend).flow.no_match_frames == 3
+    worker = configure(no_match_frames=3)
+    assert connected(worker, backend).flow.no_match_frames == 3
 
 
-def test_a_decision_token_says_what_was_decided_and_by_which_models(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    decision = lifecycle.decide(runtime.deciding, connection, FAILED)
-    key = jwt.PyJWKSet.from_dict(runtime.deciding.signer.jwks())[runtime.deciding.signer.key_id]
+def test_a_decision_token_says_what_was_decided_and_by_which_models(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    decision = lifecycle.decide(worker.deciding, connection, FAILED)
+    key = jwt.PyJWKSet.from_dict(worker.deciding.signer.jwks())[worker.deciding.signer.key_id]
     claims = jwt.decode(decision.token, key, ["EdDSA"], audience=DECISION_AUDIENCE, issuer=ISSUER)
     assert claims["session"] == str(connection.session.pk)
     assert (claims["outcome"], claims["subject"], claims["reason"]) == ("failure", None, "no_match")
     assert claims["liveness"] == "not_required"
-    assert claims["models"] == runtime.deciding.model_digests
+    assert claims["models"] == worker.deciding.model_digests
     assert claims["nonce"]
 
 
 def test_a_face_that_was_erased_after_it_matched_does_not_match(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
 ) -> None:
-    enroll(
-        backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules
-    )
-    connection = connected(runtime, backend, "authentication", "alice")
+    enroll(backend.tenant, "alice", [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    connection = connected(worker, backend, "authentication", "alice")
     match = Match("alice", 1.0, 0.5)
     connection.flow.match, connection.flow.matched_probe = match, astronaut_embedding.tobytes()
     delete_subject(backend.tenant, "alice")
-    enroll(backend.tenant, "alice", [Sample(hopper_embedding, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-    decision = lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "alice", match))
+    enroll(backend.tenant, "alice", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    decision = lifecycle.decide(worker.deciding, connection, Outcome(True, None, "alice", match))
     assert (decision.success, decision.reason) == (False, "subject_gone")
 
 
-def test_a_session_that_its_client_left_is_settled_by_the_house(runtime: Worker, backend: Backend) -> None:
-    connection = connected(runtime, backend)
-    assert lifecycle.settle_overdue(runtime.deciding) == 0
+def test_a_session_that_its_client_left_is_settled_by_the_house(worker: Worker, backend: Backend) -> None:
+    connection = connected(worker, backend)
+    assert lifecycle.settle_overdue(worker.deciding) == 0
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(runtime.deciding) == 1
+    assert lifecycle.settle_overdue(worker.deciding) == 1
     session = Session.objects.get()
     assert (session.status, session.checkpoint) == (SessionStatus.FAILED, "")
     assert decision_of(connection.session).reason == "timeout"
 
 
-def test_a_session_that_cannot_be_read_holds_up_no_other(runtime: Worker, backend: Backend) -> None:
-    unreadable, readable = connected(runtime, backend), connected(runtime, backend)
+def test_a_session_that_cannot_be_read_holds_up_no_other(worker: Worker, backend: Backend) -> None:
+    unreadable, readable = connected(worker, backend), connected(worker, backend)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     Session.objects.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
-    assert lifecycle.settle_overdue(runtime.deciding) == 2
-    assert lifecycle.settle_overdue(runtime.deciding) == 0
+    assert lifecycle.settle_overdue(worker.deciding) == 2
+    assert lifecycle.settle_overdue(worker.deciding) == 0
     assert Session.objects.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
     assert decision_of(readable.session).reason == "timeout"
 
 
 def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = connected(runtime, backend)
+    connection = connected(worker, backend)
     settle = lifecycle.settle
 
     def connected_meanwhile(deciding: Deciding, session: Session) -> Session:
@@ -463,5 +453,5 @@ def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
         return session
 
     monkeypatch.setattr(lifecycle, "settle", connected_meanwhile)
-    assert lifecycle.cancel(runtime.deciding, connection.session).status == SessionStatus.CANCELLED
+    assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.CANCELLED
     assert decision_of(connection.session).reason == "cancelled"

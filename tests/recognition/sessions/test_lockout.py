@@ -27,104 +27,104 @@ from wire.codes import Reason
 JPEG = {"content-type": "image/jpeg"}
 
 
-def test_the_limit_locks_the_subject_and_not_one_failure_less(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, LIMIT - 1)
+def test_the_limit_locks_the_subject_and_not_one_failure_less(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, LIMIT - 1)
     assert not locked(alice, "alice")
-    assert fail(runtime, alice).reason == "no_match"
+    assert fail(worker, alice).reason == "no_match"
     assert locked(alice, "alice")
     with pytest.raises(AttemptsExceeded) as caught:
-        begun(runtime, alice)
+        begun(worker, alice)
     assert 0 < caught.value.details["retry_after_s"] <= LOCK_S
     assert caught.value.retry_after_ms == 1000 * caught.value.details["retry_after_s"]
 
 
 @pytest.mark.parametrize("kind", ["authentication", "enrollment", "identification"])
-def test_a_device_is_locked_whoever_it_claimed_to_be(runtime: Worker, alice: Backend, kind: str) -> None:
-    fail(runtime, alice, LIMIT, kind=kind, device_id="phone")
+def test_a_device_is_locked_whoever_it_claimed_to_be(worker: Worker, alice: Backend, kind: str) -> None:
+    fail(worker, alice, LIMIT, kind=kind, device_id="phone")
     with pytest.raises(AttemptsExceeded):
-        begun(runtime, alice, "identification", "phone")
-    begun(runtime, alice, "identification", "tablet")
+        begun(worker, alice, "identification", "phone")
+    begun(worker, alice, "identification", "tablet")
 
 
-def test_an_identification_counts_against_nobody_who_is_enrolled(runtime: Worker, alice: Backend) -> None:
-    fail(runtime, alice, LIMIT, kind="identification", device_id="phone")
+def test_an_identification_counts_against_nobody_who_is_enrolled(worker: Worker, alice: Backend) -> None:
+    fail(worker, alice, LIMIT, kind="identification", device_id="phone")
     assert locked(alice, device_id="phone")
-    begun(runtime, alice)
+    begun(worker, alice)
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED))
-def test_every_reason_counts(runtime: Worker, alice: Backend, reason: Reason) -> None:
-    fail(runtime, alice, LIMIT, reason)
+def test_every_reason_counts(worker: Worker, alice: Backend, reason: Reason) -> None:
+    fail(worker, alice, LIMIT, reason)
     assert locked(alice, "alice")
 
 
 @pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.TIMEOUT])
-def test_who_gave_up_or_never_came_is_not_counted(runtime: Worker, alice: Backend, reason: Reason) -> None:
-    fail(runtime, alice, LIMIT + 1, reason, device_id="phone")
+def test_who_gave_up_or_never_came_is_not_counted(worker: Worker, alice: Backend, reason: Reason) -> None:
+    fail(worker, alice, LIMIT + 1, reason, device_id="phone")
     assert not FailedAttempts.objects.exists()
 
 
 def test_what_the_deciding_transaction_refuses_is_counted(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection = begun(runtime, alice, "enrollment", subject_id="bob")
+    connection = begun(worker, alice, "enrollment", subject_id="bob")
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
-    decision = lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "bob", None))
+    decision = lifecycle.decide(worker.deciding, connection, Outcome(True, None, "bob", None))
     assert decision.reason == "duplicate_face"
     assert counted() == {("subject", "bob"): 1, ("unnamed", "bob"): 1}
 
 
 def test_failures_count_together_within_the_window_wherever_it_is_laid(
-    runtime: Worker, alice: Backend, clock: Clock
+    worker: Worker, alice: Backend, clock: Clock
 ) -> None:
-    fail(runtime, alice)
+    fail(worker, alice)
     clock.advance(WINDOW_S - 1)
-    fail(runtime, alice, LIMIT - 2)
+    fail(worker, alice, LIMIT - 2)
     clock.advance(1)
-    fail(runtime, alice)
+    fail(worker, alice)
     assert not locked(alice, "alice")
     clock.advance(WINDOW_S - 2)
-    fail(runtime, alice)
+    fail(worker, alice)
     assert locked(alice, "alice")
 
 
-def test_a_lock_ends_at_its_time_and_the_count_begins_anew(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    fail(runtime, alice, LIMIT)
+def test_a_lock_ends_at_its_time_and_the_count_begins_anew(worker: Worker, alice: Backend, clock: Clock) -> None:
+    fail(worker, alice, LIMIT)
     clock.advance(LOCK_S - 1)
     assert locked(alice, "alice")
     clock.advance(1)
-    fail(runtime, alice, LIMIT - 1)
+    fail(worker, alice, LIMIT - 1)
     assert not locked(alice, "alice")
-    fail(runtime, alice)
+    fail(worker, alice)
     assert locked(alice, "alice")
 
 
 def test_the_settings_say_how_many_how_fast_and_how_long(alice: Backend, clock: Clock, configure: Configure) -> None:
-    runtime = configure(attempts_limit=2, attempts_window_s=10.0, attempts_lock_s=20.0)
-    fail(runtime, alice)
+    worker = configure(attempts_limit=2, attempts_window_s=10.0, attempts_lock_s=20.0)
+    fail(worker, alice)
     clock.advance(10)
-    fail(runtime, alice)
+    fail(worker, alice)
     assert not locked(alice, "alice")
-    fail(runtime, alice)
+    fail(worker, alice)
     assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
 
 
-def test_of_two_locks_the_longer_one_is_told(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    fail(runtime, alice, LIMIT, kind="identification", device_id="phone")
+def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clock: Clock) -> None:
+    fail(worker, alice, LIMIT, kind="identification", device_id="phone")
     clock.advance(100)
-    fail(runtime, alice, LIMIT, device_id="tablet")
-    fail(runtime, alice, LIMIT)
+    fail(worker, alice, LIMIT, device_id="tablet")
+    fail(worker, alice, LIMIT)
     assert lockout.locked_until(Claim(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
 
 
 def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    fail(runtime, alice, LIMIT - 1)
-    fail(runtime, alice, LIMIT - 1, device_id="phone")
-    fail(runtime, alice, LIMIT - 1, kind="enrollment", subject_id="bob")
-    connection = begun(runtime, alice)
-    assert lifecycle.decide(runtime.deciding, connection, matched(connection, astronaut_embedding)).success
+    fail(worker, alice, LIMIT - 1)
+    fail(worker, alice, LIMIT - 1, device_id="phone")
+    fail(worker, alice, LIMIT - 1, kind="enrollment", subject_id="bob")
+    connection = begun(worker, alice)
+    assert lifecycle.decide(worker.deciding, connection, matched(connection, astronaut_embedding)).success
     assert counted() == {
         ("subject", "alice"): 2 * (LIMIT - 1),
         ("device", "phone"): LIMIT - 1,
@@ -135,37 +135,37 @@ def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
 
 @pytest.mark.usefixtures("each_database")
 def test_many_failures_at_once_are_counted_exactly(alice: Backend, configure: Configure) -> None:
-    runtime = configure(attempts_limit=21)
-    connections = [begun(runtime, alice, device_id="phone") for _ in range(20)]
+    worker = configure(attempts_limit=21)
+    connections = [begun(worker, alice, device_id="phone") for _ in range(20)]
 
     def deciding(connection: Lease) -> Callable[[], Decision]:
-        return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH)
+        return lambda: lifecycle.decide(worker.deciding, connection, NO_MATCH)
 
     results = side_by_side([deciding(connection) for connection in connections])
     assert [result.reason if isinstance(result, Decision) else result for result in results] == ["no_match"] * 20
     assert counted() == {("subject", "alice"): 20, ("device", "phone"): 20}
     assert not locked(alice, "alice", "phone")
-    fail(runtime, alice, device_id="phone")
+    fail(worker, alice, device_id="phone")
     assert locked(alice, "alice", "phone")
 
 
 @pytest.mark.usefixtures("each_database")
-def test_of_many_at_once_no_more_are_heard_than_the_limit(runtime: Worker, alice: Backend) -> None:
-    connections = [begun(runtime, alice) for _ in range(12)]
+def test_of_many_at_once_no_more_are_heard_than_the_limit(worker: Worker, alice: Backend) -> None:
+    connections = [begun(worker, alice) for _ in range(12)]
 
     def deciding(connection: Lease) -> Callable[[], str]:
-        return lambda: lifecycle.decide(runtime.deciding, connection, NO_MATCH).reason
+        return lambda: lifecycle.decide(worker.deciding, connection, NO_MATCH).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
     assert reasons.count("no_match") == LIMIT
     assert reasons.count("attempts_exceeded") == 12 - LIMIT
 
 
-def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(runtime: Worker, alice: Backend) -> None:
-    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session
-    fail(runtime, alice, LIMIT)
+def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(worker: Worker, alice: Backend) -> None:
+    made_before = lifecycle.create(worker.deciding, alice.tenant, asked("authentication", "alice"), None).session
+    fail(worker, alice, LIMIT)
     with pytest.raises(AlreadyDecided) as caught:
-        lifecycle.connect(runtime.deciding, made_before)
+        lifecycle.connect(worker.deciding, made_before)
     decision = decision_of(made_before)
     assert caught.value.decision == decision
     assert (decision.success, decision.reason) == (False, "attempts_exceeded")
@@ -175,55 +175,55 @@ def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(runti
 
 
 def test_a_session_that_was_connected_before_the_lock_cannot_succeed_after_it(
-    runtime: Worker, alice: Backend, astronaut_embedding: Embedding
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connected_before = begun(runtime, alice)
-    fail(runtime, alice, LIMIT)
-    decision = lifecycle.decide(runtime.deciding, connected_before, matched(connected_before, astronaut_embedding))
+    connected_before = begun(worker, alice)
+    fail(worker, alice, LIMIT)
+    decision = lifecycle.decide(worker.deciding, connected_before, matched(connected_before, astronaut_embedding))
     assert (decision.success, decision.reason, decision.subject_id) == (False, "attempts_exceeded", "")
     assert locked(alice, "alice")
 
 
 def test_an_enrolment_that_was_connected_before_the_lock_keeps_no_template(
-    runtime: Worker, backend: Backend, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
-    connection = begun(runtime, backend, "enrollment")
+    connection = begun(worker, backend, "enrollment")
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
-    fail(runtime, backend, LIMIT, kind="enrollment")
+    fail(worker, backend, LIMIT, kind="enrollment")
     assert (
-        lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "alice", None)).reason == "attempts_exceeded"
+        lifecycle.decide(worker.deciding, connection, Outcome(True, None, "alice", None)).reason == "attempts_exceeded"
     )
     assert not Template.objects.exists()
 
 
-def test_what_a_lock_refused_does_not_make_it_longer(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    connections = [begun(runtime, alice) for _ in range(LIMIT)]
-    fail(runtime, alice, LIMIT)
+def test_what_a_lock_refused_does_not_make_it_longer(worker: Worker, alice: Backend, clock: Clock) -> None:
+    connections = [begun(worker, alice) for _ in range(LIMIT)]
+    fail(worker, alice, LIMIT)
     until = lockout.locked_until(Claim(alice.tenant, "alice", ""))
     clock.advance(10)
     for connection in connections:
-        lifecycle.decide(runtime.deciding, connection, NO_MATCH)
+        lifecycle.decide(worker.deciding, connection, NO_MATCH)
     assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == until
 
 
-def test_a_cancellation_of_a_locked_session_stays_one(runtime: Worker, alice: Backend) -> None:
-    connection = begun(runtime, alice)
-    fail(runtime, alice, LIMIT)
-    assert lifecycle.decide(runtime.deciding, connection, CANCELLATION).reason == "cancelled"
+def test_a_cancellation_of_a_locked_session_stays_one(worker: Worker, alice: Backend) -> None:
+    connection = begun(worker, alice)
+    fail(worker, alice, LIMIT)
+    assert lifecycle.decide(worker.deciding, connection, CANCELLATION).reason == "cancelled"
 
 
 @pytest.mark.parametrize(
     "outcome", [CANCELLATION, Outcome(False, Reason.TIMEOUT, None, None)], ids=["cancel", "timeout"]
 )
-def test_giving_up_after_a_stranger_was_seen_counts(runtime: Worker, alice: Backend, outcome: Outcome) -> None:
+def test_giving_up_after_a_stranger_was_seen_counts(worker: Worker, alice: Backend, outcome: Outcome) -> None:
     for unmatched in (0, 1, 1, 1, 1):
-        connection = begun(runtime, alice)
+        connection = begun(worker, alice)
         connection.flow.unmatched = unmatched
-        lifecycle.decide(runtime.deciding, connection, outcome)
+        lifecycle.decide(worker.deciding, connection, outcome)
     assert not locked(alice, "alice")
-    last = begun(runtime, alice)
+    last = begun(worker, alice)
     last.flow.unmatched = 1
-    lifecycle.decide(runtime.deciding, last, outcome)
+    lifecycle.decide(worker.deciding, last, outcome)
     assert locked(alice, "alice")
 
 
@@ -232,65 +232,65 @@ GIVING_UP = pytest.mark.parametrize(
 )
 
 
-def give_up(runtime: Worker, backend: Backend, outcome: Outcome, times: int, device_id: str = "") -> None:
+def give_up(worker: Worker, backend: Backend, outcome: Outcome, times: int, device_id: str = "") -> None:
     for _ in range(times):
-        connection = begun(runtime, backend, device_id=device_id, liveness=Policy.ACTIVE)
-        lifecycle.decide(runtime.deciding, connection, outcome)
+        connection = begun(worker, backend, device_id=device_id, liveness=Policy.ACTIVE)
+        lifecycle.decide(worker.deciding, connection, outcome)
 
 
 @GIVING_UP
-def test_five_strangers_who_connect_and_give_up_lock_nobody(runtime: Worker, alice: Backend, outcome: Outcome) -> None:
-    give_up(runtime, alice, outcome, LIMIT)
-    lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None)
+def test_five_strangers_who_connect_and_give_up_lock_nobody(worker: Worker, alice: Backend, outcome: Outcome) -> None:
+    give_up(worker, alice, outcome, LIMIT)
+    lifecycle.create(worker.deciding, alice.tenant, asked("authentication", "alice"), None)
 
 
 @GIVING_UP
-def test_waiting_for_the_challenge_that_suits_has_its_price(runtime: Worker, alice: Backend, outcome: Outcome) -> None:
+def test_waiting_for_the_challenge_that_suits_has_its_price(worker: Worker, alice: Backend, outcome: Outcome) -> None:
     rounds = int(LIMIT / lockout.GIVEN_UP_WEIGHT)
-    give_up(runtime, alice, outcome, rounds - 1, "phone")
+    give_up(worker, alice, outcome, rounds - 1, "phone")
     assert not locked(alice, device_id="phone")
-    give_up(runtime, alice, outcome, 1, "phone")
+    give_up(worker, alice, outcome, 1, "phone")
     assert locked(alice, device_id="phone")
 
 
-def test_a_challenge_that_nobody_came_for_does_not_count(runtime: Worker, alice: Backend) -> None:
+def test_a_challenge_that_nobody_came_for_does_not_count(worker: Worker, alice: Backend) -> None:
     for _ in range(LIMIT):
         session = lifecycle.create(
-            runtime.deciding, alice.tenant, asked("authentication", "alice", Policy.ACTIVE), None
+            worker.deciding, alice.tenant, asked("authentication", "alice", Policy.ACTIVE), None
         ).session
-        lifecycle.cancel(runtime.deciding, session)
+        lifecycle.cancel(worker.deciding, session)
     assert not FailedAttempts.objects.exists()
 
 
-def test_giving_up_after_a_picture_was_doubted_counts(runtime: Worker, alice: Backend) -> None:
+def test_giving_up_after_a_picture_was_doubted_counts(worker: Worker, alice: Backend) -> None:
     for _ in range(LIMIT):
-        connection = begun(runtime, alice, liveness=Policy.PASSIVE)
+        connection = begun(worker, alice, liveness=Policy.PASSIVE)
         connection.flow.liveness.spoof.scores = [0.1, 0.2, 0.9]
-        lifecycle.decide(runtime.deciding, connection, CANCELLATION)
+        lifecycle.decide(worker.deciding, connection, CANCELLATION)
     assert locked(alice, "alice")
 
 
-def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(runtime: Worker, alice: Backend) -> None:
+def test_a_session_that_its_backend_cancels_counts_by_what_was_kept(worker: Worker, alice: Backend) -> None:
     for _ in range(LIMIT):
-        connection = begun(runtime, alice)
+        connection = begun(worker, alice)
         connection.flow.unmatched = 3
         connection.save()
-        lifecycle.cancel(runtime.deciding, connection.session)
+        lifecycle.cancel(worker.deciding, connection.session)
     assert locked(alice, "alice")
 
 
-def test_a_request_that_was_answered_before_the_lock_gets_the_same_answer(runtime: Worker, alice: Backend) -> None:
+def test_a_request_that_was_answered_before_the_lock_gets_the_same_answer(worker: Worker, alice: Backend) -> None:
     request = asked("authentication", "alice")
-    first = lifecycle.create(runtime.deciding, alice.tenant, request, "key-1").session
-    fail(runtime, alice, LIMIT)
-    assert lifecycle.create(runtime.deciding, alice.tenant, request, "key-1").session.pk == first.pk
+    first = lifecycle.create(worker.deciding, alice.tenant, request, "key-1").session
+    fail(worker, alice, LIMIT)
+    assert lifecycle.create(worker.deciding, alice.tenant, request, "key-1").session.pk == first.pk
 
 
-def test_another_tenant_is_not_touched(runtime: Worker, alice: Backend, rival: Backend) -> None:
-    fail(runtime, alice, LIMIT)
-    fail(runtime, alice, LIMIT, device_id="phone")
-    begun(runtime, rival, "enrollment", "phone")
-    fail(runtime, rival, LIMIT - 1, kind="enrollment", device_id="phone")
+def test_another_tenant_is_not_touched(worker: Worker, alice: Backend, rival: Backend) -> None:
+    fail(worker, alice, LIMIT)
+    fail(worker, alice, LIMIT, device_id="phone")
+    begun(worker, rival, "enrollment", "phone")
+    fail(worker, rival, LIMIT - 1, kind="enrollment", device_id="phone")
     assert not locked(rival, "alice", "phone")
     lockout.forget_subject(rival.tenant, "alice")
     assert not lockout.lift_device(alice.tenant, "tablet")
@@ -299,69 +299,69 @@ def test_another_tenant_is_not_touched(runtime: Worker, alice: Backend, rival: B
 
 
 def test_a_decision_that_breaks_off_counts_nothing(
-    runtime: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = begun(runtime, alice)
+    connection = begun(worker, alice)
 
     def no_signature(*args: object) -> str:
         raise RuntimeError("no signature")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(runtime.deciding.signer), "sign_decision", no_signature)
+        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
         with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(runtime.deciding, connection, NO_MATCH)
+            lifecycle.decide(worker.deciding, connection, NO_MATCH)
     assert not FailedAttempts.objects.exists()
 
 
-def test_the_first_failures_cost_nothing_and_the_next_ones_time(runtime: Worker, alice: Backend, clock: Clock) -> None:
+def test_the_first_failures_cost_nothing_and_the_next_ones_time(worker: Worker, alice: Backend, clock: Clock) -> None:
     told = []
     for _ in range(LIMIT):
-        fail(runtime, alice, device_id="phone")
-        told.append(wait_told(runtime, alice, "phone"))
+        fail(worker, alice, device_id="phone")
+        told.append(wait_told(worker, alice, "phone"))
     assert told == [0, 0, 2, 4, LOCK_S]
 
 
-def test_who_has_waited_may_try_again(runtime: Worker, alice: Backend, clock: Clock) -> None:
-    fail(runtime, alice, 4, device_id="phone")
+def test_who_has_waited_may_try_again(worker: Worker, alice: Backend, clock: Clock) -> None:
+    fail(worker, alice, 4, device_id="phone")
     clock.advance(3.5)
-    assert wait_told(runtime, alice, "phone") == 1
+    assert wait_told(worker, alice, "phone") == 1
     clock.advance(0.5)
-    assert wait_told(runtime, alice, "phone") == 0
+    assert wait_told(worker, alice, "phone") == 0
 
 
 def test_a_session_that_was_made_before_waits_as_well_and_is_not_lost(
-    runtime: Worker, alice: Backend, clock: Clock
+    worker: Worker, alice: Backend, clock: Clock
 ) -> None:
-    made_before = lifecycle.create(runtime.deciding, alice.tenant, asked("authentication", "alice"), None).session
-    going_on = begun(runtime, alice)
-    fail(runtime, alice, 3)
+    made_before = lifecycle.create(worker.deciding, alice.tenant, asked("authentication", "alice"), None).session
+    going_on = begun(worker, alice)
+    fail(worker, alice, 3)
     with pytest.raises(AttemptsExceeded):
-        lifecycle.connect(runtime.deciding, made_before)
-    assert lifecycle.connect(runtime.deciding, going_on.session).resumed
+        lifecycle.connect(worker.deciding, made_before)
+    assert lifecycle.connect(worker.deciding, going_on.session).resumed
     clock.advance(2)
-    assert not lifecycle.connect(runtime.deciding, made_before).resumed
+    assert not lifecycle.connect(worker.deciding, made_before).resumed
 
 
 def test_a_wait_never_grows_past_a_minute_and_zero_turns_it_off(alice: Backend, configure: Configure) -> None:
-    runtime = configure(attempts_limit=1_000)
-    rule = lockout.rule_of(runtime.settings, AttemptKind.DEVICE)
+    worker = configure(attempts_limit=1_000)
+    rule = lockout.rule_of(worker.settings, AttemptKind.DEVICE)
     assert [rule.wait_s(total) for total in (1, 499.75, 500, 501, 999)] == [0, 0, 2, 4, lockout.LONGEST_WAIT_S]
-    runtime = configure(attempts_first_wait_s=0.0)
-    fail(runtime, alice, LIMIT - 1)
-    assert wait_told(runtime, alice, "") == 0
+    worker = configure(attempts_first_wait_s=0.0)
+    fail(worker, alice, LIMIT - 1)
+    assert wait_told(worker, alice, "") == 0
 
 
-def wait_told(runtime: Worker, backend: Backend, device_id: str) -> int:
+def wait_told(worker: Worker, backend: Backend, device_id: str) -> int:
     """Seconds that a backend is told to wait before the next session of alice."""
     try:
-        lifecycle.create(runtime.deciding, backend.tenant, asked("authentication", "alice", device_id=device_id), None)
+        lifecycle.create(worker.deciding, backend.tenant, asked("authentication", "alice", device_id=device_id), None)
     except AttemptsExceeded as refusal:
         return int(refusal.details["retry_after_s"])
     return 0
 
 
-async def test_the_api_says_how_long_to_wait(api: httpx.AsyncClient, runtime: Worker, backend: Backend) -> None:
-    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+async def test_the_api_says_how_long_to_wait(api: httpx.AsyncClient, worker: Worker, backend: Backend) -> None:
+    await worker.database.run(fail, worker, backend, LIMIT, kind="identification", device_id="phone")
     response = await api.post("/api/v1/sessions/", json={"kind": "identification", "device_id": "phone"})
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (429, "attempts_exceeded")
@@ -381,21 +381,21 @@ async def test_a_device_id_of_other_letters_is_refused(api: httpx.AsyncClient, d
 
 
 async def test_a_person_who_is_erased_takes_the_failures_along(
-    api: httpx.AsyncClient, runtime: Worker, alice: Backend
+    api: httpx.AsyncClient, worker: Worker, alice: Backend
 ) -> None:
-    await runtime.database.run(fail, runtime, alice, LIMIT)
-    await runtime.database.run(fail, runtime, alice, LIMIT, device_id="phone")
+    await worker.database.run(fail, worker, alice, LIMIT)
+    await worker.database.run(fail, worker, alice, LIMIT, device_id="phone")
     assert (await api.delete("/api/v1/subjects/alice/")).status_code == 204
-    assert not await runtime.database.run(locked, alice, "alice")
-    assert await runtime.database.run(locked, alice, "", "phone")
+    assert not await worker.database.run(locked, alice, "alice")
+    assert await worker.database.run(locked, alice, "", "phone")
 
 
 async def test_frames_over_http_do_not_get_around_the_lock(
-    api: httpx.AsyncClient, runtime: Worker, backend: Backend, faces: Faces
+    api: httpx.AsyncClient, worker: Worker, backend: Backend, faces: Faces
 ) -> None:
     body = {"kind": "identification", "device_id": "phone", "liveness": "none"}
     made = (await api.post("/api/v1/sessions/", json=body)).json()
-    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+    await worker.database.run(fail, worker, backend, LIMIT, kind="identification", device_id="phone")
     frames = f"/api/v1/sessions/{made['id']}/frames/"
     done = (await api.post(frames, content=faces.astronaut, headers=JPEG)).json()
     assert (done["type"], done["success"], done["reason"]) == ("identification_complete", False, "attempts_exceeded")
@@ -408,9 +408,9 @@ async def test_frames_over_http_do_not_get_around_the_lock(
 
 
 async def test_a_decision_that_no_lock_made_has_no_time_to_wait(
-    api: httpx.AsyncClient, runtime: Worker, backend: Backend
+    api: httpx.AsyncClient, worker: Worker, backend: Backend
 ) -> None:
-    decision = await runtime.database.run(fail, runtime, backend, 1, kind="identification")
+    decision = await worker.database.run(fail, worker, backend, 1, kind="identification")
     detail = (await api.get(f"/api/v1/sessions/{decision.session_id}/")).json()
     assert detail["decision"]["retry_after_s"] is None
 
@@ -429,15 +429,15 @@ async def test_five_rounds_of_connecting_and_cancelling_keep_nobody_out(api: htt
 
 @pytest.mark.usefixtures("unblocked_loop")
 async def test_a_socket_is_told_the_result_and_the_time_left_at_once(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
     session = (
-        await runtime.database.run(
-            lifecycle.create, runtime.deciding, backend.tenant, asked("identification", device_id="phone"), None
+        await worker.database.run(
+            lifecycle.create, worker.deciding, backend.tenant, asked("identification", device_id="phone"), None
         )
     ).session
-    await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
-    async with connect(lifecycle.token_of(runtime.deciding, session)) as socket:
+    await worker.database.run(fail, worker, backend, LIMIT, kind="identification", device_id="phone")
+    async with connect(lifecycle.token_of(worker.deciding, session)) as socket:
         done = await socket.receive()
         assert (done["type"], done["success"], done["reason"]) == (
             "identification_complete",
@@ -447,22 +447,22 @@ async def test_a_socket_is_told_the_result_and_the_time_left_at_once(
         assert 0 < done["retry_after_ms"] <= LOCK_S * 1000
         await socket.send(faces.astronaut)
         assert await socket.closed() == 1000
-    async with connect(lifecycle.token_of(runtime.deciding, session)) as socket:
+    async with connect(lifecycle.token_of(worker.deciding, session)) as socket:
         assert await socket.refused() == ("unknown_token", 4401)
 
 
 async def test_a_socket_that_is_open_when_the_lock_falls_is_told_so(
-    runtime: Worker, backend: Backend, faces: Faces, configure: Configure
+    worker: Worker, backend: Backend, faces: Faces, configure: Configure
 ) -> None:
     impatient = configure(no_match_frames=1)
     session = (
-        await runtime.database.run(
+        await worker.database.run(
             lifecycle.create, impatient.deciding, backend.tenant, asked("identification", device_id="phone"), None
         )
     ).session
-    async with connect(lifecycle.token_of(runtime.deciding, session)) as socket:
+    async with connect(lifecycle.token_of(worker.deciding, session)) as socket:
         await socket.greeted()
-        await runtime.database.run(fail, runtime, backend, LIMIT, kind="identification", device_id="phone")
+        await worker.database.run(fail, worker, backend, LIMIT, kind="identification", device_id="phone")
         assert (await socket.ask(faces.astronaut))["type"] == "frame_processed"
         done = await socket.receive()
     assert (done["reason"], done["retry_after_ms"] > 0) == ("attempts_exceeded", True)

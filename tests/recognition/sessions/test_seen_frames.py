@@ -34,13 +34,13 @@ REFUSING = sorted(seen_frames.REFUSING)
 
 
 @pytest.fixture
-def begun(runtime: Worker, astronaut_embedding: Embedding) -> Callable[..., Lease]:
+def begun(worker: Worker, astronaut_embedding: Embedding) -> Callable[..., Lease]:
     """A session that sent some frames and matches."""
 
     def begin(backend: Backend, frames: list[str], policy: Policy = Policy.ACTIVE) -> Lease:
         request = asked("identification", liveness=policy)
         connection = lifecycle.connect(
-            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+            worker.deciding, lifecycle.create(worker.deciding, backend.tenant, request, None).session
         )
         connection.flow.liveness.continuity.digests = list(frames)
         connection.flow.match, connection.flow.matched_probe = ALICE, astronaut_embedding.tobytes()
@@ -59,127 +59,127 @@ def remembered(backend: Backend) -> set[str]:
 @pytest.mark.parametrize("policy", REFUSING)
 @pytest.mark.parametrize("again", [FRAMES, [*OTHERS, FRAMES[7]]], ids=["all of it", "one frame"])
 def test_frames_that_succeeded_once_do_not_succeed_again(
-    runtime: Worker, alice: Backend, begun: Begin, policy: Policy, again: list[str]
+    worker: Worker, alice: Backend, begun: Begin, policy: Policy, again: list[str]
 ) -> None:
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, policy), SUCCESS).success
-    replay = lifecycle.decide(runtime.deciding, begun(alice, again, policy), SUCCESS)
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES, policy), SUCCESS).success
+    replay = lifecycle.decide(worker.deciding, begun(alice, again, policy), SUCCESS)
     assert (replay.success, replay.reason, replay.subject_id) == (False, "replay_suspected", "")
-    assert lifecycle.decide(runtime.deciding, begun(alice, ["e" * 16], policy), SUCCESS).success
+    assert lifecycle.decide(worker.deciding, begun(alice, ["e" * 16], policy), SUCCESS).success
 
 
 @pytest.mark.parametrize("first", [Policy.PASSIVE, Policy.ACTIVE])
 @pytest.mark.parametrize("outcome", [NO_MATCH, Outcome(False, Reason.TIMEOUT, None, None)])
 def test_what_failed_is_remembered_too(
-    runtime: Worker, alice: Backend, begun: Begin, first: Policy, outcome: Outcome
+    worker: Worker, alice: Backend, begun: Begin, first: Policy, outcome: Outcome
 ) -> None:
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES, first), outcome)
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES, first), outcome)
     assert remembered(alice) == set(FRAMES)
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
 
 
-def test_what_was_cancelled_is_remembered_too(runtime: Worker, alice: Backend, begun: Begin) -> None:
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), CANCELLATION).reason == "cancelled"
+def test_what_was_cancelled_is_remembered_too(worker: Worker, alice: Backend, begun: Begin) -> None:
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), CANCELLATION).reason == "cancelled"
     assert remembered(alice) == set(FRAMES)
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS).reason == "replay_suspected"
 
 
-def test_without_liveness_nothing_is_remembered(runtime: Worker, alice: Backend, begun: Begin) -> None:
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, Policy.NONE), SUCCESS).success
+def test_without_liveness_nothing_is_remembered(worker: Worker, alice: Backend, begun: Begin) -> None:
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES, Policy.NONE), SUCCESS).success
     assert remembered(alice) == set()
 
 
-def test_passive_sessions_remember_and_do_not_refuse(runtime: Worker, alice: Backend, begun: Begin) -> None:
+def test_passive_sessions_remember_and_do_not_refuse(worker: Worker, alice: Backend, begun: Begin) -> None:
     for _ in range(2):
-        assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES, Policy.PASSIVE), SUCCESS).success
+        assert lifecycle.decide(worker.deciding, begun(alice, FRAMES, Policy.PASSIVE), SUCCESS).success
     assert remembered(alice) == set(FRAMES)
 
 
-def test_a_failure_keeps_its_own_reason(runtime: Worker, alice: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), NO_MATCH).reason == "no_match"
+def test_a_failure_keeps_its_own_reason(worker: Worker, alice: Backend, begun: Begin) -> None:
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), NO_MATCH).reason == "no_match"
 
 
-def test_a_session_may_send_one_frame_twice(runtime: Worker, alice: Backend, begun: Begin) -> None:
+def test_a_session_may_send_one_frame_twice(worker: Worker, alice: Backend, begun: Begin) -> None:
     """Within a session that is for liveness to judge."""
-    assert lifecycle.decide(runtime.deciding, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
+    assert lifecycle.decide(worker.deciding, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
 
 
-def test_a_locked_session_is_remembered(runtime: Worker, alice: Backend, begun: Begin) -> None:
+def test_a_locked_session_is_remembered(worker: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
     Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
     now = timezone.now()
     FailedAttempts.objects.create(
         tenant=alice.tenant, kind="device", key="phone", locked_until=now + timedelta(seconds=60), stale_at=now
     )
-    assert lifecycle.decide(runtime.deciding, connection, SUCCESS).reason == "attempts_exceeded"
+    assert lifecycle.decide(worker.deciding, connection, SUCCESS).reason == "attempts_exceeded"
     assert remembered(alice) == set(FRAMES)
 
 
-def test_a_replay_counts_as_a_failed_attempt(runtime: Worker, alice: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
+def test_a_replay_counts_as_a_failed_attempt(worker: Worker, alice: Backend, begun: Begin) -> None:
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
     connection = begun(alice, FRAMES)
     Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
-    lifecycle.decide(runtime.deciding, connection, SUCCESS)
+    lifecycle.decide(worker.deciding, connection, SUCCESS)
     assert set(FailedAttempts.objects.values_list("kind", "key")) == {("device", "phone"), ("tenant", "")}
 
 
 def test_a_replayed_enrolment_keeps_no_template(
-    runtime: Worker, backend: Backend, begun: Begin, astronaut_embedding: Embedding
+    worker: Worker, backend: Backend, begun: Begin, astronaut_embedding: Embedding
 ) -> None:
-    lifecycle.decide(runtime.deciding, begun(backend, FRAMES), NO_MATCH)
+    lifecycle.decide(worker.deciding, begun(backend, FRAMES), NO_MATCH)
     request = asked("enrollment", "bob", Policy.ACTIVE)
     connection = lifecycle.connect(
-        runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+        worker.deciding, lifecycle.create(worker.deciding, backend.tenant, request, None).session
     )
     connection.flow.liveness.continuity.digests = list(FRAMES)
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
-    decision = lifecycle.decide(runtime.deciding, connection, Outcome(True, None, "bob", None))
+    decision = lifecycle.decide(worker.deciding, connection, Outcome(True, None, "bob", None))
     assert decision.reason == "replay_suspected"
     assert not Template.objects.exists()
 
 
 def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
-    runtime: Worker, alice: Backend, begun: Begin
+    worker: Worker, alice: Backend, begun: Begin
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     connection.save()
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(runtime.deciding) == 1
+    assert lifecycle.settle_overdue(worker.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
 
 
 def test_of_one_recording_played_into_many_sessions_at_once_one_succeeds(
-    runtime: Worker, alice: Backend, begun: Begin
+    worker: Worker, alice: Backend, begun: Begin
 ) -> None:
     connections = [begun(alice, FRAMES) for _ in range(8)]
 
     def deciding(connection: Lease) -> Callable[[], str]:
-        return lambda: lifecycle.decide(runtime.deciding, connection, SUCCESS).reason
+        return lambda: lifecycle.decide(worker.deciding, connection, SUCCESS).reason
 
     reasons = side_by_side([deciding(connection) for connection in connections])
     assert sorted(reasons, key=str) == ["", *["replay_suspected"] * 7]
 
 
-def test_another_tenant_learns_nothing(runtime: Worker, alice: Backend, rival: Backend, begun: Begin) -> None:
-    lifecycle.decide(runtime.deciding, begun(rival, FRAMES), NO_MATCH)
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).success
+def test_another_tenant_learns_nothing(worker: Worker, alice: Backend, rival: Backend, begun: Begin) -> None:
+    lifecycle.decide(worker.deciding, begun(rival, FRAMES), NO_MATCH)
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS).success
 
 
 def test_a_decision_that_breaks_off_remembers_nothing(
-    runtime: Worker, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_signature(*args: Any) -> str:
         raise RuntimeError("no signature")
 
     connection = begun(alice, FRAMES)
     with monkeypatch.context() as broken:
-        broken.setattr(type(runtime.deciding.signer), "sign_decision", no_signature)
+        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
         with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(runtime.deciding, connection, SUCCESS)
+            lifecycle.decide(worker.deciding, connection, SUCCESS)
     assert remembered(alice) == set()
-    assert lifecycle.decide(runtime.deciding, connection, SUCCESS).success
+    assert lifecycle.decide(worker.deciding, connection, SUCCESS).success
 
 
 def forget_old(settings: Settings) -> int:
@@ -193,47 +193,45 @@ def age(days: float) -> None:
 
 
 def test_the_memory_goes_back_as_far_as_the_setting_says(alice: Backend, begun: Begin, configure: Configure) -> None:
-    runtime = configure(replay_memory_days=2)
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
+    worker = configure(replay_memory_days=2)
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1.9)
-    assert forget_old(runtime.settings) == 0
+    assert forget_old(worker.settings) == 0
     age(days=0.2)
-    assert forget_old(runtime.settings) == len(FRAMES)
-    assert lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS).success
+    assert forget_old(worker.settings) == len(FRAMES)
+    assert lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS).success
 
 
 def test_what_is_replayed_is_remembered_anew(alice: Backend, begun: Begin, configure: Configure) -> None:
-    runtime = configure(replay_memory_days=2)
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
+    worker = configure(replay_memory_days=2)
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1.5)
-    lifecycle.decide(runtime.deciding, begun(alice, FRAMES), SUCCESS)
+    lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
     age(days=1)
-    assert forget_old(runtime.settings) == 0
+    assert forget_old(worker.settings) == 0
 
 
 def test_old_frames_are_deleted_in_bounded_batches(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 10)
     monkeypatch.setattr(batches, "BATCHES_AT_ONCE", 3)
     seen_frames.remember(backend.tenant, Policy.ACTIVE, FRAMES)
-    age(days=runtime.settings.replay_memory_days + 1)
-    assert [forget_old(runtime.settings) for _ in range(3)] == [30, 10, 0]
+    age(days=worker.settings.replay_memory_days + 1)
+    assert [forget_old(worker.settings) for _ in range(3)] == [30, 10, 0]
 
 
-async def test_the_house_forgets_what_is_old(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_house_forgets_what_is_old(worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def remember_long_ago() -> None:
         seen_frames.remember(backend.tenant, Policy.ACTIVE, FRAMES)
-        age(days=runtime.settings.replay_memory_days + 1)
+        age(days=worker.settings.replay_memory_days + 1)
 
-    await runtime.database.run(remember_long_ago)
+    await worker.database.run(remember_long_ago)
     monkeypatch.setattr(rounds, "RETENTION_EVERY_S", 0.05)
-    house = asyncio.create_task(rounds.keep_house(runtime))
+    house = asyncio.create_task(rounds.keep_house(worker))
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while await runtime.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
+            while await worker.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
                 await asyncio.sleep(0.05)
     finally:
         house.cancel()
@@ -241,7 +239,7 @@ async def test_the_house_forgets_what_is_old(
 
 
 async def test_a_chore_that_fails_keeps_no_other_from_being_done(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -252,7 +250,7 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     chores = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
     monkeypatch.setattr(rounds, "CHORES", chores)
     monkeypatch.setattr(rounds, "EVERY_S", 0.01)
-    house = asyncio.create_task(rounds.keep_house(runtime))
+    house = asyncio.create_task(rounds.keep_house(worker))
     try:
         await asyncio.wait_for(done.wait(), PATIENCE_S)
     finally:
@@ -266,7 +264,7 @@ def test_the_memory_cannot_be_turned_off() -> None:
         load({"FACE_REPLAY_MEMORY_DAYS": "0"})
 
 
-def test_a_decision_is_remembered_once(runtime: Worker, alice: Backend, begun: Begin) -> None:
+def test_a_decision_is_remembered_once(worker: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
-    side_by_side([lambda: lifecycle.decide(runtime.deciding, connection, SUCCESS)] * 4)
+    side_by_side([lambda: lifecycle.decide(worker.deciding, connection, SUCCESS)] * 4)
     assert Decision.objects.get().success

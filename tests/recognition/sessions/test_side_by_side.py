@@ -37,10 +37,10 @@ each_database = pytest.mark.usefixtures("each_database")
 
 
 @pytest.fixture
-def crowd(runtime: Worker, backend: Backend) -> Backend:
+def crowd(worker: Worker, backend: Backend) -> Backend:
     """The backend, with somebody enrolled under each name."""
     for name in CROWD:
-        enroll(backend.tenant, name, [Sample(face_of(name), 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
+        enroll(backend.tenant, name, [Sample(face_of(name), 1.0)], worker.deciding.gallery, worker.deciding.rules)
     return backend
 
 
@@ -58,8 +58,8 @@ def matching(connection: Lease, name: str) -> Outcome:
     return Outcome(True, None, name, match)
 
 
-def deciding(runtime: Worker, connection: Lease, outcome: Outcome) -> Callable[[], Decision]:
-    return lambda: lifecycle.decide(runtime.deciding, connection, outcome)
+def deciding(worker: Worker, connection: Lease, outcome: Outcome) -> Callable[[], Decision]:
+    return lambda: lifecycle.decide(worker.deciding, connection, outcome)
 
 
 def reasons(results: list[Decision | Exception]) -> list[str]:
@@ -68,23 +68,23 @@ def reasons(results: list[Decision | Exception]) -> list[str]:
 
 
 @each_database
-def test_of_one_recording_under_many_names_at_once_one_passes(runtime: Worker, crowd: Backend) -> None:
+def test_of_one_recording_under_many_names_at_once_one_passes(worker: Worker, crowd: Backend) -> None:
     """Each shows another part of it, in another order; all of them share some frames."""
     calls = []
     for number, name in enumerate(CROWD):
-        connection = begun(runtime, crowd, subject_id=name, liveness=Policy.ACTIVE)
+        connection = begun(worker, crowd, subject_id=name, liveness=Policy.ACTIVE)
         part = RECORDING[number : number + 40]
         random.Random(number).shuffle(part)
         connection.flow.liveness.continuity.digests = part
-        calls.append(deciding(runtime, connection, matching(connection, name)))
+        calls.append(deciding(worker, connection, matching(connection, name)))
     assert reasons(side_by_side(calls)) == ["", *["replay_suspected"] * (len(CROWD) - 1)]
 
 
 @each_database
 def test_failures_of_many_people_at_one_address_are_counted_exactly(configure: Configure, crowd: Backend) -> None:
-    runtime = configure(attempts_address_limit=5)
-    connections = [begun(runtime, crowd, subject_id=name, host="10.0.0.1") for name in CROWD]
-    found = reasons(side_by_side([deciding(runtime, connection, NO_MATCH) for connection in connections]))
+    worker = configure(attempts_address_limit=5)
+    connections = [begun(worker, crowd, subject_id=name, host="10.0.0.1") for name in CROWD]
+    found = reasons(side_by_side([deciding(worker, connection, NO_MATCH) for connection in connections]))
     assert found == ["attempts_exceeded"] * (len(CROWD) - 5) + ["no_match"] * 5
     heard = {key: weight for (kind, key), weight in counted().items() if kind == "subject" and weight}
     assert list(heard.values()) == [1.0] * 5
@@ -92,18 +92,18 @@ def test_failures_of_many_people_at_one_address_are_counted_exactly(configure: C
 
 @each_database
 def test_a_success_that_turns_into_a_failure_is_held_to_the_count_too(configure: Configure, crowd: Backend) -> None:
-    runtime = configure(attempts_address_limit=5)
+    worker = configure(attempts_address_limit=5)
     calls = []
     for number in range(12):
-        connection = begun(runtime, crowd, "enrollment", subject_id=f"thief-{number}", host="10.0.0.1")
+        connection = begun(worker, crowd, "enrollment", subject_id=f"thief-{number}", host="10.0.0.1")
         connection.flow.samples = [KeptSample(face_of(CROWD[0]).tobytes(), 0.9)] * 3
-        calls.append(deciding(runtime, connection, Outcome(True, None, f"thief-{number}", None)))
+        calls.append(deciding(worker, connection, Outcome(True, None, f"thief-{number}", None)))
     assert reasons(side_by_side(calls)) == ["attempts_exceeded"] * 7 + ["duplicate_face"] * 5
 
 
 @pytest.fixture
-def hold(runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
-    sign = type(runtime.deciding.signer).sign_decision
+def hold(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
+    sign = type(worker.deciding.signer).sign_decision
     held_name, arrived, go_on = "", threading.Event(), threading.Event()
 
     def sign_late(self: Any, claims: DecisionClaims, *args: Any) -> str:
@@ -112,7 +112,7 @@ def hold(runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
             assert go_on.wait(PATIENCE_S)
         return sign(self, claims, *args)
 
-    monkeypatch.setattr(type(runtime.deciding.signer), "sign_decision", sign_late)
+    monkeypatch.setattr(type(worker.deciding.signer), "sign_decision", sign_late)
 
     @contextmanager
     def holding(name: str, decide: Callable[[], Decision]) -> Iterator[None]:
@@ -135,21 +135,21 @@ def hold(runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
 @pytest.mark.parametrize("each_database", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("kind", ["authentication", "identification", "enrollment"])
 @each_database
-def test_a_decision_waits_for_none_on_somebody_else(runtime: Worker, crowd: Backend, hold: Hold, kind: str) -> None:
+def test_a_decision_waits_for_none_on_somebody_else(worker: Worker, crowd: Backend, hold: Hold, kind: str) -> None:
     slow_name = "newcomer" if kind == "enrollment" else CROWD[0]
-    slow = begun(runtime, crowd, kind, subject_id=slow_name, host="10.0.0.1", device_id="kiosk")
+    slow = begun(worker, crowd, kind, subject_id=slow_name, host="10.0.0.1", device_id="kiosk")
     success = matching(slow, slow_name)
     if kind == "enrollment":
         slow.flow.samples = [KeptSample(face_of(slow_name).tobytes(), 0.9)] * 3
-    quick = begun(runtime, crowd, subject_id=CROWD[1], host="10.0.0.1", device_id="kiosk")
-    failing = begun(runtime, crowd, subject_id=CROWD[2], host="10.0.0.1", device_id="kiosk")
-    with hold(slow_name, deciding(runtime, slow, success)):
+    quick = begun(worker, crowd, subject_id=CROWD[1], host="10.0.0.1", device_id="kiosk")
+    failing = begun(worker, crowd, subject_id=CROWD[2], host="10.0.0.1", device_id="kiosk")
+    with hold(slow_name, deciding(worker, slow, success)):
         found = side_by_side(
             [
-                deciding(runtime, quick, matching(quick, CROWD[1])),
-                deciding(runtime, failing, NO_MATCH),
+                deciding(worker, quick, matching(quick, CROWD[1])),
+                deciding(worker, failing, NO_MATCH),
                 lambda: (
-                    lifecycle.create(runtime.deciding, crowd.tenant, asked("authentication", CROWD[3]), None).session
+                    lifecycle.create(worker.deciding, crowd.tenant, asked("authentication", CROWD[3]), None).session
                 ),
             ]
         )
@@ -162,13 +162,13 @@ A_WHILE_S = 0.5
 
 @each_database
 def test_a_decision_that_finds_somebody_leaves_no_name_beside_the_erasure(
-    runtime: Worker, crowd: Backend, hold: Hold
+    worker: Worker, crowd: Backend, hold: Hold
 ) -> None:
     name = CROWD[0]
-    finding = begun(runtime, crowd, "identification")
+    finding = begun(worker, crowd, "identification")
     with ThreadPoolExecutor(1) as threads:
-        with hold(name, deciding(runtime, finding, matching(finding, name))):
-            erased = threads.submit(with_connection, erasure.erase_subject, runtime.deciding, crowd.tenant, name)
+        with hold(name, deciding(worker, finding, matching(finding, name))):
+            erased = threads.submit(with_connection, erasure.erase_subject, worker.deciding, crowd.tenant, name)
             wait([erased], A_WHILE_S)
         erased.result(PATIENCE_S)
     assert rows_that_name(name) == []
@@ -176,7 +176,7 @@ def test_a_decision_that_finds_somebody_leaves_no_name_beside_the_erasure(
 
 @each_database
 def test_a_session_that_is_made_beside_the_erasure_leaves_no_name(
-    runtime: Worker, crowd: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, crowd: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, arrived, go_on = CROWD[0], threading.Event(), threading.Event()
     forget_subject = lockout.forget_subject
@@ -188,11 +188,11 @@ def test_a_session_that_is_made_beside_the_erasure_leaves_no_name(
 
     monkeypatch.setattr(lockout, "forget_subject", forget_late)
     with ThreadPoolExecutor(2) as threads:
-        erased = threads.submit(with_connection, erasure.erase_subject, runtime.deciding, crowd.tenant, name)
+        erased = threads.submit(with_connection, erasure.erase_subject, worker.deciding, crowd.tenant, name)
         try:
             assert arrived.wait(PATIENCE_S)
             request = asked("authentication", name)
-            made = threads.submit(with_connection, lifecycle.create, runtime.deciding, crowd.tenant, request, None)
+            made = threads.submit(with_connection, lifecycle.create, worker.deciding, crowd.tenant, request, None)
             wait([made], A_WHILE_S)
         finally:
             go_on.set()

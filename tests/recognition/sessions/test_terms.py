@@ -31,10 +31,10 @@ def ask_for(tenant: Tenant, **changes: Any) -> Tenant:
     return tenant
 
 
-def test_a_session_that_names_no_policy_gets_the_tenants(runtime: Worker, backend: Backend) -> None:
+def test_a_session_that_names_no_policy_gets_the_tenants(worker: Worker, backend: Backend) -> None:
     ask_for(backend.tenant, liveness=Policy.ACTIVE)
     request = replace(asked("identification"), wish=Wish())
-    session = lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+    session = lifecycle.create(worker.deciding, backend.tenant, request, None).session
     assert session.liveness == "active"
     assert checkpoints.load(session.checkpoint).liveness.policy is Policy.ACTIVE
 
@@ -83,24 +83,24 @@ def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: 
 
 
 @pytest.mark.parametrize("policy", [Policy.ACTIVE, Policy.STRICT])
-def test_a_challenge_is_drawn_from_what_is_allowed_alone(runtime: Worker, backend: Backend, policy: Policy) -> None:
+def test_a_challenge_is_drawn_from_what_is_allowed_alone(worker: Worker, backend: Backend, policy: Policy) -> None:
     tenant = ask_for(backend.tenant, steps=2, actions=(BLINK, LEFT, Action.NOD))
     request = replace(asked("identification"), wish=Wish(policy, frozenset({BLINK})))
     for _ in range(5):
         challenge = checkpoints.load(
-            lifecycle.create(runtime.deciding, tenant, request, None).session.checkpoint
+            lifecycle.create(worker.deciding, tenant, request, None).session.checkpoint
         ).liveness.challenge
         assert challenge is not None
         assert set(challenge.actions) == {LEFT, Action.NOD}
 
 
-def test_strict_asks_for_more_than_active_and_counts_as_stronger(runtime: Worker, backend: Backend) -> None:
+def test_strict_asks_for_more_than_active_and_counts_as_stronger(worker: Worker, backend: Backend) -> None:
     tenant = ask_for(backend.tenant, liveness=Policy.STRICT, minimum=Policy.STRICT)
     with pytest.raises(PolicyTooWeak):
         agree(tenant, Wish(Policy.ACTIVE))
     with pytest.raises(ChallengeImpossible):
         agree(tenant, Wish(None, frozenset({BLINK}), 1))
-    session = lifecycle.create(runtime.deciding, tenant, replace(asked("identification"), wish=Wish()), None).session
+    session = lifecycle.create(worker.deciding, tenant, replace(asked("identification"), wish=Wish()), None).session
     challenge = checkpoints.load(session.checkpoint).liveness.challenge
     assert challenge is not None
     assert len(challenge.actions) == 3
@@ -127,10 +127,10 @@ def test_a_way_out_that_the_tenant_forbids_is_not_recommended(backend: Backend) 
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_the_id_of_a_challenge_says_its_version(runtime: Worker, backend: Backend, version: int) -> None:
+def test_the_id_of_a_challenge_says_its_version(worker: Worker, backend: Backend, version: int) -> None:
     request = replace(asked("identification"), wish=Wish(Policy.ACTIVE, challenge_version=version))
     challenge = checkpoints.load(
-        lifecycle.create(runtime.deciding, backend.tenant, request, None).session.checkpoint
+        lifecycle.create(worker.deciding, backend.tenant, request, None).session.checkpoint
     ).liveness.challenge
     assert challenge is not None
     assert challenge.id.startswith(f"v{version}.")
@@ -140,21 +140,21 @@ def test_the_id_of_a_challenge_says_its_version(runtime: Worker, backend: Backen
 @pytest.mark.parametrize(
     "other", [Wish(), Wish(Policy.NONE, frozenset({BLINK})), Wish(Policy.NONE, challenge_version=1)]
 )
-def test_an_idempotency_key_is_not_good_for_another_wish(runtime: Worker, backend: Backend, other: Wish) -> None:
-    lifecycle.create(runtime.deciding, backend.tenant, asked("identification"), "key-1")
+def test_an_idempotency_key_is_not_good_for_another_wish(worker: Worker, backend: Backend, other: Wish) -> None:
+    lifecycle.create(worker.deciding, backend.tenant, asked("identification"), "key-1")
     with pytest.raises(lifecycle.IdempotencyConflict):
-        lifecycle.create(runtime.deciding, backend.tenant, replace(asked("identification"), wish=other), "key-1")
+        lifecycle.create(worker.deciding, backend.tenant, replace(asked("identification"), wish=other), "key-1")
 
 
-def test_a_repeated_request_is_answered_alike_after_the_policy_changed(runtime: Worker, backend: Backend) -> None:
+def test_a_repeated_request_is_answered_alike_after_the_policy_changed(worker: Worker, backend: Backend) -> None:
     request = replace(asked("identification"), wish=Wish())
-    first = lifecycle.create(runtime.deciding, backend.tenant, request, "key-1").session
+    first = lifecycle.create(worker.deciding, backend.tenant, request, "key-1").session
     ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
-    assert lifecycle.create(runtime.deciding, backend.tenant, request, "key-1").session.pk == first.pk
+    assert lifecycle.create(worker.deciding, backend.tenant, request, "key-1").session.pk == first.pk
 
 
-async def test_the_api_refuses_what_is_too_weak(api: httpx.AsyncClient, runtime: Worker, backend: Backend) -> None:
-    await runtime.database.run(ask_for, backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
+async def test_the_api_refuses_what_is_too_weak(api: httpx.AsyncClient, worker: Worker, backend: Backend) -> None:
+    await worker.database.run(ask_for, backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
     response = await api.post(SESSIONS, json={"kind": "identification", "liveness": "passive"})
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (422, "policy_too_weak")
@@ -180,50 +180,50 @@ async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong
     assert (response.status_code, response.json()["error"]["code"]) == (422, "validation_error")
 
 
-def began(runtime: Worker, backend: Backend, *actions: str) -> str:
+def began(worker: Worker, backend: Backend, *actions: str) -> str:
     """The token of a session whose challenge asks for these, whatever chance would have drawn."""
     session = lifecycle.create(
-        runtime.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
+        worker.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
     ).session
     flow = checkpoints.load(session.checkpoint)
     assert flow.liveness.challenge is not None
     flow.liveness.challenge.actions = [Action(action) for action in actions]
     session.checkpoint = checkpoints.dump(flow)
     session.save()
-    return lifecycle.token_of(runtime.deciding, session)
+    return lifecycle.token_of(worker.deciding, session)
 
 
 async def test_a_client_that_cannot_show_the_challenge_is_told_and_takes_nothing_over(
-    runtime: Worker, backend: Backend
+    worker: Worker, backend: Backend
 ) -> None:
     newer = min(NEWER)
-    token = await runtime.database.run(began, runtime, backend, "blink", newer)
+    token = await worker.database.run(began, worker, backend, "blink", newer)
     async with connect(token, query="?challenge_version=1") as socket:
         error = await socket.receive()
         assert (error["type"], error["code"], error["retryable"]) == ("error", "challenge_unsupported", False)
         assert newer in error["message"]
         assert await socket.closed() == 4400
-    session = await runtime.database.run(Session.objects.get)
+    session = await worker.database.run(Session.objects.get)
     assert (session.status, session.lease_number) == ("created", 0)
     async with connect(token, query="?challenge_version=2") as socket:
         await socket.greeted()
 
 
-async def test_an_old_client_may_show_what_it_knows(runtime: Worker, backend: Backend) -> None:
-    token = await runtime.database.run(began, runtime, backend, "blink", "turn_left")
+async def test_an_old_client_may_show_what_it_knows(worker: Worker, backend: Backend) -> None:
+    token = await worker.database.run(began, worker, backend, "blink", "turn_left")
     async with connect(token, query="?challenge_version=1") as socket:
         assert [step["action"] for step in (await socket.greeted())["challenge"]["steps"]] == ["blink", "turn_left"]
 
 
 @pytest.mark.parametrize("query", ["", "?challenge_version=2", "?challenge_version=3", "?other=1"])
-async def test_a_client_that_says_nothing_is_new(runtime: Worker, backend: Backend, query: str) -> None:
-    token = await runtime.database.run(began, runtime, backend, *sorted(Action)[-2:])
+async def test_a_client_that_says_nothing_is_new(worker: Worker, backend: Backend, query: str) -> None:
+    token = await worker.database.run(began, worker, backend, *sorted(Action)[-2:])
     async with connect(token, query=query) as socket:
         await socket.greeted()
 
 
 @pytest.mark.parametrize("version", ["0", "-1", "new", "1.5", "9" * 5000])
-async def test_a_version_that_is_no_number_is_refused(runtime: Worker, backend: Backend, version: str) -> None:
-    token = await runtime.database.run(began, runtime, backend, "blink", "turn_left")
+async def test_a_version_that_is_no_number_is_refused(worker: Worker, backend: Backend, version: str) -> None:
+    token = await worker.database.run(began, worker, backend, "blink", "turn_left")
     async with connect(token, query=f"?challenge_version={version}") as socket:
         assert await socket.refused() == ("invalid_message", 4400)

@@ -33,16 +33,16 @@ JPEG_QUALITY = 90
 FRAME_MS = 100
 
 
-def test_a_frame_that_is_decoded_smaller_keeps_its_size(runtime: Worker, astronaut_rgb: RgbImage) -> None:
+def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronaut_rgb: RgbImage) -> None:
     """A session whose frames change their size ends as another camera's."""
     data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
     flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
     closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
-        look = runtime.engine.look(data, runtime.limits, tracking, plan.detail)
+        look = worker.engine.look(data, worker.limits, tracking, plan.detail)
         tracking = look.tracking(tracking)
-        seen = observe(flow, plan, EngineSight(runtime.engine, look, data))
+        seen = observe(flow, plan, EngineSight(worker.engine, look, data))
         sizes.add(seen.mark.size)
         reductions.append(round(look.picture.reduction))
         assert seen.mark.shows_face
@@ -57,15 +57,15 @@ def frames(enrolled_clip: list[RgbImage], hopper_rgb: RgbImage) -> list[RgbImage
 
 
 @pytest.fixture(scope="module")
-def recorded(runtime: Worker, frames: list[RgbImage]) -> list[RecordedSight]:
-    return list(watch(runtime.engine, frames, JPEG_QUALITY))
+def recorded(worker: Worker, frames: list[RgbImage]) -> list[RecordedSight]:
+    return list(watch(worker.engine, frames, JPEG_QUALITY))
 
 
 class Taken:
     """Takes frames through a session, and keeps what each one showed and decided."""
 
-    def __init__(self, runtime: Worker, backend: Backend, flow: Flow) -> None:
-        self._runtime, self._backend = runtime, backend
+    def __init__(self, worker: Worker, backend: Backend, flow: Flow) -> None:
+        self._worker, self._backend = worker, backend
         self.flow = flow
         self.observations: list[Observation] = []
         self.outcomes: list[Outcome | None] = []
@@ -76,11 +76,11 @@ class Taken:
 
     def run(self, frames: Sequence[RgbImage]) -> None:
         """Look at each frame with the live engine, in the order in which the service does it."""
-        engine, tracking = self._runtime.engine, UNTRACKED
+        engine, tracking = self._worker.engine, UNTRACKED
         for rgb in frames:
             data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
             assert plan.detail is Detail.FULL, "a recording knows nothing of what a brief look would see"
-            look = engine.look(data, self._runtime.limits, tracking, plan.detail)
+            look = engine.look(data, self._worker.limits, tracking, plan.detail)
             tracking = look.tracking(tracking)
             self._take(plan, EngineSight(engine, look, data))
 
@@ -95,7 +95,7 @@ class Taken:
         if self.outcomes and self.decision is not None:
             return
         seen = observe(self.flow, plan, sight)
-        match = find_match(self._runtime.deciding, self._backend.tenant, self.flow, seen)
+        match = find_match(self._worker.deciding, self._backend.tenant, self.flow, seen)
         self.observations.append(seen)
         self.outcomes.append(self.flow.observe(seen, match))
 
@@ -131,7 +131,7 @@ def comparable(seen: Observation) -> list[object]:
     ],
 )
 def test_a_recording_shows_and_decides_what_its_frames_do(
-    runtime: Worker,
+    worker: Worker,
     backend: Backend,
     frames: list[RgbImage],
     recorded: list[RecordedSight],
@@ -142,8 +142,8 @@ def test_a_recording_shows_and_decides_what_its_frames_do(
     reason: Reason | None,
 ) -> None:
     vector = hopper_embedding if enrolled == "stranger" else recorded[0].embedding()
-    enroll(backend.tenant, "bob", [Sample(vector, 1.0)], runtime.deciding.gallery, runtime.deciding.rules)
-    played, live = (Taken(runtime, backend, flow_of(purpose, policy)) for _ in range(2))
+    enroll(backend.tenant, "bob", [Sample(vector, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    played, live = (Taken(worker, backend, flow_of(purpose, policy)) for _ in range(2))
     played.play(recorded)
     live.run(frames)
     assert [comparable(seen) for seen in played.observations] == [comparable(seen) for seen in live.observations]

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("unblocked_loop")
 
 
 async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes_on(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate), timeout_s=0.2)
+    crowded = use_meshes(lambda: GatedMesh(worker.engine, gate), timeout_s=0.2)
     async with (
         connect(await token(crowded, backend)) as first,
         connect(await token(crowded, backend, ANYONE)) as second,
@@ -52,9 +52,9 @@ async def test_a_frame_without_a_free_instance_is_told_busy_and_the_session_goes
 
 
 async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    crowded = use_meshes(lambda: GatedMesh(runtime.engine, gate))
+    crowded = use_meshes(lambda: GatedMesh(worker.engine, gate))
     async with (
         connect(await token(crowded, backend)) as first,
         connect(await token(crowded, backend, ANYONE)) as second,
@@ -73,9 +73,9 @@ async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
 
 
 async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate), size=8, timeout_s=PATIENCE_S)
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate), size=8, timeout_s=PATIENCE_S)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connect(f"test_{number}")) for number in range(9)]
         for socket in sockets:
@@ -95,10 +95,10 @@ async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
 
 
 async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_order(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.nobody)
         await gate.somebody_arrived()
@@ -116,10 +116,10 @@ async def test_the_newest_frame_wins_and_every_other_is_answered_once_and_in_ord
 
 
 async def test_a_bad_frame_waits_its_turn(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.nobody)
         await gate.somebody_arrived()
@@ -130,10 +130,10 @@ async def test_a_bad_frame_waits_its_turn(
 
 
 async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was_not_replaced(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
     sent = 40
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         for _ in range(sent):
             await socket.send(faces.nobody)
@@ -149,11 +149,11 @@ async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was
 
 
 async def test_replaced_frames_are_counted_in_the_metrics(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
     before = dropped_total()
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.nobody)
         await gate.somebody_arrived()

@@ -24,21 +24,21 @@ pytestmark = pytest.mark.usefixtures("unblocked_loop")
 
 
 async def test_a_connection_too_many_is_refused(backend: Backend, configure: Configure) -> None:
-    runtime = configure(max_connections=1)
-    async with connect(await token(runtime, backend)) as first:
+    worker = configure(max_connections=1)
+    async with connect(await token(worker, backend)) as first:
         await first.greeted()
-        async with connect(await token(runtime, backend, ANYONE)) as second:
+        async with connect(await token(worker, backend, ANYONE)) as second:
             error = await second.receive()
             assert (error["code"], error["retryable"]) == ("overloaded", True)
             assert error["retry_after_ms"] > 0
             assert await second.closed() == 1013
-    async with connect(await token(runtime, backend, ANYONE)) as third:
+    async with connect(await token(worker, backend, ANYONE)) as third:
         await third.greeted()
 
 
 async def test_a_flood_ends_the_connection(backend: Backend, configure: Configure) -> None:
-    runtime = configure(max_messages_per_s=5)
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(max_messages_per_s=5)
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         for _ in range(60):
             await socket.say("ping")
@@ -48,20 +48,20 @@ async def test_a_flood_ends_the_connection(backend: Backend, configure: Configur
         assert len(messages) > 20
         assert messages[-1]["code"] == "too_fast"
         assert await socket.closed() == 4429
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
+    assert (await row(worker)).status == SessionStatus.IN_PROGRESS
 
 
 async def test_a_silent_socket_is_closed(backend: Backend, configure: Configure) -> None:
-    runtime = configure(idle_timeout_s=0.3)
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(idle_timeout_s=0.3)
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         assert await socket.refused() == ("idle", 4408)
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
+    assert (await row(worker)).status == SessionStatus.IN_PROGRESS
 
 
 async def test_a_socket_that_pings_is_not_idle(backend: Backend, configure: Configure) -> None:
-    runtime = configure(idle_timeout_s=1.5)
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(idle_timeout_s=1.5)
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         for _ in range(10):
             await socket.say("ping")
@@ -70,20 +70,20 @@ async def test_a_socket_that_pings_is_not_idle(backend: Backend, configure: Conf
 
 
 async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Backend, configure: Configure) -> None:
-    runtime = configure(recognition_time_limit_s=0.3)
-    async with connect(await token(runtime, backend, ANYONE)) as socket:
+    worker = configure(recognition_time_limit_s=0.3)
+    async with connect(await token(worker, backend, ANYONE)) as socket:
         await socket.greeted()
         done = await socket.receive()
         assert await socket.closed() == 1000
     assert (done["type"], done["success"], done["reason"]) == ("identification_complete", False, "timeout")
-    assert (await row(runtime)).status == SessionStatus.FAILED
+    assert (await row(worker)).status == SessionStatus.FAILED
 
 
 async def test_the_time_limit_ends_a_session_whose_frames_never_stop(
-    backend: Backend, faces: Faces, runtime: Worker, configure: Configure, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, worker: Worker, configure: Configure, use_meshes: UseMeshes
 ) -> None:
     impatient = configure(enrollment_time_limit_s=0.6, max_messages_per_s=1_000)
-    use_meshes(lambda: SlowMesh(runtime.engine), of=impatient)
+    use_meshes(lambda: SlowMesh(worker.engine), of=impatient)
     async with connect(await token(impatient, backend)) as socket:
         await socket.greeted()
         streaming = asyncio.create_task(send_without_end(socket, faces.nobody))

@@ -55,10 +55,10 @@ async def two_sockets(shared: str) -> AsyncIterator[tuple[Socket, Socket]]:
             yield older, newer
 
 
-async def test_the_greeting_has_every_field_of_the_contract(runtime: Worker, backend: Backend) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_the_greeting_has_every_field_of_the_contract(worker: Worker, backend: Backend) -> None:
+    async with connect(await token(worker, backend)) as socket:
         greeting = await socket.greeted()
-    session = await row(runtime)
+    session = await row(worker)
     expires_in = datetime.fromisoformat(greeting.pop("expires_at")) - timezone.now()
     assert timedelta(seconds=50) < expires_in <= timedelta(seconds=60)
     assert greeting == {
@@ -73,16 +73,16 @@ async def test_the_greeting_has_every_field_of_the_contract(runtime: Worker, bac
     }
 
 
-async def test_an_active_session_is_told_its_challenge(runtime: Worker, backend: Backend) -> None:
-    async with connect(await token(runtime, backend, asked("identification", liveness=Policy.ACTIVE))) as socket:
+async def test_an_active_session_is_told_its_challenge(worker: Worker, backend: Backend) -> None:
+    async with connect(await token(worker, backend, asked("identification", liveness=Policy.ACTIVE))) as socket:
         challenge = (await socket.greeted())["challenge"]
     assert challenge["id"]
     assert len(challenge["steps"]) >= 2
     assert {step["action"] for step in challenge["steps"]} <= set(Action)
 
 
-async def test_an_answer_has_every_field_of_the_contract(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with connect(await token(runtime, backend, asked("enrollment", "alice", Policy.PASSIVE))) as socket:
+async def test_an_answer_has_every_field_of_the_contract(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with connect(await token(worker, backend, asked("enrollment", "alice", Policy.PASSIVE))) as socket:
         await socket.greeted()
         answer = await socket.ask(faces.astronaut)
     face = answer.pop("face")
@@ -103,22 +103,22 @@ async def test_an_answer_has_every_field_of_the_contract(runtime: Worker, backen
 
 
 async def test_a_frame_that_is_sent_before_the_greeting_is_answered_after_it(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.send(faces.astronaut)
         assert (await socket.receive())["type"] == "connection_established"
         assert (await socket.receive())["type"] == "frame_processed"
 
 
 async def test_an_enrolment_without_liveness_ends_with_its_samples(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         answers, done = await until_complete(socket, faces.astronaut)
         assert await socket.closed() == 1000
-    decision = await runtime.database.run(Decision.objects.get)
+    decision = await worker.database.run(Decision.objects.get)
     assert done == {
         "type": "enrollment_complete",
         "success": True,
@@ -131,21 +131,21 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
     accepted = [answer["samples"]["accepted"] for answer in answers]
     assert accepted == sorted(accepted)
     assert accepted[-1] == 3
-    assert await count(runtime, Template) == 3
+    assert await count(worker, Template) == 3
 
 
-async def test_no_score_is_ever_sent(runtime: Worker, backend: Backend, faces: Faces, astronaut_embedding: Any) -> None:
-    await runtime.database.run(
+async def test_no_score_is_ever_sent(worker: Worker, backend: Backend, faces: Faces, astronaut_embedding: Any) -> None:
+    await worker.database.run(
         enroll,
         backend.tenant,
         "alice",
         [Sample(astronaut_embedding, 1.0)],
-        runtime.deciding.gallery,
-        runtime.deciding.rules,
+        worker.deciding.gallery,
+        worker.deciding.rules,
     )
     told = []
     for face in (faces.astronaut, faces.hopper):
-        async with connect(await token(runtime, backend, asked("authentication", "alice"))) as socket:
+        async with connect(await token(worker, backend, asked("authentication", "alice"))) as socket:
             told.append(await socket.greeted())
             answers, done = await until_complete(socket, face)
             told += [*answers, done]
@@ -155,14 +155,14 @@ async def test_no_score_is_ever_sent(runtime: Worker, backend: Backend, faces: F
 
 
 async def test_evidence_is_for_the_backend_and_never_on_the_socket(
-    runtime: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence = {"spoof_median": 0.424242, "cues": {"parallax": [0.1717]}}
     monkeypatch.setattr(Flow, "evidence", lambda flow: evidence)
-    async with connect(await token(runtime, backend, asked("enrollment", "alice"))) as socket:
+    async with connect(await token(worker, backend, asked("enrollment", "alice"))) as socket:
         told = [await socket.greeted()]
         answers, done = await until_complete(socket, faces.astronaut)
-    decision = await runtime.database.run(Decision.objects.get)
+    decision = await worker.database.run(Decision.objects.get)
     assert decision.evidence == evidence
     claims = jwt.decode(decision.token, options={"verify_signature": False})
     for word in ("evidence", "spoof_median", "424242", "parallax", "1717"):
@@ -173,9 +173,9 @@ async def test_evidence_is_for_the_backend_and_never_on_the_socket(
 
 
 async def test_frames_are_numbered_as_the_client_says_else_by_arrival(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         assert (await socket.ask(faces.nobody))["seq"] == 1
         await socket.say("frame", **text_frame(faces.nobody, seq=70))
@@ -185,9 +185,9 @@ async def test_frames_are_numbered_as_the_client_says_else_by_arrival(
 
 
 async def test_a_picture_without_a_face_is_guidance_not_an_error(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         nobody, both = await socket.ask(faces.nobody), await socket.ask(faces.both)
     assert (nobody["face"], nobody["guidance"]["code"]) == (None, "no_face")
@@ -200,9 +200,9 @@ async def test_a_picture_without_a_face_is_guidance_not_an_error(
     [(b"", "invalid_image"), (b"nonsense", "invalid_image"), (b"GIF89a" + bytes(40), "unsupported_format")],
 )
 async def test_a_bad_frame_leaves_the_session_alone(
-    runtime: Worker, backend: Backend, faces: Faces, data: bytes, code: str
+    worker: Worker, backend: Backend, faces: Faces, data: bytes, code: str
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         error = await socket.ask(data)
         assert (error["type"], error["code"], error["retryable"], error["seq"]) == ("error", code, True, 1)
@@ -212,15 +212,15 @@ async def test_a_bad_frame_leaves_the_session_alone(
 async def test_a_frame_over_the_byte_limit_is_refused_alone(
     backend: Backend, faces: Faces, configure: Configure
 ) -> None:
-    runtime = configure(max_image_bytes=len(faces.astronaut))
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(max_image_bytes=len(faces.astronaut))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         assert (await socket.ask(faces.astronaut + b"x"))["code"] == "image_too_large"
         assert (await socket.ask(faces.astronaut))["type"] == "frame_processed"
 
 
-async def test_wrong_base64_is_a_bad_frame(runtime: Worker, backend: Backend) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_wrong_base64_is_a_bad_frame(worker: Worker, backend: Backend) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.say("frame", image="*not base64*", seq=5)
         error = await socket.receive()
@@ -245,19 +245,19 @@ async def test_wrong_base64_is_a_bad_frame(runtime: Worker, backend: Backend) ->
         "[" * 5000,
     ],
 )
-async def test_text_outside_the_protocol_ends_the_connection(runtime: Worker, backend: Backend, text: str) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_text_outside_the_protocol_ends_the_connection(worker: Worker, backend: Backend, text: str) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send_text(text)
         assert await socket.refused() == ("invalid_message", 4400)
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
+    assert (await row(worker)).status == SessionStatus.IN_PROGRESS
 
 
 async def test_a_ping_is_answered_while_a_frame_is_in_work(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.astronaut)
         await gate.somebody_arrived()
@@ -267,23 +267,23 @@ async def test_a_ping_is_answered_while_a_frame_is_in_work(
         assert (await socket.receive())["type"] == "frame_processed"
 
 
-async def test_a_cancelled_session_is_told_so_and_closed(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_a_cancelled_session_is_told_so_and_closed(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)
         await socket.say("cancel")
         done = await socket.receive()
         assert (done["type"], done["success"], done["reason"]) == ("enrollment_complete", False, "cancelled")
         assert await socket.closed() == 1000
-    assert (await row(runtime)).status == SessionStatus.CANCELLED
-    assert await count(runtime, Template) == 0
+    assert (await row(worker)).status == SessionStatus.CANCELLED
+    assert await count(worker, Template) == 0
 
 
 async def test_nothing_follows_the_result(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.nobody)
         await gate.somebody_arrived()
@@ -293,8 +293,8 @@ async def test_nothing_follows_the_result(
         assert await socket.closed() == 1000
 
 
-async def test_a_frame_after_the_result_only_closes(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_a_frame_after_the_result_only_closes(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.say("cancel")
         assert (await socket.receive())["reason"] == "cancelled"
@@ -304,9 +304,9 @@ async def test_a_frame_after_the_result_only_closes(runtime: Worker, backend: Ba
 
 @pytest.mark.parametrize("picture", ["astronaut", "nobody"])
 async def test_of_two_sockets_on_one_token_the_older_is_told(
-    runtime: Worker, backend: Backend, faces: Faces, picture: str
+    worker: Worker, backend: Backend, faces: Faces, picture: str
 ) -> None:
-    shared = await token(runtime, backend)
+    shared = await token(worker, backend)
     async with connect(shared) as older:
         await older.greeted()
         await older.ask(getattr(faces, picture))
@@ -317,19 +317,19 @@ async def test_of_two_sockets_on_one_token_the_older_is_told(
             assert (await newer.ask(faces.astronaut))["samples"]["accepted"] == 1
 
 
-async def test_a_superseded_socket_cannot_cancel(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with two_sockets(await token(runtime, backend)) as (older, newer):
+async def test_a_superseded_socket_cannot_cancel(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with two_sockets(await token(worker, backend)) as (older, newer):
         await older.say("cancel")
         assert await older.refused() == ("replaced", 4409)
         assert (await newer.ask(faces.astronaut))["type"] == "frame_processed"
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
+    assert (await row(worker)).status == SessionStatus.IN_PROGRESS
 
 
 async def test_a_frame_in_work_decides_nothing_once_its_socket_is_superseded(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate), size=2)
-    shared = await token(runtime, backend, asked("enrollment", "alice", target_samples=1))
+    use_meshes(lambda: GatedMesh(worker.engine, gate), size=2)
+    shared = await token(worker, backend, asked("enrollment", "alice", target_samples=1))
     async with connect(shared) as older:
         await older.greeted()
         await older.send(faces.astronaut)
@@ -338,30 +338,30 @@ async def test_a_frame_in_work_decides_nothing_once_its_socket_is_superseded(
             await newer.greeted()
             gate.open()
             assert await older.refused() == ("replaced", 4409)
-            assert await count(runtime, Decision) == await count(runtime, Template) == 0
+            assert await count(worker, Decision) == await count(worker, Template) == 0
             _, done = await until_complete(newer, faces.astronaut)
     assert done["success"]
-    assert await count(runtime, Template) == 1
+    assert await count(worker, Template) == 1
 
 
 async def test_the_older_of_two_sockets_does_not_end_the_session_at_its_time_limit(
     backend: Backend, configure: Configure
 ) -> None:
-    runtime = configure(recognition_time_limit_s=0.6)
-    async with two_sockets(await token(runtime, backend, ANYONE)) as (older, newer):
+    worker = configure(recognition_time_limit_s=0.6)
+    async with two_sockets(await token(worker, backend, ANYONE)) as (older, newer):
         messages = [await older.receive(), await newer.receive()]
     told = [message["decision_token"] for message in messages if "decision_token" in message]
     assert len(set(told)) == 1
-    assert await count(runtime, Decision) == 1
+    assert await count(worker, Decision) == 1
 
 
-async def test_an_unknown_token_is_accepted_told_and_closed(runtime: Worker, backend: Backend) -> None:
+async def test_an_unknown_token_is_accepted_told_and_closed(worker: Worker, backend: Backend) -> None:
     async with connect("unknown") as socket:
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_a_used_token_is_refused(runtime: Worker, backend: Backend) -> None:
-    used = await token(runtime, backend)
+async def test_a_used_token_is_refused(worker: Worker, backend: Backend) -> None:
+    used = await token(worker, backend)
     async with connect(used) as socket:
         await socket.greeted()
         await socket.say("cancel")
@@ -371,53 +371,53 @@ async def test_a_used_token_is_refused(runtime: Worker, backend: Backend) -> Non
 
 
 async def test_an_expired_token_is_refused(backend: Backend, configure: Configure) -> None:
-    runtime = configure(token_ttl_s=-1.0)
-    async with connect(await token(runtime, backend)) as socket:
+    worker = configure(token_ttl_s=-1.0)
+    async with connect(await token(worker, backend)) as socket:
         assert await socket.refused() == ("unknown_token", 4401)
-    assert (await row(runtime)).status == SessionStatus.EXPIRED
+    assert (await row(worker)).status == SessionStatus.EXPIRED
 
 
-async def test_a_session_id_is_no_token(runtime: Worker, backend: Backend) -> None:
-    await token(runtime, backend)
-    async with connect(str((await row(runtime)).id)) as socket:
+async def test_a_session_id_is_no_token(worker: Worker, backend: Backend) -> None:
+    await token(worker, backend)
+    async with connect(str((await row(worker)).id)) as socket:
         assert await socket.refused() == ("unknown_token", 4401)
 
 
 @pytest.mark.parametrize(
     "origin", [b"https://evil.example", b"null", b"https://face.example.evil.example", b"http://", b"http://[::1"]
 )
-async def test_a_page_of_another_site_is_refused(runtime: Worker, backend: Backend, origin: bytes) -> None:
-    async with connect(await token(runtime, backend), [(b"host", b"face.example"), (b"origin", origin)]) as socket:
+async def test_a_page_of_another_site_is_refused(worker: Worker, backend: Backend, origin: bytes) -> None:
+    async with connect(await token(worker, backend), [(b"host", b"face.example"), (b"origin", origin)]) as socket:
         assert await socket.refused() == ("refused", 4403)
-    assert (await row(runtime)).status == SessionStatus.CREATED
+    assert (await row(worker)).status == SessionStatus.CREATED
 
 
-async def test_our_own_page_is_welcome(runtime: Worker, backend: Backend) -> None:
+async def test_our_own_page_is_welcome(worker: Worker, backend: Backend) -> None:
     headers = [(b"host", b"face.example:8003"), (b"origin", b"https://face.example:8003")]
-    async with connect(await token(runtime, backend), headers) as socket:
+    async with connect(await token(worker, backend), headers) as socket:
         await socket.greeted()
 
 
 async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure: Configure) -> None:
-    runtime = configure(allowed_origins=("https://app.example",))
+    worker = configure(allowed_origins=("https://app.example",))
     headers = [(b"host", b"face.example"), (b"origin", b"https://app.example")]
-    async with connect(await token(runtime, backend), headers) as socket:
+    async with connect(await token(worker, backend), headers) as socket:
         await socket.greeted()
 
 
 async def test_an_unexpected_error_ends_its_connection_and_no_other(
-    runtime: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = Lease.save
-    doomed = await token(runtime, backend)
+    doomed = await token(worker, backend)
 
     def fail_for_the_doomed(lease: Lease) -> None:
-        if lifecycle.token_of(runtime.deciding, lease.session) == doomed:
+        if lifecycle.token_of(worker.deciding, lease.session) == doomed:
             raise RuntimeError("the disk is full of secrets")
         save(lease)
 
     monkeypatch.setattr(Lease, "save", fail_for_the_doomed)
-    async with connect(doomed) as socket, connect(await token(runtime, backend)) as other:
+    async with connect(doomed) as socket, connect(await token(worker, backend)) as other:
         await socket.greeted()
         await other.greeted()
         await socket.send(faces.astronaut)
@@ -429,12 +429,12 @@ async def test_an_unexpected_error_ends_its_connection_and_no_other(
 
 
 async def test_a_database_that_fails_while_connecting_is_told(
-    runtime: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
         raise RuntimeError("no database")
 
-    valid = await token(runtime, backend)
+    valid = await token(worker, backend)
     with monkeypatch.context() as broken:
         broken.setattr(lifecycle, "connect_by_token", fail)
         async with connect(valid) as socket:
@@ -444,9 +444,9 @@ async def test_a_database_that_fails_while_connecting_is_told(
 
 
 async def test_a_reconnect_goes_on_with_the_samples_that_were_taken(
-    runtime: Worker, backend: Backend, faces: Faces
+    worker: Worker, backend: Backend, faces: Faces
 ) -> None:
-    shared = await token(runtime, backend)
+    shared = await token(worker, backend)
     async with connect(shared) as socket:
         first = await socket.greeted()
         assert (await socket.ask(faces.astronaut))["samples"]["accepted"] == 1
@@ -458,11 +458,11 @@ async def test_a_reconnect_goes_on_with_the_samples_that_were_taken(
     assert (first["resumed"], second["resumed"]) == (False, True)
     assert second["expires_at"] == first["expires_at"]
     assert done["success"]
-    assert await count(runtime, Template) == 3
+    assert await count(worker, Template) == 3
 
 
-async def test_another_person_after_a_reconnect_is_noticed(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    shared = await token(runtime, backend)
+async def test_another_person_after_a_reconnect_is_noticed(worker: Worker, backend: Backend, faces: Faces) -> None:
+    shared = await token(worker, backend)
     async with connect(shared) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)
@@ -472,18 +472,18 @@ async def test_another_person_after_a_reconnect_is_noticed(runtime: Worker, back
     assert (done["success"], done["reason"]) == (False, "face_changed")
 
 
-async def test_a_drop_of_the_network_does_not_end_the_session(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_a_drop_of_the_network_does_not_end_the_session(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.ask(faces.astronaut)
-    assert (await row(runtime)).status == SessionStatus.IN_PROGRESS
+    assert (await row(worker)).status == SessionStatus.IN_PROGRESS
 
 
 async def test_a_disconnect_during_inference_leaks_nothing(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as socket:
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.astronaut)
         await gate.somebody_arrived()
@@ -491,20 +491,20 @@ async def test_a_disconnect_during_inference_leaks_nothing(
     gate.open()
     await became(lambda: changed.engine.pool_status().in_use == 0, "the instance came back")
     assert changed.engine.pool_status().available == 1
-    async with connect(await token(runtime, backend, ANYONE)) as socket:
+    async with connect(await token(worker, backend, ANYONE)) as socket:
         await socket.greeted()
         assert (await socket.ask(faces.astronaut))["type"] == "frame_processed"
 
 
 async def test_a_disconnect_while_waiting_leaks_nothing(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes, gate: Gate
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate))
-    async with connect(await token(runtime, backend)) as first:
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate))
+    async with connect(await token(worker, backend)) as first:
         await first.greeted()
         await first.send(faces.astronaut)
         await gate.somebody_arrived()
-        async with connect(await token(runtime, backend, ANYONE)) as second:
+        async with connect(await token(worker, backend, ANYONE)) as second:
             await second.greeted()
             await second.send(faces.astronaut)
             await became(lambda: changed.executor.statistics().waiting == 1, "the second frame waits")
@@ -514,7 +514,7 @@ async def test_a_disconnect_while_waiting_leaks_nothing(
     assert changed.executor.statistics().in_use == changed.engine.pool_status().in_use == 0
 
 
-async def test_a_sandbox_analyses_and_stores_nothing(runtime: Worker, backend: Backend, faces: Faces) -> None:
+async def test_a_sandbox_analyses_and_stores_nothing(worker: Worker, backend: Backend, faces: Faces) -> None:
     async with connect("test_anything") as socket:
         greeting = await socket.greeted()
         answers = [await socket.ask(faces.astronaut) for _ in range(12)]
@@ -523,10 +523,10 @@ async def test_a_sandbox_analyses_and_stores_nothing(runtime: Worker, backend: B
     assert (greeting["kind"], greeting["challenge"], greeting["resumed"]) == ("sandbox", None, False)
     assert {answer["type"] for answer in answers} == {"frame_processed"}
     assert answers[-1]["liveness"]["passive"] == "passed"
-    assert [await count(runtime, model) for model in (Session, Decision, Template)] == [0, 0, 0]
+    assert [await count(worker, model) for model in (Session, Decision, Template)] == [0, 0, 0]
 
 
-async def test_two_sandboxes_do_not_meet(runtime: Worker, backend: Backend, faces: Faces) -> None:
+async def test_two_sandboxes_do_not_meet(worker: Worker, backend: Backend, faces: Faces) -> None:
     async with connect("test_x") as first, connect("test_x") as second:
         assert (await first.greeted())["session_id"] != (await second.greeted())["session_id"]
         assert (await first.ask(faces.astronaut))["type"] == "frame_processed"
@@ -539,10 +539,10 @@ async def test_a_sandbox_must_be_allowed(backend: Backend, configure: Configure)
         assert await socket.refused() == ("unknown_token", 4401)
 
 
-async def test_a_backend_that_cancels_ends_the_socket(runtime: Worker, backend: Backend, faces: Faces) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_a_backend_that_cancels_ends_the_socket(worker: Worker, backend: Backend, faces: Faces) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
-        await runtime.database.run(lifecycle.cancel, runtime.deciding, await row(runtime))
+        await worker.database.run(lifecycle.cancel, worker.deciding, await row(worker))
         done = await socket.ask(faces.astronaut)
         assert (done["type"], done["reason"]) == ("enrollment_complete", "cancelled")
         assert await socket.closed() == 1000

@@ -23,11 +23,11 @@ class LosingMesh(RealMesh):
 
 
 async def test_a_mesh_that_raises_costs_one_frame(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes
 ) -> None:
-    meshes: list[FaceMesh] = [RaisingMesh(runtime.engine), RealMesh(runtime.engine)]
+    meshes: list[FaceMesh] = [RaisingMesh(worker.engine), RealMesh(worker.engine)]
     changed = use_meshes(lambda: meshes.pop(0))
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         error = await socket.ask(faces.astronaut)
         assert (error["type"], error["retryable"], error["seq"]) == ("error", True, 1)
@@ -39,10 +39,10 @@ async def test_a_mesh_that_raises_costs_one_frame(
 
 
 async def test_a_session_is_not_stuck_where_a_mesh_failed_to_look(
-    backend: Backend, faces: Faces, runtime: Worker, use_meshes: UseMeshes
+    backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes
 ) -> None:
-    use_meshes(lambda: LosingMesh(runtime.engine))
-    async with connect(await token(runtime, backend)) as socket:
+    use_meshes(lambda: LosingMesh(worker.engine))
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         answers = [await socket.ask(faces.astronaut) for _ in range(3)]
     assert [answer["type"] for answer in answers] == ["frame_processed", "error", "frame_processed"]

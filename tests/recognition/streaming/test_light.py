@@ -58,17 +58,17 @@ async def enrol(token: str, rgb: RgbImage, shine: Shine) -> tuple[list[Message],
 
 @pytest.mark.usefixtures("unblocked_loop")
 async def test_a_face_that_answers_the_light_passes_and_one_that_does_not_never_does(
-    runtime: Worker, backend: Backend, astronaut_rgb: RgbImage, hopper_rgb: RgbImage
+    worker: Worker, backend: Backend, astronaut_rgb: RgbImage, hopper_rgb: RgbImage
 ) -> None:
     def begin(subject_id: str) -> str:
         set_policy(backend.tenant, replace(policy_of(backend.tenant), steps=1, actions=(Action.LIGHT,)))
         wish = Wish(Policy.ACTIVE, challenge_version=3)
         request = replace(asked("enrollment", subject_id, target_samples=1), wish=wish)
         return lifecycle.token_of(
-            runtime.deciding, lifecycle.create(runtime.deciding, backend.tenant, request, None).session
+            worker.deciding, lifecycle.create(worker.deciding, backend.tenant, request, None).session
         )
 
-    tokens = [await runtime.database.run(begin, name) for name in ("alice", "bob")]
+    tokens = [await worker.database.run(begin, name) for name in ("alice", "bob")]
     (answers, result), (ignored, nothing) = await asyncio.gather(
         enrol(tokens[0], astronaut_rgb, reflected), enrol(tokens[1], hopper_rgb, unmoved)
     )

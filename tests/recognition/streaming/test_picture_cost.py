@@ -26,13 +26,13 @@ def data(request: pytest.FixtureRequest) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-async def bystander(runtime: Worker, backend: Backend, faces: Faces, data: bytes) -> AsyncIterator[None]:
+async def bystander(worker: Worker, backend: Backend, faces: Faces, data: bytes) -> AsyncIterator[None]:
     """Another session streams meanwhile: each of its frames is answered, in order, with its face."""
     answers: list[Message] = []
     over = asyncio.Event()
 
     async def stream() -> None:
-        async with connect(await token(runtime, backend, BYSTANDER)) as socket:
+        async with connect(await token(worker, backend, BYSTANDER)) as socket:
             await socket.greeted()
             while not over.is_set() or len(answers) < 3:
                 answers.append(await socket.ask(faces.astronaut))
@@ -56,9 +56,9 @@ async def test_an_upload_is_refused(api: httpx.AsyncClient, data: bytes) -> None
 
 
 async def test_a_frame_over_rest_is_refused_and_the_session_goes_on(
-    api: httpx.AsyncClient, runtime: Worker, backend: Backend, faces: Faces, data: bytes
+    api: httpx.AsyncClient, worker: Worker, backend: Backend, faces: Faces, data: bytes
 ) -> None:
-    session = (await in_database(runtime, lifecycle.create, runtime.deciding, backend.tenant, ALICE, None)).session
+    session = (await in_database(worker, lifecycle.create, worker.deciding, backend.tenant, ALICE, None)).session
     frames = f"/api/v1/sessions/{session.id}/frames/"
     image = {"Content-Type": "image/jpeg"}
     assert told(await api.post(frames, content=data, headers=image)) == (422, "image_too_complex")
@@ -67,9 +67,9 @@ async def test_a_frame_over_rest_is_refused_and_the_session_goes_on(
 
 
 async def test_a_frame_on_the_socket_is_refused_and_the_session_goes_on(
-    runtime: Worker, backend: Backend, faces: Faces, data: bytes
+    worker: Worker, backend: Backend, faces: Faces, data: bytes
 ) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         error = await socket.ask(data)
         assert (error["type"], error["code"], error["retryable"]) == ("error", "image_too_complex", True)
@@ -77,8 +77,8 @@ async def test_a_frame_on_the_socket_is_refused_and_the_session_goes_on(
         assert (answer["type"], answer["seq"], answer["samples"]["accepted"]) == ("frame_processed", 2, 1)
 
 
-async def test_a_frame_in_text_is_refused_likewise(runtime: Worker, backend: Backend, data: bytes) -> None:
-    async with connect(await token(runtime, backend)) as socket:
+async def test_a_frame_in_text_is_refused_likewise(worker: Worker, backend: Backend, data: bytes) -> None:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.say("frame", **text_frame(data, seq=7))
         error = await socket.receive()

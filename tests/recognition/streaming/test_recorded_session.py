@@ -36,14 +36,14 @@ PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 
 
 @pytest.fixture(scope="module")
-def takes(runtime: Worker, astronaut_rgb: RgbImage) -> Takes:
+def takes(worker: Worker, astronaut_rgb: RgbImage) -> Takes:
     """Each action from rest to rest."""
-    mesh = mesh_factory("openvino", mesh_models(runtime.settings.model_dir))()
+    mesh = mesh_factory("openvino", mesh_models(worker.settings.model_dir))()
     portrait = Portrait(framed(astronaut_rgb, mesh), mesh)
     mesh.close()
     chance = np.random.default_rng(0)
     return {
-        Action(action): list(watch(runtime.engine, filmed(perform(portrait, [action], FPS), chance), 85))
+        Action(action): list(watch(worker.engine, filmed(perform(portrait, [action], FPS), chance), 85))
         for action in ACTIONS
     }
 
@@ -55,13 +55,13 @@ def filmed(frames: Iterable[tuple[RgbImage, object]], chance: np.random.Generato
 
 
 @pytest.fixture(scope="module")
-def claimed(runtime: Worker, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return runtime.engine.embed(runtime.engine.look(encode_jpeg(astronaut_rgb), limits))
+def claimed(worker: Worker, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
+    return worker.engine.embed(worker.engine.look(encode_jpeg(astronaut_rgb), limits))
 
 
 @pytest.fixture(scope="module")
-def stranger(runtime: Worker, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return runtime.engine.embed(runtime.engine.look(encode_jpeg(hopper_rgb), limits))
+def stranger(worker: Worker, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
+    return worker.engine.embed(worker.engine.look(encode_jpeg(hopper_rgb), limits))
 
 
 def session(asked: Sequence[Action], policy: Policy = Policy.ACTIVE) -> Flow:

@@ -29,9 +29,9 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 @asynccontextmanager
-async def watched(runtime: Worker) -> AsyncIterator[None]:
+async def watched(worker: Worker) -> AsyncIterator[None]:
     with StartedThreads(1, "loop") as loop_threads:
-        watch = asyncio.create_task(watching.keep_watch(runtime, loop_threads))
+        watch = asyncio.create_task(watching.keep_watch(worker, loop_threads))
         yield
         watch.cancel()
 
@@ -39,7 +39,7 @@ async def watched(runtime: Worker) -> AsyncIterator[None]:
 async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
     backend: Backend,
     faces: Faces,
-    runtime: Worker,
+    worker: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,
@@ -47,8 +47,8 @@ async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
     api: httpx.AsyncClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate), of=configure(stuck_after_ms=AT_ONCE_MS))
-    async with connect(await token(runtime, backend)) as socket:
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate), of=configure(stuck_after_ms=AT_ONCE_MS))
+    async with connect(await token(worker, backend)) as socket:
         session = (await socket.greeted())["session_id"]
         await socket.send(faces.astronaut)
         await gate.somebody_arrived()
@@ -70,7 +70,7 @@ async def test_a_stuck_mesh_is_named_told_by_readiness_and_ends_the_worker(
 async def test_while_one_thread_is_left_nobody_is_cut_off(
     backend: Backend,
     faces: Faces,
-    runtime: Worker,
+    worker: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,
@@ -78,9 +78,9 @@ async def test_while_one_thread_is_left_nobody_is_cut_off(
     api: httpx.AsyncClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    meshes = [GatedMesh(runtime.engine, gate), GatedMesh(runtime.engine, gate)]
+    meshes = [GatedMesh(worker.engine, gate), GatedMesh(worker.engine, gate)]
     changed = use_meshes(lambda: meshes.pop(), size=2, of=configure(stuck_after_ms=AT_ONCE_MS))
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.astronaut)
         await gate.somebody_arrived()
@@ -96,7 +96,7 @@ async def test_while_one_thread_is_left_nobody_is_cut_off(
 async def test_a_stuck_upload_is_named_by_its_tenant_and_its_request(
     backend: Backend,
     faces: Faces,
-    runtime: Worker,
+    worker: Worker,
     configure: Configure,
     use_meshes: UseMeshes,
     gate: Gate,
@@ -104,7 +104,7 @@ async def test_a_stuck_upload_is_named_by_its_tenant_and_its_request(
     api: httpx.AsyncClient,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(runtime.engine, gate), of=configure(stuck_after_ms=AT_ONCE_MS))
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate), of=configure(stuck_after_ms=AT_ONCE_MS))
     upload = {"image": ("face.jpg", faces.astronaut, "image/jpeg")}
     asked = asyncio.create_task(api.post("/api/v1/faces/detect/", files=upload, headers={"x-request-id": "mine"}))
     await gate.somebody_arrived()

@@ -54,9 +54,9 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.parametrize("kind", ["enrollment", "authentication", "identification"])
 async def test_a_compute_thread_makes_no_query(
-    kind: str, runtime: Worker, alice: Backend, faces: Faces, queries: Counter[str]
+    kind: str, worker: Worker, alice: Backend, faces: Faces, queries: Counter[str]
 ) -> None:
-    secret = await token(runtime, alice, asked(kind, "" if kind == "identification" else "alice"))
+    secret = await token(worker, alice, asked(kind, "" if kind == "identification" else "alice"))
     queries.clear()
     async with connect(secret) as socket:
         await socket.greeted()
@@ -77,10 +77,10 @@ async def test_a_sandbox_makes_no_query(backend: Backend, faces: Faces, queries:
 class Counted:
     """Counts the calls of `FaceRecognitionEngine.look` and of `Flow.observe`."""
 
-    def __init__(self, runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
         self.looks = self.weighed = 0
         self.weighing = threading.Semaphore(0)
-        look, observe = type(runtime.engine).look, Flow.observe
+        look, observe = type(worker.engine).look, Flow.observe
 
         def counted_look(*args: Any, **options: Any) -> Any:
             self.looks += 1
@@ -92,17 +92,17 @@ class Counted:
             self.weighing.release()
             return outcome
 
-        monkeypatch.setattr(type(runtime.engine), "look", counted_look)
+        monkeypatch.setattr(type(worker.engine), "look", counted_look)
         monkeypatch.setattr(Flow, "observe", counted_observe)
 
 
 @pytest.fixture
-def counted(runtime: Worker, monkeypatch: pytest.MonkeyPatch) -> Counted:
-    return Counted(runtime, monkeypatch)
+def counted(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Counted:
+    return Counted(worker, monkeypatch)
 
 
 async def test_a_frame_whose_match_fails_at_first_is_looked_at_and_counted_once(
-    runtime: Worker, alice: Backend, faces: Faces, counted: Counted, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alice: Backend, faces: Faces, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = 2
 
@@ -114,7 +114,7 @@ async def test_a_frame_whose_match_fails_at_first_is_looked_at_and_counted_once(
         return find_match(*args)
 
     monkeypatch.setattr("recognition.streaming.pipeline.find_match", fail_at_first)
-    async with connect(await token(runtime, alice, ANYONE)) as socket:
+    async with connect(await token(worker, alice, ANYONE)) as socket:
         await socket.greeted()
         answer = await socket.ask(faces.astronaut)
     assert failures == 0
@@ -123,12 +123,12 @@ async def test_a_frame_whose_match_fails_at_first_is_looked_at_and_counted_once(
 
 
 async def test_a_frame_that_cannot_be_matched_is_told_and_counts_for_nothing(
-    runtime: Worker, alice: Backend, faces: Faces, counted: Counted, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, alice: Backend, faces: Faces, counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> None:
         raise Unavailable("not now", 1)
 
-    secret = await token(runtime, alice, ANYONE)
+    secret = await token(worker, alice, ANYONE)
     with monkeypatch.context() as outage:
         outage.setattr("database.outages.RIDE_OUT_S", 0.0)
         outage.setattr("recognition.streaming.pipeline.find_match", fail)
@@ -144,7 +144,7 @@ async def test_a_frame_that_cannot_be_matched_is_told_and_counts_for_nothing(
 
 
 async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
-    runtime: Worker,
+    worker: Worker,
     backend: Backend,
     faces: Faces,
     use_meshes: UseMeshes,
@@ -152,7 +152,7 @@ async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
     counted: Counted,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    use_meshes(lambda: GatedMesh(runtime.engine, gate))
+    use_meshes(lambda: GatedMesh(worker.engine, gate))
     decide, flows = lifecycle.decide, list[str]()
 
     def decide_while_the_frame_goes_on(by: Deciding, connection: Lease, outcome: Outcome) -> Decision:
@@ -163,7 +163,7 @@ async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
         return decide(by, connection, outcome)
 
     monkeypatch.setattr(lifecycle, "decide", decide_while_the_frame_goes_on)
-    async with connect(await token(runtime, backend)) as socket:
+    async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         await socket.send(faces.astronaut)
         await gate.somebody_arrived()
@@ -173,4 +173,4 @@ async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
             messages.append(await socket.receive())
         assert (messages[-1]["type"], messages[-1]["reason"]) == ("enrollment_complete", "cancelled")
     assert flows[0] == flows[1]
-    assert await count(runtime, Decision) == 1
+    assert await count(worker, Decision) == 1
