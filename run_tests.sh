@@ -24,18 +24,6 @@ check() {
     "$python" "$@" || failed+=("$*")
 }
 
-# A test that fails is never run again. But the interpreter under the coverage tracer has crashed between two tests,
-# without a trace and never twice: after SIGABRT, SIGBUS or SIGSEGV everything is run once more, and the output says so.
-run_the_tests() {
-    local status=0
-    echo "== python -m coverage run -m pytest"
-    "$python" -m coverage run -m pytest || status=$?
-    [[ $status =~ ^(134|135|139)$ ]] || return "$status"
-    echo "run_tests.sh: the interpreter died of signal $((status - 128)); all tests are run once more" >&2
-    "$python" -m coverage erase
-    "$python" -m coverage run -m pytest
-}
-
 check_system
 check_test_programs
 install service dev
@@ -49,10 +37,7 @@ fi
 scripts/lint.sh || failed+=("scripts/lint.sh")
 check -m tools.licences
 scripts/check_pythons.sh || failed+=("scripts/check_pythons.sh")
-"$python" -m coverage erase
-run_the_tests || failed+=("the tests")
-check -m coverage combine --quiet
-check -m coverage report
+scripts/test_lanes.sh || failed+=("scripts/test_lanes.sh")
 if ((${#failed[@]})); then
     printf 'run_tests.sh: failed: %s\n' "${failed[@]}" >&2
     exit 1

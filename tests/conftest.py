@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from config.service import service_settings
 from core.face_recognition_engine import FaceRecognitionEngine
@@ -22,6 +23,13 @@ from testkit.service import LiveService, running_service
 
 BLOCKED_AFTER_S = 1.0
 """By the clock on the wall: on a crowded machine a callback may be made to wait for a core."""
+
+# Examples of each property; pytest's option --hypothesis-profile=thorough asks for the many.
+for _profile, _examples in (("quick", 20), ("thorough", 500)):
+    settings.register_profile(
+        _profile, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("quick")
 
 needs_shared_data = pytest.mark.skipif(
     not shared_data_available(), reason=f"real clips are not here: {SHARED_DATA} is missing"

@@ -272,7 +272,8 @@ async def test_a_client_knows_what_became_of_each_frame() -> None:
     ):
         await until(lambda: fleet.clients[0].tally.decided == 1)
         (counted,) = fleet.swap_tallies()
-    assert counted.sent == 10
+    # The tenth frame decides. More may be sent before the client has read that: they are rightly not answered.
+    assert counted.sent >= 10
     assert (counted.answered, counted.dropped, counted.busy) == (3, 2, 2)
     assert counted.errors == {"unanswered": 1, "invalid_image": 1}
     assert (counted.decided, counted.succeeded, counted.failures) == (1, 1, {})

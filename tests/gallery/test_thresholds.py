@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gallery.thresholds import SAME_PERSON, threshold_for
@@ -30,21 +30,18 @@ def test_an_empty_gallery_counts_as_one_comparison() -> None:
     assert threshold_for(1e-3, 0) == threshold_for(1e-3, 1)
 
 
-@settings(deadline=None)
 @given(targets, targets, comparisons)
 def test_a_stricter_target_never_lowers_the_threshold(one: float, another: float, count: int) -> None:
     strict, lax = sorted([one, another])
     assert threshold_for(strict, count) >= threshold_for(lax, count)
 
 
-@settings(deadline=None)
 @given(targets, comparisons, comparisons)
 def test_more_comparisons_never_lower_the_threshold(target: float, one: int, another: int) -> None:
     few, many = sorted([one, another])
     assert threshold_for(target, many) >= threshold_for(target, few)
 
 
-@settings(deadline=None)
 @given(targets, comparisons)
 def test_a_larger_gallery_never_lowers_what_was_measured(target: float, count: int) -> None:
     lowest, highest = MEASURED[0][1], MEASURED[-1][1]

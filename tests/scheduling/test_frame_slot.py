@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduling.frame_slot import FrameSlot, TakenFrame
@@ -60,7 +60,6 @@ def test_a_frame_that_is_refused_waits_its_turn_like_any_other() -> None:
     assert slot.take().frame is bad
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["offer", "take", "end"])))
 def test_every_frame_that_was_not_replaced_is_taken_once_in_order_by_one_worker(moves: list[str]) -> None:
     slot = FrameSlot()

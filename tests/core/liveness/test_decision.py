@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.features.values import Traces
@@ -210,10 +210,6 @@ def play(liveness: Liveness, events: Sequence[Event]) -> list[Verdict]:
     return verdicts
 
 
-ENOUGH = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@ENOUGH
 @given(policy=st.sampled_from(ASKING), seed=st.integers(0, 50), events=EVENTS)
 def test_whoever_passes_has_shown_every_piece_of_evidence(policy: Policy, seed: int, events: list[Event]) -> None:
     liveness = begun(policy, seed)
@@ -286,7 +282,6 @@ def test_a_convincing_person_convinces(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize(("piece", "policy"), [(piece, p) for piece in WITHHELD for p in WITHHELD[piece][0]])
-@ENOUGH
 @given(seed=SEEDS, mishaps=MISHAPS)
 def test_without_one_piece_nobody_ever_passes(
     piece: str, policy: Policy, seed: int, mishaps: list[tuple[int, Event]]
@@ -297,7 +292,6 @@ def test_without_one_piece_nobody_ever_passes(
     assert Verdict.PASSED not in play(liveness, kept)
 
 
-@ENOUGH
 @given(seed=SEEDS, mishaps=MISHAPS, step_ms=st.integers(0, 100))
 def test_nobody_passes_passively_before_a_loop_would_show(
     seed: int, mishaps: list[tuple[int, Event]], step_ms: int
@@ -307,7 +301,6 @@ def test_nobody_passes_passively_before_a_loop_would_show(
     assert Verdict.PASSED not in play(liveness, [(*event[:2], step_ms, event[3]) for event in events])
 
 
-@ENOUGH
 @given(seed=SEEDS, mishaps=MISHAPS)
 def test_who_leaves_out_one_step_never_passes(seed: int, mishaps: list[tuple[int, Event]]) -> None:
     for policy in (Policy.ACTIVE, Policy.STRICT):
@@ -320,7 +313,6 @@ def test_who_leaves_out_one_step_never_passes(seed: int, mishaps: list[tuple[int
         assert Verdict.PASSED not in play(liveness, with_mishaps(events, anything))
 
 
-@ENOUGH
 @given(policy=st.sampled_from(ASKING), events=EVENTS)
 def test_a_failure_is_final(policy: Policy, events: list[Event]) -> None:
     liveness = told(begun(policy), timed([replace(OPEN, live_score=0.0)] * 6))
@@ -329,7 +321,6 @@ def test_a_failure_is_final(policy: Policy, events: list[Event]) -> None:
     assert (liveness.verdict, liveness.failure) == (Verdict.FAILED, "spoof_suspected")
 
 
-@ENOUGH
 @given(policy=st.sampled_from(ASKING), events=EVENTS)
 def test_time_never_runs_backwards(policy: Policy, events: list[Event]) -> None:
     liveness = begun(policy)
@@ -357,7 +348,6 @@ def test_the_reason_of_a_failure_stays() -> None:
     assert liveness.failure == "liveness_timeout"
 
 
-@ENOUGH
 @given(policy=st.sampled_from(ASKING), seed=st.integers(0, 50), events=EVENTS)
 def test_the_same_observations_give_the_same_state(policy: Policy, seed: int, events: list[Event]) -> None:
     one, other = begun(policy, seed), begun(policy, seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.features.appearance import SIZE
@@ -493,7 +493,6 @@ FRAMES = st.lists(
 BEGINNINGS = st.builds(begin, st.sampled_from(Purpose), st.sampled_from(Policy), st.integers(1, 4))
 
 
-@settings(max_examples=150, deadline=None)
 @given(BEGINNINGS, st.integers(0, 50), FRAMES)
 def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
     flow: Flow, lively_frames: int, frames: list[tuple[int, dict[str, object]]]
@@ -513,7 +512,6 @@ def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
     assert restored.time_is_up() == flow.time_is_up()
 
 
-@settings(max_examples=100, deadline=None)
 @given(BEGINNINGS, FRAMES)
 def test_whatever_is_seen_success_needs_liveness_and_the_claimed_person(
     flow: Flow, frames: list[tuple[int, dict[str, object]]]
@@ -552,7 +550,6 @@ def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
     assert told > 4
 
 
-@settings(max_examples=150, deadline=None)
 @given(BEGINNINGS, FRAMES)
 def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_would(
     flow: Flow, frames: list[tuple[int, dict[str, object]]]
