@@ -21,7 +21,7 @@ from vocabulary.sessions import SessionStatus
 
 
 def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
-    """Erase a subject everywhere, effective when the call returns. Connected clients of the subject are told that it is gone.
+    """Erase a subject, from this call on everywhere. Its connected clients are told that it is gone.
 
     Raises SubjectNotFound. After an interruption a part may be erased already; another call erases the rest.
     """
