@@ -53,7 +53,7 @@ class LastAdminKey(KeyProblem):
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key; nobody can read `text` again later."""
+    """A new key; `text` cannot be read again later."""
 
     row: ApiKey
     text: str

@@ -181,7 +181,7 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
 
 
 def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
-    """As `connect`."""
+    """Find the session by its token, then do as `connect`."""
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
