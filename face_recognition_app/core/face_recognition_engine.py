@@ -76,12 +76,12 @@ class Look:
         return self.boxes[0] if self.boxes else None
 
     def each_face(self) -> list[tuple[Box, Quality]]:
-        """Every face by itself: its box, and its quality as if it were alone."""
+        """Box of every face, and its quality as if it were alone."""
         alone = (Look.at(self.picture, [face]) for face in self.faces)
         return [(look.boxes[0], look.quality) for look in alone]
 
     def tracking(self, before: Tracking) -> Tracking:
-        """What to hand in with the next frame, where this one was looked at with the tracking `before`."""
+        """Tracking to pass in with the next frame; `before` is the tracking that this frame was analysed with."""
         return before.after(self.faces).scaled(self.picture.reduction)
 
 

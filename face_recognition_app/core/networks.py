@@ -1,4 +1,4 @@
-"""Runs networks: the only place that knows the inference library."""
+"""Running networks. Only this module uses the inference library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Network(Protocol):
 class InferRequest:
     """A way to run one graph of a network of fixed shapes.
 
-    What is to be looked at is written into `input`: handing a batch over takes the library a tenth of a millisecond.
+    The caller writes the pictures into `input`: passing a batch to the library would take a tenth of a millisecond.
     """
 
     def __init__(self, graph: ov.CompiledModel) -> None:
@@ -40,7 +40,7 @@ class InferRequest:
         self._outputs: list[Tensor] = [self._request.get_output_tensor(n).data for n in range(len(graph.outputs))]
 
     def run(self) -> Sequence[Tensor]:
-        """Every output of what `input` holds, in order; they are overwritten by the next run."""
+        """Compute every output for `input`, in order. The next run overwrites them."""
         self._request.infer({}, share_outputs=True)
         return self._outputs
 
@@ -48,7 +48,7 @@ class InferRequest:
 class OpenVinoNetwork:
     """Runs on the calling thread, `threads` of them at once, and has a graph for each.
 
-    One graph could serve many threads, but would compute on threads of its own: handing over and back takes half a
+    One graph could serve many threads, but would compute on its own threads: the hand-over and back takes half a
     millisecond, a third of what the smaller networks take. Each graph has run once: its first run takes longer.
     """
 
@@ -62,7 +62,7 @@ class OpenVinoNetwork:
 
     @contextmanager
     def request(self) -> Iterator[InferRequest]:
-        """The caller's alone until the block ends, and so are the outputs of its run. One that failed is replaced."""
+        """Lend a graph to the caller alone until the block ends, with its outputs. A graph that failed is replaced."""
         request = self._free.get()
         try:
             yield request
@@ -95,6 +95,6 @@ def read_image_network(path: Path, low: float, high: float, threads: int = 1) ->
 
 
 def _compile(model: ov.Model) -> ov.CompiledModel:
-    # Pinned to a core, every worker's threads would crowd on the same first ones.
+    # With pinning, all workers would pin to the same first cores.
     on_the_callers_thread = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False}
     return ov.Core().compile_model(model, "CPU", on_the_callers_thread)

@@ -1,4 +1,4 @@
-"""A bounded pool of instances that are costly to make, lent one at a time."""
+"""A bounded pool of instances that are costly to make, each lent to one borrower at a time."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Pool(Generic[T]):
         self._closed = False
 
     def fill(self) -> None:
-        """Make every missing instance now, in parallel, before one is lent. Raises what the factory raised."""
+        """Make every missing instance now, in parallel, before lending begins. Raises what the factory raised."""
         with ThreadPoolExecutor(self._size, thread_name_prefix="pool-fill") as executor:
             list(executor.map(self._make, [slot for slot in self._idle if slot.instance is None]))
 

@@ -64,7 +64,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a mesh network's view of a face stood about the landmarks that it found: `scale` of its side against the
+    """Pose of the mesh network's input square relative to the landmarks found in it: `scale` of its side against the
     larger extent of the landmarks, `right` and `down` of its middle in such extents, and `turn` in radians."""
 
     scale: float

@@ -1,4 +1,4 @@
-"""The log of what changed in a tenant's gallery, by which copies of it in memory follow.
+"""Log of the changes in a tenant's gallery. Copies of the gallery in memory follow it.
 
 `Tenant.gallery_version` is the gallery's revision. It is raised in the transaction that changes a template, and the row
 stays locked until that transaction ends: revisions are committed in their order.
@@ -18,14 +18,14 @@ from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
 KEPT_FOR = timedelta(days=1)
-"""Of a change. A worker that did not search a gallery for longer reads all of it again."""
+"""Retention of a change. A worker that did not search a gallery for longer reads the whole gallery again."""
 MOST_AT_ONCE = 20_000
-"""Changes that are read one by one; for more of them it is as cheap to read the whole gallery."""
+"""Most changes that are read one by one. For more, reading the whole gallery is as cheap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The primary keys of templates that came and are not gone again, and of those that went."""
+    """Primary keys of templates that were added and still exist, and of those that were removed."""
 
     added: Sequence[int]
     removed: Sequence[int]
@@ -39,7 +39,7 @@ def revision_of(tenant: Tenant) -> int:
 
 
 def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
-    """Note templates that came or went, and raise the revision by their number, in the caller's transaction."""
+    """Record added or removed templates, and raise the revision by their number, in the caller's transaction."""
     with transaction.atomic(savepoint=False):
         tenant = Tenant.objects.filter(pk=tenant_id)
         tenant.update(gallery_version=F("gallery_version") + len(template_pks))
@@ -51,12 +51,12 @@ def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
 
 
 def log_deletion(sender: object, instance: Template, **_: Any) -> None:
-    """Receives `pre_delete`: whatever deletes a template, by itself or with its subject or tenant, is in the log."""
+    """Log a deletion on `pre_delete`: of a template by itself, or with its subject or tenant."""
     log(instance.tenant_id, [instance.pk], added=False)
 
 
 def between(tenant: Tenant, since: int, until: int) -> Changes | None:
-    """What changed after the revision `since`, up to `until`; None when the log does not tell all of it."""
+    """Changes after the revision `since`, up to `until`; None when the log is incomplete or too long."""
     if since == until:
         return NOTHING
     if not 0 < until - since <= MOST_AT_ONCE:

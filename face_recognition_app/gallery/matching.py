@@ -1,4 +1,4 @@
-"""Whom a face matches: every comparison against the threshold for the number of comparisons that are made."""
+"""Matching of faces: each comparison uses the threshold for the number of comparisons made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best similarity to any of some templates, and the one that was needed (raw cosines)."""
+    """The best similarity to any of the templates, and the similarity that a match needs (raw cosines)."""
 
     similarity: float
     threshold: float
@@ -54,21 +54,21 @@ class Gallery:
     def verify(
         self, tenant: Tenant, subject_id: str, probe: Embedding, target_fmr: float, tries: int = 1
     ) -> Comparison | None:
-        """The probe against the subject's own templates; None when the subject has none."""
+        """Compare the probe with the subject's own templates; None when the subject has none."""
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
             return None
         return Comparison(float((templates @ probe).max()), threshold_for(target_fmr, len(templates) * tries))
 
     def verify_again(self, tenant: Tenant, subject_id: str, probe: Embedding, threshold: float) -> Comparison | None:
-        """As `verify`, against the threshold that held when the subject was matched before."""
+        """Do as `verify`, with the threshold of the subject's earlier match."""
         templates = self.store.of_subject(tenant, subject_id)
         return Comparison(float((templates @ probe).max()), threshold) if len(templates) else None
 
     def identify(
         self, tenant: Tenant, probe: Embedding, target_fpir: float, limit: int = 1, tries: int = 1
     ) -> Identification:
-        """The `limit` most similar of all subjects."""
+        """Find the `limit` most similar of all subjects."""
         ranking = self.store.search(tenant, [probe], limit)
         return Identification(ranking.candidates, threshold_for(target_fpir, ranking.templates * tries))
 
@@ -94,5 +94,5 @@ def exact_gallery(model_id: str) -> Gallery:
 
 
 def compare(one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
-    """Two pictures against each other."""
+    """Compare two pictures with each other."""
     return Comparison(float(one @ another), threshold_for(target_fmr, 1))

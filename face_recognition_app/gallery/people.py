@@ -1,4 +1,4 @@
-"""Changing what a tenant knows: subjects and templates, each change in one transaction."""
+"""Changes of a tenant's subjects and templates, each in one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tenants.models import Tenant
 from vocabulary.errors import ErrorCode, ServiceError
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
-"""What a tenant may call its own people and devices."""
+"""Pattern of a tenant's own ids of people and devices."""
 
 
 class GalleryError(ServiceError):
@@ -103,7 +103,7 @@ def list_subjects(tenant: Tenant, after: int, limit: int) -> Page[Subject]:
 
 
 def count_templates(subjects: list[Subject]) -> dict[int, int]:
-    """The number of templates by the subject's primary key; who has none is left out."""
+    """Number of templates by the subject's primary key, without subjects that have none."""
     templates = Template.objects.filter(subject__in=subjects)
     return dict(templates.values_list("subject_id").annotate(Count("pk")).order_by())
 
@@ -124,7 +124,7 @@ def update_metadata(tenant: Tenant, subject_id: str, metadata: dict[str, object]
 
 
 def lock_subject(tenant: Tenant, subject_id: str) -> None:
-    """Hold the subject, if one is named and there, until the transaction ends.
+    """Lock the subject, if one is named and exists, until the transaction ends.
 
     Deciding about a subject, changing its templates and erasing it happen one after the other. Locks are taken in one
     order everywhere: sessions, the subject, the tenant's gallery, counters of failed attempts.
@@ -136,12 +136,12 @@ def lock_subject(tenant: Tenant, subject_id: str) -> None:
 def enroll(
     tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
 ) -> list[Template]:
-    """Keep every sample as a template of the subject, who is made if new.
+    """Store every sample as a template of the subject, which is made if new.
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
-    the duplicate check side by side. Raises DuplicateFace or DifferentFace, then nothing is kept.
+    the duplicate check side by side. Raises DuplicateFace or DifferentFace; then nothing is stored.
     """
-    gallery.store.refresh(tenant)  # Before the lock, for which others wait.
+    gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
     with transaction.atomic():
         lock_subject(tenant, check_subject_id(subject_id))
         tenant.lock()
@@ -162,7 +162,7 @@ def enroll(
 
 
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
-    """Erase a subject and every template, from this commit on everywhere."""
+    """Erase a subject and all its templates, everywhere from this commit on."""
     with transaction.atomic():
         lock_subject(tenant, subject_id)
         find_subject(tenant, subject_id).delete()

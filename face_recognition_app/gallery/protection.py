@@ -1,4 +1,4 @@
-"""The one seam through which an embedding goes into storage and comes back."""
+"""Conversion of embeddings to their stored form and back; all storage goes through it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from core.types import Embedding, Embeddings
 from tenants.models import Tenant
 
 Protected = NewType("Protected", bytes)
-"""What is stored of an embedding. Only a TemplateProtection makes it, so that no embedding is stored by mistake."""
+"""Stored form of an embedding. Only a TemplateProtection makes it, so that no embedding is stored by mistake."""
 
 
 class TemplateProtection(Protocol):
-    """Turns an embedding into what is stored of it, per tenant, and back into what can be compared."""
+    """Converts an embedding to its stored form, per tenant, and back to a comparable one."""
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
-        """Raises ValueError when one of them is none of this protection's."""
+        """Raises ValueError when one of `stored` was not made by this protection."""
         ...
 
 

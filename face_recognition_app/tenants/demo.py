@@ -23,7 +23,7 @@ def key_file(settings: Settings) -> Path:
 
 
 def ensure_demo_tenant(settings: Settings) -> None:
-    """The tenant, and its key in the data directory; a lost key file gets a new key."""
+    """Make the tenant and its key file in the data directory; a lost key file gets a new key."""
     path = key_file(settings)
     tenant = Tenant.objects.filter(name=DEMO_TENANT).first()
     if tenant is None:

@@ -20,7 +20,7 @@ from vocabulary.errors import ErrorCode, ServiceError
 
 KEY_PREFIX = "fk_"
 SHOWN_CHARACTERS = len(KEY_PREFIX) + 8
-"""Enough to tell keys apart; the 35 that stay hidden are more than can be guessed."""
+"""Characters shown of a key: enough to tell keys apart. The 35 hidden ones cannot be guessed."""
 MAX_NAME_CHARACTERS = 64
 FIRST_KEY = "default"
 
@@ -53,7 +53,7 @@ class LastAdminKey(KeyProblem):
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key; nobody can read `text` again later."""
+    """A new key; `text` cannot be read again later."""
 
     row: ApiKey
     text: str
@@ -65,7 +65,7 @@ def token_hash(token: str) -> str:
 
 
 def create_tenant(name: str) -> tuple[Tenant, str]:
-    """A new tenant and the text of its first API key, which has every scope."""
+    """Make a tenant. Returns it and the text of its first API key, which has every scope."""
     check_tenant_name(name)
     with transaction.atomic():
         tenant, created = Tenant.objects.get_or_create(name=name)
@@ -104,12 +104,12 @@ def find_living_key_by_id(tenant_id: int, public_id: uuid.UUID) -> ApiKey | None
 
 
 def keys_of(tenant: Tenant) -> QuerySet[ApiKey]:
-    """Those that are not revoked, expired ones among them."""
+    """Keys that are not revoked, including expired ones."""
     return ApiKey.objects.filter(tenant=tenant, revoked_at=None)
 
 
 def revoke_key(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
-    """The key and its access tokens open nothing from this commit on. Raises KeyNotFound."""
+    """Revoke the key and its access tokens from this commit on. Raises KeyNotFound."""
     with transaction.atomic():
         tenant.lock()
         key = _get(tenant, public_id)
@@ -119,7 +119,7 @@ def revoke_key(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
 
 
 def revoke_unless_last_admin(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
-    """As `revoke_key`, but raises LastAdminKey rather than lock the tenant out."""
+    """Do as `revoke_key`, but raise LastAdminKey rather than lock the tenant out."""
     with transaction.atomic():
         tenant.lock()
         if Scope.ADMIN in _get(tenant, public_id).opens and not has_other_admin(tenant, public_id):

@@ -1,4 +1,4 @@
-"""What a tenant asks of the people before its cameras."""
+"""Liveness policy of a tenant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TenantPolicy:
     actions: tuple[Action, ...] | None
 
     def check(self) -> None:
-        """Raises InvalidPolicy when sessions could not be begun under it."""
+        """Raises InvalidPolicy when no session could begin under the policy."""
         if self.liveness.strength < self.minimum.strength:
             raise InvalidPolicy(
                 f"the default policy {self.liveness} is weaker than the minimum {self.minimum}: change both together"
@@ -58,7 +58,7 @@ def policy_of(tenant: Tenant) -> TenantPolicy:
 
 
 def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
-    """From the next session on. Raises InvalidPolicy, and then nothing changes."""
+    """Set the policy from the next session on. Raises InvalidPolicy; then nothing changes."""
     policy.check()
     tenant.liveness = policy.liveness.value
     tenant.liveness_minimum = policy.minimum.value
@@ -68,7 +68,7 @@ def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
 
 
 def parse_actions(text: str) -> tuple[Action, ...] | None:
-    """`all`, or names with commas. Raises InvalidPolicy."""
+    """Parse `all`, or names with commas. Raises InvalidPolicy."""
     if text == "all":
         return None
     names = [name.strip() for name in text.split(",")]
@@ -79,7 +79,7 @@ def parse_actions(text: str) -> tuple[Action, ...] | None:
 
 
 def parse_steps(text: str) -> int | None:
-    """`default`, or a number. Raises InvalidPolicy."""
+    """Parse `default`, or a number. Raises InvalidPolicy."""
     if text == "default":
         return None
     if not text.isdecimal():

@@ -1,4 +1,4 @@
-"""Who uses the service. Every other row belongs to a tenant."""
+"""Tenants, the users of the service, and their keys. Every other row belongs to a tenant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Tenant(models.Model):
         return self.name
 
     def lock(self) -> None:
-        """One after the other from here to the end of the transaction: enrolments, and what changes the keys."""
+        """Lock the tenant until the transaction ends: enrolments and changes of keys run one after the other."""
         Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
 
 

@@ -1,4 +1,4 @@
-"""What tenants are called, and finding one by its name."""
+"""Names of tenants, and finding a tenant by its name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_tenant(name: str) -> Tenant:
 
 
 def rename_tenant(name: str, new_name: str) -> Tenant:
-    """Keys, sessions and people stay as they are; decision tokens carry the new name from now on."""
+    """Rename a tenant. Keys, sessions and people stay; decision tokens carry the new name from now on."""
     tenant = find_tenant(name)
     tenant.name = check_tenant_name(new_name)
     try:

@@ -1,4 +1,4 @@
-"""What an API key may be used for."""
+"""Scopes of API keys."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def opened_by(scopes: Iterable[Scope]) -> frozenset[Scope]:
 
 
 def in_order(scopes: Iterable[Scope]) -> list[Scope]:
-    """As they are told: always in one order."""
+    """Sort scopes into the one order in which they are shown."""
     held = frozenset(scopes)
     return [scope for scope in Scope if scope in held]

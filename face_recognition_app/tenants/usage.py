@@ -1,4 +1,4 @@
-"""When each API key was last used: noted by requests, written beside them and not by them."""
+"""Time of the last use of each API key. Requests note it; a periodic job writes it to the database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRANULARITY = timedelta(minutes=1)
 
 
 class KeyUses:
-    """What one worker has to write. A note costs no query; one that cannot be written is made again at the next use."""
+    """Unwritten uses of one worker. A note costs no query; a note that cannot be written is made again at next use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class KeyUses:
                 self._used_at[key.pk] = now
 
     def write(self) -> int:
-        """Write what was noted since the last time; how many keys."""
+        """Write the notes since the last call. Returns the number of keys."""
         with self._lock:
             noted, self._used_at = self._used_at, {}
         for primary_key, at in noted.items():

@@ -1,4 +1,4 @@
-"""The pinned models: where each can be had, and how a verified copy gets onto the disk.
+"""The pinned models: their sources, and how a verified copy gets onto the disk.
 
 A file is used only when its SHA-256 is the pinned one, whichever source it came from.
 """
@@ -23,7 +23,7 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`sources` are tried in order: quick to succeed or to fail first."""
+    """`sources` are tried in order: the quickest to succeed or fail come first."""
 
     name: str
     filename: str
@@ -104,7 +104,7 @@ def verify(path: Path, model: Model) -> bool:
 def ensure_models(
     directory: Path, on_progress: OnProgress = lambda line: None, models: Sequence[Model] = MODELS
 ) -> dict[str, Path]:
-    """The verified file of each model, by the model's name; what is missing or wrong is fetched.
+    """Return the verified file of each model, by its name; fetch missing or wrong files.
 
     Takes no network when everything is there. Several processes may call it at once.
     Raises ModelError when a model could be had from none of its sources.
@@ -176,7 +176,7 @@ def _locked(directory: Path, on_progress: OnProgress) -> Iterator[None]:
 
 @contextmanager
 def _scratch(directory: Path) -> Iterator[Path]:
-    """A directory beside the models, so that a file is renamed into place; what a killed process left is removed."""
+    """A directory beside the models, so that a file can be renamed into place; leftovers of killed processes go."""
     scratch = directory / ".fetching"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""Where a model file can be had from: each source writes the file, unverified, or says why it cannot."""
+"""Sources of model files: each writes the file, unverified, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class NpmPackage:
 
 @dataclass(frozen=True, slots=True)
 class NpmPackageByWheel:
-    """The same package where there is no npm: a PyPI wheel brings one. Its hashes are pinned, for it is run.
+    """The same package on a machine without npm: a PyPI wheel brings npm. Its hashes are pinned, since it is run.
 
     The wheel is the one for this machine, and must be one for any Python.
     """
@@ -151,7 +151,7 @@ def _run(command: list[str]) -> None:
 
 
 def _complaint(stderr: str) -> str:
-    """The line of pip's or npm's error output that says most."""
+    """The most telling line of the error output of pip or npm."""
     lines = [re.sub(r"^(npm (error|ERR!)|ERROR:)\s*", "", line) for line in stderr.splitlines()]
     return max((line for line in lines if not line.startswith(_NOISE)), key=len, default="")[:300]
 

@@ -1,4 +1,4 @@
-"""One connection's side of the protocol: what came in becomes an event, in order and within bounds."""
+"""Inbound side of one connection: messages become events, in order and within bounds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class BadFrame:
-    """A frame that is refused without being looked at; it gets its answer in its turn."""
+    """A frame refused without analysis; its answer is sent in its turn."""
 
     seq: int
     error: WireError
@@ -116,7 +116,7 @@ class WireSession:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """In words; they quote the client, who may have sent megabytes."""
+    """Describe the first error, shortened: errors quote the client, which may have sent megabytes."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return (f"{place}: {first['msg']}" if place else first["msg"])[:MAX_PROBLEM_LENGTH]

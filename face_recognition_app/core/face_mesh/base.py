@@ -1,4 +1,4 @@
-"""What every FaceMesh backend offers."""
+"""Interface of every FaceMesh backend."""
 
 from __future__ import annotations
 

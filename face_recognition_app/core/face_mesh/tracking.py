@@ -27,7 +27,7 @@ class Tracking:
         return not self.faces or self.frames >= LOOK_AGAIN_FRAMES
 
     def after(self, faces: Sequence[MeshFace]) -> Self:
-        """What to hand in with the next frame, when this one showed `faces`."""
+        """Tracking to pass in with the next frame, when this one showed `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
         return type(self)(tuple(face.followed for face in faces if face.followed is not None), frames)
 

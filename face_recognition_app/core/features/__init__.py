@@ -1,1 +1,1 @@
-"""What is computed of one face in one frame."""
+"""Features computed from one face in one frame."""

@@ -18,7 +18,7 @@ _COARSE = 4.0
 
 
 def appearance(crop: RgbImage) -> Appearance:
-    """Of the aligned crop (core.imaging.alignment)."""
+    """Appearance of the aligned crop (core.imaging.alignment)."""
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     fine = (small - cv2.GaussianBlur(small, (0, 0), _COARSE)).ravel()

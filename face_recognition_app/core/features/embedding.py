@@ -21,7 +21,7 @@ class Embedder:
         return cls(read_network(path, threads))
 
     def embed(self, crop: RgbImage) -> Embedding:
-        """Of an aligned crop."""
+        """Embedding of an aligned crop."""
         bgr = crop[:, :, ::-1]
         batch = (bgr.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - 127.5) / 127.5
         vector = self._network.run(batch)[0]

@@ -14,7 +14,7 @@ from core.types import RgbImage
 
 _OTHER_PICTURES = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _FTYP = slice(4, 8)
-"""Where an ISO media file (HEIC, AVIF) says that it is one."""
+"""Position of the mark of an ISO media file (HEIC, AVIF)."""
 
 REDUCTIONS = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -54,7 +54,7 @@ class Picture:
 
     @property
     def reduction(self) -> float:
-        """Times as wide as `rgb` that the picture is."""
+        """Width of the whole picture divided by the width of `rgb`."""
         return self.size[0] / int(self.rgb.shape[1])
 
 
@@ -67,7 +67,7 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
     """
     width, height = header.size
     if header.kind != "JPEG" or 0 < abs(width - height) < reduction:
-        reduction = 1  # Of a picture that is all but square it could not be told any more which way it lay.
+        reduction = 1  # For nearly square images, the EXIF rotation could not be inferred from the reduced size.
     encoded = png.bare(data) if header.kind == "PNG" else data
     try:
         decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), REDUCTIONS[reduction])

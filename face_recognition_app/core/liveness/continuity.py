@@ -1,4 +1,4 @@
-"""A camera never sends the same picture twice, does not stand still and does not change its size."""
+"""Continuity of frames: a camera never repeats a picture, does not stand still and does not change its size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIGEST_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class FrameMark:
-    """What tells one frame from another: `digest` of its encoded bytes, `size` (width, height) pixels."""
+    """Identity of a frame: `digest` of its encoded bytes, `size` (width, height) pixels."""
 
     at_ms: int
     digest: str
@@ -35,7 +35,7 @@ class Continuity:
     failure: str | None = None
 
     def observe(self, mark: FrameMark) -> bool:
-        """Whether its bytes are new."""
+        """Judge a frame. Returns whether its bytes are new."""
         is_new = mark.digest not in self.digests
         if self.failure is None:
             self.failure = self._judge(mark)

@@ -1,4 +1,4 @@
-"""From cues to one verdict: observations in, a decision out. No pixels are read again, no clock, no I/O."""
+"""Liveness verdict from the cues: observations in, a decision out. Reads no pixels and no clock, does no I/O."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Liveness:
 
     @property
     def failure(self) -> str | None:
-        """The reason why this is no living person before the camera, once there is one."""
+        """Reason why no living person is before the camera; None while there is no such reason."""
         if self.policy is Policy.NONE:
             return None
         if self.continuity.failure is not None:
@@ -87,14 +87,14 @@ class Liveness:
 
     @property
     def acted(self) -> bool:
-        """The challenge was done; without one, the person blinked or spoke."""
+        """Whether the challenge was done; without a challenge, whether the person blinked or spoke."""
         if self._demands.steps:
             return self.challenge is not None and self.challenge.passed
         return self.blink.seen or self.mouth.seen
 
     @property
     def alive(self) -> bool:
-        """Skin and shoulders are no photograph's: see docs/liveness.md for the rule."""
+        """Whether skin and shoulders are not those of a photograph: see docs/liveness.md for the rule."""
         return not self._demands.alive or (self.skin.change or 0.0) >= self._skin_must_change
 
     @property
@@ -119,7 +119,7 @@ class Liveness:
 
     @property
     def doubtful(self) -> bool:
-        """Whether something speaks against the person that may not be enough to refuse yet."""
+        """Whether there is evidence against the person, even if it is not yet enough to refuse."""
         mistaken = self.challenge is not None and self.challenge.mistakes > 0
         return mistaken or self.spoof.doubtful or (self._demands.moire and self.moire.doubtful)
 
@@ -189,13 +189,13 @@ class Liveness:
             self.repetition.observe(reading)
 
     def score(self, reading: FaceReading) -> None:
-        """Take what the anti-spoof network and the search for a grid say, which the same picture may say again."""
+        """Take the results of the anti-spoof network and the grid search. They count for a repeated picture too."""
         if self._takes(reading.at_ms):
             self.spoof.observe(reading)
             self.moire.observe(reading)
 
     def suspect(self, reading: FaceReading) -> None:
-        """Take what speaks against a frame that may not speak for anybody."""
+        """Take only the evidence against the person from a frame that may not count in favour."""
         if self.policy is Policy.NONE or self.failure is not None:
             return
         if reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
@@ -204,7 +204,7 @@ class Liveness:
             self.moire.observe(reading)
 
     def interrupt(self) -> None:
-        """No single face was there: evidence half gathered is dropped, evidence complete stays."""
+        """Drop incomplete evidence: a frame showed no single face, or another person. Complete evidence stays."""
         self.blink = BlinkCue(count=self.blink.count)
         self.mouth = MouthCue(seen=self.mouth.seen)
         self.skin.interrupt()

@@ -1,4 +1,4 @@
-"""The numbers that a decision stands on, for whoever must understand it later. No pictures."""
+"""The numbers behind a decision, to explain it later. No pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the liveness machines are told about one frame."""
+"""Input of the liveness machines for one frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the person, and what must be proved."""
+"""Liveness policies: what is asked of the person, and what must be proved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording that is played again moves as it moved before; a picture that is held does not move at all."""
+"""Detection of repetition: a replayed recording repeats its motion, and a held picture does not move at all."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _motion(reading: FaceReading) -> Motion:
 
 
 def difference(track: Track, length: int, *, reverse: bool) -> float:
-    """How little the newest `length` readings differ from as many earlier ones, or from those backwards.
+    """Smallest difference of the newest `length` readings from as many earlier ones, or from those backwards.
 
     The smallest root mean square difference, over the newest stretch's own deviation; infinite for a
     stretch in which too little moves to be told from another.
@@ -84,7 +84,7 @@ def difference(track: Track, length: int, *, reverse: bool) -> float:
 
 
 def stillness(track: Track) -> float:
-    """How far the measures go to and fro on average; infinite for less than LONG_STILL readings."""
+    """Average range of the measures; infinite for less than LONG_STILL readings."""
     if len(track) < limits.LONG_STILL:
         return float("inf")
     high, low = np.percentile(track, [90, 10], axis=0)

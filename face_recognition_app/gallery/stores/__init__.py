@@ -1,1 +1,1 @@
-"""Where templates are searched."""
+"""Stores: the search among templates."""

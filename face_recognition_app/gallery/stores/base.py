@@ -1,4 +1,4 @@
-"""What every store of templates can do."""
+"""Interface of every store of templates."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class StoreStatistics:
 
 
 class TemplateStore(Protocol):
-    """Searches the templates of one model, tenant by tenant, as they are when it is asked.
+    """Searches the templates of one model, tenant by tenant, as they are at the time of the call.
 
     Every method blocks, may be called from any thread, and makes queries on that thread's database connection. In a
     transaction a search also sees what that transaction has changed, and keeps nothing of it.
     """
 
     def refresh(self, tenant: Tenant) -> None:
-        """Read what has changed, so that the next search has little to read. In a transaction nothing is done."""
+        """Read the changes, so that the next search has little to read. Does nothing in a transaction."""
         ...
 
     def search(self, tenant: Tenant, probes: Sequence[Embedding], limit: int) -> Ranking:
@@ -55,7 +55,7 @@ class TemplateStore(Protocol):
         ...
 
     def catch_up(self) -> None:
-        """Refresh every gallery held, and drop those of deleted tenants: nothing that was erased stays in memory."""
+        """Refresh every gallery in memory and drop those of deleted tenants: no erased template may stay in memory."""
         ...
 
     def statistics(self) -> StoreStatistics: ...

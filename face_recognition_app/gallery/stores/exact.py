@@ -1,4 +1,4 @@
-"""Exact search in memory, right as of the last commit."""
+"""Exact search in memory, up to date with the last commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = 1_000
 
 @dataclass(slots=True)
 class _Copy:
-    """One tenant's templates as of a revision. Whoever uses it holds the lock, which no other tenant waits for."""
+    """One tenant's templates as of a revision. Hold the lock to use them; each tenant has its own."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     revision: int = -1
@@ -42,7 +42,7 @@ class _Page:
 class ExactStore:
     """Compares a probe with every template. One small query before each search tells what changed since the last one.
 
-    In a transaction, which may be rolled back, what changed is laid beside the copy for that one search.
+    In a transaction, which may be rolled back, a search uses the changes beside the copy and does not keep them.
     """
 
     def __init__(self, model_id: str, protection: TemplateProtection) -> None:
@@ -119,7 +119,7 @@ class ExactStore:
         return Ranking(ranking.candidates[:limit], ranking.templates)
 
     def _read_all(self, tenant: Tenant) -> Rows:
-        """Page by page; what changes meanwhile is in the log after the revision that was read before."""
+        """Read all templates page by page. The revision was read before: the log has all later changes."""
         rows, last = Rows(), 0
         while page := self._page(self._templates(tenant).filter(pk__gt=last), tenant):
             rows.add(page.ids, page.subjects, page.vectors)
@@ -127,7 +127,7 @@ class ExactStore:
         return rows
 
     def _read(self, tenant: Tenant, ids: Sequence[int], known: Rows) -> Iterator[_Page]:
-        """Those of the templates that are not known yet and still there."""
+        """Read the templates of `ids` that are not known yet and still exist."""
         missing = [pk for pk, is_known in zip(ids, known.knows(ids), strict=True) if not is_known]
         for begin in range(0, len(missing), PAGE):
             if page := self._page(self._templates(tenant).filter(pk__in=missing[begin : begin + PAGE]), tenant):

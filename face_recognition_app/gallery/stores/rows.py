@@ -10,11 +10,11 @@ import numpy.typing as npt
 from core.types import Embedding, Embeddings
 
 FIRST_BLOCK = 4_096
-"""Rows of the first block, 8 MiB. Each further one doubles the rows: none is ever copied, and there are few blocks,
-after each of which a search waits for the interpreter's lock. What is not written to yet takes no memory.
+"""Rows of the first block, 8 MiB. Each further block doubles the rows: no block is ever copied, and there are few of
+them, after each of which a search waits for the interpreter's lock. Unwritten rows take no memory.
 """
 FEW = 64
-"""Rows that are sorted first: they nearly always tell as many subjects as are asked for."""
+"""Rows that are sorted first: they nearly always contain enough subjects."""
 
 Ids = npt.NDArray[np.int64]
 _GONE = 0
@@ -24,7 +24,7 @@ _GONE = 0
 class Rows:
     """Ids, subjects and vectors, row by row. A removed row is overwritten with zeros at once.
 
-    Whoever calls holds a lock: nothing here is safe beside a change.
+    The caller holds a lock: no method is safe during a change.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Rows:
 
     @property
     def memory_bytes(self) -> int:
-        """Of the rows; the names of subjects are not counted."""
+        """Memory of the rows, without the names of subjects."""
         width = self._blocks[0].shape[1] * 4 if self._blocks else 0
         return len(self._subjects) * width + self._ids.nbytes
 
@@ -50,7 +50,7 @@ class Rows:
         return np.isin(np.asarray(ids, np.int64), self._used_ids)
 
     def add(self, ids: Sequence[int], subjects: Sequence[str], vectors: Embeddings) -> None:
-        """`vectors` (n, dimension), row by row with the others."""
+        """Add rows; `vectors` is (n, dimension), in the order of `ids` and `subjects`."""
         begin, end = len(self._subjects), len(self._subjects) + len(ids)
         if end > len(self._ids):
             self._ids = np.concatenate([self._ids, np.empty(max(end, len(self._ids)), np.int64)])
@@ -68,7 +68,7 @@ class Rows:
             taken += len(part)
 
     def remove(self, ids: Collection[int]) -> None:
-        """Those that are there."""
+        """Remove the rows of `ids` that exist."""
         for row in self._rows_of(ids):
             number, row_of_block = _place(int(row))
             self._blocks[number][row_of_block] = 0.0
@@ -100,7 +100,7 @@ class Rows:
         return _best_subjects(self._subjects, similarities, np.argsort(-similarities), limit)
 
     def _similarities(self, probes: Sequence[Embedding]) -> Embedding:
-        """Of each row, to the probe that is most similar."""
+        """Similarity of each row to its most similar probe."""
         columns = np.stack(probes).T
         found = np.empty((len(self._subjects), len(probes)), np.float32)
         begin = 0
@@ -124,7 +124,7 @@ class Rows:
 
 
 def _place(row: int) -> tuple[int, int]:
-    """The number of the block that has the row, and its place in there."""
+    """Number of the block that holds the row, and the row's index in that block."""
     number = (row // FIRST_BLOCK).bit_length()
     return number, row - (FIRST_BLOCK << (number - 1) if number else 0)
 

@@ -1,1 +1,1 @@
-"""What is deleted, when, and on whose request."""
+"""Deletion of data: what is deleted, when, and on whose request."""

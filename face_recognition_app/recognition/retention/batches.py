@@ -1,4 +1,4 @@
-"""Deleting rows that nobody needs any more, beside the sessions that use their neighbours."""
+"""Batched deletes that do not block concurrent sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 BATCH = 50
-"""Rows of one transaction: SQLite lets nobody else write while it lasts."""
+"""Rows per transaction: on SQLite no other write is possible while it lasts."""
 BATCHES_AT_ONCE = 40
 
 
@@ -19,10 +19,10 @@ def delete(rows: QuerySet[Any]) -> None:
 
 
 def sweep(rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete, pause_s: float = 0.0) -> int:
-    """Delete a bounded number of rows, or do with them what `apply` does, in short transactions; how many.
+    """Delete a bounded number of rows, or apply `apply` to them, in short transactions. Returns their number.
 
-    They are looked for outside of the transactions: that may take long where there are many rows. In the pauses between
-    them others write: who waits for SQLite's lock looks for it only now and then.
+    The rows are selected outside the transactions, since that may take long with many rows. The pauses between the
+    transactions let others write: a connection that waits for SQLite's lock tries it only now and then.
     """
     found = list(rows.values_list("pk", flat=True)[: BATCH * BATCHES_AT_ONCE])
     done = 0
@@ -35,7 +35,7 @@ def sweep(rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete
 
 def _sweep_batch(rows: QuerySet[Any], keys: list[Any], apply: Callable[[QuerySet[Any]], object]) -> int:
     with transaction.atomic():
-        # Rows that a transaction holds are left for the next round: it could wait for us as we for it.
+        # Skip locked rows to avoid deadlocks; the next round gets them.
         still = rows.filter(pk__in=keys).select_for_update(skip_locked=True)
         held = list(still.values_list("pk", flat=True))
         apply(rows.model._default_manager.filter(pk__in=held))

@@ -1,4 +1,4 @@
-"""Erasing a person: the templates, and every row that names the person or was made of the face."""
+"""Erasing a person: the templates, and every row that names the person or was made from the face."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from vocabulary.sessions import SessionStatus
 
 
 def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
-    """Erase a subject from this call on everywhere; who is connected is told that the subject is gone.
+    """Erase a subject, from this call on everywhere. Its connected clients are told that it is gone.
 
-    Raises SubjectNotFound. When it breaks off, some may be erased already, and another call does the rest.
+    Raises SubjectNotFound. After an interruption a part may be erased already; another call erases the rest.
     """
     find_subject(tenant, subject_id)
     while sweep(_ended(tenant, subject_id)):
-        pass  # Most of it in short transactions; the last one has little left.
+        pass  # Most rows go in short transactions; little is left for the last one.
     while not _erase_the_rest(deciding, tenant, subject_id):
-        pass  # A session was made in that moment; none can be made while the subject is locked.
+        pass  # A session was made in between; none can be made while the subject is locked.
     write_ahead_log.empty()
 
 
@@ -40,9 +40,9 @@ def erase_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
 
 
 def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool:
-    """In one transaction, all or nothing: False when a session came in between."""
+    """Erase all that is left in one transaction. Returns False, with nothing erased, when a session came in between."""
     with transaction.atomic():
-        # Sessions before the subject, as whoever decides one does: else the two would wait for each other.
+        # Lock sessions before the subject, as deciding a session does, to avoid a deadlock.
         held = list(_open(tenant, subject_id).select_for_update(of=("self",)).select_related("tenant").order_by("pk"))
         lock_subject(tenant, subject_id)
         if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
@@ -56,11 +56,11 @@ def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool
 
 
 def _end(deciding: Deciding, session: Session) -> None:
-    """What stays of the session, until it is too old, names nobody."""
+    """Anonymise and expire the session. The row stays until retention deletes it."""
     try:
         flow = readable(session)
     except NewerCheckpoint:
-        flow = None  # Nobody waits for a newer worker to be erased.
+        flow = None  # Erasure does not wait for a newer worker.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
     session.metadata, session.idempotency_key = {}, None
     session.status = SessionStatus.EXPIRED
@@ -70,13 +70,13 @@ def _end(deciding: Deciding, session: Session) -> None:
 
 
 def _open(tenant: Tenant, subject_id: str) -> QuerySet[Session]:
-    """Also an identification that has found the subject so far: its checkpoint names whom it found."""
+    """Open sessions of the subject, and identifications whose checkpoint names it as found."""
     found = Q(checkpoint__contains=f'"subject_id":"{subject_id}"')
     return Session.objects.filter(Q(subject_id=subject_id) | found, tenant=tenant, status__in=OPEN_STATUSES)
 
 
 def _ended(tenant: Tenant, subject_id: str) -> QuerySet[Session]:
-    """About the subject, or with the outcome that it was the subject."""
+    """Ended sessions that are about the subject or were decided as the subject."""
     decided = Decision.objects.filter(tenant=tenant, subject_id=subject_id).values("session")
     about = Q(subject_id=subject_id) | Q(pk__in=decided)
     return Session.objects.filter(about, tenant=tenant, status__in=ENDED_STATUSES)

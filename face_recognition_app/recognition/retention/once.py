@@ -1,4 +1,4 @@
-"""Retention in one go, for a command or a job beside the workers, which do the same in rounds."""
+"""Retention in one run, for a command or a job beside the workers. The workers do the same in rounds."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from recognition.sessions.lifecycle import settle_overdue
 
 @dataclass(frozen=True, slots=True)
 class Retained:
-    """`expired`: sessions that were ended at their time limit. `applied`: rows that a rule deleted or emptied, None
-    when another process of this machine was at it."""
+    """`expired`: number of sessions ended at their time limit. `applied`: number of rows that rules deleted or emptied,
+    None when another process of this machine was applying the rules."""
 
     expired: int
     applied: int | None
 
 
 def apply_once(deciding: Deciding) -> Retained:
-    """End every session that is over time, then apply every rule until no row is left for it."""
+    """End every overdue session, then apply every rule until no row is left for it."""
     expired = 0
     while settled := settle_overdue(deciding):
         expired += settled

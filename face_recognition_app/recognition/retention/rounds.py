@@ -1,4 +1,4 @@
-"""What no request asks for: sessions that their clients left end at their time limit, and old rows go."""
+"""Periodic work without a request: end abandoned sessions at their time limit, and delete old rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOK_EVERY_S = 1.0
 
 
 async def keep_house(worker: Worker) -> None:
-    """Do one round after the other, until cancelled. Every worker may do so: a decision is made once."""
+    """Do one round after the other until cancelled. Safe in every worker: a decision is made once."""
     await asyncio.gather(_do_chores(worker), _delete_what_is_old(worker), _watch_files())
 
 
@@ -38,7 +38,7 @@ async def _do_chores(worker: Worker) -> None:
             try:
                 await worker.database.run(chore, worker.deciding)
             except Unavailable:
-                break  # Which is logged where it is found, and not for every call.
+                break  # Logged where the outage is detected, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
 
@@ -47,17 +47,17 @@ async def _delete_what_is_old(worker: Worker) -> None:
     while True:
         await asyncio.sleep(RETENTION_EVERY_S)
         try:
-            # In short calls, since whoever stops the worker waits for the one under way.
+            # In short calls, since stopping the worker waits for the current one.
             while await worker.database.run(enforce_in_turn, worker.deciding):
                 pass
         except Unavailable:
-            continue  # Which is logged where it is found.
+            continue  # Logged where the outage is detected.
         except Exception:
             logger.exception("deleting what is old failed; the next round tries again")
 
 
 async def _watch_files() -> None:
-    """Let go of a database file that was moved away."""
+    """Close connections to a database file that was moved away."""
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         try:

@@ -1,6 +1,6 @@
-"""How long each kind of row is kept: docs/retention.md has the table.
+"""Retention rules: how long each kind of row is kept. docs/retention.md has the table.
 
-Each rule is a plain function of the settings and the time, and names the rows whose time is up.
+Each rule is a plain function of the settings and the time, and selects the overdue rows.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, Seen
 from recognition.retention.batches import delete, sweep
 
 PAUSE_S = 0.05
-"""Between two transactions: several times as long as one of them takes."""
+"""Pause between two transactions: several times as long as one of them takes."""
 
 
 def old_sessions(settings: Settings, now: datetime) -> QuerySet[Session]:
-    """Their decisions go with them."""
+    """Overdue sessions. Their decisions are deleted with them."""
     return _ended_before(now - timedelta(days=settings.retain_sessions_days))
 
 
 def old_metadata(settings: Settings, now: datetime) -> QuerySet[Session]:
-    """The sessions that still have some."""
+    """Sessions with overdue metadata that is not yet empty."""
     return _ended_before(now - timedelta(days=settings.retain_metadata_days)).exclude(metadata={})
 
 
@@ -53,7 +53,7 @@ def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
 
 
 def _ended_before(time: datetime) -> QuerySet[Session]:
-    """By the time limit, for which there is an index; a session ends at it at the latest."""
+    """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
     return Session.objects.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
 
 
@@ -78,12 +78,12 @@ RULES = (
 
 
 def enforce(settings: Settings, now: datetime) -> int:
-    """Apply every rule to a bounded number of rows; to how many it was."""
+    """Apply every rule to a bounded number of rows. Returns their number."""
     return sum(sweep(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
 def enforce_in_turn(deciding: Deciding) -> int | None:
-    """As `enforce`, now; None, and nothing done, while another process of this machine is at it."""
+    """Run `enforce` now. Returns None and does nothing while another process of this machine runs it."""
     path = deciding.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

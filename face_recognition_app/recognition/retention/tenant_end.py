@@ -1,4 +1,4 @@
-"""What a tenant has, and its end: no row of its own, or of its people, is left."""
+"""Counting and deleting all data of a tenant: no row of the tenant or its people is left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """How many of each a tenant has."""
+    """Number of each kind of row of a tenant."""
 
     subjects: int
     templates: int
@@ -37,7 +37,7 @@ def belongings(tenant: Tenant) -> Belongings:
 
 
 def delete_tenant(tenant: Tenant) -> None:
-    """Close the doors, end the sessions, then delete everything; safe to repeat when it was broken off.
+    """Revoke the keys, delete the sessions, then everything else; safe to repeat after an interruption.
 
     Most rows go in short transactions, so that other tenants' requests pass in between. Sockets notice that their
     session is gone at their next frame or at their time limit, galleries in memory within a round of housekeeping.
@@ -51,7 +51,7 @@ def delete_tenant(tenant: Tenant) -> None:
 
 
 def _everything(tenant: Tenant) -> Iterator[QuerySet[Any]]:
-    """The rows of every table that knows tenants, sessions first: what they are about to decide must not come after."""
+    """The rows of every table with a tenant. Sessions come first: a session must not write a decision afterwards."""
     yield Session.objects.filter(tenant=tenant)
     for relation in Tenant._meta.related_objects:
         rows: QuerySet[Any] = relation.related_model._default_manager.filter(**{relation.field.name: tenant})

@@ -9,14 +9,14 @@ from config.secret import secret_key
 from config.settings import Settings
 
 SUBSCRIBER_BITS = 64
-"""Of an IPv6 address: the part that a provider gives one subscriber, who may use any address under it."""
+"""Prefix of an IPv6 address that a provider gives one subscriber; the subscriber may use any address under it."""
 
 
 def address_digest(settings: Settings, host: str) -> str:
-    """64 hexadecimal digits that stand for the network of `host`; empty when there is none to count.
+    """64 hexadecimal digits that stand for the network of `host`; empty when `host` has no network to count.
 
-    The loopback address is none: it is a proxy on this machine that does not say for whom it asks, and whoever failed
-    behind it would lock out everybody behind it.
+    The loopback address is not counted: it belongs to a proxy on this machine that does not name its client, and one
+    failing client behind the proxy would lock out all the others.
     """
     network = _network(host)
     return "" if network is None else _digest(settings, network)

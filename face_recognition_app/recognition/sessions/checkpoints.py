@@ -15,16 +15,16 @@ from wire.errors import Unavailable
 State = dict[str, Any]
 
 VERSION = 1
-"""Of the text's shape. A change of Flow, or of any part of it, takes a new version and a step from the one before."""
+"""Version of the text's shape. A change of Flow or of any part of it needs a new version and a step from the last."""
 
 
 def _from_0(state: State) -> State:
-    """0.1.0 wrote the same fields, and no version."""
+    """Change nothing: release 0.1.0 wrote the same fields, and no version."""
     return state
 
 
 _STEPS: tuple[Callable[[State], State], ...] = (_from_0,)
-"""What makes of a state of version 0, 1, ... one of the next."""
+"""Steps that turn a state of version 0, 1, ... into one of the next version."""
 
 _FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)
 
@@ -48,8 +48,8 @@ def dump(flow: Flow) -> str:
 def load(text: str) -> Flow:
     """Read a checkpoint of this or an older version.
 
-    Raises NewerCheckpoint, and ValueError for anything else, above all for a field that its version does not have:
-    to ignore it would be to forget evidence.
+    Raises NewerCheckpoint, and ValueError for any other text it cannot read, above all for one with a field that its
+    version does not have: ignoring the field would lose evidence.
     """
     state = from_json(text)
     if not isinstance(state, dict):

@@ -1,4 +1,4 @@
-"""What an outcome does: who is enrolled, whose failure is counted, and the one decision that is recorded."""
+"""Carrying out an outcome: it enrols a subject, counts a failure, and records the one decision of the session."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ LIVENESS_OUTCOMES = {
 
 
 def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
-    """Decide a locked session with what only the caller's transaction can know, and count what came of it, unless
-    nobody but the service is to blame (`excused`)."""
+    """Decide a locked session inside the caller's transaction, and count the result.
+
+    `excused`: a failure is not counted, because the service caused it.
+    """
     lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
     replayed = seen_frames.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     claim = claim_of(session)
@@ -51,7 +53,7 @@ def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *,
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
-    """How much a failure counts: who gave up after something spoke against them had tried, and failed."""
+    """Weight of a failure. Giving up counts in full once there was evidence against the person: it was an attempt."""
     if outcome.reason not in lockout.UNCOUNTED or flow.liveness.doubtful or flow.unmatched > 0:
         return lockout.FULL_WEIGHT
     knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
@@ -63,17 +65,17 @@ def claim_of(session: Session) -> Claim:
 
 
 def lock_out(deciding: Deciding, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
-    """End a session of who has failed too often, in the caller's transaction."""
+    """End a session because of too many failed attempts, in the caller's transaction."""
     return _record(deciding, session, flow, Outcome(False, Reason.ATTEMPTS_EXCEEDED, None, match), until)
 
 
 def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Decision:
-    """End a session of a subject that is erased, in the caller's transaction."""
+    """End a session whose subject is being erased, in the caller's transaction."""
     return _record(deciding, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
 def _carry_out(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    """Do what a success means; the outcome that results."""
+    """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome."""
     if not outcome.success:
         return outcome
     if session.kind == SessionKind.ENROLLMENT:
@@ -84,7 +86,7 @@ def _carry_out(deciding: Deciding, session: Session, flow: Flow, outcome: Outcom
 
 
 def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> bool:
-    """Whether the templates of this moment still match: they may have been erased since the probe was taken."""
+    """Whether the present templates still match: the matched ones may have been erased since the probe was taken."""
     if outcome.match is None:
         return False
     match = outcome.match

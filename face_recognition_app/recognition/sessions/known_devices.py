@@ -1,4 +1,4 @@
-"""Devices on which a subject has succeeded: strangers elsewhere cannot lock the subject out there."""
+"""Devices on which a subject has succeeded. Failures on other devices cannot lock the subject out on these."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from recognition.models import KnownDevice
 from tenants.models import Tenant
 
 DEVICES_PER_SUBJECT = 10
-"""The least recently used is forgotten first. Each known device may fail on its own, so their number is bounded."""
+"""Beyond this the least recently used is forgotten. Bounded because each known device has attempts of its own."""
 
 
 def device_key(device_id: str) -> str:
-    """One spelling for every way to write a device's id: case, composition and blanks around it do not matter."""
+    """Normal form of a device's id: case, Unicode composition and surrounding blanks do not matter."""
     folded = unicodedata.normalize("NFC", device_id.strip()).casefold()
     return unicodedata.normalize("NFC", folded)
 
 
 def is_known(tenant: Tenant, subject_id: str, device: str) -> bool:
-    """Whether the subject has succeeded on the device; without `subject_id`, whether anybody has."""
+    """Whether the subject has succeeded on the device; without `subject_id`, whether any subject has."""
     if not device:
         return False
     known = KnownDevice.objects.filter(subject__tenant=tenant, device=device)
@@ -34,7 +34,7 @@ def devices_of(tenant: Tenant, subject_id: str) -> list[str]:
 
 
 def remember(tenant: Tenant, subject_id: str, device: str) -> None:
-    """Keep that the subject succeeded on the device now. The caller has locked the subject."""
+    """Record that the subject succeeded on the device now. The caller has locked the subject."""
     if not device:
         return
     subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)

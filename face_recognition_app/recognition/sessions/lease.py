@@ -1,4 +1,4 @@
-"""The hold of one connection on a session, which the next connection takes away."""
+"""The lease of one connection on a session. The next connection takes it over."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Lease:
 
     @property
     def elapsed_ms(self) -> int:
-        """Since the session's first connection."""
+        """Milliseconds since the session's first connection."""
         assert self.session.started_at is not None
         return max(0, int((timezone.now() - self.session.started_at).total_seconds() * 1000))
 
     @property
     def seconds_left(self) -> float:
-        """Until the session's time limit."""
+        """Seconds until the session's time limit."""
         return (self.session.expires_at - timezone.now()).total_seconds()
 
     def check(self) -> None:
@@ -70,12 +70,12 @@ class Lease:
             raise self.loss()
 
     def save(self) -> None:
-        """Keep the state of the flow. Raises as `check` does, and then keeps nothing."""
+        """Store the state of the flow. Raises as `check` does, and then stores nothing."""
         if not self._rows().update(checkpoint=checkpoints.dump(self.flow)):
             raise self.loss()
 
     def loss(self) -> SessionError:
-        """Why this lease, which is lost, is."""
+        """The error that says why this lease was lost."""
         decision = Decision.objects.select_related("session").filter(session=self.session.pk).first()
         if decision is not None:
             return AlreadyDecided(decision)

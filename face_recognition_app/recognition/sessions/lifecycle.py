@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 
 SETTLE_AT_ONCE = 100
 LEFT_TO_NEWER = timedelta(hours=1)
-"""How long a session that is over time waits for a worker of the newer version that wrote its checkpoint. Longer than
-an update takes; after a step back to an older version no such worker comes any more."""
+"""How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
+takes; bounded because no such worker comes after a step back to an older version."""
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
 
 
@@ -79,14 +79,14 @@ class SessionRequest:
 
 
 class Created(NamedTuple):
-    """`flow` is the state of the session as its row has it; None of one that is over."""
+    """`flow` is the state stored in the session's row; None when the session is over."""
 
     session: Session
     flow: Flow | None
 
 
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
-    """A new session, or the one that the same key made before.
+    """Make a session, or return the one that the same key made before.
 
     Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
@@ -98,7 +98,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
         lockout.ensure_free(Claim(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
-                # A subject that is erased meanwhile must find every session of it, or none may be made any more.
+                # An erasure at the same time must find every session of the subject, or no more may be made.
                 lock_subject(tenant, request.subject_id)
                 _check_subject(tenant, request)
                 return _insert(deciding, tenant, request, terms, key)
@@ -121,7 +121,7 @@ def _made_before(tenant: Tenant, key: str | None) -> Session | None:
 
 
 def token_of(deciding: Deciding, session: Session) -> str:
-    """The session's token: derived from the server's secret, so that only its hash need be stored."""
+    """The session's token. It is derived from the server's secret, so only its hash needs to be stored."""
     secret = secret_key(deciding.settings).encode()
     digest = hmac.digest(secret, b"session-token:" + session.id.bytes, "sha256")
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
@@ -139,16 +139,16 @@ def find_by_token(token: str) -> Session | None:
 
 
 def decision_on(session: Session) -> Decision | None:
-    """The decision with its session; None while there is none, and of a session that expired without one."""
+    """The decision with its session; None before the decision, and when the session expired without one."""
     return Decision.objects.select_related("session").filter(session=session.pk).first()
 
 
 def connect(deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
-    """Take the session over: earlier connections can decide nothing any more. `host` is the client's address, if known.
+    """Take the session over: earlier connections can no longer decide it. `host` is the client's address, if known.
 
-    Raises SessionNotFound when it was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer worker
-    can go on, ChallengeUnsupported when the client cannot show its challenge and AttemptsExceeded when it has to wait
-    (then nothing happened), and AlreadyDecided when a lock that fell since it was made ends it.
+    Raises SessionNotFound when the session was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer
+    worker can go on, ChallengeUnsupported when the client cannot show the challenge and AttemptsExceeded when the
+    session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it.
     """
     session = settle(deciding, session)
     with transaction.atomic():
@@ -181,7 +181,7 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
 
 
 def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
-    """As `connect`."""
+    """Find the session by its token, then do as `connect`."""
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
@@ -189,7 +189,7 @@ def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NE
 
 
 def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
-    """Record the one decision of the session, and what follows from it, in one transaction.
+    """Record the one decision of the session and its consequences in one transaction.
 
     Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
@@ -203,12 +203,12 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
 
 
 def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
-    """Whether the session ran out of time while the database could not be used for some of it: nobody's failure."""
+    """Whether the session timed out and the database was unavailable for part of it: the person did not fail."""
     return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lease.elapsed_ms / 1000)
 
 
 def settle(deciding: Deciding, session: Session) -> Session:
-    """The session, with what its time limit has decided meanwhile.
+    """Decide or expire the session if its time limit has passed. Returns it as it is then.
 
     Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
     """
@@ -221,13 +221,13 @@ def settle(deciding: Deciding, session: Session) -> Session:
         )
     else:
         abandoned = Lease(session, session.lease_number, flow, True)
-        with suppress(SessionError):  # Who decided or took over meanwhile was first; that stands.
+        with suppress(SessionError):  # A decision or takeover that came first stands.
             decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
 
 
 def _flow_at_the_end(session: Session) -> Flow | None:
-    """Its flow; None when nobody can read it, or can any more. Raises NewerCheckpoint."""
+    """The session's flow; None when unreadable, or when no newer worker came in time. Raises NewerCheckpoint."""
     try:
         return readable(session)
     except NewerCheckpoint as error:
@@ -238,7 +238,7 @@ def _flow_at_the_end(session: Session) -> Flow | None:
 
 
 def readable(session: Session) -> Flow | None:
-    """Its flow; None when no version of the service can have written it. Raises NewerCheckpoint."""
+    """The session's flow; None when no version of the service can have written it. Raises NewerCheckpoint."""
     try:
         return checkpoints.load(session.checkpoint)
     except ValueError:
@@ -247,9 +247,9 @@ def readable(session: Session) -> Flow | None:
 
 
 def settle_overdue(deciding: Deciding) -> int:
-    """Settle up to SETTLE_AT_ONCE sessions of all tenants whose time is up; how many there were.
+    """Settle up to SETTLE_AT_ONCE overdue sessions of all tenants; returns their number.
 
-    Those that a newer worker must decide are left, and hold up no others: the newest come first.
+    Sessions that a newer worker must decide are left. They do not delay others: the newest sessions come first.
     """
     open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
     overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:SETTLE_AT_ONCE]
@@ -267,7 +267,7 @@ def settle_overdue(deciding: Deciding) -> int:
 
 
 def cancel(deciding: Deciding, session: Session) -> Session:
-    """End an open session, whoever is connected; one that is over stays as it is. Raises NewerCheckpoint."""
+    """End an open session, also while a client is connected. Leaves a session that is over. Raises NewerCheckpoint."""
     session = settle(deciding, session)
     with transaction.atomic():
         session = _locked(session)
@@ -313,7 +313,7 @@ def _time_limit_s(deciding: Deciding, session: Session) -> float:
 
 
 def _locked(session: Session) -> Session:
-    """The row as it is now, nobody else's until the transaction ends. Raises SessionNotFound."""
+    """The row as it is now, locked until the transaction ends. Raises SessionNotFound."""
     try:
         return Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
     except Session.DoesNotExist as error:

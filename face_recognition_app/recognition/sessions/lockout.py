@@ -1,10 +1,10 @@
-"""Failed sessions, counted in the database, where every worker sees them; who failed often waits, then is locked.
+"""Counters of failed sessions, in the database for all workers. Many failures cause waits, then a lock.
 
-A failure is counted where it happened before it is counted against whom it named. On a device that is known for the
+A failure counts against its place before it counts against the named subject. On a device that is known for the
 subject it counts for that device alone, and nothing but that device's counter holds the subject back there.
 
-Whoever counts or clears locks the counters, in the order of their kinds, so that failures on one key come one after the
-other. Whoever succeeds only looks: successes at one address or of one tenant do not wait for each other.
+Counting and clearing lock the counters in the order of their kinds, so that failures on one key come one after the
+other. A success only reads them: successes at one address or of one tenant do not wait for each other.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from tenants.models import Tenant
 from wire.codes import Reason
 
 UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
-"""Failures that say nothing by themselves about who stood there."""
+"""Reasons that do not count as a failed attempt on their own."""
 FULL_WEIGHT = 1.0
 GIVEN_UP_WEIGHT = 0.25
-"""Of who leaves once the challenge is told: else one could wait for the one that suits a recording, at no cost."""
+"""Weight of leaving after the challenge is told. At no cost, one could draw again until it suits a recording."""
 LASTING = frozenset({AttemptKind.DEVICE, AttemptKind.SUBJECT, AttemptKind.UNNAMED})
-"""Whose locks outlast a session that was made before. The others hold up a connection and leave its session alone."""
+"""Kinds whose lock ends a session that connects. The others only delay its first connection and leave the session."""
 SOURCES_PER_SUBJECT = 2
-"""A subject is locked everywhere after so many times the failures that lock one device."""
+"""Factor on the limit of one device: after that many failures a subject is locked on all unknown devices."""
 PEOPLE_PER_ADDRESS = 4
-"""An address is locked after so many times those: many people may share it."""
+"""Factor on the limit of one device for an address, which many people may share."""
 LONGEST_WAIT_S = 60.0
 _DOUBLINGS = 10
 
@@ -47,16 +47,16 @@ PLACES: dict[AttemptKind, Place] = {
     AttemptKind.SUBJECT: "unknown_devices",
     AttemptKind.UNNAMED: "unnamed_device",
 }
-"""Where a lock of each kind holds a subject back, as the API says it."""
+"""Name in the API of the place where a lock of each kind holds a subject back."""
 
 Key = tuple[AttemptKind, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who a session is about and where it runs; without `subject_id` it is an identification.
+    """Subject and place of a session; without `subject_id` the session is an identification.
 
-    `address` is a digest of the client's (recognition.sessions.addresses), empty before a client came.
+    `address` is a digest of the client's address (recognition.sessions.addresses), empty before a client connects.
     """
 
     tenant: Tenant
@@ -70,13 +70,13 @@ class Claim:
 
     @property
     def is_at_home(self) -> bool:
-        """Whether it runs on a device that is known for its subject; for an identification, known at all."""
+        """Whether the session's device is known for its subject; for an identification, for any subject."""
         return known_devices.is_known(self.tenant, self.subject_id, self.device)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one kind of counter allows. Without `lock_s` a lock lasts until the window has room again."""
+    """Limits of one kind of counter. Without `lock_s` a lock lasts until the window has room again."""
 
     limit: float
     window_s: float
@@ -84,7 +84,7 @@ class Rule:
     first_wait_s: float
 
     def wait_s(self, total: float) -> float:
-        """How long the next session must wait: from half of the limit on, doubling, and never after one failure."""
+        """Wait before the next session: none below half of the limit or after one failure, then doubling."""
         steps = math.floor(total) - max(2, math.ceil(self.limit / 2))
         return 0.0 if steps < 0 else min(LONGEST_WAIT_S, self.first_wait_s * 2 ** min(steps, _DOUBLINGS))
 
@@ -101,7 +101,7 @@ def rule_of(settings: Settings, kind: AttemptKind) -> Rule:
 
 
 def locked_until(claim: Claim, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:
-    """When the last lock on the claim ends; None when there is none."""
+    """When the last lock on the claim ends; None without a lock."""
     locks = _counters(claim).filter(kind__in=list(kinds), locked_until__gt=timezone.now()).order_by("-locked_until")
     return locks.values_list("locked_until", flat=True).first()
 
@@ -117,9 +117,9 @@ def ensure_free(claim: Claim) -> None:
 
 
 def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime | None:
-    """Raise every counter of the claim; or, when a lock has fallen since it was looked at, only tell when that ends.
+    """Raise every counter of the claim. If one is locked by now, raise none and return the end of the lock.
 
-    Nothing happens with a `weight` of 0.
+    A `weight` of 0 changes nothing.
     """
     if not weight:
         return None
@@ -135,7 +135,7 @@ def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime |
 
 
 def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
-    """The counter, made if new, nobody else's until the transaction ends."""
+    """The counter, made if new, locked until the transaction ends."""
     kind, name = key
     counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
         tenant=tenant, kind=kind, key=name, defaults={"stale_at": now}
@@ -144,10 +144,10 @@ def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
 
 
 def forgive(claim: Claim) -> None:
-    """A success without a named device: what failed there before was the subject.
+    """Clear the subject's counter of unnamed devices after a success without a named device.
 
-    Nothing else is cleared. With an account of one's own one could else try on everybody else's from one device, and
-    each success of a subject would give strangers elsewhere their attempts anew.
+    No other counter is cleared. An attacker could reset the device counter by logging in as himself and go on with
+    other people's accounts, and each success of a subject would give strangers elsewhere their attempts anew.
     """
     if not claim.device:
         _of(claim.tenant, [(AttemptKind.UNNAMED, claim.subject_id)]).delete()
@@ -159,7 +159,7 @@ def forget_subject(tenant: Tenant, subject_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What holds a subject back: a named device, or every device that is not known, or sessions that name none."""
+    """A lock or wait on a subject: on a named device, on all unknown devices, or on sessions that name no device."""
 
     kind: AttemptKind
     device: str
@@ -183,7 +183,7 @@ def locks_of(tenant: Tenant, subject_id: str) -> list[Lock]:
 
 
 def lift_subject(tenant: Tenant, subject_id: str) -> int:
-    """Forget the failures of a subject and of the devices that are known for it; how many counters there were."""
+    """Forget the failures of a subject and of its known devices. Returns the number of counters deleted."""
     return _lift(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
 
 
@@ -192,7 +192,7 @@ def lift_device(tenant: Tenant, device_id: str) -> int:
 
 
 def lift_address(tenant: Tenant, address: str) -> int:
-    """`address`: its digest."""
+    """Forget the failures of an address; `address` is its digest."""
     return _lift(tenant, [(AttemptKind.ADDRESS, address)])
 
 
@@ -204,7 +204,7 @@ def _lift(tenant: Tenant, keys: list[Key]) -> int:
 
 
 def _keys(claim: Claim) -> list[Key]:
-    """The counters that a failure raises, in the order they are locked in. The same ones may hold the claim back."""
+    """Keys of the counters that a failure raises, in locking order. The same counters may hold the claim back."""
     named: list[Key] = [(AttemptKind.DEVICE, claim.device)] if claim.device else []
     if claim.is_at_home:
         return named

@@ -1,4 +1,4 @@
-"""Frames that were sent before: a recording of a session must not pass in another one."""
+"""Memory of the frames of past sessions: a recording of one session must not pass in another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def remember(tenant: Tenant, policy: Policy, digests: list[str]) -> bool:
-    """Keep what a session sent; whether another one sent some of it before.
+    """Remember the frames of a session. Returns whether another session sent any of them and `policy` refuses that.
 
     Of two sessions with the same frames, the one that is decided second is the replay: its insertion waits until the
     other's transaction has ended. Rows are inserted and locked in one order, so that no two wait for each other.
@@ -32,5 +32,5 @@ def remember(tenant: Tenant, policy: Policy, digests: list[str]) -> bool:
     )
     held = SeenFrame.objects.filter(tenant=tenant, digest__in=distinct)
     seen_before = held.filter(seen_at__gt=_NEVER).exists()
-    held.update(seen_at=timezone.now())  # Who replays a recording again and again shall not outlast the memory.
+    held.update(seen_at=timezone.now())  # Each replay renews the memory: repeating one cannot outlast it.
     return seen_before and policy in REFUSING

@@ -30,16 +30,16 @@ PROBE_GAP_MS = 200
 PROBE_GAP_FRAMES = 3
 SPOOF_EVERY_FRAMES = 3
 COMPARED_AGAIN_FRAMES = 3 * SPOOF_EVERY_FRAMES
-"""So often whoever was matched is compared again, while liveness is open."""
+"""Frames between repeated comparisons after a match, until liveness is decided."""
 AGREED_FRAMES = 16
-"""A success needs that the newest comparison agreed, and is no older."""
+"""A success requires that the latest comparison matched and is at most this many frames old."""
 _NEVER = -1_000
 MAX_GLANCES = 4
-"""Frames in a row that count without an embedding, however much a face looks the same."""
+"""Most frames in a row that count without an embedding, however similar their appearance."""
 MAX_SEEN_DIGESTS = 150
 
 HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
-"""Issues of frames that a liveness step asks for: they tell of the same person, but are no sample."""
+"""Issues that a liveness step causes: such a frame is evidence of the same person, but cannot be a sample."""
 _NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 
@@ -52,10 +52,10 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What should be computed of the frame of `at_ms` besides the mesh.
+    """What to compute from the frame of `at_ms` besides the mesh.
 
-    `spoof`: the anti-spoof network, and the grid of displays.
-    `identity`: what tells of life, and proof that it is the same person, because nobody else's frame may count.
+    `spoof`: the anti-spoof network, and the search for the grid of a display.
+    `identity`: evidence of liveness, and proof of the same person, because a frame of another person may not count.
     `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
     """
 
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def detail(self) -> Detail:
-        """Of a frame that can prove nothing only the place is of interest."""
+        """LIGHT for a frame that can prove nothing: only the place of its face is needed."""
         return Detail.FULL if self.identity or self.probe else Detail.LIGHT
 
 
@@ -101,7 +101,7 @@ class FaceSeen:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one frame showed; `face` is None where the frame counts for nothing."""
+    """Result of analysing one frame; `face` is None when the frame does not count."""
 
     mark: FrameMark
     box: Box | None
@@ -110,7 +110,7 @@ class Observation:
 
     @property
     def probe(self) -> Embedding | None:
-        """What to look for in the gallery, or to keep as a sample; None where the frame is no probe."""
+        """Embedding to search in the gallery or to keep as a sample; None when the frame is no probe."""
         return self.face.embedding if self.face is not None and self.face.is_probe else None
 
 
@@ -139,7 +139,7 @@ class Outcome:
 class Flow:
     """The whole state of one session; everything in it survives a worker (recognition.sessions.checkpoints).
 
-    A field that it does not know is refused when it is read, in every part of it.
+    Reading a state refuses unknown fields, in every part of it.
     """
 
     purpose: Purpose
@@ -179,7 +179,7 @@ class Flow:
 
     @property
     def progress(self) -> tuple[object, ...]:
-        """Changes when something happened that must not be lost: what a client is told, and what speaks against it."""
+        """Value that changes when state must be stored: what the client was told, or evidence against the person."""
         return (
             self.liveness.kept,
             self.frames > 0,
@@ -191,21 +191,21 @@ class Flow:
 
     @property
     def matched_embedding(self) -> Embedding:
-        """The newest probe that was matched. Only after a match."""
+        """The newest matched probe. Call only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)
 
     @property
     def seen_digests(self) -> list[str]:
-        """Of half the frames, which half being decided by their bytes: a replay keeps the same ones."""
+        """Digests of half the frames. The bytes of a frame select it, so a replay keeps the same half."""
         digests = self.liveness.continuity.digests
         return [digest for digest in digests if int(digest[-1], 16) % 2 == 0][:MAX_SEEN_DIGESTS]
 
     def evidence(self) -> dict[str, Any]:
-        """The numbers that the decision stands on, as JSON keeps them."""
+        """The numbers behind the decision, as JSON values."""
         return asdict(Evidence.of(self.liveness))
 
     def plan(self, at_ms: int) -> Plan:
-        """What to compute of the frame that comes next."""
+        """What to compute from the next frame."""
         asked = self.liveness.policy is not Policy.NONE
         pending = self.liveness.verdict is Verdict.PENDING
         probe = self._wants_probes and self._gap_is_over(at_ms)
@@ -218,10 +218,9 @@ class Flow:
         )
 
     def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
-        """Take one frame; the outcome when it decides the session.
+        """Take one frame. Returns the outcome when the frame decides the session.
 
-        `match` is the best candidate for the frame's probe: None where it has none, or there was nobody to compare
-        with.
+        `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
         is_new = self.liveness.see(seen.mark)
@@ -238,20 +237,20 @@ class Flow:
         return self.outcome()
 
     def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
-        """Whether a frame shows so plainly the person of the last one that was embedded that it need not be.
+        """Whether a frame so plainly shows the person of the last embedded frame that it needs no embedding.
 
-        Never where the eyes close or open: there a moment is enough to look alive.
+        False while the eyes close or open: one frame of another person could fake a blink.
         """
         known = np.frombuffer(self.appearance, np.float32)
         fresh = known.size > 0 and self.glances < MAX_GLANCES
         return fresh and not self.liveness.blink.concerns(reading) and plainly_the_same(appearance, known)
 
     def resume(self) -> None:
-        """A client connected again."""
+        """Note that a client connected again."""
         self.liveness.continuity.resume()
 
     def outcome(self) -> Outcome | None:
-        """The outcome that the evidence so far commands, None while it is open."""
+        """The outcome that follows from the evidence so far; None while the session is open."""
         if self.purpose is Purpose.SANDBOX:
             return None
         if self.failure is not None:
@@ -286,7 +285,7 @@ class Flow:
         return Guidance.READY if self.purpose is Purpose.SANDBOX else Guidance.HOLD_STILL
 
     def _excused(self, issue: Issue) -> bool:
-        """Closed eyes and a turned head are what a liveness step asks for."""
+        """Whether a liveness step causes the issue: steps ask for closed eyes or a turned head."""
         return issue in HARMLESS_TO_LIVENESS and self.liveness.instruction not in (None, "hold_still")
 
     def _gap_is_over(self, at_ms: int) -> bool:
@@ -299,14 +298,14 @@ class Flow:
 
     @property
     def _wants_probes(self) -> bool:
-        """A sandbox needs none, an enrolment so many, and who is matched must stay so."""
+        """Whether a sample or probe is needed: never in a sandbox, up to the target in an enrolment, else always."""
         if self.purpose is Purpose.ENROLLMENT:
             return len(self.samples) < self.target_samples
         return self.purpose is not Purpose.SANDBOX
 
     @property
     def _agrees(self) -> bool:
-        """Whether the newest comparison was a match, a moment ago: another one may have come since, who looks alike."""
+        """Whether the latest comparison matched and is recent; somebody similar may have replaced the person since."""
         return self.frames - self.matched_frame <= AGREED_FRAMES
 
     def _shows_the_person(self, face: FaceSeen, *, good: bool) -> bool:
@@ -320,7 +319,7 @@ class Flow:
         return same
 
     def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
-        """Whether a frame shows whom the first good frame showed; a good one that does not ends the session."""
+        """Whether a frame shows the person of the first good frame. A good frame that does not fails the session."""
         if not self.anchor and good:
             self.anchor = embedding.astype(np.float32).tobytes()
         if not self.anchor:

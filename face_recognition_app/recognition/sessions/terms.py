@@ -1,4 +1,4 @@
-"""What a session asks of the person: the tenant's policy and the request together, in a challenge that clients know."""
+"""Terms of a session: the tenant's policy and the request combined into a challenge that the client knows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wire.errors import ChallengeUnsupported
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a backend asks for. Without `liveness` the tenant's; `avoid` is what this person cannot do."""
+    """Liveness wishes of a backend. `liveness` None means the tenant's; `avoid` is what this person cannot do."""
 
     liveness: Policy | None = None
     avoid: frozenset[Action] = frozenset()
@@ -26,7 +26,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Without `steps` the policy's own number. `allowed` is empty where nothing is asked."""
+    """`steps` None means the policy's own number. `allowed` is empty when the session has no challenge."""
 
     liveness: Policy
     steps: int | None
@@ -75,7 +75,7 @@ def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> Chal
 
 
 def new_challenge_id(version: int = NEWEST_VERSION) -> str:
-    """The version, and a nonce that no other challenge has."""
+    """Id made of the version and a nonce that no other challenge has."""
     return f"v{version}.{secrets.token_hex(8)}"
 
 

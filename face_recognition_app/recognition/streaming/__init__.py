@@ -1,1 +1,1 @@
-"""A frame's way from the socket to its answer."""
+"""The path of a frame from the socket to its answer."""

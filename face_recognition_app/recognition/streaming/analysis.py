@@ -18,7 +18,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class EngineSight:
-    """A Sight of the frame `data`, which `look` was taken at. Each method runs its network or filter when called."""
+    """A Sight of the frame `data` and its `look`. Each method runs its network or filter when called."""
 
     engine: FaceRecognitionEngine
     look: Look
@@ -60,7 +60,7 @@ class EngineSight:
 
 
 def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation) -> Match | None:
-    """The best candidate for a frame that is a probe; None where it is none, or nobody is there to compare with.
+    """The best candidate for a frame that is a probe; None when it is no probe or there is no candidate.
 
     Blocks: it makes queries, and searches the gallery. Changes nothing.
     """
@@ -68,8 +68,8 @@ def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation
 
 
 def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
-    """The best candidate, against the threshold for all comparisons that the session may make; once there is a match,
-    the same subject again."""
+    """The best candidate, with the threshold for all comparisons that the session may make. After a match only the
+    matched subject is compared."""
     gallery, settings = deciding.gallery, deciding.settings
     if flow.match is not None:
         again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)

@@ -1,4 +1,4 @@
-"""From a session's state to the messages of the protocol."""
+"""Conversion of a session's state to messages of the protocol."""
 
 from __future__ import annotations
 

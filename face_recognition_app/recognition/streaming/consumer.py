@@ -56,7 +56,7 @@ NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
 CLOSE_AFTER_RESULT_S = 1.0
 RECONNECT_AFTER_MS = (250, 2_000)
-"""Spread out, so that the clients of a worker that ends do not all come at once."""
+"""Range of random delays: the clients of a worker that ends must not all reconnect at once."""
 
 
 class Route(TypedDict):
@@ -70,16 +70,16 @@ class SocketScope(WebSocketScope):
 
 
 class Phase(Enum):
-    """Of a connection, which only ever goes on to a later one."""
+    """Phase of a connection. It only moves on to a later one."""
 
     OPENING = auto()
-    """Accepted; the session is not found yet."""
+    """Accepted; the session has not been found yet."""
     STREAMING = auto()
-    """Greeted: frames are looked at."""
+    """Greeted: frames are processed."""
     DECIDED = auto()
-    """Told the result, which nothing follows; the close comes with the next message, or soon."""
+    """Result sent, the last message. The close follows the client's next message or CLOSE_AFTER_RESULT_S."""
     CLOSED = auto()
-    """Told the close, or gone."""
+    """Close sent, or client gone."""
 
 
 class ClientGone(Exception):
@@ -87,7 +87,7 @@ class ClientGone(Exception):
 
 
 class FaceConsumer:
-    """One client's connection. Whatever one of its tasks raises ends all of them, and `_fail` answers it."""
+    """One client's connection. An exception in one of its tasks ends all of them, and `_fail` answers it."""
 
     open_connections = 0
 
@@ -102,8 +102,8 @@ class FaceConsumer:
         self._phase = Phase.OPENING
         self._slot = FrameSlot()
         self._turn = asyncio.Lock()
-        """Of a frame or the time limit, whichever comes first: a frame in work is answered before the time is up, and
-        none is looked at afterwards, also when the frames never pause."""
+        """Taken by a frame or by the time limit: a frame in work is answered before the session times out, and
+        no frame is processed afterwards, even when frames come without a pause."""
         self._last_heard = time.monotonic()
 
     async def run(self) -> None:
@@ -169,7 +169,7 @@ class FaceConsumer:
         return SessionStream(worker, lease)
 
     async def _listen(self) -> None:
-        """Take one message after the other. Raises ClientGone after the last, and WireError."""
+        """Handle messages one after the other. Raises ClientGone after the last, and WireError."""
         while True:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
@@ -203,7 +203,7 @@ class FaceConsumer:
                 metrics.dropped.inc(self._slot.dropped - dropped)
 
     async def _work(self) -> None:
-        """Answer frames until none waits, or no frame is looked at any more."""
+        """Answer frames until none waits, or the phase is no longer STREAMING."""
         going_on = True
         while going_on:
             async with self._turn:
@@ -230,9 +230,9 @@ class FaceConsumer:
             await self._end_with(self._stream.flow.time_is_up())
 
     async def _watch_silence(self, timeout_s: float) -> None:
-        """Raises Idle when nothing was heard for so long."""
+        """Raises Idle when no message came for `timeout_s` seconds."""
         while (left := self._last_heard + timeout_s - time.monotonic()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left)  # Not for an event: every message would have to set one.
+            await asyncio.sleep(left)  # No asyncio.Event: every message would have to set it.
         if self._phase is Phase.STREAMING:
             raise Idle(f"nothing was heard for {timeout_s:g} s")
 
@@ -245,7 +245,7 @@ class FaceConsumer:
             await self._complete(await self._stream.finish(outcome))
 
     async def _complete(self, complete: SessionComplete) -> None:
-        """Tell the result and close: a client that is about to send its next frame may do so and then read it."""
+        """Send the result and close later: a client about to send a frame can still do so, and then read the result."""
         if self._is_open:
             self._phase = Phase.DECIDED
             await self._write(complete)
@@ -261,7 +261,7 @@ class FaceConsumer:
 
     @property
     def _is_open(self) -> bool:
-        """Whether the client may be told anything: nothing follows the result."""
+        """Whether messages may still be sent: none follows the result."""
         return self._phase in (Phase.OPENING, Phase.STREAMING)
 
     async def _send(self, message: ServerMessage) -> None:
@@ -278,7 +278,7 @@ class FaceConsumer:
         if not isinstance(error, WireError) or error.close_code is None:
             logger.exception("a connection failed", exc_info=error)
             error = InternalError("something went wrong on the server; connect again to go on")
-        with contextlib.suppress(Exception):  # The client may be gone; there is nobody left to tell.
+        with contextlib.suppress(Exception):  # The client may be gone.
             await self._send(error_message(error))
             await self._close(error.close_code or INTERNAL_CLOSE)
 
@@ -294,7 +294,7 @@ async def serve_socket(scope: SocketScope, receive: ASGIReceiveCallable, send: A
 
 
 def _challenge_version(scope: SocketScope) -> int:
-    """What the client says it knows; one that says nothing is new."""
+    """Challenge version that the client names; without one, the newest."""
     asked = parse_qs(scope["query_string"].decode("latin-1")).get("challenge_version", [str(NEWEST_VERSION)])[-1]
     if not re.fullmatch("[1-9][0-9]{0,3}", asked):
         raise InvalidMessage(f"challenge_version must be a number from 1 to {NEWEST_VERSION}")
@@ -308,7 +308,7 @@ def _host(scope: SocketScope) -> str:
 
 
 def _check_origin(scope: SocketScope, allowed: tuple[str, ...]) -> None:
-    """A page of another site may not use a visitor's socket unless it was allowed; programs send no origin."""
+    """Refuse a page of another site, unless it is allowed. Programs send no origin and may connect."""
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     if not origin or "*" in allowed or origin in allowed:

@@ -1,4 +1,4 @@
-"""One frame through a session, whichever way it came in: queue, analysis, state, answer."""
+"""Processing of one frame of a session, from a socket or REST: queue, analysis, state, answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete
 logger = logging.getLogger(__name__)
 
 SANDBOX_TIME_LIMIT_S = 3_600.0
-"""Long enough to leave a load test alone."""
+"""Long enough not to end a load test."""
 
 
 class SandboxDecided(Exception):
@@ -43,17 +43,17 @@ class SandboxDecided(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The answers to one frame; without `processed` the session had been decided elsewhere."""
+    """Answers to one frame; `processed` is None when the session had been decided elsewhere."""
 
     processed: FrameProcessed | None
     complete: SessionComplete | None
 
 
 class Stream(ABC):
-    """Takes frames to answers, one at a time; what is kept and decided is for the two kinds below to say.
+    """Processes frames one at a time; the two subclasses define what is stored and decided.
 
     `flow` is changed on the event loop only, after the frame's last wait. Other threads read it while that frame waits
-    for them; a decision, which may be made beside a frame, is made of a copy.
+    for them. A decision may run at the same time as a frame, so it uses a copy.
     """
 
     def __init__(self, worker: Worker, tenant: Tenant | None, flow: Flow) -> None:
@@ -75,13 +75,13 @@ class Stream(ABC):
     @property
     @abstractmethod
     def seconds_left(self) -> float:
-        """Until the time limit."""
+        """Seconds until the time limit."""
 
     @abstractmethod
     def established(self) -> ConnectionEstablished: ...
 
     async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> Step:
-        """Take the newest frame of the slot to its answers.
+        """Process the newest frame of the slot. Returns its answers.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
         Raises FrameFailed with UnusableFrame or Busy, Replaced, Unavailable, or UnknownToken when the session was
@@ -145,8 +145,8 @@ class Stream(ABC):
         )
 
     def _look(self, frame: Frame | BadFrame) -> Observation:
-        """Decode a frame and run the mesh and the networks that the plan asks for. Called on a compute thread; waits
-        for nothing and changes nothing of the flow."""
+        """Decode a frame and run the mesh and the networks that the plan asks for. Called on a compute thread; never
+        waits and does not change the flow."""
         if isinstance(frame, BadFrame):
             raise frame.error
         plan = self.flow.plan(self.elapsed_ms)
@@ -156,7 +156,7 @@ class Stream(ABC):
             raise UnusableFrame(str(error), error.code) from error
         except NotAnalysed as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
-            self._tracking = UNTRACKED  # A mesh that failed because of where it looked does not look there again.
+            self._tracking = UNTRACKED  # The mesh may fail again at the same place.
             raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = look.tracking(self._tracking)
         return observe(self.flow, plan, EngineSight(self.worker.engine, look, frame.data))
@@ -200,11 +200,11 @@ class SandboxStream(Stream):
         return connection_established(self.worker, self.flow, self.name, "in_progress", end, False)
 
     async def _match(self, seen: Observation) -> Match | None:
-        """Nobody: a sandbox has no tenant."""
+        """None: a sandbox has no tenant."""
         return None
 
     async def _keep(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: a sandbox stores nothing."""
 
     async def _decide(self, outcome: Outcome) -> Decision:
         raise SandboxDecided("a sandbox decides nothing")
@@ -236,7 +236,7 @@ class SessionStream(Stream):
         )
 
     async def _match(self, seen: Observation) -> Match | None:
-        # Nothing is written, so it may be done twice; the frame is not looked at again, and counts once.
+        # Safe to repeat, since it writes nothing; the frame is not analysed again, and counts once.
         return await ride_out(lambda: self.worker.database.run(self._check_and_match, seen))
 
     def _check_and_match(self, seen: Observation) -> Match | None:
@@ -247,7 +247,7 @@ class SessionStream(Stream):
         await ride_out(lambda: self.worker.database.run(self.lease.save))
 
     async def _decide(self, outcome: Outcome) -> Decision:
-        # Of a copy: a cancellation is decided while a frame may be in work.
+        # A copy, because a cancellation may be decided while a frame is in work.
         held = replace(self.lease, flow=deepcopy(self.flow))
-        # Twice is once: a decision that was made although its answer was lost is found, and told.
+        # Safe to repeat: a decision made although its answer was lost is found, and sent.
         return await ride_out(lambda: self.worker.database.run(lifecycle.decide, self.worker.deciding, held, outcome))

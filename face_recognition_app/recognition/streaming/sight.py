@@ -1,4 +1,4 @@
-"""What one frame shows, and the rule for how much of it counts: the same for the service, recordings and tests."""
+"""Content of one frame, and the rule for how much of it counts. Used by the service, recordings and tests alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recognition.sessions.state import HARMLESS_TO_LIVENESS, FaceSeen, Flow, Obs
 
 
 class Sight(Protocol):
-    """One frame. What a method returns may be computed by the call; it is called only where `box` is not None."""
+    """One frame. Methods may compute their result when called; they are called only when `box` is not None."""
 
     @property
     def digest(self) -> str:
@@ -27,7 +27,7 @@ class Sight(Protocol):
 
     @property
     def box(self) -> Box | None:
-        """Around the most prominent face; None where there is none."""
+        """Box around the most prominent face; None without a face."""
 
     def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
         """Measures of the face: with `scored` also `live_score` and `moire`, with `tinted` also `tint`."""
@@ -40,10 +40,10 @@ class Sight(Protocol):
 
 
 def observe(flow: Flow, plan: Plan, sight: Sight) -> Observation:
-    """Ask a frame for what `plan`, the flow's own for this frame, needs of it. Changes nothing.
+    """Compute what `plan`, the flow's plan for this frame, needs. Changes nothing.
 
-    A frame whose issues rule it out shows its face's place and quality only. One that shows plainly the person of
-    the last embedding is not embedded again.
+    A frame ruled out by its issues yields only the place and quality of its face. A frame that plainly shows the person
+    of the last embedding is not embedded again.
     """
     mark = mark_of(sight, plan.at_ms)
     issues = set(sight.quality.issues)
@@ -60,5 +60,5 @@ def observe(flow: Flow, plan: Plan, sight: Sight) -> Observation:
 
 
 def mark_of(sight: Sight, at_ms: int) -> FrameMark:
-    """What tells the frame of `at_ms` from every other, whether it counts or not."""
+    """Identity of the frame of `at_ms`, whether the frame counts or not."""
     return FrameMark(at_ms, sight.digest, sight.size, sight.box is not None)

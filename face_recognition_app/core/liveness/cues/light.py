@@ -1,4 +1,4 @@
-"""The screen lights the face in colours that nobody could know before, and the face takes them on."""
+"""Light cue: the screen lights the face in colours that cannot be predicted, and a face takes them on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tint: TypeAlias = tuple[float, float]
 
 
 class Colour(StrEnum):
-    """What the client fills its screen with; the values are CSS colours."""
+    """Colours that the client fills its screen with; the values are CSS colours."""
 
     RED = "#ff0000"
     GREEN = "#00ff00"
@@ -62,7 +62,7 @@ class LightCue:
 
     @property
     def colour(self) -> Colour | None:
-        """What the screen should show now; None before the first, and when they are used up."""
+        """Colour that the screen should show now; None before the first, and after the last."""
         if self.told_at_ms is None or self.told >= len(self.colours):
             return None
         return self.colours[self.told]

@@ -134,7 +134,7 @@ class MoireCue:
 
     @property
     def height(self) -> float | None:
-        """Of the peaks, what a quarter of the frames exceed. None before the second frame."""
+        """Upper quartile of the peaks: a quarter of the frames exceed it. None before the second frame."""
         return round(quantiles(self.peaks, n=4, method="inclusive")[2], 4) if len(self.peaks) > 1 else None
 
     @property
