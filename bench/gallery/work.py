@@ -64,7 +64,7 @@ class Span:
 
 
 def begin(barrier: Any, lock: Any) -> None:
-    """Set Django up, and the database by whoever comes first."""
+    """Set Django up; the first process to come migrates the database, and the others wait for it."""
     global _barrier
     import django
     from django.core.management import call_command

@@ -1,4 +1,4 @@
-"""How much a slow database costs those who need none: sandboxes beside sessions, on one worker with one
+"""Cost of a slow database to sandboxes, which need none, beside sessions that do, on one worker with one
 compute thread.
 
     python -m bench.slow_database [--seconds 6] [--sandboxes 2] [--sessions 3] [--fps 10] [--query-ms 0 50 200] [--json]

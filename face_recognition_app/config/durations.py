@@ -25,5 +25,5 @@ def milliseconds_until(end: datetime, now: datetime) -> int:
 
 
 def whole_seconds(milliseconds: int) -> int:
-    """Rounded up, so that nobody who waits as long comes too early."""
+    """Milliseconds as whole seconds, rounded up: a client that waits as long does not come too early."""
     return math.ceil(milliseconds / 1000)

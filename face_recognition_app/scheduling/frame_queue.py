@@ -29,7 +29,7 @@ class ServiceClass(Enum):
     STILL = "still"
     """A single picture that somebody waits for."""
     BULK = "bulk"
-    """Work of a job; nobody waits for it."""
+    """Work of a background job, which may be late."""
 
 
 def never_stale() -> float:
@@ -78,7 +78,7 @@ class OwnerQueue:
 
 
 class FairTurns:
-    """Owners who take turns, one item each. Not thread-safe: `FrameQueue` holds the lock.
+    """Turns of the owners, one item each. Not thread-safe: `FrameQueue` holds the lock.
 
     An owner's next turn is one after its last, or the turn being served if that is later, so an owner that was idle
     has saved nothing up: P. Goyal, H. M. Vin, H. Cheng, "Start-time fair queueing", IEEE/ACM Transactions on

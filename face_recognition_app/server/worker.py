@@ -88,7 +88,7 @@ class FaceServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._take_no_more()
-        # Whoever is still there is told again: the time to connect again counts from the close, which comes now.
+        # Open sockets get the farewell again: the time until they reconnect counts from the close, which comes now.
         await say_farewell()
         await super().shutdown(sockets=[])
 

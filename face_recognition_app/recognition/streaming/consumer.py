@@ -128,7 +128,10 @@ class FaceConsumer:
         except* ClientGone:
             gone = True
         except* Exception as failed:
-            await self._fail(failed.exceptions[0])
+            first, *others = failed.exceptions
+            for other in others:  # Tasks that failed before the group could cancel them.
+                logger.error("a second task of a connection failed", exc_info=other)
+            await self._fail(first)
         while not gone:
             gone = (await self._receive())["type"] == "websocket.disconnect"
 
