@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from functools import cache
@@ -21,7 +22,7 @@ from django.urls import path, re_path  # noqa: E402
 from config.service import service_settings  # noqa: E402
 from database.outages import outage_of  # noqa: E402
 from face_app.lifespan import Lifespan  # noqa: E402
-from monitoring.readiness import SharedCheck, check_components  # noqa: E402
+from monitoring.readiness import Report, SharedCheck, check_components  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
 from recognition.api.openapi.allowances import Allowances  # noqa: E402
@@ -38,17 +39,16 @@ from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E
 logger = logging.getLogger(__name__)
 
 
-async def _readiness(scope: HTTPScope) -> dict[str, str]:
+async def _readiness(scope: HTTPScope, report: Report) -> None:
     try:
         worker = in_scope(scope)
     except NoWorker as error:
         logger.warning("not ready: %s", error)
-        return {"models": "unavailable"}
-    try:
-        components = await worker.database.run(check_components)
-    except Unavailable:
-        components = {"models": "ok", "database": "unavailable"}
-    return {**components, "compute": "stuck" if worker.is_stuck else "ok"}
+        report["models"] = "unavailable"
+        return
+    report.update(models="ok", compute="stuck" if worker.is_stuck else "ok", database="unavailable")
+    with contextlib.suppress(Unavailable):
+        await worker.database.run(check_components, report)
 
 
 def _refusing(error: WireError) -> Any:

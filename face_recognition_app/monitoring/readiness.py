@@ -29,38 +29,51 @@ class MigrationsMissing(Exception):
     pass
 
 
+Report = dict[str, str]
+"""For each component that was looked at so far: `ok`, or what is wrong in one word."""
+
+
 class SharedCheck:
     """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
-    on a disk or a database, each of them is told so in time, and no more than one thread is lost to it."""
+    on a disk or a database, each of them is told in time what it hangs on, and no more than one thread is lost to it.
 
-    def __init__(self, check: Callable[[HTTPScope], Awaitable[dict[str, str]]], patience_s: float = PATIENCE_S) -> None:
+    `check` fills in the report it is given, and calls a component unavailable before it waits for it.
+    """
+
+    def __init__(self, check: Callable[[HTTPScope, Report], Awaitable[None]], patience_s: float = PATIENCE_S) -> None:
         self._check = check
         self._patience_s = patience_s
-        self._running: asyncio.Future[dict[str, str]] | None = None
+        self._running: asyncio.Future[None] | None = None
+        self._report: Report = {}
 
-    async def __call__(self, scope: HTTPScope) -> dict[str, str]:
+    async def __call__(self, scope: HTTPScope) -> Report:
         if self._running is None or self._running.done():
-            self._running = asyncio.ensure_future(self._check(scope))
-        done, _ = await asyncio.wait({self._running}, timeout=self._patience_s)
-        return self._running.result() if done else {"check": "unavailable"}
+            self._report = {}
+            self._running = asyncio.ensure_future(self._check(scope, self._report))
+        running, report = self._running, self._report
+        done, _ = await asyncio.wait({running}, timeout=self._patience_s)
+        if done:
+            running.result()
+        return {**report} if done else {**report, "check": "unavailable"}
 
 
-def check_components() -> dict[str, str]:
-    """`ok` or what is wrong, for models, database, migrations, the directories and, if set, redis. Blocks.
+def check_components(report: Report) -> None:
+    """Look at database, migrations, the directories and, if set, redis, one after the other. Blocks.
 
     What is wrong is one word: the answer is the public's, and the log has the rest.
     """
     settings = service_settings()
-    report = {
-        "models": "ok",
-        "database": _check(_database),
-        "migrations": _check(_migrations),
-        "data_dir": _check(lambda: _takes_files(settings.data_dir)),
-        "run_dir": _check(lambda: _takes_files(settings.run_dir)),
+    probes: dict[str, Callable[[], None]] = {
+        "database": _database,
+        "migrations": _migrations,
+        "data_dir": lambda: _takes_files(settings.data_dir),
+        "run_dir": lambda: _takes_files(settings.run_dir),
     }
     if settings.redis_url:
-        report["redis"] = _check(_redis)
-    return report
+        probes["redis"] = _redis
+    for component, probe in probes.items():
+        report[component] = "unavailable"
+        report[component] = _check(probe)
 
 
 def _check(probe: Callable[[], None]) -> str:

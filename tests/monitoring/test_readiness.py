@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 
 from config.settings import load
 from monitoring import readiness
-from monitoring.readiness import SharedCheck, check_components
+from monitoring.readiness import Report, SharedCheck, check_components
 from testkit.service import free_port
 
 NEWEST = MigrationLoader(None).graph.leaf_nodes("gallery")[0]
@@ -46,33 +46,41 @@ def migration_not_applied(transactional_db: None) -> Iterator[None]:
 
 
 PROBE: Any = {"type": "http"}
-OK = dict.fromkeys(("models", "database", "migrations", "data_dir", "run_dir"), "ok")
+
+
+def components() -> Report:
+    report: Report = {}
+    check_components(report)
+    return report
+
+
+OK = dict.fromkeys(("database", "migrations", "data_dir", "run_dir"), "ok")
 
 
 def test_a_worker_that_can_work_is_ok_in_every_component() -> None:
-    assert check_components() == OK
+    assert components() == OK
 
 
 @pytest.mark.usefixtures("migration_not_applied")
 def test_missing_migrations_are_told() -> None:
-    assert check_components() == {**OK, "migrations": "missing"}
+    assert components() == {**OK, "migrations": "missing"}
 
 
 def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> None:
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied(*NEWEST)
     try:
-        assert check_components()["migrations"] == "missing"
+        assert components()["migrations"] == "missing"
     finally:
         recorder.record_applied(*NEWEST)
-    assert check_components()["migrations"] == "ok"
+    assert components()["migrations"] == "ok"
 
 
 def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     connection.close()
     with monkeypatch.context() as broken:
         broken.setitem(connection.settings_dict, "NAME", str(tmp_path))
-        report = check_components()
+        report = components()
         connection.close()
     assert (report["database"], report["migrations"]) == ("unavailable", "unavailable")
 
@@ -80,53 +88,55 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
 def test_a_redis_that_is_set_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"redis_url": url}))
-    assert check_components() == {**OK, "redis": "unavailable"}
+    assert components() == {**OK, "redis": "unavailable"}
 
 
 def test_what_is_told_has_no_address_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FACE", load({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}/0"}))
-    assert check_components()["redis"] == "unavailable"
+    assert components()["redis"] == "unavailable"
 
 
 def test_a_check_never_raises(django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.block():
-        assert check_components()["database"] == "unavailable"
+        assert components()["database"] == "unavailable"
 
 
 def test_a_directory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gone = settings.FACE.model_copy(update={"data_dir": tmp_path / "gone", "run_dir": tmp_path / "gone"})
     monkeypatch.setattr(settings, "FACE", gone)
-    assert check_components() == {**OK, "data_dir": "unavailable", "run_dir": "unavailable"}
+    assert components() == {**OK, "data_dir": "unavailable", "run_dir": "unavailable"}
 
 
 def test_a_look_at_the_disk_leaves_nothing_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"data_dir": tmp_path}))
-    assert check_components() == OK
+    assert components() == OK
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_who_asks_while_a_check_hangs_is_told_so_and_makes_no_other_hang() -> None:
+async def test_who_asks_while_a_check_hangs_is_told_on_what_and_makes_no_other_hang() -> None:
     checks: list[None] = []
     goes_on = asyncio.Event()
 
-    async def hanging(_: object) -> dict[str, str]:
+    async def hanging(_: object, report: Report) -> None:
         checks.append(None)
+        report["database"] = "unavailable"
         await goes_on.wait()
-        return OK
+        report["database"] = "ok"
 
     look = SharedCheck(hanging, patience_s=0.01)
-    assert await asyncio.gather(*[look(PROBE) for _ in range(10)]) == [{"check": "unavailable"}] * 10
+    told = {"database": "unavailable", "check": "unavailable"}
+    assert await asyncio.gather(*[look(PROBE) for _ in range(10)]) == [told] * 10
     assert len(checks) == 1
     goes_on.set()
     await asyncio.sleep(0)
-    assert await look(PROBE) == OK
+    assert await look(PROBE) == {"database": "ok"}
 
 
 async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
-    reports = iter([{"database": "unavailable"}, OK])
+    states = iter(["unavailable", "ok"])
 
-    async def check(_: object) -> dict[str, str]:
-        return next(reports)
+    async def check(_: object, report: Report) -> None:
+        report["database"] = next(states)
 
     look = SharedCheck(check)
-    assert [await look(PROBE), await look(PROBE)] == [{"database": "unavailable"}, OK]
+    assert [await look(PROBE), await look(PROBE)] == [{"database": "unavailable"}, {"database": "ok"}]

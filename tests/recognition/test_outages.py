@@ -22,7 +22,7 @@ from database import outages
 from database.calls import DATABASE_THREADS, with_connection
 from database.connections import close_moved_files
 from database.outages import OutageWatch, outage_of, ride_out
-from monitoring.readiness import SharedCheck
+from monitoring.readiness import Report, SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
 from recognition.retention import rounds as housekeeping
@@ -365,11 +365,11 @@ async def test_readiness_is_checked_once_for_all_who_ask_at_once() -> None:
     checks = 0
     finish = asyncio.Event()
 
-    async def check(_: object) -> dict[str, str]:
+    async def check(_: object, report: Report) -> None:
         nonlocal checks
         checks += 1
         await finish.wait()
-        return {"database": "ok"}
+        report["database"] = "ok"
 
     shared = SharedCheck(check)
     asking = [asyncio.create_task(shared(probe)) for _ in range(20)]
