@@ -14,11 +14,12 @@ from pathlib import Path
 
 import httpx
 
+from testkit.patience import PATIENCE_S
 from testkit.stream_client import ServiceClient
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-START_TIMEOUT_S = 90.0
-STOP_TIMEOUT_S = 40.0
+START_TIMEOUT_S = 2 * PATIENCE_S
+STOP_TIMEOUT_S = PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class LiveService:
     log: Path = field(repr=False)
 
     def client(self) -> ServiceClient:
-        return ServiceClient(self.base_url, self.api_key)
+        return ServiceClient(self.base_url, self.api_key, timeout_s=PATIENCE_S)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.base_url + path, timeout=10, headers={"Authorization": f"Bearer {self.api_key}"})
+        return httpx.get(self.base_url + path, timeout=PATIENCE_S, headers={"Authorization": f"Bearer {self.api_key}"})
 
 
 def free_port() -> int:

@@ -16,10 +16,10 @@ import pytest
 
 from core.errors import PoolClosed, PoolTimeout
 from core.pool import Pool
+from testkit.patience import PATIENCE_S
 from tests.fakes import CountingMesh, MeshFactory
 
 SIZE = 2
-PATIENCE_S = 30.0
 FRAME = np.zeros((8, 8, 3), np.uint8)
 
 

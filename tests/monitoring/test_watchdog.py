@@ -10,8 +10,8 @@ import pytest
 
 from monitoring.watchdog import LOOKS_BEFORE_THE_END, Watchdog, WorkState, all_stuck, work_state
 from scheduling.threads import StartedThreads
+from testkit.patience import PATIENCE_S
 
-PATIENCE_S = 30.0
 AT_ONCE = 0.0
 NEVER = 1_000.0
 

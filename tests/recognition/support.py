@@ -30,13 +30,11 @@ from recognition.sessions.terms import Wish
 from recognition.worker import Worker, served_by
 from scheduling.executor import Executor
 from tenants.models import Tenant
+from testkit.patience import PATIENCE_S
 from vocabulary.sessions import SessionKind
 
 Message = dict[str, Any]
 T = TypeVar("T")
-
-PATIENCE_S = 30.0
-"""How long a test waits for what must come: long, because the machine may be busy."""
 
 
 @dataclass(frozen=True, slots=True)

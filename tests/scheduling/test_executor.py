@@ -16,7 +16,8 @@ import pytest
 from scheduling.executor import CAMERA_INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Executor, FrameFailed
 from scheduling.frame_queue import ServiceClass
 from scheduling.frame_slot import FrameSlot
-from tests.recognition.support import PATIENCE_S, became
+from testkit.patience import PATIENCE_S
+from tests.recognition.support import became
 from vocabulary.errors import ErrorCode
 from wire.errors import Busy, Unavailable, UnusableFrame
 from wire.inbound import BadFrame, Frame

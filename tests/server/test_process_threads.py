@@ -13,6 +13,7 @@ import psutil
 from database.calls import DATABASE_THREADS
 from face_app.lifespan import LOOP_THREADS
 from testkit.clips import astronaut, encode_jpeg
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 from testkit.stream_client import play
 
@@ -20,7 +21,6 @@ POOL_SIZE = 2
 NETWORKS = 6
 """Face detector, both meshes, blendshapes, embedding and anti-spoof."""
 DUMP = signal.SIGRTMIN + 1
-DUMP_TIMEOUT_S = 30.0
 REQUESTS = 30
 TELL_THREADS = f"""\
 import faulthandler, os
@@ -41,7 +41,7 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
         result = await play(address, [encode_jpeg(astronaut())] * 5, linger_s=0.1)
         assert sum(message["type"] == "frame_processed" for message in result.messages) == 5
         assert peak_of_threads_while_asked(worker, service) == before, "every thread is there from the start"
-        of_python = python_threads(worker, dump)
+        of_python = python_threads(worker, service, dump)
         others = worker.num_threads() - of_python
 
     event_loop = of_django = 1
@@ -64,11 +64,11 @@ def peak_of_threads_while_asked(worker: psutil.Process, service: LiveService) ->
     return peak
 
 
-def python_threads(worker: psutil.Process, dump: Path) -> int:
+def python_threads(worker: psutil.Process, service: LiveService, dump: Path) -> int:
     """How many of its threads the interpreter knows, by what it dumps when it is asked."""
     worker.send_signal(DUMP)
-    deadline = time.monotonic() + DUMP_TIMEOUT_S
+    deadline = time.monotonic() + PATIENCE_S
     while "Current thread" not in dump.read_text() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.2)  # Until the last line is written.
+    service.get("/api/health/")  # Answered by the thread that dumps, which has written the last line then.
     return sum(line.startswith(("Thread 0x", "Current thread 0x")) for line in dump.read_text().splitlines())

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.conftest import data_file, needs_shared_data
 from tests.recognition.api.test_api import JPEG, error_of
 from tests.recognition.conftest import Configure, UseMeshes
-from tests.recognition.support import PATIENCE_S, Backend, Faces, Gate, GatedMesh, became
+from tests.recognition.support import Backend, Faces, Gate, GatedMesh, became
 
 FACES = "/api/v1/faces/"
 

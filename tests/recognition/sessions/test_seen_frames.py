@@ -20,8 +20,9 @@ from recognition.sessions import lifecycle, seen_frames
 from recognition.sessions.lease import Lease
 from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import Configure
-from tests.recognition.support import PATIENCE_S, Backend, asked, decision_of, side_by_side
+from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]

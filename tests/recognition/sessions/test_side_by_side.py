@@ -22,11 +22,12 @@ from recognition.sessions.lease import Lease
 from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.gallery.faces import face
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import NO_MATCH, begun, counted
 from tests.recognition.retention.test_erasure import rows_that_name
-from tests.recognition.support import PATIENCE_S, Backend, asked, side_by_side
+from tests.recognition.support import Backend, asked, side_by_side
 
 CROWD = [f"person-{number}" for number in range(12)]
 RECORDING = [f"{2 * number:016x}" for number in range(60)]

@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 
 from monitoring.pool_load import PoolLoad
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
-    PATIENCE_S,
     Backend,
     Faces,
     Gate,

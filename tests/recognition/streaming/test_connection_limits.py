@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
     ANYONE,
@@ -19,9 +20,6 @@ from tests.recognition.support import (
     token,
 )
 from vocabulary.sessions import SessionStatus
-
-PATIENCE_S = 60.0
-"""Frames that never stop would else be answered until pytest gives up."""
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
 
@@ -63,17 +61,17 @@ async def test_a_silent_socket_is_closed(backend: Backend, configure: Configure)
 
 
 async def test_a_socket_that_pings_is_not_idle(backend: Backend, configure: Configure) -> None:
-    worker = configure(idle_timeout_s=1.5)
+    worker = configure(idle_timeout_s=3.0)
     async with connect(await token(worker, backend)) as socket:
         await socket.greeted()
         for _ in range(10):
             await socket.say("ping")
             assert await socket.receive() == {"type": "pong"}
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.4)
 
 
 async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Backend, configure: Configure) -> None:
-    worker = configure(recognition_time_limit_s=0.3)
+    worker = configure(recognition_time_limit_s=1.0)
     async with connect(await token(worker, backend, ANYONE)) as socket:
         await socket.greeted()
         done = await socket.receive()
@@ -85,7 +83,7 @@ async def test_the_time_limit_ends_a_session_without_a_single_frame(backend: Bac
 async def test_the_time_limit_ends_a_session_whose_frames_never_stop(
     backend: Backend, faces: Faces, worker: Worker, configure: Configure, use_meshes: UseMeshes
 ) -> None:
-    impatient = configure(enrollment_time_limit_s=0.6, max_messages_per_s=1_000)
+    impatient = configure(enrollment_time_limit_s=1.5, max_messages_per_s=1_000)
     use_meshes(lambda: SlowMesh(worker.engine), of=impatient)
     async with connect(await token(impatient, backend)) as socket:
         await socket.greeted()

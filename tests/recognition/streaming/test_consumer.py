@@ -347,7 +347,7 @@ async def test_a_frame_in_work_decides_nothing_once_its_socket_is_superseded(
 async def test_the_older_of_two_sockets_does_not_end_the_session_at_its_time_limit(
     backend: Backend, configure: Configure
 ) -> None:
-    worker = configure(recognition_time_limit_s=0.6)
+    worker = configure(recognition_time_limit_s=2.0)
     async with two_sockets(await token(worker, backend, ANYONE)) as (older, newer):
         messages = [await older.receive(), await newer.receive()]
     told = [message["decision_token"] for message in messages if "decision_token" in message]

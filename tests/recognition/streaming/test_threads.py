@@ -17,10 +17,10 @@ from recognition.sessions.lease import Lease
 from recognition.sessions.state import Flow, Match, Observation, Outcome
 from recognition.streaming.analysis import find_match
 from recognition.worker import Worker
+from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
-    PATIENCE_S,
     Backend,
     Faces,
     Gate,

@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from testkit.clips import encode_jpeg
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 from tests.server.doors.raw_sockets import PING, TEXT, client_frame, raw_socket
 
@@ -23,7 +24,6 @@ FLOODERS = 4
 SMALL_BUFFER = 2048
 FLOOD_BYTES = 1 << 20
 ANSWERS_DURING_A_FLOOD = 2
-PATIENCE_S = 90.0
 GROWTH_LIMIT_BYTES = 16 << 20
 """One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
 goes on."""

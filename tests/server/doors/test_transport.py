@@ -16,13 +16,13 @@ from websockets.asyncio.client import connect
 from websockets.frames import Close
 
 from server.bounded_http import LINGER_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 from tests.server.doors.raw_sockets import PING, client_frame, upgrade_request
 from web.body_limit import SMALL_BYTES
 
 TIMEOUT_S = 2.0
 """The service's own, for heads and bodies."""
-PATIENCE_S = 30.0
 MIN_BODY_BYTES_PER_S = 64
 MAX_HTTP_CONNECTIONS = 10
 BLOCKED_S = 2.0

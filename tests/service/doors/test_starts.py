@@ -56,7 +56,7 @@ async def test_a_reload_tells_the_client_before_it_closes(live_service: LiveServ
 
 
 async def _ready_again(service: LiveService) -> None:
-    for _ in range(100):
+    for _ in range(600):
         status = service.get("/api/pool/status/").json()
         if len(status["workers"]) == 2 and status["available"] == status["max_size"] == 4:
             return

@@ -29,13 +29,13 @@ from websockets.exceptions import ConnectionClosed
 
 from core.types import RgbImage
 from testkit.clips import astronaut, encode_jpeg
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService
 from testkit.stream_client import Message
 
 PORTRAIT = astronaut()
 FACE = encode_jpeg(PORTRAIT)
 MEGABYTE = 1024 * 1024
-PATIENCE_S = 30.0
 SESSION_FRAMES = 8
 """Of a bystander's session: it would be ended as frozen after `limits.FROZEN_FRAMES`, for its picture never moves."""
 

@@ -18,11 +18,11 @@ from websockets.sync.client import ClientConnection, connect
 
 from testkit.clips import astronaut, encode_jpeg
 from testkit.disks import fill, needs_small_disks, seen_by, with_small_disk
+from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 pytestmark = needs_small_disks
 
-PATIENCE_S = 60.0
 WORKERS = 2
 MAX_WRITTEN = 500
 FACE = encode_jpeg(astronaut())

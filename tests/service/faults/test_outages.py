@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from testkit.patience import PATIENCE_S
 from testkit.servers import PostgreSQL, postgresql
 from testkit.service import LiveService, running_service
 from testkit.stream_client import Message, play
@@ -24,7 +25,6 @@ from tests.service.sessions.streams import clip, jpegs, run_to_the_end
 
 pytestmark = needs_shared_data
 
-PATIENCE_S = 60.0
 PATIENT = {"FACE_RECOGNITION_TIME_LIMIT_S": "300", "FACE_ENROLLMENT_TIME_LIMIT_S": "300"}
 """Sessions that outlast an outage on the slowest machine."""
 MANY = 24

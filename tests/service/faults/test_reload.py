@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from bench.reload.clients import RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
+from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port, running_command, running_service
 from testkit.stream_client import Message
 from tests.conftest import needs_shared_data
@@ -26,7 +27,6 @@ from tests.service.sessions.streams import clip, jpegs
 
 WORKERS = 2
 WARM_UP_S = 5.0
-PATIENCE_S = 90.0
 LOOK_EVERY_S = 0.1
 
 

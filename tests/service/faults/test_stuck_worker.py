@@ -18,11 +18,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from testkit.clips import astronaut, encode_jpeg
+from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 STUCK_AFTER_MS = 1_000
-PATIENCE_S = 60.0
-ANSWER_S = 20.0
 CURSE = b"this picture never ends"
 """Behind the end of a JPEG."""
 CONFIG = f"""
@@ -121,7 +120,7 @@ async def messages_until_closed(socket: ClientConnection) -> set[str]:
 
 
 async def answer(socket: ClientConnection, type_: str) -> dict[str, object]:
-    async with asyncio.timeout(ANSWER_S):
+    async with asyncio.timeout(PATIENCE_S):
         while (message := json.loads(await socket.recv()))["type"] != type_:
             pass
     found: dict[str, object] = message

@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 from testkit.stream_client import Message, StreamResult, play
 from tests.conftest import needs_shared_data
@@ -96,7 +97,7 @@ def _status(service: LiveService) -> Message:
 
 
 def _wait_for_two_workers_without(service: LiveService, victim: int) -> Message:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         status = _status(service)
         pids = [worker["pid"] for worker in status["workers"]]

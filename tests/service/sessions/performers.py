@@ -18,11 +18,11 @@ from testkit.attacks.stage.camera import Camera
 from testkit.clips import encode_jpeg
 from testkit.faces.expressions import ACTIONS, Action
 from testkit.faces.portrait import Portrait, framed, perform
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService
 from testkit.stream_client import Message
 
 AT_ONCE = 3
-_ANSWER_WITHIN_S = 30.0
 
 Script = Callable[[Sequence[Action]], Iterable[bytes]]
 """What is sent, once it is known what is asked."""
@@ -126,5 +126,5 @@ class _Stream:
 
 
 async def _message(socket: ClientConnection) -> Message:
-    message: Message = json.loads(await asyncio.wait_for(socket.recv(), _ANSWER_WITHIN_S))
+    message: Message = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE_S))
     return message

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Every check, in lanes side by side: two cores are busy while servers wait and browsers load.
+set -uo pipefail
+
+cd "$(dirname "$(readlink -f "$0")")/.." || exit
+export PYTHONPATH=$PWD/face_recognition_app
+python=$PWD/.venv/bin/python
+
+# Drawing and judging faces takes long, and needs no tracer; what starts servers mostly waits.
+pictures=(tests/bench tests/core/liveness tests/demo tests/server tests/testkit)
+untraced=("${pictures[@]}" tests/service)
+
+show_help() {
+    cat <<END
+usage: scripts/check.sh [--help]
+
+Runs every check and every test once, in five lanes side by side:
+  static     linters and types, licences, the other Pythons
+  traced     all tests but those below, with line coverage
+  pictures   ${pictures[*]}
+  faults     tests/service/faults
+  services   the rest of tests/service
+A lane's output is shown when it has ended. The script ends with 1 if a lane failed or too few lines are covered; Ctrl-C
+ends all of them. It needs what ./run_tests.sh sets up.
+END
+}
+
+static() {
+    local status=0
+    scripts/lint.sh || status=1
+    "$python" -m tools.licences || status=1
+    scripts/check_pythons.sh || status=1
+    return "$status"
+}
+
+declare -A running=()
+
+# In a process group of its own, so that an interrupt reaches pytest, which ends the servers of its tests.
+start() { # LANE COMMAND...
+    set -m
+    "${@:2}" </dev/null >"$said/$1" 2>&1 &
+    set +m
+    running[$!]=$1
+}
+
+stop() {
+    trap '' INT TERM
+    for lane in "${!running[@]}"; do
+        kill -INT -- "-$lane" 2>/dev/null
+    done
+    wait
+    cat "$said"/*
+    rm -r "$said"
+    exit 130
+}
+
+[[ ${1-} == --help ]] && show_help && exit
+said=$(mktemp -d) || exit
+failed=()
+"$python" -m coverage erase || exit
+trap stop INT TERM
+start static static
+start traced "$python" -m coverage run -m pytest "${untraced[@]/#/--ignore=}"
+start pictures "$python" -m pytest "${pictures[@]}"
+start faults "$python" -m pytest tests/service/faults
+start services "$python" -m pytest tests/service --ignore=tests/service/faults
+while ((${#running[@]})); do
+    echo "check.sh: running for $SECONDS s: ${running[*]}; their output so far: $said"
+    wait -n -p ended "${!running[@]}"
+    status=$? lane=${running[$ended]}
+    unset "running[$ended]"
+    ((status == 0)) || failed+=("$lane")
+    echo "== $lane, ended with $status after $SECONDS s"
+    cat "$said/$lane"
+done
+trap - INT TERM
+rm -r "$said"
+echo "== coverage"
+"$python" -m coverage report || failed+=("coverage")
+((${#failed[@]} == 0)) || {
+    printf 'check.sh: failed: %s\n' "${failed[@]}" >&2
+    exit 1
+}
+echo "check.sh: every check passed in $SECONDS s"
