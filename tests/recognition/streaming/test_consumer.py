@@ -314,7 +314,7 @@ async def test_of_two_sockets_on_one_token_the_older_is_told(
             assert (await newer.greeted())["resumed"] is True
             await older.send(getattr(faces, picture))
             assert await older.refused() == ("replaced", 4409)
-            assert (await newer.ask(faces.astronaut))["samples"]["accepted"] == 1
+            assert (await newer.ask(faces.astronaut))["samples"]["accepted"] >= 1
 
 
 async def test_a_superseded_socket_cannot_cancel(worker: Worker, backend: Backend, faces: Faces) -> None:
