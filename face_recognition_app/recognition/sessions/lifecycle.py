@@ -204,7 +204,8 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
 
 def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
     """Whether the session timed out and the database was unavailable for part of it: the person did not fail."""
-    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lease.elapsed_ms / 1000)
+    lasted_ms = lease.elapsed_ms + 1  # It was rounded down.
+    return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lasted_ms / 1000)
 
 
 def settle(deciding: Deciding, session: Session) -> Session:
