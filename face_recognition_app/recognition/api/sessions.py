@@ -95,7 +95,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         raise SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
     worker = of_request(request)
-    # What is no picture must not take the session from its owner.
+    # Checked before connecting: bad bytes must not take the session from its current connection.
     await asyncio.to_thread(read_header, data, worker.limits)
     try:
         lease = await worker.database.run(_connect, worker.deciding, who.tenant, session_id, _client_host(request, who))
@@ -117,7 +117,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
 async def begin(
     request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
 ) -> CreatedSession:
-    """A new session of `tenant`, told as the API tells it."""
+    """Create a session of `tenant`; returns the API's answer. Also serves the demo."""
     worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
@@ -141,7 +141,7 @@ async def begin(
 
 
 def _client_host(request: HttpRequest, who: Caller) -> str:
-    """The client's address; empty for a backend, which sends the frames of everybody from its own."""
+    """The client's address; empty for a backend, which forwards the frames of many clients from its own."""
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
