@@ -1,4 +1,4 @@
-"""Starts the service as a user would: through its script, in a process group of its own."""
+"""Starts the service through its script, as a user would, in its own process group."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def free_port() -> int:
 def running_service(
     directory: Path, *, workers: int, pool_size: int, environment: dict[str, str] | None = None
 ) -> Iterator[LiveService]:
-    """Run `run_gunicorn.sh` on a free port until the block ends; every worker is ready when it is entered."""
+    """Run `run_gunicorn.sh` on a free port until the block ends; enters it when every worker is ready."""
     port = free_port()
     script = str(REPOSITORY / "run_gunicorn.sh")
     flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
@@ -59,7 +59,7 @@ def running_service(
 def running_command(
     command: list[str], port: int, directory: Path, cwd: Path, environment: dict[str, str] | None = None
 ) -> Iterator[LiveService]:
-    """Run a command that serves on a local port until the block ends, with a data directory of its own."""
+    """Run a command that serves on `port` of the loopback device until the block ends, with its own data directory."""
     log = directory / "service.log"
     variables = {**os.environ, "FACE_DATA_DIR": str(directory / "var"), **(environment or {})}
     for name in ("GUNICORN_WORKERS", "GUNICORN_BIND", "FACE_MESH_POOL_SIZE", "DJANGO_SETTINGS_MODULE"):
@@ -93,7 +93,7 @@ def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path
 
 
 def _wait_for_workers(workers: int, log: Path) -> None:
-    """The service is ready with the first of its workers, and each says in the log when it is."""
+    """Wait until each worker has logged that it is ready; health already answers with the first one."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if log.read_text().count("worker ready in") >= workers:
