@@ -1,14 +1,14 @@
-"""How many live sessions this machine holds with each number of workers and pool size: the sizing table.
+"""Number of live sessions that this machine sustains for each number of workers and pool size: the sizing table.
 
     python -m bench.capacity [--settings 1x4,2x4,2x8] [--fps 10] [--seconds 10] [--guess 8] [--json]
 
-For every setting (workers x pool size) and load a service of its own, and the search of bench.stream: the largest
-number of sessions with a p95 of at most 200 ms from send to answer, nothing dropped and nobody told busy, confirmed
-over --seconds. The loads are sandboxes, which look for life, and identifications without liveness. Each takes a minute
-or two. The table comes on stdout as markdown, what goes on meanwhile on stderr.
+Each setting (workers x pool size) and load gets its own service and the search of bench.stream: the largest number
+of sessions with a p95 of at most 200 ms from send to answer, no frame dropped and no busy answer, confirmed over
+--seconds. The loads are sandboxes, which check liveness, and identifications without liveness. Each search takes a
+minute or two. The table goes to stdout as markdown, progress to stderr.
 
-Clients share the machine with the service, so a server by itself holds more. Ends with 1 when a setting does
-not hold one session, with 2 when there are no clips.
+Clients share the machine with the service, so a dedicated server sustains more. Ends with 1 when a setting does
+not sustain one session, with 2 when there are no clips.
 """
 
 from __future__ import annotations
@@ -63,19 +63,19 @@ LOADS = (Load("sandbox", "passive"), Load("identification", "none"))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a setting holds of a load. `steady` is None when not even one session was answered in time."""
+    """The sessions of one load that a setting sustains. `steady` is None when not even one was answered in time."""
 
     load: Load
     setting: Setting
     sessions: int
     worker_mib: float
-    """Proportional share of memory of a worker, the mean of all, right after the load."""
+    """Mean PSS of the workers, right after the load."""
     steady: Step | None
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How each load is searched."""
+    """Parameters of the search."""
 
     fps: float
     seconds: float
@@ -98,7 +98,7 @@ class Search:
 
 
 def measure(settings: Sequence[Setting], search: Search) -> list[Row]:
-    """A load's search begins where that of the setting before ended."""
+    """Search every load for each setting, starting at the result of the setting before."""
     rows: list[Row] = []
     guesses = dict.fromkeys(LOADS, search.guess)
     for setting in settings:
@@ -124,13 +124,13 @@ def _measure(setting: Setting, load: Load, plan: Plan) -> Row:
 
 
 def _worker_bytes(master: int) -> float:
-    """Mean of the workers' proportional shares."""
+    """Mean PSS of the workers."""
     workers = psutil.Process(master).children()
     return sum(usage(worker.pid).pss_bytes for worker in workers) / len(workers)
 
 
 def sizing_table(rows: Sequence[Row]) -> str:
-    """Markdown, load by load."""
+    """The rows as a markdown table, load by load."""
     ordered = sorted(rows, key=lambda row: LOADS.index(row.load))
     lines = [_HEADS, ("---",) * len(_HEADS), *map(_cells, ordered)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -167,7 +167,7 @@ def parse_settings(text: str) -> list[Setting]:
 
 
 def default_settings(cores: int) -> list[Setting]:
-    """One worker, then one for each core with a small and a large pool."""
+    """One worker, then one worker per core with a small and a large pool."""
     return list(dict.fromkeys([Setting(1, 4), Setting(cores, 4), Setting(cores, 8)]))
 
 

@@ -1,11 +1,11 @@
-"""How much of what the bare engine does is left end to end, over the socket.
+"""Share of the bare engine's throughput that remains end to end, over the socket.
 
     python -m bench.end_to_end [--seconds 4] [--rounds 5] [--sessions 8] [--workers 2] [--pool-size 8] [--json]
 
-Round by round sandbox sessions are shown the same clips: first to engines without a server, one in each of as many
-processes and on as many threads as the service has, then to the service, by clients that send a frame as soon as the
-last one is answered. Sessions have settled by then: their liveness is decided, or nothing in the clip decides it.
-Clients share the machine with the service, nobody does with the bare engines.
+In each round sandbox sessions get the same clips: first on engines without a server, with as many processes and
+threads as the service has, then on the service, from clients that send each frame when the last one is answered.
+Sessions have settled before: their liveness is decided, or nothing in the clip decides it. Clients share the machine
+with the service; nothing shares it with the bare engines.
 
 Ends with 1 when less than 80 % is left, with 2 when there are no clips.
 """
@@ -33,7 +33,7 @@ from testkit.service import running_service
 SETTLE_S = 8.0
 BAR = 0.8
 UNLIMITED = ENVIRONMENT | {"FACE_MAX_MESSAGES_PER_SECOND": "1000"}
-"""A client that waits for each answer may send more than a camera does."""
+"""Environment of the service: closed-loop clients send more messages than a camera does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Frames a second of all processes together."""
+    """Frames per second of all processes together."""
 
     bare_per_s: float
     socket_per_s: float
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def share(self) -> float:
-        """Of the rounds' shares the median: what disturbed one round disturbed both sides of it."""
+        """Median of the rounds' shares: a disturbance affects both sides of a round."""
         return statistics.median(one.share for one in self.rounds)
 
 
@@ -91,7 +91,7 @@ def run(directory: Path, plan: Plan) -> Report:
 
 
 def _bare_per_s(engines: Sequence[LoadProcess], jobs: Sequence[BareJob]) -> float:
-    """Of all engines side by side."""
+    """Frames per second of all engines running side by side."""
     for engine, job in zip(engines, jobs, strict=True):
         engine.start(job)
     return sum(engine.result(job) for engine, job in zip(engines, jobs, strict=True))

@@ -1,18 +1,18 @@
-"""How many live clients the service answers in time, over real sockets on the loopback device.
+"""Number of live clients that the service answers in time, over real sockets on the loopback device.
 
     python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--warm-up 2] [--workers 2] [--pool-size 8]
         [--kind sandbox|identification|authentication|enrollment] [--liveness none|passive|active]
         [--overload 2,5,10|none] [--obey-pacing] [--guess 8] [--json]
 
 Starts the service and one process of clients, each of which sends JPEGs of real clips (of 640x480
-pixels) whether answers come or not. Without --sessions it searches the largest number with a p95
-of at most 200 ms from send to answer, nothing dropped and nobody told busy, and confirms that over
---seconds, and then come the multiples of --overload. Sessions other than sandboxes are created over
-HTTP beforehand, outside of what is measured, and a client whose session is decided opens the next.
-Clients that obey pacing (in the runs of --sessions and --overload, not in the search) send no
-faster than `target_fps` says, and nothing for `retry_after_ms` of a busy answer.
+pixels) without waiting for answers. Without --sessions it searches for the largest number with a p95
+of at most 200 ms from send to answer, no frame dropped and no busy answer, confirms it over --seconds,
+and then runs the multiples of --overload. Sessions other than sandboxes are created over HTTP
+beforehand, unmeasured, and a client whose session is decided opens the next. Clients that obey pacing
+(in the runs of --sessions and --overload, not in the search) send at most `target_fps`, and nothing
+during the `retry_after_ms` of a busy answer.
 
-Server and clients share the machine: what the clients take of it is in the table.
+Server and clients share the machine; the table shows what the clients take.
 Ends with 1 after an error other than busy, with 2 when there are no clips.
 """
 
@@ -44,7 +44,7 @@ WARM_UP_S = 2.0
 @dataclass(frozen=True, slots=True)
 class Plan:
     sessions: int | None
-    """None: searched."""
+    """None: search for the largest number."""
     fps: float
     seconds: float
     warm_up: float
@@ -62,7 +62,7 @@ class Report:
     plan: Plan
     search: list[Step] = field(default_factory=list)
     sessions: int = 0
-    """As asked for, or the largest number that held; 0 when not even one did."""
+    """The given number, or the largest that held; 0 when not even one did."""
     steady: Step | None = None
     overload: list[Step] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ class Report:
 
 
 class Bench:
-    """A running service and a load process, and the steps that they are put through."""
+    """A running service and a load process, which run steps."""
 
     def __init__(self, service: LiveService, load: LoadProcess, plan: Plan) -> None:
         self._service = service

@@ -3,9 +3,9 @@
     python -m bench.attack [--seconds 4] [--together-s 10] [--sessions 4] [--fps 5] [--workers 2] [--pool-size 4]
         [--only NAME ...] [--json]
 
-The table tells for each attack how often it was tried and held, how long somebody's health probe took meanwhile, and
-the service's memory before and after. Then all of them at once, with live sessions of others, whose answers are
-compared with those of a calm time just before. Attackers run with a lower priority: in truth they have other cores.
+The table shows for each attack how often it was tried and withstood, the latency of health probes meanwhile, and
+the service's memory before and after. Then all attacks run at once beside live sessions, whose answers are compared
+with those just before. Attackers run with a lower priority, because real ones would use other machines' cores.
 
 Ends with 1 when a bar is missed, with 2 when there are no clips.
 """
@@ -37,7 +37,7 @@ HEALTH_P95_MS = 200.0
 FRAMES_KEPT = 0.75
 MEMORY_GROWTH = 1.05
 REQUEST_TIMEOUT_S = 2.0
-"""Of the service, so that what waits for it is seen to end."""
+"""Request timeout of the service, short enough for attacks that wait for it to end within the bench."""
 SETTLE_S = 4.0
 WARM_UP_S = 2.0
 MARGIN_S = 1.0
@@ -56,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Memory is PSS of the master and its workers, after all clients have gone."""
+    """Figures of one attack. Memory is PSS of the master and its workers, after all clients have gone."""
 
     attack: str
     tried: int
@@ -75,7 +75,7 @@ class Report:
     each_together: Mapping[str, Outcome]
     calm_answers_per_s: float
     answers_per_s: float
-    """Of the others' live sessions, while everything was attacked."""
+    """Answers to the other clients' live sessions while all attacks ran."""
 
     @property
     def missed(self) -> list[str]:
@@ -122,7 +122,7 @@ class _Bench:
     streaming: LoadProcess
 
     def warm_up(self) -> None:
-        """Everything once, so that what is made at first use is there before memory is compared."""
+        """Run every attack once, so that memory is compared after all first-use allocations."""
         self._attack(self.plan.attacks, 1.0)
         self.answers_per_s(WARM_UP_S)
 

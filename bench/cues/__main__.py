@@ -1,9 +1,9 @@
-"""A picture of each liveness cue, of what the service computes.
+"""Draws what the service computes for each liveness cue.
 
     python -m bench.cues [--out docs/pictures]
 
-Streams of the tuning people are looked at by the real engine (bench.pad.observe), and the service's own cues and limits
-run over what it saw. The pictures show numbers and spectra: nobody's face is in them.
+The real engine observes streams of the tuning people (bench.pad.observe), and the service's own cues and limits run
+over the observations. The pictures show numbers and spectra, no faces.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FOLDER = REPOSITORY / "docs" / "pictures"
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn of which streams; `size` in inches."""
+    """A drawing function and the streams that it draws; `size` in inches."""
 
     tasks: tuple[Task, ...]
     size: tuple[float, float]
@@ -55,11 +55,11 @@ PICTURES = {
     ),
     "light": Picture(_tasks(("bona_fide", 3)), (8.5, 4.6), draw_light),
 }
-"""By file name."""
+"""The pictures by file name."""
 
 
 def write(folder: Path, recordings: Mapping[Task, Recording]) -> list[Path]:
-    """Scalable, and the same bytes for the same numbers."""
+    """Write the pictures as SVG files, with the same bytes for the same numbers."""
     from matplotlib import style  # Slow to load, and only needed here.
     from matplotlib.figure import Figure
 
@@ -74,7 +74,7 @@ def write(folder: Path, recordings: Mapping[Task, Recording]) -> list[Path]:
 
 
 def tasks() -> list[Task]:
-    """Of all pictures, each once."""
+    """The tasks of all pictures, each once."""
     return list(dict.fromkeys(task for picture in PICTURES.values() for task in picture.tasks))
 
 

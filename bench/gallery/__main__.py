@@ -1,10 +1,10 @@
-"""What one enrolment costs the searches after it, and how many decisions of one tenant are made side by side.
+"""Cost of an enrolment to the searches after it, and throughput of concurrent decisions of one tenant.
 
     python -m bench.gallery [--database sqlite|postgresql] [--templates 50000] [--json]
 
-Without --database both are measured, PostgreSQL on a server of its own. Each part runs in processes of its own, with
-made-up faces. Decisions are authentications of different subjects with the frames of an active challenge; a worker
-makes four side by side, as the service does. Nothing is sent over HTTP.
+Without --database both are measured, PostgreSQL on its own server. Each part runs in its own processes, with
+random embeddings. Decisions are authentications of different subjects with the frames of an active challenge; a worker
+makes four at once, as the service does. Nothing is sent over HTTP.
 
 Ends with 1 when a bar is missed: a search after an enrolment takes at most 1.2 times an ordinary one, and a search in
 another, small gallery never waits more than 10 ms longer than the longest one beside ordinary searches.
@@ -43,7 +43,7 @@ class Report:
     templates: int
     searches: Searches
     decisions_per_s: dict[int, float]
-    """By the number of workers."""
+    """Decisions per second by the number of workers."""
 
     @property
     def missed(self) -> list[str]:
@@ -83,7 +83,7 @@ def _server(database: str) -> Iterator[str]:
 
 
 def _alone(url: str, call: Callable[[ProcessPoolExecutor], T], workers: int = 1) -> T:
-    """What `call` gives of a pool of processes that begin with nothing."""
+    """Run `call` with a pool of fresh processes; returns its result."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="bench-gallery-") as directory:
         os.environ.update(_environment(Path(directory), url))

@@ -1,11 +1,11 @@
-"""How fast the service answers its health probe while live clients stream.
+"""Throughput and latency of the health probe while live clients stream.
 
     python -m bench.http [--seconds 10] [--connections 100] [--streams 10] [--fps 10] [--path /api/health/]
         [--workers 2] [--pool-size 8] [--json]
 
-Each keep-alive connection asks again as soon as it has its answer, from a process of its own; the
-streams are sandbox sessions from another one. All of it shares the machine with the service: what
-the clients take is told. Ends with 1 after an error, with 2 when there are no clips.
+Each keep-alive connection sends the next request as soon as it has its answer, from one process; the
+streams are sandbox sessions from another one. Both share the machine with the service: the table shows
+what the clients take. Ends with 1 after an error, with 2 when there are no clips.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from testkit.service import LiveService, running_service
 WARM_UP_S = 2.0
 HTTP_WARM_UP_S = 0.5
 MARGIN_S = 1.0
-"""So much longer than the requests the streams go on."""
+"""Time by which the streams outlast the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Report:
     latency_ms: Latency
     errors: Mapping[str, int]
     client_cpu_cores: float
-    """Of the process that makes the requests."""
+    """Cores used by the process that makes the requests."""
     server: ServerFigures
     streams: Step | None
-    """The streams beside them; None without any."""
+    """Figures of the streams; None without any."""
 
 
 def run(plan: Plan) -> Report:

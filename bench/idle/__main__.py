@@ -1,12 +1,12 @@
-"""What open sockets cost while nothing happens on them.
+"""Memory and CPU cost of idle open sockets.
 
     python -m bench.idle [--sockets 10000] [--minutes 1] [--workers 2] [--json]
 
-Opens sandbox sockets from one client process, each greeted by `connection_established`, and keeps
-them: each sends a ping a minute, below the service's idle timeout, evenly spread. Memory is PSS of
-the master and its workers, each with a pool of one FaceMesh instance.
+Opens sandbox sockets from one client process, waits for each one's `connection_established` and keeps
+them open: each sends a ping per minute, below the service's idle timeout, evenly spread. Memory is PSS
+of the master and its workers, each with a pool of one FaceMesh instance.
 
-Ends with 1 when a socket did not open or did not stay, with 2 when the system allows too few files.
+Ends with 1 when a socket did not open or was lost, with 2 when the system allows too few files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from testkit.service import running_service
 
 DEFAULT_LIMIT_PER_WORKER: int = Settings.model_fields["max_connections"].default
 UNEVEN = 1.2
-"""The kernel spreads connections by chance: a worker may get so much more than its share."""
+"""Allowed excess of one worker over its even share: the kernel distributes connections at random."""
 SPARE_FILES = 500
 SETTLE_S = 5.0
 
@@ -42,7 +42,7 @@ class Report:
     minutes: float
     greeted: int
     connects_per_s: float
-    """Accepted and greeted."""
+    """Sockets per second that were accepted and greeted."""
     pings: int
     pongs: int
     pong_ms: Latency
@@ -51,9 +51,9 @@ class Report:
     pss_open_mib: float
     pss_held_mib: float
     pss_after_mib: float
-    """After all were closed."""
+    """PSS after all sockets were closed."""
     kib_per_socket: float
-    """Growth of PSS from before the first socket to the end of the hold, over the greeted ones."""
+    """Growth of PSS from before the first socket to the end of the hold, per greeted socket."""
     idle_cpu_cores: float
     client_cpu_s: float
     threads_before: int
@@ -61,13 +61,13 @@ class Report:
 
 
 def environment(sockets: int, workers: int) -> dict[str, str]:
-    """Room for the sockets in each worker, where the default has not enough."""
+    """Settings that allow each worker enough sockets, where the default does not."""
     needed = math.ceil(sockets / workers * UNEVEN)
     return {"FACE_MAX_CONNECTIONS": str(needed)} if needed > DEFAULT_LIMIT_PER_WORKER else {}
 
 
 def too_many(sockets: int, workers: int, file_limit: int) -> str | None:
-    """Why so many sockets cannot be opened here; None when they can."""
+    """The reason why so many sockets cannot be opened here; None when they can."""
     needed = max(sockets, math.ceil(sockets / workers * UNEVEN)) + SPARE_FILES
     if needed <= file_limit:
         return None

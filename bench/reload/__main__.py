@@ -1,11 +1,11 @@
-"""Whether anybody notices that workers are replaced: reloads and killed workers under load.
+"""Effect of replaced workers on clients: reloads and killed workers under load.
 
     python -m bench.reload [--events 3] [--pause 8] [--warm-up 5] [--requests 8] [--sessions 12] [--fps 4]
         [--workers 2] [--pool-size 4] [--json]
 
 Sends SIGHUP to the service `--events` times, `--pause` seconds apart, then kills a worker as many times, while
-clients ask for health on new connections and people authenticate. Workers take `--warm-up` seconds longer to start than
-they need. Ends with 1 when a request failed that was not in a killed worker, when one waited for more than a second, or
+clients request health on new connections and people authenticate. Workers take `--warm-up` seconds longer to start
+than they need. Ends with 1 when a request outside of a killed worker failed, when one waited longer than a second, or
 when a session ended without its decision; with 2 when there are no clips.
 """
 
@@ -36,11 +36,11 @@ from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 LONGEST_WAIT_S = 1.0
 _IN_FLIGHT_S = 1.0
-"""A request that failed so soon after a kill, or began so long before it, may have been in the killed worker."""
+"""A request that failed within this time of a kill may have been in the killed worker."""
 _KILL = "kill -9"
 _HEALTH = "/api/health/"
 _EVERY = 2
-"""Frame of a clip that is sent: clips have 25 a second, and slow movements take longer to be recognised as alive."""
+"""Every so many frames of a clip one is sent: clips have 25 per second, and slow movements delay liveness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ async def _under_load(service: LiveService, plan: Plan) -> Report:
 
 
 async def _events(service: LiveService, plan: Plan) -> list[Event]:
-    """Reload and kill."""
+    """Reload the service, then kill workers; returns what was done when."""
     events = [Event(time.monotonic(), "the start")]
     await asyncio.sleep(plan.pause / 2)
     for number_ in range(plan.events):
@@ -131,7 +131,7 @@ async def _events(service: LiveService, plan: Plan) -> list[Event]:
 
 
 async def _until_settled(service: LiveService, plan: Plan) -> None:
-    """The workers are as many as wanted, and ready: no reload is under way."""
+    """Wait until as many workers as wanted are ready and no reload is in progress."""
     for _ in range(100):
         async with httpx.AsyncClient(base_url=service.base_url, timeout=30, trust_env=False) as client:
             ready = (await client.get("/api/pool/status/")).json()["workers"]
@@ -142,7 +142,7 @@ async def _until_settled(service: LiveService, plan: Plan) -> None:
 
 
 def _enrolled(service: LiveService, clip: GridClip) -> tuple[str, list[bytes]]:
-    """Enrol the person of a clip; the subject, and the frames that their camera sends."""
+    """Enrol the person of a clip; returns the subject and the frames that their camera sends."""
     frames = [encode_jpeg(frame) for frame in read_clip(clip.path)]
     _enroll(service, clip.speaker, frames[1])
     return clip.speaker, frames[::_EVERY]

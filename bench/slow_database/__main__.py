@@ -1,11 +1,11 @@
-"""Cost of a slow database to sandboxes, which need none, beside sessions that do, on one worker with one
-compute thread.
+"""Cost of a slow database to sandboxes, which do not use it, beside sessions that do, on one worker with
+one compute thread.
 
     python -m bench.slow_database [--seconds 6] [--sandboxes 2] [--sessions 3] [--fps 10] [--query-ms 0 50 200] [--json]
 
-The sessions authenticate under `strict` liveness, which the clips do not pass, so that they go on: each of their frames
-makes queries. Ends with 1 when the sandboxes lose a tenth of the frames that are answered with the first delay, with 2
-when there are no clips.
+The sessions authenticate under `strict` liveness, which the clips do not pass, so that they continue: each of their
+frames makes queries. Ends with 1 when the sandboxes lose a tenth of the answers that they get with the first delay,
+with 2 when there are no clips.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was answered while each statement took `query_ms` longer."""
+    """Answered frames while each statement took `query_ms` longer."""
 
     query_ms: float
     sandboxes: Step
@@ -57,7 +57,7 @@ class Report:
     rounds: list[Round]
 
     def kept(self, of: Round) -> float:
-        """The sandboxes' answered frames, against the first round's."""
+        """The sandboxes' answered frames as a share of those in the round `of`."""
         return of.sandboxes.answered_per_s / self.rounds[0].sandboxes.answered_per_s
 
     @property
@@ -111,7 +111,7 @@ def _round(
 
 
 def _job(service: LiveService, plan: Plan, kind: Kind, size: int, people: frozenset[str]) -> StreamJob:
-    """Sessions begin first, and go on until the sandboxes beside them have been measured."""
+    """A job of one kind. Sessions start before the sandboxes beside them and outlast them."""
     longer_s = 0.0 if kind == "sandbox" else WARM_UP_S
     return StreamJob(
         base_url=service.base_url,
