@@ -26,7 +26,7 @@ _OPENINGS_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class StreamJob:
-    """Runs `sessions` clients for `warm_up_s`, then for the measured `seconds`; notes "begin" and "end" delimit these."""
+    """Runs `sessions` clients for `warm_up_s`, then for the measured `seconds`; notes "begin" and "end" bound these."""
 
     base_url: str
     api_key: str

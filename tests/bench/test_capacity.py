@@ -1,4 +1,4 @@
-"""The sizing table: which settings are tried, how the search goes on from one to the next, and what is written."""
+"""The sizing table: its default settings, the order of the search, and the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine bench times what it says, in turn, and knows when a bar is missed."""
+"""The engine bench times the named stages alternately, and detects a missed bar."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_walk_goes_through_clip_after_clip_from_its_own() -> None:
 
 
 class CountingWalker:
-    """Every second frame shows a face."""
+    """A walker that counts its frames; every second one shows a face."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -230,7 +230,7 @@ def test_a_report_is_tables_and_ratios() -> None:
 
 @pytest.fixture
 def bench_that_finds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Report | LegacyError]]:
-    """What is put in here is found by the next run; Django is left as it is."""
+    """Queue of results of the next runs; Django is not set up."""
     found: list[Report | LegacyError] = []
 
     def run(*args: object, **kwargs: object) -> Report:

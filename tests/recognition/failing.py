@@ -1,4 +1,4 @@
-"""Sessions that fail, and what was counted of them."""
+"""Makes sessions that fail, and reads the counters of failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def begun(
     liveness: Policy = Policy.NONE,
     host: str = "",
 ) -> Lease:
-    """A connected session of somebody who has waited as long as was asked."""
+    """A connected session, created after waiting as long as the lockout asks."""
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
     session = lifecycle.create(
@@ -68,7 +68,7 @@ def succeed(worker: Worker, backend: Backend, embedding: Embedding, **session: A
 
 
 def matched(connection: Lease, embedding: Embedding) -> Outcome:
-    """A success that holds when it is looked at once more in the deciding transaction."""
+    """A successful outcome that the deciding transaction confirms."""
     connection.flow.match, connection.flow.matched_probe = MATCH, embedding.tobytes()
     return SUCCESS
 
@@ -78,6 +78,6 @@ def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
 
 
 def counted() -> dict[tuple[str, str], float]:
-    """The weight of every counter's failures."""
+    """The total weight of every counter's failures."""
     counters = FailedAttempts.objects.all()
     return {(counter.kind, counter.key): sum(weight for _, weight in counter.failed_at) for counter in counters}

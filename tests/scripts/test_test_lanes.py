@@ -1,4 +1,4 @@
-"""scripts/test_lanes.sh runs every test once, and a lane that fails fails the whole."""
+"""scripts/test_lanes.sh runs every test once, and fails when a lane fails."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ NOBODY = str(uuid.UUID(int=0))
 
 
 def error_of(response: httpx.Response) -> tuple[int, str]:
-    """Status and code, after the envelope was checked."""
+    """Check the error envelope; returns status and code."""
     content = response.json()
     assert content.keys() == {"error", "request_id"}, content
     assert content["error"].keys() == {"code", "message", "details"}
@@ -50,7 +50,7 @@ async def begin(api: httpx.AsyncClient, kind: str = "enrollment", **fields: Any)
 
 
 async def post_frames(client: httpx.AsyncClient, session_id: str, frame: dict[str, Any]) -> list[Message]:
-    """One picture again and again until the session is decided."""
+    """Send one picture repeatedly until the session is decided."""
     answers: list[Message] = []
     for _ in range(40):
         response = await client.post(f"{SESSIONS}{session_id}/frames/", **frame)

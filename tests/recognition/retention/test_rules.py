@@ -1,4 +1,4 @@
-"""Every kind of row is deleted when its time is up, in short transactions, and nothing else is."""
+"""Every kind of row is deleted after its retention, in short transactions, and nothing else is."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:
 def test_many_rows_are_deleted_in_bounded_transactions(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each deletes a batch; a round ends after so many; the next round goes on."""
+    """Each transaction deletes a batch; a round ends after a number of them; the next round continues."""
     monkeypatch.setattr(batches, "BATCH", 10)
     monkeypatch.setattr(batches, "BATCHES_AT_ONCE", 3)
     many_sessions(backend, 45, timezone.now() - timedelta(days=1_000))

@@ -1,4 +1,4 @@
-"""Tenants listed, renamed, and deleted with everything of theirs."""
+"""Tenants are listed, renamed, and deleted with all their rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(*arguments: str) -> str:
 
 
 def rows_of(tenant: Tenant) -> dict[str, int]:
-    """How many rows each table has of a tenant, whatever the tables are."""
+    """Number of a tenant's rows in every table."""
     found = {}
     for model in apps.get_models():
         for field in model._meta.get_fields():
@@ -54,7 +54,7 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
 
 
 def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
-    """A row in every table."""
+    """Create a row in every table."""
     enroll(tenant, "grace", [Sample(embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
     lifecycle.create(worker.deciding, tenant, ANYONE, None)
     connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)

@@ -1,4 +1,4 @@
-"""A session's life in the database: who may write, and that it is decided once."""
+"""A session's life in the database: the current lease alone may write, and it is decided once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def connected(worker: Worker, backend: Backend, kind: str = "identification", su
 
 
 def sampled(connection: Lease, embedding: Embedding) -> Outcome:
-    """Give an enrolment the samples that it needs; its success."""
+    """Give an enrolment the samples that it needs; returns its success."""
     connection.flow.samples = [KeptSample(embedding.tobytes(), 0.9)] * 3
     return Outcome(True, None, connection.session.subject_id, None)
 

@@ -1,4 +1,4 @@
-"""Failures are counted per subject and device, lock them for a while, and nobody gets around the lock."""
+"""Failures are counted per subject and device, lock them for a time, and the lock cannot be bypassed."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def test_a_wait_never_grows_past_a_minute_and_zero_turns_it_off(alice: Backend, 
 
 
 def wait_told(worker: Worker, backend: Backend, device_id: str) -> int:
-    """Seconds that a backend is told to wait before the next session of alice."""
+    """The `retry_after` in seconds that a backend gets for a new session of alice."""
     try:
         lifecycle.create(worker.deciding, backend.tenant, asked("authentication", "alice", device_id=device_id), None)
     except AttemptsExceeded as refusal:
@@ -416,7 +416,7 @@ async def test_a_decision_that_no_lock_made_has_no_time_to_wait(
 
 
 async def test_five_rounds_of_connecting_and_cancelling_keep_nobody_out(api: httpx.AsyncClient, alice: Backend) -> None:
-    """The attack as a stranger with a browser makes it, who needs no more than somebody's id."""
+    """The attack of a stranger with a browser, who knows only a subject's id."""
     body = {"kind": "authentication", "subject_id": "alice", "liveness": "active"}
     for _ in range(LIMIT):
         made = (await api.post("/api/v1/sessions/", json=body)).json()

@@ -1,4 +1,4 @@
-"""Frames are remembered, and who sends them again does not get in."""
+"""Seen frames are remembered, and a replay of them is refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.recognition.support import PATIENCE_S, Backend, asked, decision_of, s
 from wire.codes import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]
-"""Even ones: the half that is remembered."""
+"""Even digests: the half that is remembered."""
 OTHERS = [f"{2 * number:016x}" for number in range(1000, 1040)]
 NO_MATCH = Outcome(False, Reason.NO_MATCH, None, None)
 ALICE = Match("alice", 0.9, 0.4)
@@ -100,7 +100,7 @@ def test_a_failure_keeps_its_own_reason(worker: Worker, alice: Backend, begun: B
 
 
 def test_a_session_may_send_one_frame_twice(worker: Worker, alice: Backend, begun: Begin) -> None:
-    """Within a session that is for liveness to judge."""
+    """Repeated frames within one session are left to liveness."""
     assert lifecycle.decide(worker.deciding, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
 
 
@@ -187,7 +187,7 @@ def forget_old(settings: Settings) -> int:
 
 
 def age(days: float) -> None:
-    """Let time pass over everything that was seen so far."""
+    """Backdate all frames seen so far."""
     for frame in SeenFrame.objects.all():
         SeenFrame.objects.filter(pk=frame.pk).update(seen_at=frame.seen_at - timedelta(days=days))
 

@@ -1,4 +1,4 @@
-"""What a session asks of the person: the tenant's policy, the request and the client brought together."""
+"""A session's challenge terms, resolved from the tenant's policy, the request and the client."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong
 
 
 def began(worker: Worker, backend: Backend, *actions: str) -> str:
-    """The token of a session whose challenge asks for these, whatever chance would have drawn."""
+    """The token of a session with a challenge of these actions in place of a random one."""
     session = lifecycle.create(
         worker.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
     ).session

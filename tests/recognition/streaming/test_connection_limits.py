@@ -1,4 +1,4 @@
-"""How long and how fast a client may talk, and how many of them."""
+"""Limits on a connection's duration and message rate, and on the number of connections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.recognition.support import (
 from vocabulary.sessions import SessionStatus
 
 PATIENCE_S = 60.0
-"""Frames that never stop would else be answered until pytest gives up."""
+"""Time limit of a test: endless frames would otherwise be answered until pytest gives up."""
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
 

@@ -1,4 +1,4 @@
-"""The light of the screen, over a real socket: who answers it is enrolled, and who does not is not."""
+"""The screen's light over a real socket: a face that reflects it is enrolled, another is not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.recognition.support import Backend, Message, asked, connect
 from vocabulary.faces import Action
 
 GIVES_UP_S = 20.0
-"""Longer than the step may take: who does not answer has failed by then."""
+"""Longer than the step's time limit: a face without reflection has failed by then."""
 DELAY_S = 0.1
 
 Shine = Callable[[RgbImage, str], RgbImage]
