@@ -150,7 +150,7 @@ def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: st
 
 
 def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.settle(deciding, lifecycle.find(tenant, session_id)))
+    return _detail(lifecycle.expire_if_due(deciding, lifecycle.find(tenant, session_id)))
 
 
 def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from database.connections import close_moved_files
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
-from recognition.sessions.lifecycle import settle_overdue
+from recognition.sessions.lifecycle import expire_overdue
 from recognition.worker import Worker
 from tenants.usage import key_uses
 from wire.errors import Unavailable
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 CHORES: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
-    ("settling overdue sessions", settle_overdue),
+    ("expiring overdue sessions", expire_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
     ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
 )

@@ -28,7 +28,9 @@ LIVENESS_OUTCOMES = {
 }
 
 
-def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
+def decide_locked(
+    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False
+) -> Decision:
     """Decide a locked session inside the caller's transaction, and count the result.
 
     `excused`: a failure is not counted, because the service caused it.
@@ -41,7 +43,7 @@ def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *,
         return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
-    outcome = _carry_out(deciding, session, flow, outcome)
+    outcome = _apply(deciding, session, flow, outcome)
     if outcome.success:
         lockout.forgive(claim)
         known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
@@ -74,7 +76,7 @@ def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Dec
     return _record(deciding, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
-def _carry_out(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _apply(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome."""
     if not outcome.success:
         return outcome

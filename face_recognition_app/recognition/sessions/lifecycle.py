@@ -25,7 +25,7 @@ from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
-from recognition.sessions.decisions import claim_of, judge, lock_out
+from recognition.sessions.decisions import claim_of, decide_locked, lock_out
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import Claim
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
@@ -38,7 +38,7 @@ from wire.codes import Reason
 
 logger = logging.getLogger(__name__)
 
-SETTLE_AT_ONCE = 100
+EXPIRED_AT_ONCE = 100
 LEFT_TO_NEWER = timedelta(hours=1)
 """How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
 takes; bounded because no such worker comes after a step back to an older version."""
@@ -150,7 +150,7 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
     worker can go on, ChallengeUnsupported when the client cannot show the challenge and AttemptsExceeded when the
     session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it.
     """
-    session = settle(deciding, session)
+    session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
@@ -199,7 +199,7 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
         session = _locked(lease.session)
         if session.status not in OPEN_STATUSES or session.lease_number != lease.number:
             raise lease.loss()
-        return judge(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
+        return decide_locked(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
 
 
 def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
@@ -207,7 +207,7 @@ def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
     return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lease.elapsed_ms / 1000)
 
 
-def settle(deciding: Deciding, session: Session) -> Session:
+def expire_if_due(deciding: Deciding, session: Session) -> Session:
     """Decide or expire the session if its time limit has passed. Returns it as it is then.
 
     Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
@@ -246,17 +246,17 @@ def readable(session: Session) -> Flow | None:
         return None
 
 
-def settle_overdue(deciding: Deciding) -> int:
-    """Settle up to SETTLE_AT_ONCE overdue sessions of all tenants; returns their number.
+def expire_overdue(deciding: Deciding) -> int:
+    """Decide or expire up to EXPIRED_AT_ONCE overdue sessions of all tenants; returns their number.
 
     Sessions that a newer worker must decide are left. They do not delay others: the newest sessions come first.
     """
     open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
-    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:SETTLE_AT_ONCE]
+    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
     left = 0
     for session in overdue:
         try:
-            settle(deciding, session)
+            expire_if_due(deciding, session)
         except SessionNotFound:
             pass  # It was deleted meanwhile.
         except NewerCheckpoint:
@@ -268,11 +268,11 @@ def settle_overdue(deciding: Deciding) -> int:
 
 def cancel(deciding: Deciding, session: Session) -> Session:
     """End an open session, also while a client is connected. Leaves a session that is over. Raises NewerCheckpoint."""
-    session = settle(deciding, session)
+    session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status in OPEN_STATUSES:
-            judge(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
+            decide_locked(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
     return session
 
 

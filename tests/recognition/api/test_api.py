@@ -407,7 +407,7 @@ async def test_a_cancelled_session_says_so(api: httpx.AsyncClient) -> None:
     assert (await api.get(f"{SESSIONS}{created['id']}/")).json() == cancelled.json()
 
 
-async def test_a_session_is_settled_when_it_is_read_after_its_time(
+async def test_a_session_is_ended_when_it_is_read_after_its_time(
     api: httpx.AsyncClient, faces: Faces, configure: Configure
 ) -> None:
     configure(enrollment_time_limit_s=0.0)

@@ -46,7 +46,7 @@ def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, confi
     clock.advance(20 * DAY_S)
     enforce(worker)
     assert Session.objects.count() == 1
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert Session.objects.get().checkpoint == ""
 
 

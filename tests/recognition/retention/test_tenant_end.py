@@ -159,17 +159,17 @@ def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
     for tenant in (backend.tenant, rival.tenant):
         lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, None).session)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
     first: list[Session] = []
 
-    def settle_late(deciding: Deciding, session: Session) -> Session:
+    def expire_late(deciding: Deciding, session: Session) -> Session:
         if not first:
             first.append(session)
             tenant_end.delete_tenant(Tenant.objects.get(pk=session.tenant_id))
-        return settle(deciding, session)
+        return expire_if_due(deciding, session)
 
-    monkeypatch.setattr(lifecycle, "settle", settle_late)
-    assert lifecycle.settle_overdue(worker.deciding) == 2
+    monkeypatch.setattr(lifecycle, "expire_if_due", expire_late)
+    assert lifecycle.expire_overdue(worker.deciding) == 2
     assert [session.status for session in Session.objects.all()] == ["failed"]
 
 

@@ -211,23 +211,23 @@ def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
 ) -> None:
     before = left_behind(worker, backend, clock)
     session = Session.objects.get()
-    assert lifecycle.settle_overdue(worker.deciding) == 0
-    for settle in (lifecycle.settle, lifecycle.connect, lifecycle.cancel):
+    assert lifecycle.expire_overdue(worker.deciding) == 0
+    for expire_if_due in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
-            settle(worker.deciding, session)
+            expire_if_due(worker.deciding, session)
     assert the_row() == before
 
 
 def test_sessions_of_a_newer_version_hold_up_no_other(
     worker: Worker, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "SETTLE_AT_ONCE", 1)
+    monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 1)
     left_behind(worker, backend, clock)
     other = lifecycle.connect(
         worker.deciding, lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "bob"), None).session
     )
     clock.now = other.session.expires_at + timedelta(seconds=1)
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert decision_of(other.session).reason == "timeout"
 
 
@@ -236,7 +236,7 @@ def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
 ) -> None:
     before = left_behind(worker, backend, clock)
     clock.now = before["expires_at"] + lifecycle.LEFT_TO_NEWER
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
 
 

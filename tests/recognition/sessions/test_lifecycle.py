@@ -209,14 +209,14 @@ def test_an_enrolment_that_is_decided_while_it_is_cancelled_stays_decided(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend)
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
 
     def decided_meanwhile(deciding: Deciding, session: Session) -> Session:
-        found = settle(deciding, session)
+        found = expire_if_due(deciding, session)
         lifecycle.decide(deciding, connection, FAILED)
         return found
 
-    monkeypatch.setattr(lifecycle, "settle", decided_meanwhile)
+    monkeypatch.setattr(lifecycle, "expire_if_due", decided_meanwhile)
     assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.FAILED
     assert decision_of(connection.session).reason == "no_match"
 
@@ -360,7 +360,7 @@ def test_cancelling_what_is_decided_changes_nothing(worker: Worker, backend: Bac
 def test_a_session_is_decided_at_its_time_limit_by_whoever_asks(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     session = let_time_pass(connection.session)
-    assert lifecycle.settle(worker.deciding, session).status == SessionStatus.FAILED
+    assert lifecycle.expire_if_due(worker.deciding, session).status == SessionStatus.FAILED
     assert decision_of(session).reason == "timeout"
     with pytest.raises(AlreadyDecided):
         lifecycle.decide(worker.deciding, connection, CANCELLED)
@@ -372,13 +372,13 @@ def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
     connection = connected(worker, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
     connection.save()
-    assert lifecycle.settle(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
+    assert lifecycle.expire_if_due(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
     assert Template.objects.count() == 3
 
 
 def test_a_session_within_its_time_is_left_alone(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
-    assert lifecycle.settle(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
+    assert lifecycle.expire_if_due(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
     assert not Decision.objects.exists()
 
 
@@ -421,11 +421,11 @@ def test_a_face_that_was_erased_after_it_matched_does_not_match(
     assert (decision.success, decision.reason) == (False, "subject_gone")
 
 
-def test_a_session_that_its_client_left_is_settled_by_the_house(worker: Worker, backend: Backend) -> None:
+def test_a_session_that_its_client_left_is_ended_by_a_periodic_task(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
-    assert lifecycle.settle_overdue(worker.deciding) == 0
+    assert lifecycle.expire_overdue(worker.deciding) == 0
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     session = Session.objects.get()
     assert (session.status, session.checkpoint) == (SessionStatus.FAILED, "")
     assert decision_of(connection.session).reason == "timeout"
@@ -435,8 +435,8 @@ def test_a_session_that_cannot_be_read_holds_up_no_other(worker: Worker, backend
     unreadable, readable = connected(worker, backend), connected(worker, backend)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     Session.objects.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
-    assert lifecycle.settle_overdue(worker.deciding) == 2
-    assert lifecycle.settle_overdue(worker.deciding) == 0
+    assert lifecycle.expire_overdue(worker.deciding) == 2
+    assert lifecycle.expire_overdue(worker.deciding) == 0
     assert Session.objects.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
     assert decision_of(readable.session).reason == "timeout"
 
@@ -445,13 +445,13 @@ def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend)
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
 
     def connected_meanwhile(deciding: Deciding, session: Session) -> Session:
-        monkeypatch.setattr(lifecycle, "settle", settle)
+        monkeypatch.setattr(lifecycle, "expire_if_due", expire_if_due)
         lifecycle.connect(deciding, session)
         return session
 
-    monkeypatch.setattr(lifecycle, "settle", connected_meanwhile)
+    monkeypatch.setattr(lifecycle, "expire_if_due", connected_meanwhile)
     assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.CANCELLED
     assert decision_of(connection.session).reason == "cancelled"

@@ -138,14 +138,14 @@ def test_a_replayed_enrolment_keeps_no_template(
     assert not Template.objects.exists()
 
 
-def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
+def test_a_session_that_its_client_left_is_remembered_when_it_is_ended(
     worker: Worker, alice: Backend, begun: Begin
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     connection.save()
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
 
