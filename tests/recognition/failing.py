@@ -11,7 +11,7 @@ from core.types import Embedding
 from recognition.models import Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import Lease
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
@@ -74,7 +74,7 @@ def matched(connection: Lease, embedding: Embedding) -> Outcome:
 
 
 def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
-    return lockout.locked_until(Claim(backend.tenant, subject_id, device_id)) is not None
+    return lockout.locked_until(LockoutKey(backend.tenant, subject_id, device_id)) is not None
 
 
 def counted() -> dict[tuple[str, str], float]:

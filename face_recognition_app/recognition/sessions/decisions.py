@@ -14,7 +14,7 @@ from monitoring import metrics
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import known_devices, lockout, seen_frames
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
@@ -37,18 +37,18 @@ def decide_locked(
     """
     lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
     replayed = seen_frames.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
-    claim = claim_of(session)
-    until = lockout.locked_until(claim)
+    lockout_key = lockout_key_of(session)
+    until = lockout.locked_until(lockout_key)
     if until is not None and outcome.reason is not Reason.CANCELLED:
         return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _apply(deciding, session, flow, outcome)
     if outcome.success:
-        lockout.forgive(claim)
-        known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
+        lockout.forgive(lockout_key)
+        known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
     elif until is None and not excused:
-        until = lockout.count_failure(deciding.settings, claim, _weight(session, flow, outcome))
+        until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
     return _record(deciding, session, flow, outcome)
@@ -62,8 +62,8 @@ def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
     return lockout.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0
 
 
-def claim_of(session: Session) -> Claim:
-    return Claim(session.tenant, session.subject_id, session.device_id, session.address)
+def lockout_key_of(session: Session) -> LockoutKey:
+    return LockoutKey(session.tenant, session.subject_id, session.device_id, session.address)
 
 
 def lock_out(deciding: Deciding, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:

@@ -25,9 +25,9 @@ from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
-from recognition.sessions.decisions import claim_of, decide_locked, lock_out
+from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
 from recognition.sessions.terms import Terms, Wish, agree, check_client, new_challenge_id
 from tenants.keys import token_hash
@@ -95,7 +95,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
     if existing is None:
         _check_subject(tenant, request)
         terms = agree(tenant, request.wish)
-        lockout.ensure_free(Claim(tenant, request.subject_id, request.device_id))
+        lockout.ensure_free(LockoutKey(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
                 # An erasure at the same time must find every session of the subject, or no more may be made.
@@ -159,11 +159,11 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
         if flow.liveness.challenge is not None:
             check_client(challenge_version, flow.liveness.challenge)
         session.address = address_digest(deciding.settings, host) or session.address
-        claim = claim_of(session)
-        until = lockout.locked_until(claim, lockout.LASTING)
+        lockout_key = lockout_key_of(session)
+        until = lockout.locked_until(lockout_key, lockout.SESSION_ENDING)
         if until is None:
             if session.started_at is None:
-                lockout.ensure_free(claim)
+                lockout.ensure_free(lockout_key)
             return _take_over(deciding, session, flow)
         decision = lock_out(deciding, session, flow, until)
     raise AlreadyDecided(decision)

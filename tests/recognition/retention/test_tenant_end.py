@@ -23,7 +23,7 @@ from recognition.retention import tenant_end
 from recognition.retention.rounds import CHORES
 from recognition.sessions import lifecycle, lockout, seen_frames
 from recognition.sessions.lease import SessionNotFound
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE
 from recognition.worker import Worker
@@ -60,7 +60,7 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)
     lifecycle.decide(worker.deciding, connection, FAILED)
     with transaction.atomic():
-        lockout.count_failure(worker.settings, Claim(tenant, "grace", "door"), 1.0)
+        lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 

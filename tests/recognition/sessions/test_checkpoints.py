@@ -212,9 +212,9 @@ def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
     before = left_behind(worker, backend, clock)
     session = Session.objects.get()
     assert lifecycle.expire_overdue(worker.deciding) == 0
-    for expire_if_due in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
+    for call in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
-            expire_if_due(worker.deciding, session)
+            call(worker.deciding, session)
     assert the_row() == before
 
 

@@ -14,7 +14,7 @@ from gallery.models import Template
 from recognition.models import AttemptKind, Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import AlreadyDecided, Lease
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, KeptSample, Outcome
 from recognition.worker import Worker
@@ -106,7 +106,7 @@ def test_the_settings_say_how_many_how_fast_and_how_long(alice: Backend, clock: 
     fail(worker, alice)
     assert not locked(alice, "alice")
     fail(worker, alice)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
 
 
 def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clock: Clock) -> None:
@@ -114,7 +114,7 @@ def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clo
     clock.advance(100)
     fail(worker, alice, LIMIT, device_id="tablet")
     fail(worker, alice, LIMIT)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
 
 
 def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
@@ -169,7 +169,7 @@ def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(worke
     decision = decision_of(made_before)
     assert caught.value.decision == decision
     assert (decision.success, decision.reason) == (False, "attempts_exceeded")
-    assert decision.locked_until == lockout.locked_until(Claim(alice.tenant, "alice", ""))
+    assert decision.locked_until == lockout.locked_until(LockoutKey(alice.tenant, "alice", ""))
     assert decision.session.status == SessionStatus.FAILED
     assert decision.session.checkpoint == ""
 
@@ -199,11 +199,11 @@ def test_an_enrolment_that_was_connected_before_the_lock_keeps_no_template(
 def test_what_a_lock_refused_does_not_make_it_longer(worker: Worker, alice: Backend, clock: Clock) -> None:
     connections = [begun(worker, alice) for _ in range(LIMIT)]
     fail(worker, alice, LIMIT)
-    until = lockout.locked_until(Claim(alice.tenant, "alice", ""))
+    until = lockout.locked_until(LockoutKey(alice.tenant, "alice", ""))
     clock.advance(10)
     for connection in connections:
         lifecycle.decide(worker.deciding, connection, NO_MATCH)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == until
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "")) == until
 
 
 def test_a_cancellation_of_a_locked_session_stays_one(worker: Worker, alice: Backend) -> None:
