@@ -158,10 +158,12 @@ def _begun(deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np
     from core.liveness.policy import Policy
     from recognition.sessions import lifecycle
     from recognition.sessions.state import Match, Outcome
-    from recognition.sessions.terms import Wish
+    from recognition.sessions.terms import LivenessRequest
     from vocabulary.sessions import SessionKind
 
-    request = lifecycle.SessionRequest(SessionKind.AUTHENTICATION, name, Wish(Policy.ACTIVE), 1, f"phone of {name}", {})
+    request = lifecycle.SessionRequest(
+        SessionKind.AUTHENTICATION, name, LivenessRequest(Policy.ACTIVE), 1, f"phone of {name}", {}
+    )
     connection = lifecycle.connect(
         deciding, lifecycle.create(deciding, tenant, request, None).session, host="127.0.0.1"
     )

@@ -26,7 +26,7 @@ from face_app.asgi import application
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
 from recognition.sessions.lifecycle import SessionRequest
-from recognition.sessions.terms import Wish
+from recognition.sessions.terms import LivenessRequest
 from recognition.worker import Worker, served_by
 from scheduling.executor import Executor
 from tenants.models import Tenant
@@ -66,7 +66,9 @@ def asked(
     device_id: str = "",
     **metadata: Any,
 ) -> lifecycle.SessionRequest:
-    return lifecycle.SessionRequest(SessionKind(kind), subject_id, Wish(liveness), target_samples, device_id, metadata)
+    return lifecycle.SessionRequest(
+        SessionKind(kind), subject_id, LivenessRequest(liveness), target_samples, device_id, metadata
+    )
 
 
 def http_client(key: str | None) -> httpx.AsyncClient:

@@ -21,7 +21,7 @@ from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
-from recognition.sessions.terms import Wish
+from recognition.sessions.terms import LivenessRequest
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
 from recognition.worker import of_request
@@ -122,7 +122,7 @@ async def begin(
     asked = lifecycle.SessionRequest(
         kind=new.kind,
         subject_id=new.subject_id or "",
-        wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
+        liveness_request=LivenessRequest(new.liveness, frozenset(new.avoid), new.challenge_version),
         target_samples=new.target_samples or worker.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,

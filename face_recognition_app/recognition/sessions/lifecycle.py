@@ -29,7 +29,7 @@ from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
-from recognition.sessions.terms import Terms, Wish, agree, check_client, new_challenge_id
+from recognition.sessions.terms import ChallengeTerms, LivenessRequest, check_client, new_challenge_id, resolve_terms
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
@@ -59,7 +59,7 @@ class SessionRequest:
 
     kind: SessionKind
     subject_id: str
-    wish: Wish
+    liveness_request: LivenessRequest
     target_samples: int
     device_id: str
     metadata: dict[str, Any]
@@ -68,9 +68,9 @@ class SessionRequest:
         content = [
             self.kind.value,
             self.subject_id,
-            self.wish.liveness,
-            sorted(self.wish.avoid),
-            self.wish.challenge_version,
+            self.liveness_request.liveness,
+            sorted(self.liveness_request.avoid),
+            self.liveness_request.challenge_version,
             self.target_samples,
             self.device_id,
             self.metadata,
@@ -94,7 +94,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
     existing = _made_before(tenant, key)
     if existing is None:
         _check_subject(tenant, request)
-        terms = agree(tenant, request.wish)
+        terms = resolve_terms(tenant, request.liveness_request)
         lockout.ensure_free(LockoutKey(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
@@ -276,7 +276,9 @@ def cancel(deciding: Deciding, session: Session) -> Session:
     return session
 
 
-def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Created:
+def _insert(
+    deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: ChallengeTerms, key: str | None
+) -> Created:
     settings = deciding.settings
     session = Session(
         tenant=tenant,
@@ -294,7 +296,7 @@ def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: 
         Purpose(request.kind),
         request.subject_id or None,
         terms.liveness,
-        new_challenge_id(request.wish.challenge_version),
+        new_challenge_id(request.liveness_request.challenge_version),
         request.target_samples,
         settings.no_match_frames,
         terms.steps,
