@@ -16,7 +16,7 @@ from config.settings import Settings
 from database.connections import good_connection
 from database.outages import outage_of
 from recognition.preparation import prepare
-from recognition.retention.rounds import keep_house
+from recognition.retention.rounds import run_periodic_work
 from recognition.watching import keep_watch
 from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
@@ -66,11 +66,11 @@ class Lifespan:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         scope["state"][STATE_KEY] = worker
-        housekeeping = asyncio.create_task(keep_house(worker))
+        periodic_work = asyncio.create_task(run_periodic_work(worker))
         watch = asyncio.create_task(keep_watch(worker, loop_threads))
         await send({"type": "lifespan.startup.complete"})
         await receive()  # The shutdown.
-        housekeeping.cancel()
+        periodic_work.cancel()
         await asyncio.to_thread(worker.close)  # The watchdog still runs: closing waits for the work in progress.
         watch.cancel()
         await send({"type": "lifespan.shutdown.complete"})

@@ -25,7 +25,7 @@ from database.outages import OutageWatch, outage_of, ride_out
 from monitoring.readiness import Report, SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
-from recognition.retention import rounds as housekeeping
+from recognition.retention import rounds as periodic_work
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
 from recognition.worker import Worker
@@ -260,9 +260,9 @@ async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
         rounds += 1
         raise OperationalError("could not connect to the server at 10.0.0.7")
 
-    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
-    monkeypatch.setattr(housekeeping, "CHORES", (("failing", fail),))
-    house = asyncio.create_task(housekeeping.keep_house(worker))
+    monkeypatch.setattr(periodic_work, "TASKS_EVERY_S", 0.01)
+    monkeypatch.setattr(periodic_work, "PERIODIC_TASKS", (("failing", fail),))
+    house = asyncio.create_task(periodic_work.run_periodic_work(worker))
     await became(lambda: rounds > 20, "twenty rounds")
     assert not house.done()
     house.cancel()

@@ -40,7 +40,7 @@ def delete_tenant(tenant: Tenant) -> None:
     """Revoke the keys, delete the sessions, then everything else; safe to repeat after an interruption.
 
     Most rows go in short transactions, so that other tenants' requests pass in between. Sockets notice that their
-    session is gone at their next frame or at their time limit, galleries in memory within a round of housekeeping.
+    session is gone at their next frame or at their time limit, galleries in memory within a round of periodic_work.
     """
     keys_of(tenant).update(revoked_at=timezone.now())
     for rows in _everything(tenant):

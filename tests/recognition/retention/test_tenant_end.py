@@ -20,7 +20,7 @@ from gallery.people import Sample, enroll
 from recognition.deciding import Deciding
 from recognition.models import Session
 from recognition.retention import tenant_end
-from recognition.retention.rounds import CHORES
+from recognition.retention.rounds import PERIODIC_TASKS
 from recognition.sessions import lifecycle, lockout, seen_frames
 from recognition.sessions.lease import SessionNotFound
 from recognition.sessions.lockout import LockoutKey
@@ -179,7 +179,7 @@ def test_galleries_in_memory_forget_a_deleted_tenant(
     for tenant in (backend.tenant, rival.tenant):
         enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
         assert worker.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
-    house = dict(CHORES)["bringing galleries in memory up to date"]
+    house = dict(PERIODIC_TASKS)["bringing galleries in memory up to date"]
     house(worker.deciding)
     before = worker.deciding.gallery.store.statistics()
     tenant_end.delete_tenant(backend.tenant)

@@ -228,7 +228,7 @@ async def test_the_house_forgets_what_is_old(worker: Worker, backend: Backend, m
 
     await worker.database.run(remember_long_ago)
     monkeypatch.setattr(rounds, "RETENTION_EVERY_S", 0.05)
-    house = asyncio.create_task(rounds.keep_house(worker))
+    house = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         async with asyncio.timeout(PATIENCE_S):
             while await worker.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
@@ -247,10 +247,10 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     def fail(_: object) -> None:
         raise RuntimeError("no database")
 
-    chores = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
-    monkeypatch.setattr(rounds, "CHORES", chores)
-    monkeypatch.setattr(rounds, "EVERY_S", 0.01)
-    house = asyncio.create_task(rounds.keep_house(worker))
+    tasks = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
+    monkeypatch.setattr(rounds, "PERIODIC_TASKS", tasks)
+    monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
+    house = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         await asyncio.wait_for(done.wait(), PATIENCE_S)
     finally:
