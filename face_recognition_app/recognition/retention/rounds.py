@@ -23,7 +23,7 @@ PERIODIC_TASKS: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
     ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
 )
 RETENTION_EVERY_S = 60.0
-LOOK_EVERY_S = 1.0
+FILE_CHECK_EVERY_S = 1.0
 
 
 async def run_periodic_work(worker: Worker) -> None:
@@ -59,7 +59,7 @@ async def _delete_old_rows(worker: Worker) -> None:
 async def _watch_files() -> None:
     """Close connections to a database file that was moved away."""
     while True:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(FILE_CHECK_EVERY_S)
         try:
             await asyncio.to_thread(close_moved_files)
         except Exception:
