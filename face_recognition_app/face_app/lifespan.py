@@ -17,7 +17,7 @@ from database.connections import good_connection
 from database.outages import outage_of
 from recognition.preparation import prepare
 from recognition.retention.rounds import run_periodic_work
-from recognition.watching import keep_watch
+from recognition.watching import run_watchdog
 from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
 from tenants.demo import key_file
@@ -67,7 +67,7 @@ class Lifespan:
             return
         scope["state"][STATE_KEY] = worker
         periodic_work = asyncio.create_task(run_periodic_work(worker))
-        watch = asyncio.create_task(keep_watch(worker, loop_threads))
+        watch = asyncio.create_task(run_watchdog(worker, loop_threads))
         await send({"type": "lifespan.startup.complete"})
         await receive()  # The shutdown.
         periodic_work.cancel()

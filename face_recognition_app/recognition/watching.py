@@ -12,7 +12,7 @@ from scheduling.threads import StartedThreads
 logger = logging.getLogger(__name__)
 
 
-async def keep_watch(worker: Worker, loop_threads: StartedThreads) -> None:
+async def run_watchdog(worker: Worker, loop_threads: StartedThreads) -> None:
     """Check all threads every LOOK_EVERY_S and publish the worker's statistics, until cancelled."""
     watchdog = Watchdog(
         worker.executor.threads,

@@ -31,7 +31,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 @asynccontextmanager
 async def watched(worker: Worker) -> AsyncIterator[None]:
     with StartedThreads(1, "loop") as loop_threads:
-        watch = asyncio.create_task(watching.keep_watch(worker, loop_threads))
+        watch = asyncio.create_task(watching.run_watchdog(worker, loop_threads))
         yield
         watch.cancel()
 
