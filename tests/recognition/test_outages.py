@@ -25,7 +25,7 @@ from database.outages import OutageWatch, outage_of, ride_out
 from monitoring.readiness import Report, SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
-from recognition.retention import rounds as periodic_work
+from recognition.retention import rounds
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
 from recognition.worker import Worker
@@ -250,23 +250,23 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
     assert not ran.is_set(), "what was given up is not done later"
 
 
-async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
+async def test_periodic_work_outlives_an_outage_and_does_not_flood_the_log(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rounds = 0
+    failed_rounds = 0
 
     def fail(_: Worker) -> None:
-        nonlocal rounds
-        rounds += 1
+        nonlocal failed_rounds
+        failed_rounds += 1
         raise OperationalError("could not connect to the server at 10.0.0.7")
 
-    monkeypatch.setattr(periodic_work, "TASKS_EVERY_S", 0.01)
-    monkeypatch.setattr(periodic_work, "PERIODIC_TASKS", (("failing", fail),))
-    house = asyncio.create_task(periodic_work.run_periodic_work(worker))
-    await became(lambda: rounds > 20, "twenty rounds")
-    assert not house.done()
-    house.cancel()
-    await asyncio.gather(house, return_exceptions=True)
+    monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
+    monkeypatch.setattr(rounds, "PERIODIC_TASKS", (("failing", fail),))
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
+    await became(lambda: failed_rounds > 20, "twenty failed_rounds")
+    assert not periodic_work.done()
+    periodic_work.cancel()
+    await asyncio.gather(periodic_work, return_exceptions=True)
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1
     assert "could not connect" in told[0].getMessage(), "the operator is told what is wrong"

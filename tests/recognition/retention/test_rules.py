@@ -143,7 +143,7 @@ def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backe
     stale = rules.stale_attempts(worker.settings, timezone.now())
     found = list(stale.values_list("pk", flat=True))
     fail(worker, alice, kind="identification", device_id="phone")
-    assert batches._sweep_batch(stale, found, batches.delete) == 0
+    assert batches._apply_to_batch(stale, found, batches.delete) == 0
     assert FailedAttempts.objects.filter(pk__in=found).exists()
 
 

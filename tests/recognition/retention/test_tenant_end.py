@@ -97,7 +97,7 @@ def test_a_deletion_that_was_broken_off_has_closed_the_doors_and_can_be_repeated
         raise OSError("the disk went away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(tenant_end, "sweep", fail)
+        broken.setattr(tenant_end, "apply_in_batches", fail)
         with pytest.raises(OSError, match="went away"):
             run("delete", "acme", "--yes")
     assert find_living_key(full.key) is None
@@ -179,11 +179,11 @@ def test_galleries_in_memory_forget_a_deleted_tenant(
     for tenant in (backend.tenant, rival.tenant):
         enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
         assert worker.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
-    house = dict(PERIODIC_TASKS)["bringing galleries in memory up to date"]
-    house(worker.deciding)
+    refresh = dict(PERIODIC_TASKS)["bringing galleries in memory up to date"]
+    refresh(worker.deciding)
     before = worker.deciding.gallery.store.statistics()
     tenant_end.delete_tenant(backend.tenant)
-    house(worker.deciding)
+    refresh(worker.deciding)
     after = worker.deciding.gallery.store.statistics()
     assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
     assert worker.deciding.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1

@@ -421,7 +421,7 @@ def test_a_face_that_was_erased_after_it_matched_does_not_match(
     assert (decision.success, decision.reason) == (False, "subject_gone")
 
 
-def test_a_session_that_its_client_left_is_ended_by_a_periodic_task(worker: Worker, backend: Backend) -> None:
+def test_a_session_that_its_client_left_is_ended_by_periodic_work(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     assert lifecycle.expire_overdue(worker.deciding) == 0
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))

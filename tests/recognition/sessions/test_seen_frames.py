@@ -183,7 +183,7 @@ def test_a_decision_that_breaks_off_remembers_nothing(
 
 
 def forget_old(settings: Settings) -> int:
-    return batches.sweep(rules.old_frames(settings, timezone.now()))
+    return batches.apply_in_batches(rules.old_frames(settings, timezone.now()))
 
 
 def age(days: float) -> None:
@@ -221,21 +221,23 @@ def test_old_frames_are_deleted_in_bounded_batches(
     assert [forget_old(worker.settings) for _ in range(3)] == [30, 10, 0]
 
 
-async def test_the_house_forgets_what_is_old(worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_periodic_work_forgets_what_is_old(
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def remember_long_ago() -> None:
         seen_frames.remember(backend.tenant, Policy.ACTIVE, FRAMES)
         age(days=worker.settings.replay_memory_days + 1)
 
     await worker.database.run(remember_long_ago)
     monkeypatch.setattr(rounds, "RETENTION_EVERY_S", 0.05)
-    house = asyncio.create_task(rounds.run_periodic_work(worker))
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         async with asyncio.timeout(PATIENCE_S):
             while await worker.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
                 await asyncio.sleep(0.05)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        periodic_work.cancel()
+        await asyncio.gather(periodic_work, return_exceptions=True)
 
 
 async def test_a_chore_that_fails_keeps_no_other_from_being_done(
@@ -250,12 +252,12 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     tasks = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
     monkeypatch.setattr(rounds, "PERIODIC_TASKS", tasks)
     monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
-    house = asyncio.create_task(rounds.run_periodic_work(worker))
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         await asyncio.wait_for(done.wait(), PATIENCE_S)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        periodic_work.cancel()
+        await asyncio.gather(periodic_work, return_exceptions=True)
 
 
 def test_the_memory_cannot_be_turned_off() -> None:
