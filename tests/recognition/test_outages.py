@@ -263,7 +263,7 @@ async def test_periodic_work_outlives_an_outage_and_does_not_flood_the_log(
     monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
     monkeypatch.setattr(rounds, "PERIODIC_TASKS", (("failing", fail),))
     periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
-    await became(lambda: failed_rounds > 20, "twenty failed_rounds")
+    await became(lambda: failed_rounds > 20, "twenty rounds")
     assert not periodic_work.done()
     periodic_work.cancel()
     await asyncio.gather(periodic_work, return_exceptions=True)
