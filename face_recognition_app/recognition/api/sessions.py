@@ -106,10 +106,10 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     slot = FrameSlot()
     slot.offer(frame)
     try:
-        step = await stream.process(slot, keep_everything=True)
+        answers = await stream.process(slot, keep_everything=True)
     except FrameFailed as failed:
         raise failed.error from None
-    answer = step.complete or step.processed
+    answer = answers.complete or answers.processed
     assert answer is not None
     return answer
 
