@@ -45,7 +45,7 @@ def decide_locked(
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _apply(deciding, session, flow, outcome)
     if outcome.success:
-        lockout.forgive(lockout_key)
+        lockout.clear_unnamed_device(lockout_key)
         known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
     elif until is None and not excused:
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
@@ -56,7 +56,7 @@ def decide_locked(
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
     """Weight of a failure. Giving up counts in full once there was evidence against the person: it was an attempt."""
-    if outcome.reason not in lockout.UNCOUNTED or flow.liveness.doubtful or flow.unmatched > 0:
+    if outcome.reason not in lockout.UNCOUNTED_REASONS or flow.liveness.doubtful or flow.unmatched > 0:
         return lockout.FULL_WEIGHT
     knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
     return lockout.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0

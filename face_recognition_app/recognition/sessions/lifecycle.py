@@ -39,7 +39,7 @@ from wire.codes import Reason
 logger = logging.getLogger(__name__)
 
 EXPIRED_AT_ONCE = 100
-LEFT_TO_NEWER = timedelta(hours=1)
+NEWER_VERSION_GRACE = timedelta(hours=1)
 """How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
 takes; bounded because no such worker comes after a step back to an older version."""
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
@@ -91,7 +91,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
     Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
-    existing = _made_before(tenant, key)
+    existing = _find_by_idempotency_key(tenant, key)
     if existing is None:
         _check_subject(tenant, request)
         terms = resolve_terms(tenant, request.liveness_request)
@@ -116,7 +116,7 @@ def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
         find_subject(tenant, request.subject_id)
 
 
-def _made_before(tenant: Tenant, key: str | None) -> Session | None:
+def _find_by_idempotency_key(tenant: Tenant, key: str | None) -> Session | None:
     return Session.objects.filter(tenant=tenant, idempotency_key=key).first() if key else None
 
 
@@ -231,7 +231,7 @@ def _flow_at_the_end(session: Session) -> Flow | None:
     try:
         return readable(session)
     except NewerCheckpoint as error:
-        if timezone.now() < session.expires_at + LEFT_TO_NEWER:
+        if timezone.now() < session.expires_at + NEWER_VERSION_GRACE:
             raise
         logger.error("session %s expires without a decision: %s", session.pk, error)
         return None

@@ -27,7 +27,7 @@ from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
 from wire.codes import Reason
 
-UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
+UNCOUNTED_REASONS = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
 """Reasons that do not count as a failed attempt on their own."""
 FULL_WEIGHT = 1.0
 GIVEN_UP_WEIGHT = 0.25
@@ -124,7 +124,7 @@ def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetim
     if not weight:
         return None
     now = timezone.now()
-    counters = [_held_counter(key.tenant, counter_key, now) for counter_key in _counter_keys(key)]
+    counters = [_locked_counter(key.tenant, counter_key, now) for counter_key in _counter_keys(key)]
     locks = [counter.locked_until for counter in counters if counter.locked_until and counter.locked_until > now]
     if locks:
         return max(locks)
@@ -134,7 +134,7 @@ def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetim
     return None
 
 
-def _held_counter(tenant: Tenant, key: CounterKey, now: datetime) -> FailedAttempts:
+def _locked_counter(tenant: Tenant, key: CounterKey, now: datetime) -> FailedAttempts:
     """The counter, made if new, locked until the transaction ends."""
     kind, name = key
     counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
@@ -143,7 +143,7 @@ def _held_counter(tenant: Tenant, key: CounterKey, now: datetime) -> FailedAttem
     return counter
 
 
-def forgive(key: LockoutKey) -> None:
+def clear_unnamed_device(key: LockoutKey) -> None:
     """Clear the subject's counter of unnamed devices after a success without a named device.
 
     No other counter is cleared. An attacker could reset the device counter by logging in as himself and go on with

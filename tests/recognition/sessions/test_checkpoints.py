@@ -235,7 +235,7 @@ def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
     worker: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(worker, backend, clock)
-    clock.now = before["expires_at"] + lifecycle.LEFT_TO_NEWER
+    clock.now = before["expires_at"] + lifecycle.NEWER_VERSION_GRACE
     assert lifecycle.expire_overdue(worker.deciding) == 1
     assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
 

@@ -52,7 +52,7 @@ def test_an_identification_counts_against_nobody_who_is_enrolled(worker: Worker,
     begun(worker, alice)
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED_REASONS))
 def test_every_reason_counts(worker: Worker, alice: Backend, reason: Reason) -> None:
     fail(worker, alice, LIMIT, reason)
     assert locked(alice, "alice")
