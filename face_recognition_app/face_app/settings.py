@@ -55,7 +55,7 @@ SERVESTATIC_USE_FINDERS = True
 
 # Give up a database that does not answer within seconds, so that callers get an error and threads are freed.
 # DATABASE_URL can override each: ?connect_timeout=10.
-PATIENCE = {
+POSTGRESQL_TIMEOUTS = {
     "connect_timeout": 2,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -67,7 +67,7 @@ if FACE.database_url:
     DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         DATABASES["default"]["ENGINE"] = "database.postgresql"
-        DATABASES["default"]["OPTIONS"] = {**PATIENCE, **DATABASES["default"].get("OPTIONS", {})}
+        DATABASES["default"]["OPTIONS"] = {**POSTGRESQL_TIMEOUTS, **DATABASES["default"].get("OPTIONS", {})}
 else:
     DATABASES = {
         "default": {
@@ -104,7 +104,7 @@ LOGGING = {
     "filters": {
         "request": {"()": "logs.lines.RequestIdFilter"},
         "tokens": {"()": "logs.lines.TokenFilter"},
-        "ours": {
+        "not_503": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) != 503,
         },
@@ -121,7 +121,7 @@ LOGGING = {
     "loggers": {
         "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
         # 503 is left out: overload and outages are logged at intervals elsewhere, not per answer.
-        "django.request": {"filters": ["ours"]},
+        "django.request": {"filters": ["not_503"]},
         # Access lines are off by default; without a handler Uvicorn does not even format them.
         "uvicorn.access": {
             "handlers": ["stderr"] if FACE.log_level == "debug" else [],
