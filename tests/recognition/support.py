@@ -35,7 +35,7 @@ from vocabulary.sessions import SessionKind
 Message = dict[str, Any]
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+WAIT_LIMIT_S = 30.0
 """Time limit of waits for expected events: long, because the machine may be busy."""
 
 
@@ -110,7 +110,7 @@ class Socket:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._communicator.future.done():
-            await self._communicator.disconnect(timeout=PATIENCE_S)
+            await self._communicator.disconnect(timeout=WAIT_LIMIT_S)
 
     async def send(self, data: bytes) -> None:
         await self._communicator.send_input({"type": "websocket.receive", "bytes": data})
@@ -154,7 +154,7 @@ class Socket:
         return bool(await self._communicator.receive_nothing(seconds))
 
     async def _output(self) -> dict[str, Any]:
-        output: dict[str, Any] = await self._communicator.receive_output(PATIENCE_S)
+        output: dict[str, Any] = await self._communicator.receive_output(WAIT_LIMIT_S)
         return output
 
 
@@ -238,10 +238,10 @@ class Gate:
 
     def pass_through(self) -> None:
         self.arrived.release()
-        assert self._open.wait(PATIENCE_S), "nobody opened the gate"
+        assert self._open.wait(WAIT_LIMIT_S), "nobody opened the gate"
 
     async def somebody_arrived(self) -> None:
-        assert await asyncio.to_thread(self.arrived.acquire, timeout=PATIENCE_S), "nobody came to the gate"
+        assert await asyncio.to_thread(self.arrived.acquire, timeout=WAIT_LIMIT_S), "nobody came to the gate"
 
 
 class GatedMesh(RealMesh):
@@ -272,7 +272,7 @@ def with_meshes(worker: Worker, make_mesh: Callable[[], FaceMesh], size: int, ti
 async def became(true: Callable[[], bool], what: str) -> None:
     """Wait until `true()`. Raises AssertionError at the time limit."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_LIMIT_S):
             while not true():  # noqa: ASYNC110 - other threads make it true
                 await asyncio.sleep(0.01)
     except TimeoutError:

@@ -12,7 +12,7 @@ from recognition.worker import Worker
 from tests.conftest import data_file, needs_shared_data
 from tests.recognition.api.test_api import JPEG, error_of
 from tests.recognition.conftest import Configure, UseMeshes
-from tests.recognition.support import PATIENCE_S, Backend, Faces, Gate, GatedMesh, became
+from tests.recognition.support import WAIT_LIMIT_S, Backend, Faces, Gate, GatedMesh, became
 
 FACES = "/api/v1/faces/"
 
@@ -221,7 +221,7 @@ async def test_many_questions_at_once_share_the_pool(api: httpx.AsyncClient, fac
 async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_camera(
     api: httpx.AsyncClient, backend: Backend, worker: Worker, faces: Faces, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    held = use_meshes(lambda: GatedMesh(worker.engine, gate), size=2, timeout_s=PATIENCE_S)
+    held = use_meshes(lambda: GatedMesh(worker.engine, gate), size=2, timeout_s=WAIT_LIMIT_S)
     served: list[str] = []
 
     async def post() -> None:

@@ -21,7 +21,7 @@ from recognition.sessions.lease import Lease
 from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
-from tests.recognition.support import PATIENCE_S, Backend, asked, decision_of, side_by_side
+from tests.recognition.support import WAIT_LIMIT_S, Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]
@@ -232,7 +232,7 @@ async def test_periodic_work_forgets_what_is_old(
     monkeypatch.setattr(rounds, "RETENTION_EVERY_S", 0.05)
     periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_LIMIT_S):
             while await worker.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
                 await asyncio.sleep(0.05)
     finally:
@@ -254,7 +254,7 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
     periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
-        await asyncio.wait_for(done.wait(), PATIENCE_S)
+        await asyncio.wait_for(done.wait(), WAIT_LIMIT_S)
     finally:
         periodic_work.cancel()
         await asyncio.gather(periodic_work, return_exceptions=True)

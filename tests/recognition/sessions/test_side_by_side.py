@@ -26,7 +26,7 @@ from tests.gallery.faces import face
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import NO_MATCH, begun, counted
 from tests.recognition.retention.test_erasure import rows_that_name
-from tests.recognition.support import PATIENCE_S, Backend, asked, side_by_side
+from tests.recognition.support import WAIT_LIMIT_S, Backend, asked, side_by_side
 
 CROWD = [f"person-{number}" for number in range(12)]
 RECORDING = [f"{2 * number:016x}" for number in range(60)]
@@ -109,7 +109,7 @@ def hold(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
     def sign_late(self: Any, claims: DecisionClaims, *args: Any) -> str:
         if claims.subject == held_name:
             arrived.set()
-            assert go_on.wait(PATIENCE_S)
+            assert go_on.wait(WAIT_LIMIT_S)
         return sign(self, claims, *args)
 
     monkeypatch.setattr(type(worker.deciding.signer), "sign_decision", sign_late)
@@ -122,12 +122,12 @@ def hold(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
         with ThreadPoolExecutor(1) as threads:
             decision = threads.submit(with_connection, decide)
             try:
-                assert arrived.wait(PATIENCE_S)
+                assert arrived.wait(WAIT_LIMIT_S)
                 yield
                 assert not decision.done(), "it was held all the time"
             finally:
                 go_on.set()
-            assert decision.result(PATIENCE_S).success
+            assert decision.result(WAIT_LIMIT_S).success
 
     return holding
 
@@ -170,7 +170,7 @@ def test_a_decision_that_finds_somebody_leaves_no_name_beside_the_erasure(
         with hold(name, deciding(worker, finding, matching(finding, name))):
             erased = threads.submit(with_connection, erasure.erase_subject, worker.deciding, crowd.tenant, name)
             wait([erased], A_WHILE_S)
-        erased.result(PATIENCE_S)
+        erased.result(WAIT_LIMIT_S)
     assert rows_that_name(name) == []
 
 
@@ -184,19 +184,19 @@ def test_a_session_that_is_made_beside_the_erasure_leaves_no_name(
     def forget_late(*args: Any) -> None:
         forget_subject(*args)
         arrived.set()
-        assert go_on.wait(PATIENCE_S)
+        assert go_on.wait(WAIT_LIMIT_S)
 
     monkeypatch.setattr(lockout, "forget_subject", forget_late)
     with ThreadPoolExecutor(2) as threads:
         erased = threads.submit(with_connection, erasure.erase_subject, worker.deciding, crowd.tenant, name)
         try:
-            assert arrived.wait(PATIENCE_S)
+            assert arrived.wait(WAIT_LIMIT_S)
             request = asked("authentication", name)
             made = threads.submit(with_connection, lifecycle.create, worker.deciding, crowd.tenant, request, None)
             wait([made], A_WHILE_S)
         finally:
             go_on.set()
-        erased.result(PATIENCE_S)
+        erased.result(WAIT_LIMIT_S)
         with pytest.raises(SubjectNotFound):
-            made.result(PATIENCE_S)
+            made.result(WAIT_LIMIT_S)
     assert rows_that_name(name) == []

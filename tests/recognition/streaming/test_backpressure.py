@@ -14,7 +14,7 @@ from recognition.worker import Worker
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
-    PATIENCE_S,
+    WAIT_LIMIT_S,
     Backend,
     Faces,
     Gate,
@@ -75,7 +75,7 @@ async def test_a_frame_that_waits_for_an_instance_gives_way_to_a_newer_one(
 async def test_all_instances_are_lent_where_there_is_a_thread_for_each(
     backend: Backend, faces: Faces, worker: Worker, use_meshes: UseMeshes, gate: Gate
 ) -> None:
-    changed = use_meshes(lambda: GatedMesh(worker.engine, gate), size=8, timeout_s=PATIENCE_S)
+    changed = use_meshes(lambda: GatedMesh(worker.engine, gate), size=8, timeout_s=WAIT_LIMIT_S)
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connect(f"test_{number}")) for number in range(9)]
         for socket in sockets:

@@ -20,7 +20,7 @@ from tests.recognition.support import (
 )
 from vocabulary.sessions import SessionStatus
 
-PATIENCE_S = 60.0
+WAIT_LIMIT_S = 60.0
 """Time limit of a test: endless frames would otherwise be answered until pytest gives up."""
 
 pytestmark = pytest.mark.usefixtures("unblocked_loop")
@@ -91,7 +91,7 @@ async def test_the_time_limit_ends_a_session_whose_frames_never_stop(
         await socket.greeted()
         streaming = asyncio.create_task(send_without_end(socket, faces.nobody))
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(WAIT_LIMIT_S):
                 while (message := await socket.receive())["type"] == "frame_processed":
                     pass
         finally:

@@ -20,7 +20,7 @@ from recognition.worker import Worker
 from tests.recognition.conftest import UseMeshes
 from tests.recognition.support import (
     ANYONE,
-    PATIENCE_S,
+    WAIT_LIMIT_S,
     Backend,
     Faces,
     Gate,
@@ -158,7 +158,7 @@ async def test_a_frame_changes_nothing_of_what_a_cancellation_is_decided_on(
     def decide_while_the_frame_goes_on(by: Deciding, connection: Lease, outcome: Outcome) -> Decision:
         flows.append(checkpoints.dump(connection.flow))
         gate.open()
-        assert counted.weighing.acquire(timeout=PATIENCE_S), "the frame was not weighed"
+        assert counted.weighing.acquire(timeout=WAIT_LIMIT_S), "the frame was not weighed"
         flows.append(checkpoints.dump(connection.flow))
         return decide(by, connection, outcome)
 
