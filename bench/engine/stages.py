@@ -36,7 +36,7 @@ ASIDE_EVERY = 5
 """Every so many frames, stages that the session does not run are measured for comparison."""
 DETECT, POSE = "detect", "pose (a part of every mesh)"
 ASIDE = frozenset({DETECT, POSE, *MESHES.values(), FACE_LANDMARKER})
-_PATIENCE_S = 60.0
+_BORROW_TIMEOUT_S = 60.0
 
 
 class Clock:
@@ -135,7 +135,7 @@ class StageBench:
         self._bystanders = Bystanders(self._clock, models)
         self._engine = TimedEngine(
             self._clock,
-            LivenessDetector(Pool(mesh_factory("openvino", models), 1), _PATIENCE_S),
+            LivenessDetector(Pool(mesh_factory("openvino", models), 1), _BORROW_TIMEOUT_S),
             Embedder.load(files["fr_feature"]),
             SpoofDetector.load(files["fr_liveness"]),
         )
