@@ -30,7 +30,7 @@ SMALL = 3
 BATCH = 2_000
 THREADS = 4
 """Concurrent decisions of one worker: the number of the service's database threads."""
-PATIENCE_S = 60.0
+BARRIER_TIMEOUT_S = 60.0
 TRIES = 100
 """Attempts of a decision: SQLite refuses a writer after 5 s of waiting; a session tries again, too."""
 DECISIONS = 120
@@ -145,7 +145,7 @@ def decide(worker: int, tenant_name: str) -> Span:
         raise AssertionError("the database lets nobody write")
 
     with ThreadPoolExecutor(THREADS) as threads:
-        _barrier.wait(PATIENCE_S)
+        _barrier.wait(BARRIER_TIMEOUT_S)
         began = time.monotonic()
         done = list(threads.map(decide_one, ready))
         ended = time.monotonic()
