@@ -18,7 +18,7 @@ from bench.load.process import Tell
 
 NICENESS = 10
 """Niceness of attackers: they stand for other machines and must not take the service's cores."""
-PATIENCE_S = 5.0
+ANSWER_TIMEOUT_S = 5.0
 TOO_MUCH_BYTES = 16 << 20
 """A flood counts as not withstood when the service accepted so much; socket buffers on both sides hold less."""
 PIECE = 65_536
@@ -58,26 +58,26 @@ class Connection:
         """Send up to `total` bytes; returns how many were taken before the service refused more."""
         sent = 0
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 while sent < total and not self.reader.at_eof():
                     await self.send(piece)
                     sent += len(piece)
                     await asyncio.sleep(0)
         return sent
 
-    async def status(self, patience_s: float = PATIENCE_S) -> int:
+    async def status(self, timeout_s: float = ANSWER_TIMEOUT_S) -> int:
         """Status of the answer; 0 when the connection ended without one, -1 when nothing came within the timeout."""
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 return int((await self.reader.readline() or b"HTTP/1.1 0")[9:12])
         except TimeoutError:
             return -1
         except OSError:
             return 0
 
-    async def is_ended(self, patience_s: float) -> bool:
+    async def is_ended(self, timeout_s: float) -> bool:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 while await self.reader.read(PIECE):
                     pass
             return True
@@ -118,13 +118,13 @@ async def many_lines(target: Target) -> bool:
 async def half_head(target: Target) -> bool:
     async with connected(target) as client:
         await client.send(target.head("GET", "/api/health/"))
-        return await client.is_ended(target.request_timeout_s + PATIENCE_S)
+        return await client.is_ended(target.request_timeout_s + ANSWER_TIMEOUT_S)
 
 
 async def slow_body(target: Target) -> bool:
     async with connected(target) as client:
         await client.send(target.post("/api/v1/sessions/", "application/json", 60_000, target.credentials))
-        return await client.status(target.request_timeout_s + PATIENCE_S) == 408
+        return await client.status(target.request_timeout_s + ANSWER_TIMEOUT_S) == 408
 
 
 async def body_of_nobody(target: Target) -> bool:
@@ -199,7 +199,7 @@ async def _costly_picture(target: Target, picture: bytes) -> bool:
         await client.send(target.post("/api/v1/faces/detect/", "image/jpeg", len(picture), target.credentials))
         with suppress(OSError):
             await client.send(picture)
-        return await client.status(2 * PATIENCE_S) in (413, 422, 503)
+        return await client.status(2 * ANSWER_TIMEOUT_S) in (413, 422, 503)
 
 
 @dataclass(frozen=True, slots=True)
