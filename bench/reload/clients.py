@@ -19,7 +19,7 @@ from testkit.stream_client import CreatedSession, ServiceClient
 
 _PAUSE_S = 0.02
 _RECONNECT_S = 0.2
-_GIVE_UP_S = 60.0
+_SESSION_TIMEOUT_S = 60.0
 """Time limit of one session in the bench, twice the service's own."""
 
 
@@ -48,7 +48,9 @@ class SessionTally:
 async def ask_again_and_again(base_url: str, path: str, over: asyncio.Event, tally: RequestTally) -> None:
     """Send requests in a loop, each on a new connection, until `over` is set."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=base_url, limits=limits, timeout=_GIVE_UP_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=base_url, limits=limits, timeout=_SESSION_TIMEOUT_S, trust_env=False
+    ) as client:
         while not over.is_set():
             began = time.monotonic()
             try:
@@ -68,7 +70,7 @@ async def stream_again_and_again(
     while not over.is_set():
         began = time.monotonic()
         try:
-            async with asyncio.timeout(_GIVE_UP_S):
+            async with asyncio.timeout(_SESSION_TIMEOUT_S):
                 created = await _created(client, subject)
                 tally.decided[await _decision(created, frames, fps, tally)] += 1
         except (TimeoutError, _NoDecision) as error:
@@ -91,7 +93,9 @@ async def _decision(created: CreatedSession, frames: Sequence[bytes], fps: float
     while True:
         watcher = _Watcher()
         with contextlib.suppress(OSError, InvalidHandshake, TimeoutError):
-            async with connect(created.websocket_url, compression=None, proxy=None, open_timeout=_GIVE_UP_S) as socket:
+            async with connect(
+                created.websocket_url, compression=None, proxy=None, open_timeout=_SESSION_TIMEOUT_S
+            ) as socket:
                 reader = asyncio.create_task(watcher.read(socket))
                 with contextlib.suppress(ConnectionClosed):
                     while not reader.done():
