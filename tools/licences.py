@@ -120,16 +120,16 @@ def models() -> Iterator[Component]:
         yield Component(model.name, model.sha256[:12], Use.MODEL, model.licence)
 
 
-def judge(components: Sequence[Component], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Verdict]:
+def check(components: Sequence[Component], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Verdict]:
     """One verdict per component, and a refusal for each exemption that no component needs."""
     exempt = {exemption.name: exemption for exemption in exemptions}
-    verdicts = [_judge(component, exempt.get(component.name)) for component in components]
+    verdicts = [_check(component, exempt.get(component.name)) for component in components]
     needed = {verdict.component.name for verdict in verdicts if verdict.allowed and verdict.note}
     unneeded = [Component(name, "", Use.SERVICE, "") for name in sorted(exempt.keys() - needed)]
     return [*verdicts, *(Verdict(component, False, "the exemption is not needed") for component in unneeded)]
 
 
-def _judge(component: Component, exemption: Exemption | None) -> Verdict:
+def _check(component: Component, exemption: Exemption | None) -> Verdict:
     if is_allowed(component.licence):
         return Verdict(component, True, "")
     if not component.licence:
@@ -154,7 +154,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def main(locks: Path = LOCKS) -> int:
-    verdicts = judge([*dependencies(locks, installed_packages()), *models()])
+    verdicts = check([*dependencies(locks, installed_packages()), *models()])
     print(table(verdicts))
     refused = [verdict for verdict in verdicts if not verdict.allowed]
     for verdict in refused:
