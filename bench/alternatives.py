@@ -13,7 +13,6 @@ The variants of a comparison alternate. Ends with 2 without clips.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import cv2
 import numpy as np
 import openvino as ov
 
+from bench.cli import has_clips, report_parser
 from bench.engine.frames import HEIGHT, WIDTH, as_webcam
 from bench.load.frames import sources
 from bench.load.tables import number, table
@@ -36,7 +36,7 @@ from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.networks import OpenVinoNetwork
 from core.types import Detail, RgbImage
-from testkit.clips import encode_jpeg, read_clip, shared_data_available
+from testkit.clips import encode_jpeg, read_clip
 from weights.catalogue import ensure_models
 
 BATCHES = (1, 2, 4, 8)
@@ -149,12 +149,10 @@ def table_of(comparisons: Sequence[Comparison], heads: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.alternatives", description="What was chosen, and why.")
+    parser = report_parser("alternatives", "What was chosen, and why.")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each comparison (%(default)g)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("alternatives: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("alternatives"):
         return 2
     models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
     frames = [as_webcam(rgb) for rgb in read_clip(sources()[0].path, 0, _FRAMES)]

@@ -14,23 +14,22 @@ not sustain one session, with 2 when there are no clips.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from bench.cli import add_fps, has_clips, report_parser, show
 from bench.load.figures import Step
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT, Kind
 from bench.load.tables import number
 from bench.stream import WARM_UP_S, Bench, Plan
-from testkit.clips import shared_data_available
 from testkit.service import running_service
 from testkit.stream_client import Liveness
 
@@ -173,17 +172,16 @@ def default_settings(cores: int) -> list[Setting]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("capacity: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("capacity"):
         return 2
     raise_file_limit()
     rows = measure(options.settings, Search(options.fps, options.seconds, options.guess))
-    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else sizing_table(rows))
+    show(rows, sizing_table, as_json=options.json)
     return 0 if all(row.sessions for row in rows) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.capacity", description="The sizing table of this machine.")
+    parser = report_parser("capacity", "The sizing table of this machine.")
     settings = default_settings(len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--settings",
@@ -191,10 +189,9 @@ def _parser() -> argparse.ArgumentParser:
         default=settings,
         help=f"WORKERSxPOOL, with commas ({','.join(map(str, settings))})",
     )
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each session (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--seconds", type=float, default=10.0, help="that a number of sessions must hold (%(default)g)")
     parser.add_argument("--guess", type=int, default=8, help="sessions to begin the first search with (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

@@ -22,12 +22,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bench.cli import add_service, has_clips, plan_options, report_parser
 from bench.engine.bare import BareEngine, BareJob
 from bench.load.closed_loop import ClosedLoopJob
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
 from testkit.service import running_service
 
 SETTLE_S = 8.0
@@ -109,10 +109,9 @@ def _text(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("end_to_end: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("end_to_end"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="bench-end-to-end-") as directory:
         report = run(Path(directory), plan)
@@ -121,13 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description="What the socket takes.")
+    parser = report_parser("end_to_end", "What the socket takes.")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each side in each round (%(default)g)")
     parser.add_argument("--rounds", type=int, default=5, help="of both sides (%(default)s)")
     parser.add_argument("--sessions", type=int, default=8, help="side by side (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service, and bare engines (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_service(parser, pool_size=8)
     return parser
 
 

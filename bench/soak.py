@@ -15,23 +15,21 @@ that is not whole, with 2 when there are no clips.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.live import Manner
 from bench.load.mixed import Mix, MixedJob, Progress
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, usage
 from bench.load.sessions import ENVIRONMENT, enroll_people
 from bench.load.tables import number
-from testkit.clips import shared_data_available
 from testkit.service import LiveService, running_service
 
 WARM_UP_S = 180.0
@@ -219,19 +217,16 @@ def _summary(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Everything at once, for long.")
+    parser = report_parser("soak", "Everything at once, for long.")
     parser.add_argument("--minutes", type=float, default=30.0, help="(%(default)g)")
     parser.add_argument("--sessions", type=int, default=12, help="live clients (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    add_fps(parser, 10.0)
+    add_service(parser, pool_size=8)
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two lines (%(default)g)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("soak: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("soak"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
         tempfile.TemporaryDirectory(prefix="bench-soak-") as directory,
@@ -241,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LoadProcess() as load,
     ):
         report = Soak(service, plan, sys.stderr if options.json else sys.stdout).run(load)
-    print(json.dumps(asdict(report), indent=2) if options.json else _summary(report))
+    show(report, _summary, as_json=options.json)
     return 1 if report.final.errors or not report.pool_whole else 0
 
 

@@ -19,21 +19,20 @@ Ends with 1 after an error other than busy, with 2 when there are no clips.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Step, confirm, search_largest, step_of, steps_table
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
-from testkit.clips import shared_data_available
 from testkit.service import LiveService, running_service
 from testkit.stream_client import Liveness
 
@@ -151,10 +150,9 @@ def _text(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("stream: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("stream"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
         tempfile.TemporaryDirectory(prefix="bench-stream-") as directory,
@@ -164,18 +162,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LoadProcess() as load,
     ):
         report = Bench(service, load, plan).run()
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    show(report, _text, as_json=options.json)
     return 1 if any(step.errors for step in report.steps) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.stream", description="Live clients over real sockets.")
+    parser = report_parser("stream", "Live clients over real sockets.")
     parser.add_argument("--sessions", type=int, help="clients (default: search the largest number that holds)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--seconds", type=float, default=20.0, help="of a step, beside the search's (%(default)g)")
     parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds before each step (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    add_service(parser, pool_size=8)
     parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
     parser.add_argument("--liveness", choices=["none", "passive", "active"], default="passive", help="(%(default)s)")
     parser.add_argument(
@@ -183,7 +180,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--obey-pacing", action="store_true", help="clients send no faster than they are asked to")
     parser.add_argument("--guess", type=int, default=8, help="where the search begins (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

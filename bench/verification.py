@@ -11,19 +11,18 @@ Ends with 1 when the mean accuracy is below 0.992, with 2 when there are no pict
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.cli import report_parser, show
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.imaging.frames import ImageLimits
 from core.types import Embedding
@@ -204,8 +203,7 @@ def run(folder: Path, model_dir: Path) -> Report:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.verification", description="Accuracy on LFW, folds 1 to 4.")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser = report_parser("verification", "Accuracy on LFW, folds 1 to 4.")
     parser.add_argument("--data", type=Path, default=SHARED_DATA / "lfw", help="folder with pairs.csv and images/")
     parser.add_argument("--models", type=Path, default=_MODELS, help="folder with the verified models")
     options = parser.parse_args(arguments)
@@ -213,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"verification: no pairs.csv in {options.data}", file=sys.stderr)
         return 2
     report = run(options.data, options.models)
-    print(json.dumps(asdict(report), indent=2) if options.json else _table(report))
+    show(report, _table, as_json=options.json)
     return 0 if report.mean >= MINIMUM_ACCURACY else 1
 
 

@@ -12,17 +12,16 @@ Ends with 1 when a bar is missed, with 2 when there are no clips.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.attack.attacks import ATTACKS, AttackJob, Outcome
 from bench.attack.health import HealthJob, HealthOutcome
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Latency, latency
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
@@ -30,7 +29,6 @@ from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
 from testkit.service import LiveService, running_service
 
 HEALTH_P95_MS = 200.0
@@ -51,7 +49,7 @@ class Plan:
     fps: float
     workers: int
     pool_size: int
-    attacks: tuple[str, ...]
+    attacks: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ class _Bench:
         outcome = self.streaming.run(self._streams(seconds))
         return round(sum(tally.answered for tally in outcome.tallies) / outcome.seconds, 1)
 
-    def _attack(self, names: tuple[str, ...], seconds: float) -> tuple[dict[str, Outcome], HealthOutcome]:
+    def _attack(self, names: Sequence[str], seconds: float) -> tuple[dict[str, Outcome], HealthOutcome]:
         attack = AttackJob(self.service.base_url, self.service.api_key, names, REQUEST_TIMEOUT_S, seconds)
         look = HealthJob(self.service.base_url, seconds)
         self.attacking.start(attack)
@@ -205,22 +203,20 @@ def _cells(row: Row) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.attack", description="Every known attack, beside others.")
+    parser = report_parser("attack", "Every known attack, beside others.")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each attack alone (%(default)g)")
     parser.add_argument("--together-s", type=float, default=10.0, help="of all at once (%(default)g)")
     parser.add_argument("--sessions", type=int, default=4, help="live ones of others (%(default)s)")
-    parser.add_argument("--fps", type=float, default=5.0, help="frames a second of each (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=4, help="FaceMesh instances of each worker (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), help="these attacks")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options = vars(parser.parse_args(arguments))
-    if not shared_data_available():
-        print("attack: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    add_fps(parser, 5.0)
+    add_service(parser, pool_size=4)
+    parser.add_argument(
+        "--only", dest="attacks", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), help="these attacks"
+    )
+    options = parser.parse_args(arguments)
+    if not has_clips("attack"):
         return 2
-    as_json, attacks = options.pop("json"), tuple(options.pop("only"))
-    report = run(Plan(**options, attacks=attacks))
-    print(json.dumps(asdict(report), indent=2) if as_json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 1 if report.missed else 0
 
 

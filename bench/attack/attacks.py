@@ -7,7 +7,7 @@ import base64
 import io
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -238,7 +238,7 @@ class AttackJob:
 
     base_url: str
     api_key: str
-    names: tuple[str, ...]
+    names: Sequence[str]
     request_timeout_s: float
     seconds: float
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cli import has_clips
 from bench.cues.challenge_plot import draw_challenge
 from bench.cues.light_plot import draw_light
 from bench.cues.plots import draw_anti_spoof, draw_blink, draw_moire, draw_shoulders, draw_skin, draw_speech
 from bench.cues.stream_plots import draw_continuity, draw_repetition
 from bench.cues.style import STYLE
 from bench.pad.observe import REPOSITORY, Part, Recording, Task, load, observe
-from testkit.clips import shared_data_available
 
 FOLDER = REPOSITORY / "docs" / "pictures"
 
@@ -82,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.cues", description="Pictures of the liveness cues.")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder that they go to (%(default)s)")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("cue_pictures: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("cues"):
         return 2
     recordings = {task: load(path) for task, path in observe(tasks()).items()}
     for path in write(options.out, recordings):

@@ -18,25 +18,22 @@ baseline.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import django
 
+from bench.cli import has_clips, report_parser, show
 from bench.engine.report import text
 from bench.legacy.baseline import LegacyError
-from testkit.clips import shared_data_available
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("engine: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("engine"):
         return 2
     with tempfile.TemporaryDirectory(prefix="bench-engine-") as directory:
         _set_up_django(directory)
@@ -47,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except LegacyError as error:
             print(f"engine: {error}; --no-legacy goes without it", file=sys.stderr)
             return 2
-    print(json.dumps(asdict(report), indent=2) if options.json else text(report))
+    show(report, text, as_json=options.json)
     return 1 if report.missed else 0
 
 
@@ -61,10 +58,9 @@ def _set_up_django(directory: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.engine", description="Speed of the compute engine.")
+    parser = report_parser("engine", "Speed of the compute engine.")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement in each round (%(default)g)")
     parser.add_argument("--no-legacy", dest="legacy", action="store_false", help="without the legacy FaceMesh pool")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

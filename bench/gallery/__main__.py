@@ -13,7 +13,6 @@ another, small gallery never waits more than 10 ms longer than the longest one b
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -21,10 +20,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bench.cli import report_parser, show
 from bench.gallery import work
 from bench.gallery.work import Searches
 from bench.load.tables import number, table
@@ -59,10 +59,7 @@ class Report:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     reports = [measure(name, options.templates) for name in ([options.database] if options.database else DATABASES)]
-    if options.json:
-        print(json.dumps([asdict(report) for report in reports], indent=2))
-    else:
-        print(text(reports))
+    show(reports, text, as_json=options.json)
     return 1 if any(report.missed for report in reports) else 0
 
 
@@ -147,10 +144,9 @@ def text(reports: Sequence[Report]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.gallery", description="Enrolments, searches and decisions.")
+    parser = report_parser("gallery", "Enrolments, searches and decisions.")
     parser.add_argument("--database", choices=DATABASES, help="both when it is not given")
     parser.add_argument("--templates", type=int, default=50_000, help="of the large gallery (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

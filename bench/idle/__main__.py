@@ -11,15 +11,14 @@ Ends with 1 when a socket did not open or was lost, with 2 when the system allow
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli import add_workers, report_parser, show
 from bench.idle.sockets import IdleJob, IdleOutcome
 from bench.load.figures import Latency, latency
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
@@ -136,18 +135,17 @@ def _memory(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.idle", description="Open sockets that do nothing.")
+    parser = report_parser("idle", "Open sockets that do nothing.")
     parser.add_argument("--sockets", type=int, default=10_000, help="(%(default)s)")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long they are kept (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_workers(parser)
     options = parser.parse_args(arguments)
     problem = too_many(options.sockets, options.workers, raise_file_limit())
     if problem is not None:
         print(f"idle: {problem}", file=sys.stderr)
         return 2
     report = run(options.sockets, options.minutes, options.workers)
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    show(report, _text, as_json=options.json)
     return 1 if report.lost else 0
 
 

@@ -10,14 +10,12 @@ Ends with 2 when there are no clips or the baseline is not available.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,9 +23,10 @@ import cv2
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from bench.cli import has_clips, report_parser, show
 from config.locks import exclusive
 from core.types import RgbImage
-from testkit.clips import GRID_CLIPS, read_clip, shared_data_available
+from testkit.clips import GRID_CLIPS, read_clip
 
 INSTANCES = 8
 """Instances in the original design's queue."""
@@ -159,16 +158,12 @@ def _table(results: dict[int, LegacyResult]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.legacy.baseline", description="Speed of the original design's FaceMesh."
-    )
+    parser = report_parser("legacy.baseline", "Speed of the original design's FaceMesh.")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each number of threads")
     parser.add_argument("--refine", action="store_true", help="with the second network, for eyes and lips")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON, by number of threads")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("legacy_baseline: no clips (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("legacy.baseline"):
         return 2
     frames = _frames()
     try:
@@ -176,8 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LegacyError as error:
         print(f"legacy_baseline: {error}", file=sys.stderr)
         return 2
-    by_threads = {threads: asdict(result) for threads, result in results.items()}
-    print(json.dumps(by_threads, indent=2) if options.json else _table(results))
+    show(results, _table, as_json=options.json)
     return 0
 
 

@@ -21,19 +21,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
+from bench.cli import has_clips
 from bench.pad.observe import load, observe
 from bench.pad.rates import HEADER, rows_of, table
 from bench.pad.report import report
 from bench.pad.tries import play_all, tasks
 from core.liveness.policy import Policy
 from testkit.attacks import MAKERS, Split
-from testkit.clips import shared_data_available
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("pad: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("pad"):
         return 2
     wanted = tasks(options.split, options.species, options.count, options.policy)
     paths = observe(wanted, options.workers)

@@ -9,21 +9,20 @@ crashes. An accepted picture is compared with an ordinary one of the same kind a
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 import cv2
 import numpy as np
 
+from bench.cli import report_parser, show
 from bench.load.tables import table
 from bench.pictures_cost.corpus import SIZES, ordinary, picture
 from core.errors import ImageError
@@ -239,13 +238,12 @@ def text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.pictures_cost", description="What pictures may cost.")
+    parser = report_parser("pictures_cost", "What pictures may cost.")
     parser.add_argument("--count", type=int, default=20_000, help="pictures (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the corpus (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
     report = Run(options.count, options.seed).report()
-    print(json.dumps(asdict(report)) if options.json else text(report))
+    show(report, text, as_json=options.json)
     return 0 if report.holds else 1
 
 

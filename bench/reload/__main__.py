@@ -11,27 +11,26 @@ when a session ended without its decision; with 2 when there are no clips.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Latency, latency
 from bench.load.process import end_on_sigterm
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
 from bench.reload.clients import Failure, RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
-from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip, shared_data_available
+from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 LONGEST_WAIT_S = 1.0
@@ -208,22 +207,19 @@ def _text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.reload", description="Reloads and deaths under load.")
+    parser = report_parser("reload", "Reloads and deaths under load.")
     parser.add_argument("--events", type=int, default=3, help="reloads, and then killed workers (%(default)s)")
     parser.add_argument("--pause", type=float, default=8.0, help="seconds between them (%(default)g)")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds a worker starts late (%(default)g)")
     parser.add_argument("--requests", type=int, default=8, help="clients that ask for health (%(default)s)")
     parser.add_argument("--sessions", type=int, default=12, help="people who authenticate (%(default)s)")
-    parser.add_argument("--fps", type=float, default=4.0, help="frames a second of each (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=4, help="FaceMesh instances of each worker (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_fps(parser, 4.0)
+    add_service(parser, pool_size=4)
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("reload: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("reload"):
         return 2
-    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 0 if report.held else 1
 
 

@@ -10,14 +10,13 @@ with 2 when there are no clips.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli import add_fps, has_clips, plan_options, report_parser, show
 from bench.load.figures import Step, step_of
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm
@@ -25,7 +24,6 @@ from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 WARM_UP_S = 3.0
@@ -156,21 +154,17 @@ def _text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.slow_database", description="Sandboxes beside sessions whose database is slow."
-    )
+    parser = report_parser("slow_database", "Sandboxes beside sessions whose database is slow.")
     parser.add_argument("--seconds", type=float, default=6.0, help="that are measured for each delay (%(default)g)")
     parser.add_argument("--sandboxes", type=int, default=2, help="which make no query (%(default)s)")
     parser.add_argument("--sessions", type=int, default=3, help="whose every frame makes queries (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--query-ms", type=float, nargs="+", default=[0.0, 50.0, 200.0], help="(%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("slow_database: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("slow_database"):
         return 2
-    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 0 if report.held else 1
 
 

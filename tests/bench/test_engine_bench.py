@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench import cli
 from bench.engine import __main__
 from bench.engine import run as engine_run
 from bench.engine.frames import HEIGHT, SESSION_FRAMES, WIDTH, Clip, Walk, as_webcam, clip_of
@@ -239,7 +240,7 @@ def bench_that_finds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Report | 
             raise result
         return result
 
-    monkeypatch.setattr(__main__, "shared_data_available", lambda: True)
+    monkeypatch.setattr(cli, "shared_data_available", lambda: True)
     monkeypatch.setattr(__main__, "_set_up_django", lambda directory: None)
     monkeypatch.setattr(engine_run, "run", run)
     yield found
@@ -260,7 +261,7 @@ def test_the_exit_tells_of_a_missed_bar(
 
 
 def test_without_clips_it_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(__main__, "shared_data_available", lambda: False)
+    monkeypatch.setattr(cli, "shared_data_available", lambda: False)
     assert __main__.main([]) == 2
 
 
