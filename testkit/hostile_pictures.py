@@ -77,6 +77,18 @@ def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
     return PNG_SIGNATURE + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
+ADAM7_PASSES = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+"""Passes of an interlaced PNG: column and row of the first pixel, and the steps to the next ones."""
+
+
 def png_with(png: bytes, *more: tuple[bytes, bytes]) -> bytes:
     """The PNG with more chunks behind its header."""
     first, *rest = png_chunks(png)

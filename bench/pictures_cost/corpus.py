@@ -284,15 +284,7 @@ def _raw_png(source: random.Random, size: Size) -> bytes:
 
 def _interlaced_bytes(width: int, height: int, bits: int) -> int:
     total = 0
-    for x, y, across, down in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    for x, y, across, down in hostile.ADAM7_PASSES:
         columns, rows = -(-(width - x) // across), -(-(height - y) // down)
         total += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
     return total
