@@ -16,10 +16,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -30,7 +28,7 @@ from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT, Kind
 from bench.load.tables import number
 from bench.stream import WARM_UP_S, Bench, Plan
-from testkit.service import running_service
+from testkit.service import temporary_service
 from testkit.stream_client import Liveness
 
 _HEADS = (
@@ -111,10 +109,7 @@ def measure(settings: Sequence[Setting], search: Search) -> list[Row]:
 
 def _measure(setting: Setting, load: Load, plan: Plan) -> Row:
     with (
-        tempfile.TemporaryDirectory(prefix="bench-capacity-") as directory,
-        running_service(
-            Path(directory), workers=setting.workers, pool_size=setting.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=setting.workers, pool_size=setting.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as process,
     ):
         report = Bench(service, process, plan).run()

@@ -16,11 +16,9 @@ that is not whole, with 2 when there are no clips.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO
 
 from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
@@ -30,7 +28,7 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, usage
 from bench.load.sessions import ENVIRONMENT, enroll_people
 from bench.load.tables import number
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 WARM_UP_S = 180.0
 """Start of the comparison of memory and threads; in a short run it starts after a quarter."""
@@ -229,10 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-soak-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as load,
     ):
         report = Soak(service, plan, sys.stderr if options.json else sys.stdout).run(load)

@@ -20,10 +20,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import get_args
 
 from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
@@ -33,7 +31,7 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 from testkit.stream_client import Liveness
 
 SEARCH_SECONDS = 6.0
@@ -155,10 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-stream-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as load,
     ):
         report = Bench(service, load, plan).run()

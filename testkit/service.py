@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,18 @@ def running_service(
     flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
     with running_command([script, *flags], port, directory, Path("/"), environment) as service:
         _wait_for_workers(workers, service.log)
+        yield service
+
+
+@contextmanager
+def temporary_service(
+    *, workers: int, pool_size: int, environment: dict[str, str] | None = None
+) -> Iterator[LiveService]:
+    """Do as `running_service`, in a directory that is deleted at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="service-") as directory,
+        running_service(Path(directory), workers=workers, pool_size=pool_size, environment=environment) as service,
+    ):
         yield service
 
 

@@ -13,11 +13,9 @@ Ends with 1 when a bar is missed, with 2 when there are no clips.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.attack.attacks import ATTACKS, AttackJob, Outcome
 from bench.attack.health import HealthJob, HealthOutcome
@@ -29,7 +27,7 @@ from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 HEALTH_P95_MS = 200.0
 FRAMES_KEPT = 0.75
@@ -96,10 +94,7 @@ def run(plan: Plan) -> Report:
     raise_file_limit()
     environment = {**ENVIRONMENT, "FACE_REQUEST_TIMEOUT_S": f"{REQUEST_TIMEOUT_S}"}
     with (
-        tempfile.TemporaryDirectory(prefix="bench-attack-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=environment
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=environment) as service,
         LoadProcess() as attacking,
         LoadProcess() as looking,
         LoadProcess() as streaming,

@@ -11,10 +11,8 @@ what the clients take. Ends with 1 after an error, with 2 when there are no clip
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.http.connections import HttpJob
@@ -25,7 +23,7 @@ from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 WARM_UP_S = 2.0
 HTTP_WARM_UP_S = 0.5
@@ -60,10 +58,7 @@ class Report:
 def run(plan: Plan) -> Report:
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-http-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as asking,
         LoadProcess() as streaming,
     ):

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import math
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench.cli import add_workers, report_parser, show
 from bench.idle.sockets import IdleJob, IdleOutcome
@@ -25,7 +23,7 @@ from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.tables import number, table
 from config.settings import Settings
-from testkit.service import running_service
+from testkit.service import temporary_service
 
 DEFAULT_LIMIT_PER_WORKER: int = Settings.model_fields["max_connections"].default
 UNEVEN = 1.2
@@ -75,10 +73,7 @@ def too_many(sockets: int, workers: int, file_limit: int) -> str | None:
 
 def run(sockets: int, minutes: float, workers: int) -> Report:
     with (
-        tempfile.TemporaryDirectory(prefix="bench-idle-") as directory,
-        running_service(
-            Path(directory), workers=workers, pool_size=1, environment=environment(sockets, workers)
-        ) as service,
+        temporary_service(workers=workers, pool_size=1, environment=environment(sockets, workers)) as service,
         LoadProcess() as load,
     ):
         moments = [usage(service.pid)]

@@ -326,7 +326,7 @@ def test_a_small_run_gives_figures(
     live_service: LiveService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some frames are answered; whether all are depends on the machine's load."""
-    monkeypatch.setattr(stream, "running_service", lambda *_, **__: nullcontext(live_service))
+    monkeypatch.setattr(stream, "temporary_service", lambda *_, **__: nullcontext(live_service))
     code = stream.main(["--sessions", "2", "--seconds", "2", "--fps", "5", "--overload", "2", "--json"])
     report = json.loads(capsys.readouterr().out)
     steady = report["steady"]
