@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from core.liveness.policy import Policy
 from core.types import Embedding
@@ -13,6 +17,7 @@ from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import Lease
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Match, Outcome
+from recognition.tokens.signing import Signer
 from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
 from wire.codes import Reason
@@ -81,3 +86,15 @@ def counted() -> dict[tuple[str, str], float]:
     """The total weight of every counter's failures."""
     counters = FailedAttempts.objects.all()
     return {(counter.kind, counter.key): sum(weight for _, weight in counter.failed_at) for counter in counters}
+
+
+@contextmanager
+def unable_to_sign(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within the block, signing a decision raises RuntimeError("no signature")."""
+
+    def no_signature(*args: object) -> str:
+        raise RuntimeError("no signature")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(signer), "sign_decision", no_signature)
+        yield

@@ -23,7 +23,7 @@ from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
-from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
+from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 
@@ -123,14 +123,8 @@ def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(worker: Worker,
 
 def test_erasing_breaks_off_as_a_whole(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     connection_ = begun(worker, alice)
-
-    def no_signature(*args: object) -> str:
-        raise RuntimeError("no signature")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            erase(worker, alice)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        erase(worker, alice)
     assert Template.objects.exists()
     connection_.check()
     erase(worker, alice)

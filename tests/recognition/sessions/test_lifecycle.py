@@ -25,6 +25,7 @@ from recognition.tokens.signing import DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
+from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
@@ -283,12 +284,7 @@ def test_an_enrolment_that_breaks_off_leaves_nothing(
     worker: Worker, backend: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend, "enrollment", "alice")
-
-    def fail(*args: Any) -> str:
-        raise RuntimeError("no signature")
-
-    monkeypatch.setattr(type(worker.deciding.signer), "sign_decision", fail)
-    with pytest.raises(RuntimeError, match="no signature"):
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
         lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert not Template.objects.exists()
     assert not Decision.objects.exists()

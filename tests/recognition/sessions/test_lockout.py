@@ -19,7 +19,19 @@ from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, KeptSample, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
-from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, counted, fail, locked, matched
+from tests.recognition.failing import (
+    LIMIT,
+    LOCK_S,
+    NO_MATCH,
+    WINDOW_S,
+    Clock,
+    begun,
+    counted,
+    fail,
+    locked,
+    matched,
+    unable_to_sign,
+)
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
@@ -302,14 +314,8 @@ def test_a_decision_that_breaks_off_counts_nothing(
     worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = begun(worker, alice)
-
-    def no_signature(*args: object) -> str:
-        raise RuntimeError("no signature")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(worker.deciding, connection, NO_MATCH)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        lifecycle.decide(worker.deciding, connection, NO_MATCH)
     assert not FailedAttempts.objects.exists()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -21,6 +20,7 @@ from recognition.sessions.lease import Lease
 from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
+from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import WAIT_LIMIT_S, Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
 
@@ -170,14 +170,9 @@ def test_another_tenant_learns_nothing(worker: Worker, alice: Backend, rival: Ba
 def test_a_decision_that_breaks_off_remembers_nothing(
     worker: Worker, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_signature(*args: Any) -> str:
-        raise RuntimeError("no signature")
-
     connection = begun(alice, FRAMES)
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(worker.deciding, connection, SUCCESS)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        lifecycle.decide(worker.deciding, connection, SUCCESS)
     assert remembered(alice) == set()
     assert lifecycle.decide(worker.deciding, connection, SUCCESS).success
 
