@@ -1,19 +1,18 @@
-"""What the engine does in place of something else, measured side by side.
+"""Design choices of the engine, measured beside their alternatives.
 
     python -m bench.alternatives [--seconds 2] [--json]
 
-Batches: each network on 1, 2, 4 and 8 faces at once, CPU time of a face. The service runs them on one: frames of
-several sessions would have to wait for each other, and the figures say what that would save.
+Batches: each network on 1, 2, 4 and 8 faces at once, CPU time per face. The service runs batches of one, because
+larger ones would make frames of several sessions wait for each other; the figures show what batches would save.
 
-Decoding: a LIGHT look at a frame of a session, and a still, decoded whole and no larger than the look needs; CPU time
-of all of it. The face takes as much of the frame as in the clips.
+Decoding: a LIGHT analysis of a session's frame, and of a still, decoded at full size and at the reduced size that
+it needs; CPU time of decoding and analysis. The face takes as much of the frame as in the clips.
 
-All variants of a comparison take turns. Ends with 2 without clips.
+The variants of a comparison alternate. Ends with 2 without clips.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -28,6 +27,7 @@ import cv2
 import numpy as np
 import openvino as ov
 
+from bench.cli import has_clips, report_parser
 from bench.engine.frames import HEIGHT, WIDTH, as_webcam
 from bench.load.frames import sources
 from bench.load.tables import number, table
@@ -36,7 +36,7 @@ from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.networks import OpenVinoNetwork
 from core.types import Detail, RgbImage
-from testkit.clips import encode_jpeg, read_clip, shared_data_available
+from testkit.clips import encode_jpeg, read_clip
 from weights.catalogue import ensure_models
 
 BATCHES = (1, 2, 4, 8)
@@ -46,7 +46,7 @@ NETWORKS = {
     "embedding": "fr_feature",
     "anti-spoof": "fr_liveness",
 }
-"""A model by its name, or a part of the bundle of the full mesh."""
+"""Models by name; the full mesh is a part of its bundle."""
 FRAME_WIDTHS = (640, 1280, 1920)
 STILL_WIDTH = 4000
 _MODELS = Path(__file__).resolve().parents[1] / "var" / "models"
@@ -65,7 +65,7 @@ class Comparison:
 
 
 def compare(what: str, variants: Variants, seconds: float) -> Comparison:
-    """All of them in turn, for so many seconds, after a first time that does not count."""
+    """Run all variants in turn for `seconds`, after one uncounted run of each."""
     samples: dict[str, list[float]] = {name: [] for name in variants}
     for run in variants.values():
         run()
@@ -79,7 +79,7 @@ def compare(what: str, variants: Variants, seconds: float) -> Comparison:
 
 
 def batches(models: Mapping[str, Path], seconds: float) -> list[Comparison]:
-    """Milliseconds of a face."""
+    """CPU milliseconds per face of each network at each batch size."""
     found = []
     with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models["face_landmarker"]) as bundle:
         bundle.extractall(directory)
@@ -99,7 +99,7 @@ def _run_of(model: Path, faces: int) -> Callable[[], object]:
 
 
 class WholeEngine(FaceRecognitionEngine):
-    """Decodes every pixel, whatever is looked at."""
+    """An engine that always decodes at full size."""
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         return super()._decode(data, limits, lambda _: 1)
@@ -122,7 +122,7 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
 
 
 class _Follower:
-    """Takes a LIGHT look at frame after frame, back and forth, following the face."""
+    """Analyses frame after frame with LIGHT, back and forth, tracking the face."""
 
     def __init__(self, engine: FaceRecognitionEngine, jpegs: Sequence[bytes]) -> None:
         self._engine = engine
@@ -149,12 +149,10 @@ def table_of(comparisons: Sequence[Comparison], heads: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.alternatives", description="What was chosen, and why.")
+    parser = report_parser("alternatives", "What was chosen, and why.")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each comparison (%(default)g)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("alternatives: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("alternatives"):
         return 2
     models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
     frames = [as_webcam(rgb) for rgb in read_clip(sources()[0].path, 0, _FRAMES)]

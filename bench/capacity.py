@@ -1,37 +1,34 @@
-"""How many live sessions this machine holds with each number of workers and pool size: the sizing table.
+"""Number of live sessions that this machine sustains for each number of workers and pool size: the sizing table.
 
     python -m bench.capacity [--settings 1x4,2x4,2x8] [--fps 10] [--seconds 10] [--guess 8] [--json]
 
-For every setting (workers x pool size) and load a service of its own, and the search of bench.stream: the largest
-number of sessions with a p95 of at most 200 ms from send to answer, nothing dropped and nobody told busy, confirmed
-over --seconds. The loads are sandboxes, which look for life, and identifications without liveness. Each takes a minute
-or two. The table comes on stdout as markdown, what goes on meanwhile on stderr.
+Each setting (workers x pool size) and load gets its own service and the search of bench.stream: the largest number
+of sessions with a p95 of at most 200 ms from send to answer, no frame dropped and no busy answer, confirmed over
+--seconds. The loads are sandboxes, which check liveness, and identifications without liveness. Each search takes a
+minute or two. The table goes to stdout as markdown, progress to stderr.
 
-Clients share the machine with the service, so a server by itself holds more. Ends with 1 when a setting does
-not hold one session, with 2 when there are no clips.
+Clients share the machine with the service, so a dedicated server sustains more. Ends with 1 when a setting does
+not sustain one session, with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import psutil
 
+from bench.cli import add_fps, has_clips, report_parser, show
 from bench.load.figures import Step
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT, Kind
 from bench.load.tables import number
 from bench.stream import WARM_UP_S, Bench, Plan
-from testkit.clips import shared_data_available
-from testkit.service import running_service
+from testkit.service import temporary_service
 from testkit.stream_client import Liveness
 
 _HEADS = (
@@ -63,19 +60,19 @@ LOADS = (Load("sandbox", "passive"), Load("identification", "none"))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a setting holds of a load. `steady` is None when not even one session was answered in time."""
+    """The sessions of one load that a setting sustains. `steady` is None when not even one was answered in time."""
 
     load: Load
     setting: Setting
     sessions: int
     worker_mib: float
-    """Proportional share of memory of a worker, the mean of all, right after the load."""
+    """Mean PSS of the workers, right after the load."""
     steady: Step | None
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """How each load is searched."""
+    """Parameters of the search."""
 
     fps: float
     seconds: float
@@ -98,7 +95,7 @@ class Search:
 
 
 def measure(settings: Sequence[Setting], search: Search) -> list[Row]:
-    """A load's search begins where that of the setting before ended."""
+    """Search every load for each setting, starting at the result of the setting before."""
     rows: list[Row] = []
     guesses = dict.fromkeys(LOADS, search.guess)
     for setting in settings:
@@ -112,10 +109,7 @@ def measure(settings: Sequence[Setting], search: Search) -> list[Row]:
 
 def _measure(setting: Setting, load: Load, plan: Plan) -> Row:
     with (
-        tempfile.TemporaryDirectory(prefix="bench-capacity-") as directory,
-        running_service(
-            Path(directory), workers=setting.workers, pool_size=setting.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=setting.workers, pool_size=setting.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as process,
     ):
         report = Bench(service, process, plan).run()
@@ -124,13 +118,13 @@ def _measure(setting: Setting, load: Load, plan: Plan) -> Row:
 
 
 def _worker_bytes(master: int) -> float:
-    """Mean of the workers' proportional shares."""
+    """Mean PSS of the workers."""
     workers = psutil.Process(master).children()
     return sum(usage(worker.pid).pss_bytes for worker in workers) / len(workers)
 
 
 def sizing_table(rows: Sequence[Row]) -> str:
-    """Markdown, load by load."""
+    """The rows as a markdown table, load by load."""
     ordered = sorted(rows, key=lambda row: LOADS.index(row.load))
     lines = [_HEADS, ("---",) * len(_HEADS), *map(_cells, ordered)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -167,23 +161,22 @@ def parse_settings(text: str) -> list[Setting]:
 
 
 def default_settings(cores: int) -> list[Setting]:
-    """One worker, then one for each core with a small and a large pool."""
+    """One worker, then one worker per core with a small and a large pool."""
     return list(dict.fromkeys([Setting(1, 4), Setting(cores, 4), Setting(cores, 8)]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("capacity: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("capacity"):
         return 2
     raise_file_limit()
     rows = measure(options.settings, Search(options.fps, options.seconds, options.guess))
-    print(json.dumps([asdict(row) for row in rows], indent=2) if options.json else sizing_table(rows))
+    show(rows, sizing_table, as_json=options.json)
     return 0 if all(row.sessions for row in rows) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.capacity", description="The sizing table of this machine.")
+    parser = report_parser("capacity", "The sizing table of this machine.")
     settings = default_settings(len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--settings",
@@ -191,10 +184,9 @@ def _parser() -> argparse.ArgumentParser:
         default=settings,
         help=f"WORKERSxPOOL, with commas ({','.join(map(str, settings))})",
     )
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each session (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--seconds", type=float, default=10.0, help="that a number of sessions must hold (%(default)g)")
     parser.add_argument("--guess", type=int, default=8, help="sessions to begin the first search with (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

@@ -1,11 +1,11 @@
-"""How much of what the bare engine does is left end to end, over the socket.
+"""Share of the bare engine's throughput that remains end to end, over the socket.
 
     python -m bench.end_to_end [--seconds 4] [--rounds 5] [--sessions 8] [--workers 2] [--pool-size 8] [--json]
 
-Round by round sandbox sessions are shown the same clips: first to engines without a server, one in each of as many
-processes and on as many threads as the service has, then to the service, by clients that send a frame as soon as the
-last one is answered. Sessions have settled by then: their liveness is decided, or nothing in the clip decides it.
-Clients share the machine with the service, nobody does with the bare engines.
+In each round sandbox sessions get the same clips: first on engines without a server, with as many processes and
+threads as the service has, then on the service, from clients that send each frame when the last one is answered.
+Sessions have settled before: their liveness is decided, or nothing in the clip decides it. Clients share the machine
+with the service; nothing shares it with the bare engines.
 
 Ends with 1 when less than 80 % is left, with 2 when there are no clips.
 """
@@ -22,18 +22,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bench.cli import add_service, has_clips, plan_options, report_parser
 from bench.engine.bare import BareEngine, BareJob
 from bench.load.closed_loop import ClosedLoopJob
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
 from testkit.service import running_service
 
 SETTLE_S = 8.0
 BAR = 0.8
 UNLIMITED = ENVIRONMENT | {"FACE_MAX_MESSAGES_PER_SECOND": "1000"}
-"""A client that waits for each answer may send more than a camera does."""
+"""Environment of the service: closed-loop clients send more messages than a camera does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Frames a second of all processes together."""
+    """Frames per second of all processes together."""
 
     bare_per_s: float
     socket_per_s: float
@@ -64,7 +64,7 @@ class Report:
 
     @property
     def share(self) -> float:
-        """Of the rounds' shares the median: what disturbed one round disturbed both sides of it."""
+        """Median of the rounds' shares: a disturbance affects both sides of a round."""
         return statistics.median(one.share for one in self.rounds)
 
 
@@ -91,7 +91,7 @@ def run(directory: Path, plan: Plan) -> Report:
 
 
 def _bare_per_s(engines: Sequence[LoadProcess], jobs: Sequence[BareJob]) -> float:
-    """Of all engines side by side."""
+    """Frames per second of all engines running side by side."""
     for engine, job in zip(engines, jobs, strict=True):
         engine.start(job)
     return sum(engine.result(job) for engine, job in zip(engines, jobs, strict=True))
@@ -109,10 +109,9 @@ def _text(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("end_to_end: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("end_to_end"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="bench-end-to-end-") as directory:
         report = run(Path(directory), plan)
@@ -121,13 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.end_to_end", description="What the socket takes.")
+    parser = report_parser("end_to_end", "What the socket takes.")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each side in each round (%(default)g)")
     parser.add_argument("--rounds", type=int, default=5, help="of both sides (%(default)s)")
     parser.add_argument("--sessions", type=int, default=8, help="side by side (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service, and bare engines (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_service(parser, pool_size=8)
     return parser
 
 

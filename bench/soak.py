@@ -1,13 +1,13 @@
-"""Whether the service stays as it is under hours of everything at once.
+"""Stability of the service under hours of mixed load.
 
     python -m bench.soak [--minutes 30] [--sessions 12] [--fps 10] [--workers 2] [--pool-size 8] [--every 60] [--json]
 
-Live clients (half of them sandboxes, a third identify with passive liveness, a sixth enrol new
-subjects and erase them), health probes, clients that vanish in the middle of a frame, and broken
-pictures. Each minute a line tells memory (PSS of master and workers), threads, the pools and, since
-the begin, what was counted; answered/s and p95 are the minute's own. With --json these lines go to
-stderr. At the end: how much memory grew since minute 3, whether the number of threads
-stayed, and whether the pools are whole once the load has gone.
+The load: live clients (half of them sandboxes, a third identify with passive liveness, a sixth enrol
+new subjects and erase them), health probes, clients that vanish in the middle of a frame, and broken
+pictures. Each minute prints a line with memory (PSS of master and workers), threads, the pools and
+counts since the start; answered/s and p95 are those of the minute. With --json these lines go to
+stderr. The result: growth of memory since minute 3, whether the number of threads is constant, and
+whether the pools are whole after the load.
 
 Clients obey pacing and busy answers, as real ones do. Ends with 1 after an error or with a pool
 that is not whole, with 2 when there are no clips.
@@ -15,27 +15,23 @@ that is not whole, with 2 when there are no clips.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TextIO
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.live import Manner
 from bench.load.mixed import Mix, MixedJob, Progress
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, usage
 from bench.load.sessions import ENVIRONMENT, enroll_people
 from bench.load.tables import number
-from testkit.clips import shared_data_available
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 WARM_UP_S = 180.0
-"""Memory and threads are compared from here on; in a short run from its quarter on."""
+"""Start of the comparison of memory and threads; in a short run it starts after a quarter."""
 SETTLE_S = 5.0
 _HEADS = (
     *("minute", "PSS MiB", "threads", "in use", "waiting", "pool", "answered/s", "p95 ms", "dropped", "busy"),
@@ -56,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Of all workers, as /api/pool/status/ tells it; `pool_size` instances have been made so far."""
+    """The pools of all workers by /api/pool/status/; `pool_size`: instances created so far."""
 
     in_use: int
     waiting: int
@@ -84,15 +80,15 @@ class Report:
     final: Progress
     final_pool: Pool
     final_pss_mib: float
-    """Some seconds after the load has gone."""
+    """PSS some seconds after the load."""
     growth_percent: float
-    """Of memory, from the end of the warm-up to the end of the load."""
+    """Growth of PSS from the end of the warm-up to the end of the load."""
     threads_constant: bool
     pool_whole: bool
 
 
 class Soak:
-    """A running service, and the samples that are taken of it."""
+    """Samples a running service."""
 
     def __init__(self, service: LiveService, plan: Plan, out: TextIO) -> None:
         self._service = service
@@ -153,18 +149,18 @@ class Soak:
 
 
 def settled(samples: Sequence[Sample], minutes: float) -> list[Sample]:
-    """Those after the warm-up; the last one where there are no others."""
+    """The samples after the warm-up, or only the last one when there are none."""
     begin = min(WARM_UP_S / 60, minutes / 4)
     return [sample for sample in samples if sample.minute >= begin] or list(samples[-1:])
 
 
 def growth_percent(pss_mib: Sequence[float]) -> float:
-    """From the first to the last."""
+    """Growth from the first to the last value, in percent."""
     return round(100 * (pss_mib[-1] / pss_mib[0] - 1), 2)
 
 
 def is_whole(pool: Pool, before: Sequence[Pool]) -> bool:
-    """Nothing is lent or waited for, and no instance that was ever there is missing; some may never have been made."""
+    """Whether no instance is lent or awaited, and none that existed before is missing."""
     most = max((past.pool_size for past in before), default=0)
     return pool.in_use == pool.waiting == 0 and most <= pool.pool_size <= pool.max_size
 
@@ -219,29 +215,23 @@ def _summary(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description="Everything at once, for long.")
+    parser = report_parser("soak", "Everything at once, for long.")
     parser.add_argument("--minutes", type=float, default=30.0, help="(%(default)g)")
     parser.add_argument("--sessions", type=int, default=12, help="live clients (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    add_fps(parser, 10.0)
+    add_service(parser, pool_size=8)
     parser.add_argument("--every", type=float, default=60.0, help="seconds between two lines (%(default)g)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("soak: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("soak"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-soak-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as load,
     ):
         report = Soak(service, plan, sys.stderr if options.json else sys.stdout).run(load)
-    print(json.dumps(asdict(report), indent=2) if options.json else _summary(report))
+    show(report, _summary, as_json=options.json)
     return 1 if report.final.errors or not report.pool_whole else 0
 
 

@@ -1,40 +1,37 @@
-"""How many live clients the service answers in time, over real sockets on the loopback device.
+"""Number of live clients that the service answers in time, over real sockets on the loopback device.
 
     python -m bench.stream [--sessions N] [--fps 10] [--seconds 20] [--warm-up 2] [--workers 2] [--pool-size 8]
         [--kind sandbox|identification|authentication|enrollment] [--liveness none|passive|active]
         [--overload 2,5,10|none] [--obey-pacing] [--guess 8] [--json]
 
 Starts the service and one process of clients, each of which sends JPEGs of real clips (of 640x480
-pixels) whether answers come or not. Without --sessions it searches the largest number with a p95
-of at most 200 ms from send to answer, nothing dropped and nobody told busy, and confirms that over
---seconds, and then come the multiples of --overload. Sessions other than sandboxes are created over
-HTTP beforehand, outside of what is measured, and a client whose session is decided opens the next.
-Clients that obey pacing (in the runs of --sessions and --overload, not in the search) send no
-faster than `target_fps` says, and nothing for `retry_after_ms` of a busy answer.
+pixels) without waiting for answers. Without --sessions it searches for the largest number with a p95
+of at most 200 ms from send to answer, no frame dropped and no busy answer, confirms it over --seconds,
+and then runs the multiples of --overload. Sessions other than sandboxes are created over HTTP
+beforehand, unmeasured, and a client whose session is decided opens the next. Clients that obey pacing
+(in the runs of --sessions and --overload, not in the search) send at most `target_fps`, and nothing
+during the `retry_after_ms` of a busy answer.
 
-Server and clients share the machine: what the clients take of it is in the table.
+Server and clients share the machine; the table shows what the clients take.
 Ends with 1 after an error other than busy, with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import get_args
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Step, confirm, search_largest, step_of, steps_table
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
-from testkit.clips import shared_data_available
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 from testkit.stream_client import Liveness
 
 SEARCH_SECONDS = 6.0
@@ -44,7 +41,7 @@ WARM_UP_S = 2.0
 @dataclass(frozen=True, slots=True)
 class Plan:
     sessions: int | None
-    """None: searched."""
+    """None: search for the largest number."""
     fps: float
     seconds: float
     warm_up: float
@@ -62,7 +59,7 @@ class Report:
     plan: Plan
     search: list[Step] = field(default_factory=list)
     sessions: int = 0
-    """As asked for, or the largest number that held; 0 when not even one did."""
+    """The given number, or the largest that held; 0 when not even one did."""
     steady: Step | None = None
     overload: list[Step] = field(default_factory=list)
 
@@ -72,7 +69,7 @@ class Report:
 
 
 class Bench:
-    """A running service and a load process, and the steps that they are put through."""
+    """A running service and a load process, which run steps."""
 
     def __init__(self, service: LiveService, load: LoadProcess, plan: Plan) -> None:
         self._service = service
@@ -151,31 +148,26 @@ def _text(report: Report) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("stream: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("stream"):
         return 2
-    plan = Plan(**{name: value for name, value in vars(options).items() if name != "json"})
+    plan = Plan(**plan_options(options))
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-stream-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as load,
     ):
         report = Bench(service, load, plan).run()
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    show(report, _text, as_json=options.json)
     return 1 if any(step.errors for step in report.steps) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.stream", description="Live clients over real sockets.")
+    parser = report_parser("stream", "Live clients over real sockets.")
     parser.add_argument("--sessions", type=int, help="clients (default: search the largest number that holds)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each client (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--seconds", type=float, default=20.0, help="of a step, beside the search's (%(default)g)")
     parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds before each step (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
+    add_service(parser, pool_size=8)
     parser.add_argument("--kind", choices=get_args(Kind), default="sandbox", help="of session (%(default)s)")
     parser.add_argument("--liveness", choices=["none", "passive", "active"], default="passive", help="(%(default)s)")
     parser.add_argument(
@@ -183,7 +175,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--obey-pacing", action="store_true", help="clients send no faster than they are asked to")
     parser.add_argument("--guess", type=int, default=8, help="where the search begins (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

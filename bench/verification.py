@@ -1,6 +1,6 @@
-"""How well the shipped pipeline tells people apart: LFW, folds 1 to 4 of the official view 2.
+"""Verification accuracy of the shipped pipeline: LFW, folds 1 to 4 of the official view 2.
 
-Everything runs as in the service, from the bytes of a JPEG: decoding, mesh, the most prominent face,
+Pictures take the service's own path from JPEG bytes: decoding, mesh, the most prominent face,
 alignment, embedding, cosine.
 A picture without a face is a miss, and a pair with a miss an error, whatever the threshold.
 
@@ -11,19 +11,18 @@ Ends with 1 when the mean accuracy is below 0.992, with 2 when there are no pict
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.cli import report_parser, show
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.imaging.frames import ImageLimits
 from core.types import Embedding
@@ -33,7 +32,7 @@ from weights.catalogue import ensure_models
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Timed = tuple[Embedding | None, float]
-"""An embedding and how many seconds it took."""
+"""An embedding and the seconds that it took."""
 
 MINIMUM_ACCURACY = 0.992
 _FALSE_MATCH_RATES = (1e-2, 1e-3)
@@ -55,7 +54,7 @@ class Fold:
     fold: int
     accuracy: float
     threshold: float
-    """Chosen on the other folds."""
+    """The threshold, chosen on the other folds."""
     pairs: int
 
 
@@ -84,7 +83,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """What came of all pictures; None where no face was found."""
+    """The embeddings of all pictures; None where no face was found."""
 
     vectors: dict[str, Embedding | None]
     ms_per_image: float
@@ -162,7 +161,7 @@ def accuracy(scores: Floats, same: Flags, threshold: float) -> float:
 
 
 def best_threshold(scores: Floats, same: Flags) -> float:
-    """The one with the highest accuracy; of several, the middle one."""
+    """The threshold with the highest accuracy; of several, the middle one."""
     values = np.unique(scores[~np.isnan(scores)])
     candidates = (values[1:] + values[:-1]) / 2
     accuracies = np.array([accuracy(scores, same, threshold) for threshold in candidates])
@@ -171,7 +170,7 @@ def best_threshold(scores: Floats, same: Flags) -> float:
 
 
 def operating_point(scores: Floats, same: Flags, fmr: float) -> OperatingPoint:
-    """The lowest threshold that lets at most `fmr` of all impostor pairs through."""
+    """The lowest threshold that accepts at most `fmr` of all impostor pairs."""
     impostors = np.sort(np.nan_to_num(scores[~same], nan=-1.0))[::-1]
     allowed = int(fmr * len(impostors))
     threshold = float(np.nextafter(impostors[allowed], 2.0))
@@ -204,8 +203,7 @@ def run(folder: Path, model_dir: Path) -> Report:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.verification", description="Accuracy on LFW, folds 1 to 4.")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser = report_parser("verification", "Accuracy on LFW, folds 1 to 4.")
     parser.add_argument("--data", type=Path, default=SHARED_DATA / "lfw", help="folder with pairs.csv and images/")
     parser.add_argument("--models", type=Path, default=_MODELS, help="folder with the verified models")
     options = parser.parse_args(arguments)
@@ -213,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"verification: no pairs.csv in {options.data}", file=sys.stderr)
         return 2
     report = run(options.data, options.models)
-    print(json.dumps(asdict(report), indent=2) if options.json else _table(report))
+    show(report, _table, as_json=options.json)
     return 0 if report.mean >= MINIMUM_ACCURACY else 1
 
 

@@ -1,4 +1,4 @@
-"""What tests, demonstrations and benchmarks share: real faces, faces that move on command, a small client.
+"""Shared by tests, demonstrations and benchmarks: real faces, faces that move on command, a small client.
 
 Run as `python -m testkit.NAME` from the repository, these modules find the deployed packages (`core`) by themselves.
 """

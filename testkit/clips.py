@@ -1,4 +1,4 @@
-"""Real faces: the two portraits that come with packages, and the shared clips and pictures where they are present."""
+"""Real faces: two portraits that come with packages, and the shared clips and pictures where present."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GRID_CLIPS = (
     GridClip("id2_vcd_swwp2s", "pwij3p", (27, 43, 72)),
     GridClip("sbia1a", "sbia1a", ()),
 )
-"""Two clips show one speaker; the others each show a different one."""
+"""Two clips show the same speaker; the others each show a different one."""
 
 
 def shared_data_available() -> bool:
@@ -49,8 +49,8 @@ def shared_data_available() -> bool:
 def read_clip(path: Path, start: int = 0, stop: int | None = None) -> list[RgbImage]:
     """Frames `start` to `stop` (not included; None: to the end) of a video.
 
-    Raises FileNotFoundError where there is no such file and ValueError where it is no video. A
-    clip shorter than `stop` gives the frames it has.
+    A clip shorter than `stop` gives the frames it has. Raises FileNotFoundError, or ValueError for
+    a file that is no video.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
@@ -64,7 +64,7 @@ def read_clip(path: Path, start: int = 0, stop: int | None = None) -> list[RgbIm
 
 
 def _read_frames(capture: cv2.VideoCapture, start: int, stop: int | None) -> list[RgbImage]:
-    # Seeking in MPEG lands on key frames only, so frames before `start` are decoded and thrown away.
+    # Seeking in MPEG lands on key frames only, so frames before `start` are decoded and discarded.
     frames: list[RgbImage] = []
     index = 0
     while stop is None or index < stop:
@@ -78,7 +78,7 @@ def _read_frames(capture: cv2.VideoCapture, start: int, stop: int | None) -> lis
 
 
 def read_image(path: Path) -> RgbImage:
-    """A picture file; FileNotFoundError where there is none, ValueError where it cannot be decoded."""
+    """Read a picture file. Raises FileNotFoundError, or ValueError where it cannot be decoded."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)

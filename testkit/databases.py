@@ -1,4 +1,4 @@
-"""A test's database, which may be a real PostgreSQL in place of the SQLite file."""
+"""Runs a test on a real PostgreSQL database in place of the SQLite file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 FIRST_TENANT = 1_000_000
-"""What is kept in memory of a tenant goes by its number, so no tenant has the number of one in SQLite."""
+"""Primary key of the first tenant in PostgreSQL: in-memory state is keyed by it, so it must not occur in SQLite."""
 
 
 @contextmanager
 def using_postgresql(url: str) -> Iterator[None]:
-    """The project's database is the one at `url`, migrated and empty, on this thread and on those begun meanwhile."""
+    """Use the database at `url`, migrated and empty, on this thread and on threads started inside the block."""
     own: dict[str, Any] = {**dj_database_url.parse(url), "ENGINE": "database.postgresql"}
     usual, usual_settings = connections["default"], connections.settings["default"]
     connections.settings["default"] = {**usual_settings, **own, "TEST": usual_settings["TEST"]}

@@ -1,4 +1,4 @@
-"""Small disks for tests, which nothing but the process that asks for one can see: its own mount namespace has them."""
+"""Small disks for tests, each visible only in the mount namespace of the process that uses it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _MOUNT = 'mount -t tmpfs -o "size=$1" tmpfs "$2" && shift 2 && exec "$@"'
 
 
 def with_small_disk(mount_point: Path, size: str, command: list[str]) -> list[str]:
-    """The command that runs `command` with an empty disk of this size at `mount_point`, as a process of the same id."""
+    """Wrap `command` to run with an empty disk of this size at `mount_point`; it keeps its process id."""
     own_mounts = ["unshare", "--mount", "--propagation", "private"]
     return [*own_mounts, "sh", "-c", _MOUNT, "sh", size, str(mount_point), *command]
 
 
 def seen_by(pid: int, path: Path) -> Path:
-    """What the process has at `path`, for whoever is in another namespace."""
+    """`path` as the process sees it, reachable from other mount namespaces."""
     return Path(f"/proc/{pid}/root{path}")
 
 
 def fill(directory: Path) -> Path:
-    """Leave no byte of room there; the file that took it."""
+    """Fill the disk of `directory` to the last byte; returns the file that fills it."""
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):

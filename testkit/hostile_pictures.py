@@ -1,4 +1,4 @@
-"""Pictures made by hand to keep a decoder busy, for tests and benches of what a picture may cost."""
+"""Hand-made pictures that keep a decoder busy, for tests and benches of the cost of pictures."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def segment(marker: int, body: bytes = b"") -> bytes:
 
 
 def scan(components: dict[int, int], first: int, last: int, approximation: int) -> bytes:
-    """A scan's header, without data; `components`: their tables (DC and AC) by their ids."""
+    """A JPEG scan header without data; `components`: table numbers (DC and AC) by component id."""
     body = bytes([len(components)]) + b"".join(bytes(pair) for pair in components.items())
     return segment(0xDA, body + bytes([first, last, approximation]))
 
 
 EMPTY_REFINEMENT = scan({1: 0}, 1, 63, 0x10)
-"""A decoder goes through all coefficients of the first component, and finds nothing to do."""
+"""A scan that makes a decoder visit all coefficients of the first component without changing any."""
 INTERLEAVED_SCAN = scan({1: 0x00, 2: 0x11, 3: 0x11}, 0, 63, 0)
 
 
@@ -46,7 +46,7 @@ def before_end(jpeg: bytes, more: bytes) -> bytes:
 
 
 def with_scan_data(jpeg: bytes, data: bytes) -> bytes:
-    """A baseline JPEG with other data in its only scan."""
+    """The baseline JPEG with `data` in its only scan."""
     return jpeg[: jpeg.index(b"\xff\xda")] + INTERLEAVED_SCAN + data + END
 
 
@@ -77,19 +77,31 @@ def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
     return PNG_SIGNATURE + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
+ADAM7_PASSES = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+"""Passes of an interlaced PNG: column and row of the first pixel, and the steps to the next ones."""
+
+
 def png_with(png: bytes, *more: tuple[bytes, bytes]) -> bytes:
-    """Chunks put behind the header."""
+    """The PNG with more chunks behind its header."""
     first, *rest = png_chunks(png)
     return png_of([first, *more, *rest])
 
 
 def png_with_pixels(png: bytes, stream: bytes) -> bytes:
-    """The same header over another zlib stream."""
+    """The PNG with `stream` (zlib) as its pixels."""
     return png_of([png_chunks(png)[0], (b"IDAT", stream), (b"IEND", b"")])
 
 
 def pixels_of(png: bytes) -> bytes:
-    """Inflated."""
+    """The inflated pixel data of a PNG."""
     return zlib.decompress(b"".join(data for kind, data in png_chunks(png) if kind == b"IDAT"))
 
 
@@ -98,7 +110,7 @@ def text_bomb(megabytes: int = 7) -> tuple[bytes, bytes]:
 
 
 def empty_blocks(count: int) -> bytes:
-    """Deflate blocks with nothing in them, each with 257 codes to build a table of: 28 bytes a block."""
+    """Empty deflate blocks, each with a table of 257 codes to build: 28 bytes per block."""
     bits: list[int] = []
 
     def put(value: int, width: int) -> None:
@@ -132,13 +144,13 @@ def riff(*chunks: bytes) -> bytes:
 
 
 def extended_webp(webp: bytes, flags: int, size: tuple[int, int], before: bytes = b"", behind: bytes = b"") -> bytes:
-    """A simple WebP made an extended one, with chunks before and behind its pixels."""
+    """A simple WebP turned into an extended one, with chunks before and behind its pixels."""
     canvas = b"".join((side - 1).to_bytes(3, "little") for side in size)
     return riff(webp_chunk(b"VP8X", bytes([flags, 0, 0, 0]) + canvas), before, webp[12:], behind)
 
 
 class _Bits:
-    """Written from the lowest bit on, as VP8L is."""
+    """A bit stream written from the lowest bit on, as in VP8L."""
 
     def __init__(self) -> None:
         self.bits: list[int] = []
@@ -173,7 +185,7 @@ class _Bits:
 def lossless_with_groups(size: tuple[int, int], block_bits: int = 2, predictor: bool = False) -> bytes:
     """A lossless WebP with prefix codes of its own for every block of pixels, all of them of one symbol.
 
-    `predictor`: a transform with data of its own stands before.
+    `predictor`: a transform with its own data precedes them.
     """
     width, height = size
     blocks = _blocks(size, block_bits)
@@ -213,7 +225,7 @@ def _blocks(size: tuple[int, int], bits: int) -> int:
 
 
 def hostile(picture: Image.Image) -> dict[str, Callable[[], bytes]]:
-    """Pictures up to 10 MB that would take up to minutes, each to be refused as too complex; by name, to be made."""
+    """Makers, by name, of pictures up to 10 MB that take minutes to decode; each must be refused as too complex."""
     size, area = picture.size, picture.width * picture.height
     baseline, progressive = encoded(picture, "JPEG"), encoded(picture, "JPEG", progressive=True)
     png, webp = encoded(picture, "PNG"), encoded(picture, "WEBP")
@@ -258,7 +270,7 @@ def hostile(picture: Image.Image) -> dict[str, Callable[[], bytes]]:
 
 
 def broken(picture: Image.Image) -> dict[str, bytes]:
-    """What no encoder makes, each to be refused as invalid."""
+    """Pictures by name that no encoder produces; each must be refused as invalid."""
     baseline = encoded(picture, "JPEG")
     webp = encoded(picture, "WEBP")
     frame = baseline.index(b"\xff\xc0")

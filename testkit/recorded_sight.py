@@ -1,4 +1,4 @@
-"""Frames that the real engine has looked at once, to be shown to many sessions without the networks."""
+"""Analyses of frames, recorded once from the real engine, to be replayed to many sessions without networks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 
 @dataclass(frozen=True, slots=True)
 class RecordedFace:
-    """All that the engine says of a frame's most prominent face, whatever a session would ask for."""
+    """Every analysis of a frame's most prominent face that a session can ask for."""
 
     mesh: MeshFace
     box: Box
@@ -72,7 +72,7 @@ class RecordedSight:
 
 
 def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_quality: int) -> Iterator[RecordedSight]:
-    """Encode, decode and look at each frame as the service does, following the face. Raises ImageError."""
+    """Encode, decode and analyse each frame as the service does, tracking the face. Raises ImageError."""
     tracking = UNTRACKED
     for rgb in frames:
         data = encode_jpeg(rgb, jpeg_quality)
@@ -82,7 +82,7 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
 
 
 def record(engine: FaceRecognitionEngine, look: Look, data: bytes) -> RecordedSight:
-    """Keep what the engine says of the frame `data`, which `look` was taken at."""
+    """Record all analyses of the frame `data`, of which `look` is the view."""
     digest = hashlib.sha256(data).hexdigest()
     return RecordedSight(look.picture.size, digest, look.quality, _face(engine, look))
 

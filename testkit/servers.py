@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis servers for tests, of their own and gone afterwards."""
+"""Real PostgreSQL and Redis servers, started for a test and removed afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testkit.service import free_port
 
 
 class PostgreSQL:
-    """A running server, which can be taken away and given back."""
+    """A running server that can be stopped and started again."""
 
     def __init__(self, server: Any, data: Path) -> None:
         self.url = f"postgresql://postgres@/postgres?host={data}"
@@ -34,7 +34,7 @@ class PostgreSQL:
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Every process of the server takes what it is sent, and answers nothing."""
+        """Freeze every process of the server: it accepts data and answers nothing."""
         master = psutil.Process(self._server.get_pid())
         stopped = [master, *master.children(recursive=True)]
         for process in stopped:
@@ -51,8 +51,8 @@ class PostgreSQL:
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
     directory = Path(tempfile.mkdtemp(prefix="face-tests-pg-"))
-    directory.chmod(0o755)  # Under root the server runs as a user of its own, who must get through.
-    # When it is imported the package takes its lock file's place from here, else one that all users share.
+    directory.chmod(0o755)  # Under root the server runs as another user, which must be able to enter.
+    # The package reads its lock directory from here on import; its default is shared by all users.
     runtime = directory / "runtime"
     runtime.mkdir(mode=0o700)
     (runtime / "python_PostgresServer").mkdir(mode=0o700)
@@ -72,7 +72,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
-    """A Redis server without persistence; its URL."""
+    """Run a Redis server without persistence; yields its URL."""
     port = free_port()
     process = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],

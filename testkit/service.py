@@ -1,4 +1,4 @@
-"""Starts the service as a user would: through its script, in a process group of its own."""
+"""Starts the service through its script, as a user would, in its own process group."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ def free_port() -> int:
 def running_service(
     directory: Path, *, workers: int, pool_size: int, environment: dict[str, str] | None = None
 ) -> Iterator[LiveService]:
-    """Run `run_gunicorn.sh` on a free port until the block ends; every worker is ready when it is entered."""
+    """Run `run_gunicorn.sh` on a free port until the block ends; enters it when every worker is ready."""
     port = free_port()
     script = str(REPOSITORY / "run_gunicorn.sh")
     flags = ["--workers", str(workers), "--pool-size", str(pool_size), "--bind", f"127.0.0.1:{port}"]
@@ -57,10 +58,22 @@ def running_service(
 
 
 @contextmanager
+def temporary_service(
+    *, workers: int, pool_size: int, environment: dict[str, str] | None = None
+) -> Iterator[LiveService]:
+    """Do as `running_service`, in a directory that is deleted at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="service-") as directory,
+        running_service(Path(directory), workers=workers, pool_size=pool_size, environment=environment) as service,
+    ):
+        yield service
+
+
+@contextmanager
 def running_command(
     command: list[str], port: int, directory: Path, cwd: Path, environment: dict[str, str] | None = None
 ) -> Iterator[LiveService]:
-    """Run a command that serves on a local port until the block ends, with a data directory of its own."""
+    """Run a command that serves on `port` of the loopback device until the block ends, with its own data directory."""
     log = directory / "service.log"
     variables = {**os.environ, "FACE_DATA_DIR": str(directory / "var"), **(environment or {})}
     for name in ("GUNICORN_WORKERS", "GUNICORN_BIND", "FACE_MESH_POOL_SIZE", "DJANGO_SETTINGS_MODULE"):
@@ -94,7 +107,7 @@ def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path
 
 
 def _wait_for_workers(workers: int, log: Path) -> None:
-    """The service is ready with the first of its workers, and each says in the log when it is."""
+    """Wait until each worker has logged that it is ready; health already answers with the first one."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if log.read_text().count("worker ready in") >= workers:

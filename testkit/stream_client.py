@@ -1,4 +1,4 @@
-"""A small client of the service: open a session over HTTP, play frames over its WebSocket."""
+"""A small client of the service: opens a session over HTTP, plays frames over its WebSocket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
-"""One JSON object from the server; `type` says which."""
+"""One JSON object from the server; `type` names its kind."""
 
 SessionKind = Literal["enrollment", "authentication", "identification"]
 Liveness = Literal["none", "passive", "active", "strict"]
@@ -50,14 +50,14 @@ class CreatedSession:
 @dataclass(slots=True)
 class StreamResult:
     messages: list[Message] = field(default_factory=list)
-    """All of them, in order."""
+    """All messages, in order."""
     completed: Message | None = None
-    """The one that told the decision."""
+    """The message with the decision."""
     close_code: int | None = None
-    """How the server closed, of several connections the last one; None when the client closed first."""
+    """The server's close code, of the last connection; None when the client closed first."""
     sent: int = 0
     latencies_ms: list[float] = field(default_factory=list)
-    """From sending a frame to its answer, for answered frames."""
+    """Milliseconds from sending a frame to its answer, for answered frames."""
 
 
 class ServiceClient:
@@ -110,7 +110,7 @@ class ServiceClient:
         )
 
     async def session(self, session_id: str) -> Message:
-        """State and, once it is done, result of a session."""
+        """Read a session: its state and, once decided, its result."""
         return await self._request("GET", f"api/v1/sessions/{session_id}/")
 
     async def _request(self, method: str, path: str, body: Message | None = None) -> Message:
@@ -146,13 +146,13 @@ async def play(
 ) -> StreamResult:
     """Send encoded images until the server decides or closes, or there are no more.
 
-    With `fps` None each frame waits for the answer to the one before; else they leave at that
-    rate, late ones without catching up. After the last frame, and after a decision, the server
-    has `linger_s` to say more. `frames` is advanced on the event loop: have them ready for load.
-    A server that cannot go on now (1013) is connected to again after what it says to wait, and the rest of the frames
-    goes there: `messages` then has them all, and `close_code` is the last one's.
+    With `fps` None each frame waits for the answer to the one before; else frames leave at that
+    rate, late ones without catching up. After the last frame or the decision, the server has
+    `linger_s` to send more. `frames` is advanced on the event loop: encode them beforehand for load.
+    After close code 1013 (try again later) it waits as long as the server says, reconnects and sends the
+    remaining frames; `messages` then has those of all connections.
     Raises TimeoutError when all of it takes longer than `timeout_s`, OSError or
-    websockets.InvalidHandshake where no connection comes about, and what `on_message` raises.
+    websockets.InvalidHandshake when no connection is established, and what `on_message` raises.
     """
     result, left = StreamResult(), iter(frames)
     async with asyncio.timeout(timeout_s):
@@ -185,7 +185,7 @@ def _told_to_wait_ms(result: StreamResult) -> int | None:
 
 
 class _Stream:
-    """One connection: a reader that notes everything and a sender that stops when it is told."""
+    """One connection: a reader that records everything and a sender that stops at the decision."""
 
     def __init__(
         self, socket: ClientConnection, on_message: Callable[[Message], None] | None, result: StreamResult
@@ -200,7 +200,7 @@ class _Stream:
         self._sent_at: dict[int, float] = {}
 
     async def read(self) -> None:
-        """Returns when the server has closed."""
+        """Record messages until the server closes."""
         try:
             while True:
                 self._receive(json.loads(await self._socket.recv()))

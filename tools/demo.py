@@ -1,4 +1,4 @@
-"""Shows the main job without a camera: an animated portrait enrols, is recognised, and a stranger is not.
+"""Demonstrates the service without a camera: an animated portrait enrols and is recognised, a stranger is not.
 
 Needs a running service with the demo tenant, and the development dependencies (./run_tests.sh installs them).
 """
@@ -44,7 +44,7 @@ async def _session(
     assert created.challenge is not None
     actions: list[Action] = [step["action"] for step in created.challenge["steps"]]
     print(f"  the service asks for: {', '.join(actions)}")
-    # A portrait is rendered the same each time; the service expects of a camera that no two pictures are.
+    # The camera adds noise: rendering repeats the same pixels, and the service refuses repeated pictures.
     sensor, camera = np.random.default_rng(), Camera()
     performed = perform(person, actions, FRAMES_PER_SECOND)
     frames = [encode_jpeg(camera.capture(frame, sensor)) for frame, _ in performed]

@@ -1,9 +1,9 @@
-"""The licence of every locked dependency and of every model, held against what is allowed.
+"""Checks the licence of every locked dependency and of every model against a list of allowed ones.
 
     python -m tools.licences      prints a table; ends with 1 when a licence is unknown or not allowed
 
 A dependency's licence is what its metadata states: License-Expression, else the classifiers, else a License of one
-line. What a wheel bundles from others is told only as far as its author states it there.
+line. Software bundled in a wheel counts only as far as the wheel's metadata states it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCKS = REPOSITORY / "requirements"
 _IDENTIFIERS = "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 ISC MIT MIT-0 MIT-CMU PSF-2.0 TCL Zlib ZPL-2.1"
 _OTHER_NAMES = ("Apache Software License", "BSD", "BSD License", "MIT License", "Python Software Foundation License")
 ALLOWED = frozenset((*_IDENTIFIERS.split(), *_OTHER_NAMES))
-"""Licences that ask for a notice and no more, by SPDX identifier or as classifiers and authors write them."""
+"""Licences that require a notice at most, by SPDX identifier or as classifiers and authors write them."""
 
 _CATEGORIES = ("License :: OSI Approved", "License :: DFSG approved")
 
@@ -39,7 +39,7 @@ class Use(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """`licence` is empty where none is stated."""
+    """A dependency or model; `licence` is empty where none is stated."""
 
     name: str
     version: str
@@ -49,7 +49,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """A licence that is not allowed in general, for one package; another licence of it is not exempt."""
+    """Permission for one package to have a licence that is not allowed in general."""
 
     name: str
     licence: str
@@ -73,11 +73,11 @@ class Verdict:
     component: Component
     allowed: bool
     note: str
-    """Why it is refused, or why it is exempt."""
+    """The reason for a refusal or an exemption."""
 
 
 def is_allowed(licence: str) -> bool:
-    """Of alternatives one is enough, of several that hold together all are needed. Brackets are not understood."""
+    """Whether an SPDX expression is allowed: one part of an OR, every part of an AND. Brackets are not supported."""
     return any(all(part in ALLOWED for part in parts.split(" AND ")) for parts in licence.split(" OR "))
 
 
@@ -97,14 +97,14 @@ def _field(metadata: PackageMetadata, name: str) -> str:
 
 
 def locked_names(lock: Path) -> set[str]:
-    """What `lock` brings to this interpreter on this platform."""
+    """Canonical names of the packages that `lock` installs for this interpreter and platform."""
     entries = [line.removesuffix(" \\") for line in lock.read_text().splitlines() if line[:1].isalnum()]
     requirements = [Requirement(entry) for entry in entries]
     return {canonicalize_name(found.name) for found in requirements if found.marker is None or found.marker.evaluate()}
 
 
 def dependencies(locks: Path, installed: Mapping[str, Distribution]) -> Iterator[Component]:
-    """Of service.lock and dev.lock in the directory `locks`; what is not installed has no licence."""
+    """The packages of service.lock and dev.lock in `locks`; a package that is not installed has no licence."""
     service = locked_names(locks / "service.lock")
     for name in sorted(service | locked_names(locks / "dev.lock")):
         use = Use.SERVICE if name in service else Use.DEVELOPMENT
@@ -120,16 +120,16 @@ def models() -> Iterator[Component]:
         yield Component(model.name, model.sha256[:12], Use.MODEL, model.licence)
 
 
-def judge(components: Sequence[Component], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Verdict]:
-    """One verdict a component, and one for each exemption that nothing needs."""
+def check(components: Sequence[Component], exemptions: Sequence[Exemption] = EXEMPTIONS) -> list[Verdict]:
+    """One verdict per component, and a refusal for each exemption that no component needs."""
     exempt = {exemption.name: exemption for exemption in exemptions}
-    verdicts = [_judge(component, exempt.get(component.name)) for component in components]
+    verdicts = [_check(component, exempt.get(component.name)) for component in components]
     needed = {verdict.component.name for verdict in verdicts if verdict.allowed and verdict.note}
     unneeded = [Component(name, "", Use.SERVICE, "") for name in sorted(exempt.keys() - needed)]
     return [*verdicts, *(Verdict(component, False, "the exemption is not needed") for component in unneeded)]
 
 
-def _judge(component: Component, exemption: Exemption | None) -> Verdict:
+def _check(component: Component, exemption: Exemption | None) -> Verdict:
     if is_allowed(component.licence):
         return Verdict(component, True, "")
     if not component.licence:
@@ -154,7 +154,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 
 def main(locks: Path = LOCKS) -> int:
-    verdicts = judge([*dependencies(locks, installed_packages()), *models()])
+    verdicts = check([*dependencies(locks, installed_packages()), *models()])
     print(table(verdicts))
     refused = [verdict for verdict in verdicts if not verdict.allowed]
     for verdict in refused:

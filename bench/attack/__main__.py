@@ -3,26 +3,23 @@
     python -m bench.attack [--seconds 4] [--together-s 10] [--sessions 4] [--fps 5] [--workers 2] [--pool-size 4]
         [--only NAME ...] [--json]
 
-The table tells for each attack how often it was tried and held, how long somebody's health probe took meanwhile, and
-the service's memory before and after. Then all of them at once, with live sessions of others, whose answers are
-compared with those of a calm time just before. Attackers run with a lower priority: in truth they have other cores.
+The table shows for each attack how often it was tried and withstood, the latency of health probes meanwhile, and
+the service's memory before and after. Then all attacks run at once beside live sessions, whose answers are compared
+with those just before. Attackers run with a lower priority, because real ones would use other machines' cores.
 
 Ends with 1 when a bar is missed, with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from bench.attack.attacks import ATTACKS, AttackJob, Outcome
 from bench.attack.health import HealthJob, HealthOutcome
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Latency, latency
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
@@ -30,14 +27,13 @@ from bench.load.server_usage import MIB, usage
 from bench.load.sessions import ENVIRONMENT
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 HEALTH_P95_MS = 200.0
 FRAMES_KEPT = 0.75
 MEMORY_GROWTH = 1.05
 REQUEST_TIMEOUT_S = 2.0
-"""Of the service, so that what waits for it is seen to end."""
+"""Request timeout of the service, short enough for attacks that wait for it to end within the bench."""
 SETTLE_S = 4.0
 WARM_UP_S = 2.0
 MARGIN_S = 1.0
@@ -51,12 +47,12 @@ class Plan:
     fps: float
     workers: int
     pool_size: int
-    attacks: tuple[str, ...]
+    attacks: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Memory is PSS of the master and its workers, after all clients have gone."""
+    """Figures of one attack. Memory is PSS of the master and its workers, after all clients have gone."""
 
     attack: str
     tried: int
@@ -75,7 +71,7 @@ class Report:
     each_together: Mapping[str, Outcome]
     calm_answers_per_s: float
     answers_per_s: float
-    """Of the others' live sessions, while everything was attacked."""
+    """Answers to the other clients' live sessions while all attacks ran."""
 
     @property
     def missed(self) -> list[str]:
@@ -98,10 +94,7 @@ def run(plan: Plan) -> Report:
     raise_file_limit()
     environment = {**ENVIRONMENT, "FACE_REQUEST_TIMEOUT_S": f"{REQUEST_TIMEOUT_S}"}
     with (
-        tempfile.TemporaryDirectory(prefix="bench-attack-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=environment
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=environment) as service,
         LoadProcess() as attacking,
         LoadProcess() as looking,
         LoadProcess() as streaming,
@@ -122,7 +115,7 @@ class _Bench:
     streaming: LoadProcess
 
     def warm_up(self) -> None:
-        """Everything once, so that what is made at first use is there before memory is compared."""
+        """Run every attack once, so that memory is compared after all first-use allocations."""
         self._attack(self.plan.attacks, 1.0)
         self.answers_per_s(WARM_UP_S)
 
@@ -145,7 +138,7 @@ class _Bench:
         outcome = self.streaming.run(self._streams(seconds))
         return round(sum(tally.answered for tally in outcome.tallies) / outcome.seconds, 1)
 
-    def _attack(self, names: tuple[str, ...], seconds: float) -> tuple[dict[str, Outcome], HealthOutcome]:
+    def _attack(self, names: Sequence[str], seconds: float) -> tuple[dict[str, Outcome], HealthOutcome]:
         attack = AttackJob(self.service.base_url, self.service.api_key, names, REQUEST_TIMEOUT_S, seconds)
         look = HealthJob(self.service.base_url, seconds)
         self.attacking.start(attack)
@@ -205,22 +198,20 @@ def _cells(row: Row) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.attack", description="Every known attack, beside others.")
+    parser = report_parser("attack", "Every known attack, beside others.")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each attack alone (%(default)g)")
     parser.add_argument("--together-s", type=float, default=10.0, help="of all at once (%(default)g)")
     parser.add_argument("--sessions", type=int, default=4, help="live ones of others (%(default)s)")
-    parser.add_argument("--fps", type=float, default=5.0, help="frames a second of each (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=4, help="FaceMesh instances of each worker (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), help="these attacks")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    options = vars(parser.parse_args(arguments))
-    if not shared_data_available():
-        print("attack: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    add_fps(parser, 5.0)
+    add_service(parser, pool_size=4)
+    parser.add_argument(
+        "--only", dest="attacks", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), help="these attacks"
+    )
+    options = parser.parse_args(arguments)
+    if not has_clips("attack"):
         return 2
-    as_json, attacks = options.pop("json"), tuple(options.pop("only"))
-    report = run(Plan(**options, attacks=attacks))
-    print(json.dumps(asdict(report), indent=2) if as_json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 1 if report.missed else 0
 
 

@@ -1,4 +1,4 @@
-"""Attacks on a running service, each a small function in `ATTACKS`. All of them end by themselves."""
+"""Attacks on a running service, each a small function in `ATTACKS` that ends by itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import io
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ from bench.load.client import Address
 from bench.load.process import Tell
 
 NICENESS = 10
-"""Attackers are elsewhere in truth; here they must not take the cores from the service that they attack."""
-PATIENCE_S = 5.0
+"""Niceness of attackers: they stand for other machines and must not take the service's cores."""
+ANSWER_TIMEOUT_S = 5.0
 TOO_MUCH_BYTES = 16 << 20
-"""A flood of which so much was taken has not been held; what the system itself buffers on both sides is less."""
+"""A flood counts as not withstood when the service accepted so much; socket buffers on both sides hold less."""
 PIECE = 65_536
 PAUSE_S = 0.05
 
@@ -30,7 +30,7 @@ class Target:
     address: Address
     api_key: str
     request_timeout_s: float
-    """The service's own."""
+    """The service's own request timeout."""
 
     def head(self, method: str, path: str, *headers: str) -> bytes:
         lines = (f"{method} {path} HTTP/1.1", f"Host: {self.address.host}:{self.address.port}", *headers)
@@ -55,29 +55,29 @@ class Connection:
         await self._writer.drain()
 
     async def flood(self, piece: bytes, total: int) -> int:
-        """Bytes that were taken before the service refused to take more."""
+        """Send up to `total` bytes; returns how many were taken before the service refused more."""
         sent = 0
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 while sent < total and not self.reader.at_eof():
                     await self.send(piece)
                     sent += len(piece)
                     await asyncio.sleep(0)
         return sent
 
-    async def status(self, patience_s: float = PATIENCE_S) -> int:
-        """Of the answer; 0 when the connection ended without one, -1 when nothing happened."""
+    async def status(self, timeout_s: float = ANSWER_TIMEOUT_S) -> int:
+        """Status of the answer; 0 when the connection ended without one, -1 when nothing came within the timeout."""
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 return int((await self.reader.readline() or b"HTTP/1.1 0")[9:12])
         except TimeoutError:
             return -1
         except OSError:
             return 0
 
-    async def is_ended(self, patience_s: float) -> bool:
+    async def is_ended(self, timeout_s: float) -> bool:
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(timeout_s):
                 while await self.reader.read(PIECE):
                     pass
             return True
@@ -94,7 +94,7 @@ async def connected(target: Target) -> AsyncIterator[Connection]:
 
 
 Attack = Callable[[Target], Awaitable[bool]]
-"""One try; whether the service held: it refused, ended or bounded what was tried."""
+"""Makes one attempt; returns whether the service withstood it: refused, ended or bounded it."""
 
 
 async def long_header(target: Target) -> bool:
@@ -118,13 +118,13 @@ async def many_lines(target: Target) -> bool:
 async def half_head(target: Target) -> bool:
     async with connected(target) as client:
         await client.send(target.head("GET", "/api/health/"))
-        return await client.is_ended(target.request_timeout_s + PATIENCE_S)
+        return await client.is_ended(target.request_timeout_s + ANSWER_TIMEOUT_S)
 
 
 async def slow_body(target: Target) -> bool:
     async with connected(target) as client:
         await client.send(target.post("/api/v1/sessions/", "application/json", 60_000, target.credentials))
-        return await client.status(target.request_timeout_s + PATIENCE_S) == 408
+        return await client.status(target.request_timeout_s + ANSWER_TIMEOUT_S) == 408
 
 
 async def body_of_nobody(target: Target) -> bool:
@@ -175,13 +175,13 @@ async def _socket_flood(target: Target, frame: bytes, first: bytes = b"") -> boo
 
 
 async def empty_segments(target: Target) -> bool:
-    """A picture of 10 MB, nearly all of it segments that say nothing."""
+    """A picture of 10 MB that consists nearly only of empty segments."""
     picture = _jpeg(progressive=False)
     return await _costly_picture(target, picture[:2] + b"\xff\xfe\x00\x02" * 2_400_000 + picture[2:])
 
 
 async def many_scans(target: Target) -> bool:
-    """A progressive picture whose last scan comes 1,500 times."""
+    """A progressive picture that repeats its last scan 1,500 times."""
     picture = _jpeg(progressive=True)
     scan = picture[picture.rindex(b"\xff\xda") : -2]
     return await _costly_picture(target, picture[:-2] + scan * 1_500 + picture[-2:])
@@ -194,19 +194,19 @@ def _jpeg(*, progressive: bool) -> bytes:
 
 
 async def _costly_picture(target: Target, picture: bytes) -> bool:
-    """Held when it is told in words that this picture is not looked at."""
+    """Withstood when the picture is refused with an error code."""
     async with connected(target) as client:
         await client.send(target.post("/api/v1/faces/detect/", "image/jpeg", len(picture), target.credentials))
         with suppress(OSError):
             await client.send(picture)
-        return await client.status(2 * PATIENCE_S) in (413, 422, 503)
+        return await client.status(2 * ANSWER_TIMEOUT_S) in (413, 422, 503)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     attack: Attack
     clients: int
-    """At once, each of which tries again after a moment."""
+    """Simultaneous clients, each of which tries again after a pause."""
 
 
 ATTACKS: dict[str, Plan] = {
@@ -234,11 +234,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class AttackJob:
-    """The named attacks, all at once, for `seconds`; tells "begin". What has begun by then is ended or waited for."""
+    """Runs the named attacks at once for `seconds`, then cancels or awaits the rest. Sends the note "begin"."""
 
     base_url: str
     api_key: str
-    names: tuple[str, ...]
+    names: Sequence[str]
     request_timeout_s: float
     seconds: float
 
@@ -261,7 +261,7 @@ async def _again_and_again(attack: Attack, target: Target, end_s: float) -> list
     while time.monotonic() < end_s:
         try:
             held.append(await attack(target))
-        except OSError:  # It was not let in, or thrown out at once.
+        except OSError:  # The connection was refused or closed at once.
             held.append(True)
         await asyncio.sleep(PAUSE_S)
     return held

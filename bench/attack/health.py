@@ -1,4 +1,4 @@
-"""A client that asks for health again and again, each time over a new connection."""
+"""A client that polls health, each time over a new connection."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TIMEOUT_S = 10.0
 @dataclass(slots=True)
 class HealthOutcome:
     latencies_ms: list[float] = field(default_factory=list)
-    """From before the connection to the end of the answer; a look that failed counts as the timeout."""
+    """From before the connection to the end of the answer; a failed probe counts as the timeout."""
     failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HealthJob:
-    """One look after the other for `seconds`; tells "begin"."""
+    """Probes health one request after the other for `seconds`. Sends the note "begin"."""
 
     base_url: str
     seconds: float

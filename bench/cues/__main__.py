@@ -1,9 +1,9 @@
-"""A picture of each liveness cue, of what the service computes.
+"""Draws what the service computes for each liveness cue.
 
     python -m bench.cues [--out docs/pictures]
 
-Streams of the tuning people are looked at by the real engine (bench.pad.observe), and the service's own cues and limits
-run over what it saw. The pictures show numbers and spectra: nobody's face is in them.
+The real engine observes streams of the tuning people (bench.pad.observe), and the service's own cues and limits run
+over the observations. The pictures show numbers and spectra, no faces.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.cli import has_clips
 from bench.cues.challenge_plot import draw_challenge
 from bench.cues.light_plot import draw_light
 from bench.cues.plots import draw_anti_spoof, draw_blink, draw_moire, draw_shoulders, draw_skin, draw_speech
 from bench.cues.stream_plots import draw_continuity, draw_repetition
 from bench.cues.style import STYLE
 from bench.pad.observe import REPOSITORY, Part, Recording, Task, load, observe
-from testkit.clips import shared_data_available
 
 FOLDER = REPOSITORY / "docs" / "pictures"
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn of which streams; `size` in inches."""
+    """A drawing function and the streams that it draws; `size` in inches."""
 
     tasks: tuple[Task, ...]
     size: tuple[float, float]
@@ -55,11 +55,11 @@ PICTURES = {
     ),
     "light": Picture(_tasks(("bona_fide", 3)), (8.5, 4.6), draw_light),
 }
-"""By file name."""
+"""The pictures by file name."""
 
 
 def write(folder: Path, recordings: Mapping[Task, Recording]) -> list[Path]:
-    """Scalable, and the same bytes for the same numbers."""
+    """Write the pictures as SVG files, with the same bytes for the same numbers."""
     from matplotlib import style  # Slow to load, and only needed here.
     from matplotlib.figure import Figure
 
@@ -74,7 +74,7 @@ def write(folder: Path, recordings: Mapping[Task, Recording]) -> list[Path]:
 
 
 def tasks() -> list[Task]:
-    """Of all pictures, each once."""
+    """The tasks of all pictures, each once."""
     return list(dict.fromkeys(task for picture in PICTURES.values() for task in picture.tasks))
 
 
@@ -82,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.cues", description="Pictures of the liveness cues.")
     parser.add_argument("--out", type=Path, default=FOLDER, help="the folder that they go to (%(default)s)")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("cue_pictures: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("cues"):
         return 2
     recordings = {task: load(path) for task, path in observe(tasks()).items()}
     for path in write(options.out, recordings):

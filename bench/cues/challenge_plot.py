@@ -49,7 +49,7 @@ def _answer(rows: Sequence[Any], recording: Recording) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The face is at rest within the limits of `rest`, and acts beyond the `limits`."""
+    """A measure of an action: at rest within the limits of `rest`, acting beyond `limits`."""
 
     name: str
     of: Callable[[FaceReading, Neutral], float]
@@ -75,7 +75,7 @@ _MEASURES = (
 
 
 def _steps(axes: Any, answers: Sequence[Answer]) -> None:
-    """Where the face must be at rest, and where what is asked may be shown; a line where a step is done."""
+    """Mark when the face must be at rest and when the action may be shown; a line where a step is done."""
     for (asked, resting), group in groupby(answers, lambda answer: (answer.asked, answer.resting)):
         if asked is not None:
             seconds = [answer.second for answer in group]

@@ -1,4 +1,4 @@
-"""What no recording keeps: measured on the frames of the stream, which are made again."""
+"""Measures that recordings do not store, taken from the re-rendered frames of the stream."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from testkit.attacks import MAKERS, Stream
 from testkit.clips import encode_jpeg
 
 _LATE = 3
-"""Frames from a colour that is told to the first that shows it."""
+"""Frames from the announcement of a colour to the first frame that shows it."""
 _ANY_PICTURE = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _SEED = 4
-"""Of colours that all come within an answer."""
+"""Seed of a colour sequence that fits into an answer."""
 
 
 def strongest(recording: Recording) -> Spectrum:
-    """The spectrum of the frame that shows the strongest pattern."""
+    """The spectrum of the frame with the strongest pattern."""
     found = max(scored(recording), key=lambda moment: moment.reading.moire or 0.0)
     assert found.seen.face is not None
     spectra = standing_out(picture_of(recording, found.number), found.seen.face.mesh)
@@ -35,7 +35,7 @@ def strongest(recording: Recording) -> Spectrum:
 
 
 def picture_of(recording: Recording, number: int) -> RgbImage:
-    """The frame as the service sees it."""
+    """The frame as the service decodes it."""
     stream = stream_of(recording)
     (frame,) = islice(stream.frames(), number, number + 1)
     return _arrived(frame, stream)
@@ -52,9 +52,9 @@ def _arrived(frame: RgbImage, stream: Stream) -> RgbImage:
 
 @dataclass(frozen=True, slots=True)
 class Glow:
-    """A face before a screen that changes its colours, while it should show `colour`, the `step`th.
+    """A face before a screen of changing colours, while it should show `colour`, the `step`th.
 
-    `measured`: the tint goes into an answer. `answer` and `agreement`: what the cue found at this moment.
+    `measured`: the tint counts for an answer. `answer` and `agreement`: the cue's values at this moment.
     """
 
     second: float
@@ -67,7 +67,7 @@ class Glow:
 
 
 def glowing(recording: Recording, share: float) -> list[Glow]:
-    """The screen adds `share` of its colour to every frame, _LATE frames after the cue told it; each shows its face."""
+    """Simulate a screen that adds `share` of its colour to every frame, _LATE frames after the cue announced it."""
     stream, cue = stream_of(recording), LightCue.draw(random.Random(_SEED))
     told, found = [cue.colour] * _LATE, list[Glow]()
     for moment, frame in zip(moments(recording), stream.frames(), strict=True):

@@ -1,4 +1,4 @@
-"""Draws how a face takes on the colours of the screen, and how the same face looks where it cannot."""
+"""Draws how a face reflects the colours of the screen, and the same face without reflection."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.liveness.cues.light import Colour
 from testkit.attacks.stage.stream import FPS
 
 _SHARE = 0.08
-"""Of the screen's light that falls on the face."""
+"""Share of the screen's light that falls on the face."""
 _PALE = {Colour.RED: "#fbdada", Colour.GREEN: "#daf2da", Colour.BLUE: "#dce1fb", Colour.WHITE: "#ffffff"}
 _MEASURES = ("red over green,\nlogarithm", "blue over green,\nlogarithm", "best agreement\nso far, 0 to 1")
 
 
 def draw_light(figure: Any, recordings: Sequence[Recording]) -> None:
-    """The one stream as it answers, and as it is."""
+    """Draw the one stream with and without the screen's light."""
     (recording,) = recordings
     grid = figure.subplots(3, 2, sharex=True, sharey="row")
     _face(grid[:, 0], glowing(recording, _SHARE), PERSON, f"Living person, {_SHARE:.0%} of the screen's light added")
@@ -51,7 +51,7 @@ def _steps(glows: Sequence[Glow]) -> Iterator[list[Glow]]:
 
 
 def _told(glows: Sequence[Glow]) -> Iterator[tuple[Colour, float, float]]:
-    """What the screen should show, from when, and until when."""
+    """Colours that the screen should show, each with its begin and end in seconds."""
     for step in _steps(glows):
         colour = step[-1].colour
         if colour is not None:
@@ -70,7 +70,7 @@ def _name_colours(axes: Any, glows: Sequence[Glow]) -> None:
 
 
 def _tints(axes: Any, glows: Sequence[Glow], ratio: int, colour: str) -> None:
-    """All of them, thin, and each answer over the readings that it is the median of."""
+    """Draw all readings as thin lines, and each answer over the readings whose median it is."""
     axes.plot([glow.second for glow in glows], [glow.tint[ratio] for glow in glows], color=colour, linewidth=0.8)
     for step in _steps(glows):
         answer = step[-1].answer

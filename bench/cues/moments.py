@@ -1,4 +1,4 @@
-"""What was seen of a stream, moment by moment, and what the service's own cues say to it."""
+"""Observations of a stream frame by frame, and the results of the service's own cues."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Said = TypeVar("Said")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Frame `number` of a stream, which shows a face, `second`s after its beginning."""
+    """Frame `number` of a stream, which shows a face, `second` seconds after the stream's beginning."""
 
     number: int
     second: float
@@ -37,7 +37,7 @@ class Moment:
 
 
 def moments(recording: Recording) -> list[Moment]:
-    """The network and the grid are asked for as often as sessions do it beside their probes."""
+    """The frames with a face; network and grid scores at the interval at which sessions take them."""
     found = []
     for number, seen in enumerate(recording.shown["frames"]):
         if seen.face is None:
@@ -49,12 +49,12 @@ def moments(recording: Recording) -> list[Moment]:
 
 
 def scored(recording: Recording) -> list[Moment]:
-    """Those at which the network and the grid were asked."""
+    """The moments with network and grid scores."""
     return [moment for moment in moments(recording) if moment.reading.live_score is not None]
 
 
 def after_each(shown: Sequence[Moment], tell: Callable[[Moment], None], ask: Callable[[], Said]) -> list[Said]:
-    """What a cue says after each moment that it is told of."""
+    """The value of a cue after each moment that is fed to it."""
     answers = []
     for moment in shown:
         tell(moment)
@@ -67,12 +67,12 @@ def seconds_of(shown: Sequence[Moment]) -> list[float]:
 
 
 def rises(seconds: Sequence[float], counts: Sequence[int]) -> list[float]:
-    """When a count that began at 0, or a state that began false, grew."""
+    """Times at which a count (from 0) or a state (from false) increased."""
     return [second for second, (old, new) in zip(seconds, pairwise([0, *counts]), strict=True) if new > old]
 
 
 def followed(recording: Recording) -> tuple[BodyCue, list[float], list[tuple[float, float]]]:
-    """The cue, its motion so far after each moment, and where the shoulders then were against the background, in
+    """The cue, its motion so far after each moment, and the place of the shoulders relative to the background, in
     pixels of the thumbnail."""
     cue, motions, places = BodyCue(), [], []
     for moment in moments(recording):
@@ -83,7 +83,7 @@ def followed(recording: Recording) -> tuple[BodyCue, list[float], list[tuple[flo
 
 
 def track_of(recording: Recording) -> tuple[list[float], Track, list[float]]:
-    """When the face was where, and when the cue refused it."""
+    """Times and places of the face, and the times at which the cue refused it."""
     cue, shown = Repetition(), moments(recording)
     seconds = seconds_of(shown)
     said = after_each(
@@ -93,7 +93,7 @@ def track_of(recording: Recording) -> tuple[list[float], Track, list[float]]:
 
 
 def differences(track: Track) -> Matrix:
-    """Of each stretch (row) from each that ended before it began (column); nan where none is looked for."""
+    """Difference of each stretch (row) from each that ended before it began (column); nan where not compared."""
     length = limits.FORWARD_READINGS
     stretches = np.lib.stride_tricks.sliding_window_view(track, length, axis=0).transpose(0, 2, 1)
     found = np.full((len(stretches), len(stretches)), np.nan)
@@ -106,8 +106,8 @@ def differences(track: Track) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reading of one who answers a challenge: the action that is `asked` of it, whether the face has to be at rest
-    first, and how many steps are `done` with it."""
+    """A reading during a challenge: the action that is `asked`, whether the face must be at rest first, and the number
+    of steps `done` after it."""
 
     second: float
     reading: FaceReading
@@ -117,7 +117,7 @@ class Answer:
 
 
 def answering(recording: Recording, flow: Flow, challenge: Challenge) -> Iterator[Answer]:
-    """Until a moment after the challenge is passed, or for as long as the person tries."""
+    """Readings of a response to the challenge, until shortly after it is passed or the recording ends."""
     passed_at = None
     for number, seen in enumerate(responding(recording, flow)):
         if seen.face is None:

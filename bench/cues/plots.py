@@ -1,4 +1,4 @@
-"""Draws what the cues say that look at a face which is asked for nothing."""
+"""Draws the passive cues, which ask nothing of the person."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def draw_moire(figure: Any, recordings: Sequence[Recording]) -> None:
 
 
 def _spectrum(axes: Any, decades: Spectrum, colour: str) -> Any:
-    """With a ring around the strongest place."""
+    """Draw the spectrum with a ring around its strongest place."""
     rows, columns = decades.shape
     row, column = np.unravel_index(np.argmax(decades), decades.shape)
     place = column / (2 * (columns - 1)), row / rows - 0.5
@@ -115,7 +115,7 @@ def _lids(column: Sequence[Any], recording: Recording) -> None:
 
 
 def _open_eye(cue: BlinkCue) -> tuple[float, float]:
-    """Lid opening and coefficient of this person's open eye, as far as it is known."""
+    """Median lid opening and blink coefficient of the readings that the cue takes for an open eye."""
     known = cue.open_readings
     return median(r.eye_opening for r in known), median(r.blink for r in known)
 
@@ -168,7 +168,7 @@ def _skin_change(axes: Any, recording: Recording, dashes: str) -> None:
 
 
 def _unscored(moment: Moment) -> FaceReading:
-    """What the network and the grid say would end the session before the skin is judged."""
+    """The reading without the scores of network and grid, which would end the session before the skin is judged."""
     return replace(moment.reading, live_score=None, moire=None)
 
 

@@ -1,4 +1,4 @@
-"""Draws what gives away a recording that is sent again: bytes, or a motion, that came before."""
+"""Draws the signs of a replayed recording: repeated bytes, or repeated motion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.liveness.continuity import Continuity
 from recognition.streaming.sight import mark_of
 
 _UNLIKE = 1.5
-"""A difference of stretches from which on it is no matter how large it is."""
+"""Differences of stretches are drawn up to this value; larger ones are equally irrelevant."""
 
 
 def draw_repetition(figure: Any, recordings: Sequence[Recording]) -> None:

@@ -1,4 +1,4 @@
-"""What all pictures of cues have in common: colours, names, limits, marks."""
+"""Common style of the cues' pictures: colours, names, limits, marks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bench.pad.observe import Recording
 from testkit.attacks import BONA_FIDE
 
 PERSON, ATTACK, LIMIT, COUNTED = "#0072b2", "#d55e00", "#444444", "#009e73"
-"""The same in every picture: a living person, an attack, a limit, and where something counts for the person."""
+"""Colours in every picture: a living person, an attack, a limit, and evidence that counts for the person."""
 RANGE, ASKED, NOTHING = "#ececec", "#d5ede5", "#f3f3f3"
 _LINES = (("-", "o"), ("--", "s"), (":", "^"))
-"""Of several persons, or several attacks, in one plot."""
+"""Line styles and markers of several persons, or several attacks, in one plot."""
 STYLE = {
     "svg.hashsalt": "cues",
     "font.size": 9.0,
@@ -42,7 +42,7 @@ def colour_of(recording: Recording) -> str:
 
 
 def with_lines(recordings: Sequence[Recording]) -> Iterator[tuple[Recording, str, str]]:
-    """Each with its line and its marker: colours tell persons from attacks, these one attack from the other."""
+    """Each recording with a line style and a marker; colours distinguish persons from attacks only."""
     met = dict.fromkeys((PERSON, ATTACK), 0)
     for recording in recordings:
         dashes, marker = _LINES[met[colour_of(recording)]]
@@ -59,13 +59,13 @@ def title_of(recording: Recording) -> str:
 
 
 def draw_limit(axes: Any, height: float, meaning: str = "") -> None:
-    """A line, and beside the plot whose limit it is."""
+    """Draw a limit as a line, with its meaning beside the plot."""
     axes.axhline(height, color=LIMIT, linestyle="--", linewidth=1.0, label="limit")
     note(axes, meaning, (1.0, height), (4, 0), axes.get_yaxis_transform(), va="center")
 
 
 def note(axes: Any, text: str, place: Any, off: tuple[int, int], of: Any = "data", **style: str) -> None:
-    """`off` the place in points; `of`: what the place is measured in."""
+    """Write `text` at `off` points from `place`; `of`: the coordinate system of `place`."""
     axes.annotate(text, place, off, of, "offset points", fontsize=8, **({"color": LIMIT} | style))
 
 
@@ -79,7 +79,7 @@ def mark_refused(axes: Any, second: float, height: float) -> None:
 
 
 def legend(figure: Any, columns: int = 5) -> None:
-    """Below the panels, each name once."""
+    """Draw one legend below the panels, with each name once."""
     named: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -1,4 +1,4 @@
-"""An engine without a server, in a process of its own, that looks at the frames of sandbox sessions."""
+"""An engine without a server, in its own process, that analyses the frames of sandbox sessions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.load.process import Tell
 
 @dataclass(frozen=True, slots=True)
 class BareEngine:
-    """As one of `workers` of a service with so many sandbox `sessions`, whose files go to `directory`."""
+    """The engine of one of `workers` processes that share `sessions` sandbox sessions; files go to `directory`."""
 
     directory: Path
     workers: int
@@ -28,7 +28,7 @@ class BareEngine:
 
 @dataclass(frozen=True, slots=True)
 class BareJob:
-    """Frames a second of the process's engine, whose sessions go on from one job to the next."""
+    """Measures frames per second of the process's engine; its sessions continue from one job to the next."""
 
     engine: BareEngine
     seconds: float
@@ -42,7 +42,7 @@ class BareJob:
 
 @functools.cache
 def _walkers(engine: BareEngine) -> Sequence[Callable[[], bool]]:
-    """One for each thread that a worker of such a service computes on."""
+    """One walker for each compute thread of a worker."""
     os.environ["FACE_DATA_DIR"] = str(engine.directory)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
     import django

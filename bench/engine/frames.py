@@ -1,4 +1,4 @@
-"""Real clips as a webcam gives them: 640x480, whole to encode and a few of each decoded."""
+"""Real clips in a webcam's format, 640x480: encoded whole, with a few decoded frames of each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from testkit.clips import encode_jpeg, read_clip
 
 WIDTH, HEIGHT = 640, 480
 SESSION_FRAMES = 75
-"""Of a clip, as of a session: 7.5 s at 10 frames a second."""
+"""Frames of a clip and of a session: 7.5 s at 10 frames per second."""
 _DECODED = 10
-"""Frames of a clip that are kept in memory as pictures: together 120 MB."""
+"""Decoded frames kept of each clip: together 120 MB."""
 _QUALITY = 85
 
 
@@ -25,11 +25,11 @@ class Clip:
     name: str
     jpegs: list[bytes] = field(repr=False)
     frames: list[RgbImage] = field(repr=False)
-    """The first ones, not encoded."""
+    """The first frames, decoded."""
 
 
 def read_clips() -> list[Clip]:
-    """Every GRID and live clip."""
+    """Read every GRID and live clip."""
     return [clip_of(source.path.stem, read_clip(source.path, 0, SESSION_FRAMES)) for source in sources()]
 
 
@@ -39,7 +39,7 @@ def clip_of(name: str, pictures: Sequence[RgbImage]) -> Clip:
 
 
 def as_webcam(rgb: RgbImage) -> RgbImage:
-    """The largest part of the picture around the face with a webcam's proportions, scaled to its size."""
+    """Crop the picture around the face to a webcam's proportions, as large as possible, and scale it to its size."""
     height, width = rgb.shape[:2]
     wide, high = min(width, height * WIDTH // HEIGHT), min(height, width * HEIGHT // WIDTH)
     # A phone held upright shows the face above the middle.
@@ -49,7 +49,7 @@ def as_webcam(rgb: RgbImage) -> RgbImage:
 
 
 class Walk:
-    """From clip to clip, beginning with one of its own: where a session is to be shown its next frame."""
+    """The next frame's clip and position of one walker, which starts at its own clip and goes through all of them."""
 
     def __init__(self, clips: Sequence[Clip], first: int) -> None:
         self._clips = clips
@@ -57,7 +57,7 @@ class Walk:
         self._position = SESSION_FRAMES  # The first step goes to the begin of the first clip.
 
     def step(self) -> bool:
-        """Go to the next frame; whether another clip, that is another session, begins with it."""
+        """Go to the next frame; returns whether it begins another clip, and so another session."""
         self._position += 1
         begins = self._position >= SESSION_FRAMES
         if begins:

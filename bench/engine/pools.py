@@ -1,4 +1,4 @@
-"""Frames a second of threads that share a pool, for several subjects in turn and round after round."""
+"""Throughput of threads that share a pool, for several subjects in alternating rounds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ POOL_SIZES = (1, 2, 4, 8)
 ROUNDS = 5
 
 Walker = Callable[[], bool]
-"""Takes one frame; whether it showed a face."""
+"""Processes one frame; returns whether it showed a face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """`cpu_s` is of all threads of the process."""
+    """Frames of one run; `cpu_s` is of all threads of the process."""
 
     frames: int
     found: int
-    """Of the frames, those that showed a face."""
+    """Frames that showed a face."""
     seconds: float
     cpu_s: float
 
@@ -34,25 +34,25 @@ class Throughput:
 
     @property
     def per_core(self) -> float:
-        """Frames a second of a core that does nothing else: per second of CPU time, whoever else uses the machine."""
+        """Frames per second of CPU time: independent of other load on the machine."""
         return self.frames / self.cpu_s
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A walker for each thread that computes at once. They share the pool, and go on where they were the last time."""
+    """One walker per thread. The walkers share a pool and continue where the last run ended."""
 
     name: str
     walkers: Sequence[Walker]
 
 
 Rounds = Mapping[tuple[str, int], Sequence[Throughput]]
-"""By subject and pool size, one for each round."""
+"""The throughput of each round, by subject and pool size."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFigures:
-    """Medians over the rounds. `per_core` is per second of CPU time, `found` the share of frames that showed a face."""
+    """Medians over the rounds. `per_core` is per second of CPU time, `found` the share of frames with a face."""
 
     subject: str
     instances: int
@@ -63,7 +63,7 @@ class PoolFigures:
 
 
 def drive(walkers: Sequence[Walker], seconds: float) -> Throughput:
-    """Each walker on a thread of its own, for one frame at least, until `seconds` have passed.
+    """Run each walker on its own thread until `seconds` have passed, for at least one frame.
 
     Raises what a walker raised.
     """
@@ -91,8 +91,8 @@ def drive(walkers: Sequence[Walker], seconds: float) -> Throughput:
 
 
 def one_round(subjects: Sequence[Subject], seconds: float) -> dict[tuple[str, int], Throughput]:
-    """Every subject at every size, on as many threads, but no more than it has. With n threads no more than n instances
-    of a pool are ever lent, so one of the largest size stands for all."""
+    """Run every subject at every size with as many threads, at most its own number. A pool of the largest size serves
+    for all sizes: n threads never borrow more than n instances."""
     return {(subject.name, size): drive(subject.walkers[:size], seconds) for size in POOL_SIZES for subject in subjects}
 
 
@@ -112,7 +112,7 @@ def _figures(subject: str, instances: int, measured: Sequence[Throughput]) -> Po
 
 
 def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Of the rounds' ratios: what disturbed one round disturbed both sides of it.
+    """Median of the rounds' ratios: a disturbance affects both sides of a round.
 
     >>> median_ratio([30.0, 10.0, 33.0], [10.0, 5.0, 10.0])
     3.0

@@ -1,4 +1,4 @@
-"""What the engine bench found, the bars that it must reach, and both as text."""
+"""Results of the engine bench, the bars that they must reach, and both as text."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PER_CORE, PER_S = "frames/s per core", "frames/s"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """CPU time of one call. `calls` and `ms_per_frame` are means over a session's frames, None for what no session
-    asked for."""
+    """CPU time of one call of a stage. `calls` and `ms_per_frame` are means over a session's frames, None for stages
+    that no session runs."""
 
     name: str
     median_ms: float
@@ -33,7 +33,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`least`: the bar that it must reach, None where there is none."""
+    """A ratio to a baseline. `least`: the bar that it must reach, None where there is none."""
 
     subject: str
     baseline: str
@@ -69,7 +69,7 @@ def ratios_of(stages: Sequence[Stage], rounds: Rounds) -> list[Ratio]:
 
 
 def _by_stage(stages: Sequence[Stage]) -> Iterator[Ratio]:
-    """Each frame was seen by one after the other: what disturbs the machine disturbs all of them."""
+    """Ratios of stages, each measured on the same frames in turn: a disturbance affects all of them."""
     median_ms = {stage.name: stage.median_ms for stage in stages}
     for subject in MESHES.values():
         value = median_ms[FACE_LANDMARKER] / median_ms[subject]
@@ -77,7 +77,7 @@ def _by_stage(stages: Sequence[Stage]) -> Iterator[Ratio]:
 
 
 def _against_landmarker(rounds: Rounds) -> Iterator[Ratio]:
-    """Pools of one, with the detector now and then in it."""
+    """Ratios of pools of one, which include the occasional detection."""
     pairs = dict.fromkeys(MESHES.values(), FACE_LANDMARKER) | {PASSIVE: PASSIVE_LANDMARKER}
     for subject, baseline in pairs.items():
         value = median_ratio(*([one.per_core for one in rounds[name, 1]] for name in (subject, baseline)))
@@ -85,7 +85,7 @@ def _against_landmarker(rounds: Rounds) -> Iterator[Ratio]:
 
 
 def _against_legacy(rounds: Rounds) -> Iterator[Ratio]:
-    """Whole pools of the legacy one's size."""
+    """Ratios of whole pools of the legacy pool's size."""
     for subject in (*MESHES.values(), FACE_LANDMARKER):
         ours, theirs = (rounds[name, INSTANCES] for name in (subject, LEGACY))
         pool = f"pool of {INSTANCES}, {subject}"
@@ -105,7 +105,7 @@ def text(report: Report) -> str:
 
 
 def stages_table(stages: Sequence[Stage]) -> str:
-    """Those of a session first, with their sum, then what was measured beside it."""
+    """Table of a session's stages with their sum, then of those measured beside it."""
     session = [stage for stage in stages if stage.ms_per_frame is not None]
     beside = [stage for stage in stages if stage.ms_per_frame is None]
     total = sum(stage.ms_per_frame or 0.0 for stage in session)

@@ -1,4 +1,4 @@
-"""The engine bench's subjects, put through their rounds. Needs Django to be set up."""
+"""Runs the engine bench's subjects in rounds. Needs Django to be set up."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from recognition.sessions.state import Purpose
 from recognition.worker import Worker
 
 _LEGACY_FRAMES = 40
-"""It follows nothing, so that frames need not follow each other."""
+"""Frames for the legacy pool, which tracks nothing: they need not be consecutive."""
 
 
 def run(directory: Path, seconds: float, *, legacy: bool) -> Report:
-    """Files of the runtimes go to `directory`. Raises LegacyError."""
+    """Run all rounds; files of the runtimes go to `directory`. Raises LegacyError."""
     clips = read_clips()
-    cv2.setNumThreads(1)  # As in the service; and the clock of a stage sees no other thread.
+    cv2.setNumThreads(1)  # As in the service; and a stage's CPU time includes no pool thread.
     with ExitStack() as stack:
         ours, theirs = (_worker(directory, backend, stack) for backend in ("openvino", "mediapipe"))
         _tell("stages")

@@ -20,13 +20,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 FRAME_MS = 100
-"""Sessions run at 10 frames a second of their own time, however fast they are fed."""
+"""Session time per frame: sessions run at 10 frames per second of simulated time, however fast they are fed."""
 _SAMPLES = 3
 
 
 class Timer(Protocol):
     def __call__(self, name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the call returns; its time counts under the name."""
+        """Call it and count its time under `name`; returns what the call returns."""
 
 
 def untimed(name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -34,7 +34,7 @@ def untimed(name: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
 
 
 def passive_flow() -> Flow:
-    """An enrolment with passive liveness: what every kind of session computes, but no search."""
+    """An enrolment with passive liveness: it runs every stage of a session except the search."""
     return Flow.begin(Purpose.ENROLLMENT, "bench", Policy.PASSIVE, "", _SAMPLES, no_match_frames=8)
 
 
@@ -43,7 +43,7 @@ def sandbox_flow() -> Flow:
 
 
 class BenchSession:
-    """Takes frames as the service does on a worker thread, and writes its checkpoints out, but keeps them nowhere."""
+    """Processes frames as a worker thread does, and serialises its checkpoints without storing them."""
 
     def __init__(self, worker: Worker, flow: Flow, timed: Timer = untimed) -> None:
         self.tracking = UNTRACKED
@@ -66,7 +66,7 @@ class BenchSession:
 
 
 class SessionWalker:
-    """One session after the other: the next begins when one is decided, or its clip is over."""
+    """Runs sessions one after the other: the next begins when one is decided or its clip ends."""
 
     def __init__(self, worker: Worker, purpose: Purpose, clips: Sequence[Clip], first: int) -> None:
         self._worker = worker
@@ -75,7 +75,7 @@ class SessionWalker:
         self._session: BenchSession | None = None
 
     def __call__(self) -> bool:
-        """Take one frame; whether it showed a face."""
+        """Process one frame; returns whether it showed a face."""
         if self._walk.step() or self._session is None:
             self._session = BenchSession(self._worker, self._new_flow())
         look, outcome = self._session.take(self._walk.jpeg)
@@ -86,7 +86,7 @@ class SessionWalker:
 
 
 class MeshWalker:
-    """The mesh alone, following the faces of one clip after the other."""
+    """Runs the mesh alone, tracking the faces of one clip after the other."""
 
     def __init__(self, worker: Worker, detail: Detail, clips: Sequence[Clip], first: int) -> None:
         self._detector = worker.engine.detector
@@ -95,7 +95,7 @@ class MeshWalker:
         self._tracking = UNTRACKED
 
     def __call__(self) -> bool:
-        """Take one frame; whether it showed a face."""
+        """Process one frame; returns whether it showed a face."""
         if self._walk.step():
             self._tracking = UNTRACKED
         faces = self._detector.safe_process(self._walk.rgb, self._tracking, self._detail)

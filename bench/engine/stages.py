@@ -1,4 +1,4 @@
-"""What each stage of a frame takes on its thread, in the order and as often as a passive session asks for it."""
+"""CPU time of each stage of a frame, in the order and as often as a passive session runs it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ASIDE_EVERY = 5
-"""Frames of which one is also put through what the session does not ask for, to compare."""
+"""Every so many frames, stages that the session does not run are measured for comparison."""
 DETECT, POSE = "detect", "pose (a part of every mesh)"
 ASIDE = frozenset({DETECT, POSE, *MESHES.values(), FACE_LANDMARKER})
-_PATIENCE_S = 60.0
+_BORROW_TIMEOUT_S = 60.0
 
 
 class Clock:
-    """CPU time by stage; what a stage calls in turn counts there, not for itself.
+    """CPU time by stage, exclusive of the stages that it calls.
 
-    Of all threads, for MediaPipe's networks compute on threads of their own: nothing else may run meanwhile.
+    It includes all threads, because MediaPipe's networks run on their own: nothing else may run meanwhile.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Clock:
 
 
 class TimedEngine(FaceRecognitionEngine):
-    """The engine, with a look at the clock around each of its parts."""
+    """The engine with each of its stages timed."""
 
     def __init__(self, clock: Clock, detector: LivenessDetector, embedder: Embedder, spoof: SpoofDetector) -> None:
         super().__init__(detector, embedder, spoof, "openvino")
@@ -99,7 +99,7 @@ def _mesh_stage(tracking: Tracking, detail: Detail) -> str:
 
 
 class Bystanders:
-    """What the session does not ask for, on the same frames: the detector, and each mesh by itself."""
+    """Stages that the session does not run, on the same frames: the detector, and each mesh by itself."""
 
     def __init__(self, clock: Clock, models: MeshModels) -> None:
         networks = MeshNetworks.load(models)
@@ -110,9 +110,9 @@ class Bystanders:
         self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker)
 
     def look(self, look: Look, tracking: Tracking) -> None:
-        """`tracking` follows the face of the look."""
+        """Measure them on the frame of `look`; `tracking` tracks its face."""
         rgb, face = look.rgb, look.faces[0]
-        # Where it was, and nothing due: the detector counts for itself.
+        # The face where it was, and no detection due: the detector is timed separately.
         followed = replace(tracking, frames=1)
         self._clock.time(DETECT, find_faces, self._detector, rgb)
         for detail in Detail:
@@ -126,7 +126,7 @@ class Bystanders:
 
 
 class StageBench:
-    """Plays clips to passive sessions of their own, and looks at the clock. A context manager."""
+    """Plays clips to passive sessions and times their stages. A context manager."""
 
     def __init__(self, worker: Worker) -> None:
         files = ensure_models(worker.settings.model_dir)
@@ -135,7 +135,7 @@ class StageBench:
         self._bystanders = Bystanders(self._clock, models)
         self._engine = TimedEngine(
             self._clock,
-            LivenessDetector(Pool(mesh_factory("openvino", models), 1), _PATIENCE_S),
+            LivenessDetector(Pool(mesh_factory("openvino", models), 1), _BORROW_TIMEOUT_S),
             Embedder.load(files["fr_feature"]),
             SpoofDetector.load(files["fr_liveness"]),
         )
@@ -159,7 +159,7 @@ class StageBench:
         return stages_of(samples, frames)
 
     def _play(self, clip: Clip) -> int:
-        """One session, to its decision or the end of the clip; how many frames it took."""
+        """Run one session to its decision or the end of the clip; returns its number of frames."""
         session = BenchSession(self._worker, passive_flow(), self._clock.time)
         for number, data in enumerate(clip.jpegs):
             look, outcome = session.take(data)

@@ -1,10 +1,10 @@
-"""What one enrolment costs the searches after it, and how many decisions of one tenant are made side by side.
+"""Cost of an enrolment to the searches after it, and throughput of concurrent decisions of one tenant.
 
     python -m bench.gallery [--database sqlite|postgresql] [--templates 50000] [--json]
 
-Without --database both are measured, PostgreSQL on a server of its own. Each part runs in processes of its own, with
-made-up faces. Decisions are authentications of different subjects with the frames of an active challenge; a worker
-makes four side by side, as the service does. Nothing is sent over HTTP.
+Without --database both are measured, PostgreSQL on its own server. Each part runs in its own processes, with
+random embeddings. Decisions are authentications of different subjects with the frames of an active challenge; a worker
+makes four at once, as the service does. Nothing is sent over HTTP.
 
 Ends with 1 when a bar is missed: a search after an enrolment takes at most 1.2 times an ordinary one, and a search in
 another, small gallery never waits more than 10 ms longer than the longest one beside ordinary searches.
@@ -13,7 +13,6 @@ another, small gallery never waits more than 10 ms longer than the longest one b
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -21,10 +20,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from bench.cli import report_parser, show
 from bench.gallery import work
 from bench.gallery.work import Searches
 from bench.load.tables import number, table
@@ -43,7 +43,7 @@ class Report:
     templates: int
     searches: Searches
     decisions_per_s: dict[int, float]
-    """By the number of workers."""
+    """Decisions per second by the number of workers."""
 
     @property
     def missed(self) -> list[str]:
@@ -59,10 +59,7 @@ class Report:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     reports = [measure(name, options.templates) for name in ([options.database] if options.database else DATABASES)]
-    if options.json:
-        print(json.dumps([asdict(report) for report in reports], indent=2))
-    else:
-        print(text(reports))
+    show(reports, text, as_json=options.json)
     return 1 if any(report.missed for report in reports) else 0
 
 
@@ -83,7 +80,7 @@ def _server(database: str) -> Iterator[str]:
 
 
 def _alone(url: str, call: Callable[[ProcessPoolExecutor], T], workers: int = 1) -> T:
-    """What `call` gives of a pool of processes that begin with nothing."""
+    """Run `call` with a pool of fresh processes; returns its result."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="bench-gallery-") as directory:
         os.environ.update(_environment(Path(directory), url))
@@ -147,10 +144,9 @@ def text(reports: Sequence[Report]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.gallery", description="Enrolments, searches and decisions.")
+    parser = report_parser("gallery", "Enrolments, searches and decisions.")
     parser.add_argument("--database", choices=DATABASES, help="both when it is not given")
     parser.add_argument("--templates", type=int, default=50_000, help="of the large gallery (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 
 

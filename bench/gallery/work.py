@@ -1,4 +1,4 @@
-"""What `bench.gallery` measures, in processes of their own; nothing of Django is imported before `begin`."""
+"""The work that `bench.gallery` measures, for its own processes; no Django module is imported before `begin`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ROUNDS = 15
 SMALL = 3
 BATCH = 2_000
 THREADS = 4
-"""Decisions of one worker at a time: the service's database threads."""
-PATIENCE_S = 60.0
+"""Concurrent decisions of one worker: the number of the service's database threads."""
+BARRIER_TIMEOUT_S = 60.0
 TRIES = 100
-"""SQLite gives a writer up that others keep waiting for 5 s; a session tries again, too."""
+"""Attempts of a decision: SQLite refuses a writer after 5 s of waiting; a session tries again, too."""
 DECISIONS = 120
-"""Of each worker."""
+"""Decisions of each worker."""
 FRAMES = 40
 TARGET_FPIR, TARGET_FMR = 1e-3, 1e-4
 
@@ -43,10 +43,10 @@ _barrier: Any = None
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """Milliseconds: medians, and of a small gallery in the same process the longest search beside each kind of work."""
+    """Milliseconds: median searches, and the longest search of a small gallery beside each kind of work."""
 
     first_ms: float
-    """The gallery is read."""
+    """The first search, which loads the gallery."""
     ordinary_ms: float
     after_enrolment_ms: float
     enrolment_ms: float
@@ -57,14 +57,14 @@ class Searches:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Seconds of the machine's monotonic clock."""
+    """Begin and end, in seconds of the machine's monotonic clock."""
 
     began: float
     ended: float
 
 
 def begin(barrier: Any, lock: Any) -> None:
-    """Set Django up; the first process to come migrates the database, and the others wait for it."""
+    """Set Django up; the first process migrates the database while the others wait for it."""
     global _barrier
     import django
     from django.core.management import call_command
@@ -127,7 +127,7 @@ def measure_searches(templates: int) -> Searches:
 
 
 def decide(worker: int, tenant_name: str) -> Span:
-    """Decide all of this worker's sessions, when every worker has begun its own."""
+    """Decide all of this worker's sessions, once every worker has created its own."""
     from database.calls import with_connection
     from recognition.sessions import lifecycle
     from wire.errors import Unavailable
@@ -145,7 +145,7 @@ def decide(worker: int, tenant_name: str) -> Span:
         raise AssertionError("the database lets nobody write")
 
     with ThreadPoolExecutor(THREADS) as threads:
-        _barrier.wait(PATIENCE_S)
+        _barrier.wait(BARRIER_TIMEOUT_S)
         began = time.monotonic()
         done = list(threads.map(decide_one, ready))
         ended = time.monotonic()
@@ -154,14 +154,16 @@ def decide(worker: int, tenant_name: str) -> Span:
 
 
 def _begun(deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np.float32]) -> tuple[Lease, Outcome]:
-    """A session in which the subject was seen, and its success."""
+    """Create a session in which the subject was matched, and its successful outcome."""
     from core.liveness.policy import Policy
     from recognition.sessions import lifecycle
     from recognition.sessions.state import Match, Outcome
-    from recognition.sessions.terms import Wish
+    from recognition.sessions.terms import LivenessRequest
     from vocabulary.sessions import SessionKind
 
-    request = lifecycle.SessionRequest(SessionKind.AUTHENTICATION, name, Wish(Policy.ACTIVE), 1, f"phone of {name}", {})
+    request = lifecycle.SessionRequest(
+        SessionKind.AUTHENTICATION, name, LivenessRequest(Policy.ACTIVE), 1, f"phone of {name}", {}
+    )
     connection = lifecycle.connect(
         deciding, lifecycle.create(deciding, tenant, request, None).session, host="127.0.0.1"
     )
@@ -195,7 +197,7 @@ def _tenant(name: str, vectors: npt.NDArray[np.float32]) -> Tenant:
 
 
 def _enrol_all(tenant: Tenant, names: list[str], vectors: npt.NDArray[np.float32]) -> None:
-    """One template of each subject, as they would be there after many enrolments long ago."""
+    """Store one template of each subject, as many earlier enrolments would have."""
     from gallery.models import Subject, Template
 
     rows = [Subject(tenant=tenant, subject_id=name) for name in names]
@@ -227,7 +229,7 @@ def _took_ms(call: Callable[[], object]) -> float:
 
 @contextmanager
 def _beside(call: Callable[[], object]) -> Iterator[list[float]]:
-    """Makes the call again and again on a thread of its own, until the block ends; milliseconds of each."""
+    """Repeat `call` on another thread until the block ends; yields the milliseconds of each call."""
     from database.calls import with_connection
 
     took: list[float] = []

@@ -1,23 +1,20 @@
-"""How fast the service answers its health probe while live clients stream.
+"""Throughput and latency of the health probe while live clients stream.
 
     python -m bench.http [--seconds 10] [--connections 100] [--streams 10] [--fps 10] [--path /api/health/]
         [--workers 2] [--pool-size 8] [--json]
 
-Each keep-alive connection asks again as soon as it has its answer, from a process of its own; the
-streams are sandbox sessions from another one. All of it shares the machine with the service: what
-the clients take is told. Ends with 1 after an error, with 2 when there are no clips.
+Each keep-alive connection sends the next request as soon as it has its answer, from one process; the
+streams are sandbox sessions from another one. Both share the machine with the service: the table shows
+what the clients take. Ends with 1 after an error, with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.http.connections import HttpJob
 from bench.load.figures import Latency, ServerFigures, Step, latency, server_figures, step_of, steps_table
 from bench.load.live import Manner
@@ -26,13 +23,12 @@ from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
-from testkit.service import LiveService, running_service
+from testkit.service import LiveService, temporary_service
 
 WARM_UP_S = 2.0
 HTTP_WARM_UP_S = 0.5
 MARGIN_S = 1.0
-"""So much longer than the requests the streams go on."""
+"""Time by which the streams outlast the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +49,16 @@ class Report:
     latency_ms: Latency
     errors: Mapping[str, int]
     client_cpu_cores: float
-    """Of the process that makes the requests."""
+    """Cores used by the process that makes the requests."""
     server: ServerFigures
     streams: Step | None
-    """The streams beside them; None without any."""
+    """Figures of the streams; None without any."""
 
 
 def run(plan: Plan) -> Report:
     raise_file_limit()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-http-") as directory,
-        running_service(
-            Path(directory), workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT
-        ) as service,
+        temporary_service(workers=plan.workers, pool_size=plan.pool_size, environment=ENVIRONMENT) as service,
         LoadProcess() as asking,
         LoadProcess() as streaming,
     ):
@@ -130,21 +123,18 @@ def _text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.http", description="The health probe beside live clients.")
+    parser = report_parser("http", "The health probe beside live clients.")
     parser.add_argument("--seconds", type=float, default=10.0, help="that are measured (%(default)g)")
     parser.add_argument("--connections", type=int, default=100, help="keep-alive, one request each (%(default)s)")
     parser.add_argument("--streams", type=int, default=10, help="sandbox sessions meanwhile; 0: none (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each stream (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--path", default="/api/health/", help="what is asked for (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=8, help="FaceMesh instances of each worker (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_service(parser, pool_size=8)
     options = parser.parse_args(arguments)
-    if options.streams and not shared_data_available():
-        print("http: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if options.streams and not has_clips("http"):
         return 2
-    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 1 if report.errors or (report.streams is not None and report.streams.errors) else 0
 
 

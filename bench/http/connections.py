@@ -1,4 +1,4 @@
-"""Keep-alive connections that ask for one path, each as soon as it has its answer."""
+"""Keep-alive connections that request one path in a closed loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONNECT_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HttpOutcome:
-    """Of `seconds`; `errors` by what happened: a status, a connection that broke off, an answer without length."""
+    """Answers within `seconds`; `errors` by kind: a status, a broken connection, an answer without length."""
 
     seconds: float
     latencies_ms: list[float]
@@ -34,8 +34,8 @@ class HttpTally:
 
 @dataclass(frozen=True, slots=True)
 class HttpJob:
-    """GETs over `connections` connections for `warm_up_s` that do not count and `seconds` that do; tells "begin" and
-    "end" of these."""
+    """Sends GETs over `connections` connections for `warm_up_s`, then for the measured `seconds`; notes "begin" and
+    "end" delimit these."""
 
     base_url: str
     path: str
@@ -68,7 +68,7 @@ class HttpJob:
 
 
 class KeepAlive(asyncio.Protocol):
-    """One connection; a request is in flight from its making to its end."""
+    """One connection, with a request in flight from its opening to its end."""
 
     def __init__(self, address: Address, path: str, tally: HttpTally, pause_s: float = 0.0) -> None:
         self._address = address
@@ -81,7 +81,7 @@ class KeepAlive(asyncio.Protocol):
         self._closing = False
 
     async def connect(self) -> None:
-        """Raises OSError."""
+        """Open the connection and send the first request. Raises OSError."""
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self, self._address.host, self._address.port)
 

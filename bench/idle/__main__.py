@@ -1,36 +1,33 @@
-"""What open sockets cost while nothing happens on them.
+"""Memory and CPU cost of idle open sockets.
 
     python -m bench.idle [--sockets 10000] [--minutes 1] [--workers 2] [--json]
 
-Opens sandbox sockets from one client process, each greeted by `connection_established`, and keeps
-them: each sends a ping a minute, below the service's idle timeout, evenly spread. Memory is PSS of
-the master and its workers, each with a pool of one FaceMesh instance.
+Opens sandbox sockets from one client process, waits for each one's `connection_established` and keeps
+them open: each sends a ping per minute, below the service's idle timeout, evenly spread. Memory is PSS
+of the master and its workers, each with a pool of one FaceMesh instance.
 
-Ends with 1 when a socket did not open or did not stay, with 2 when the system allows too few files.
+Ends with 1 when a socket did not open or was lost, with 2 when the system allows too few files.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
+from bench.cli import add_workers, report_parser, show
 from bench.idle.sockets import IdleJob, IdleOutcome
 from bench.load.figures import Latency, latency
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.tables import number, table
 from config.settings import Settings
-from testkit.service import running_service
+from testkit.service import temporary_service
 
 DEFAULT_LIMIT_PER_WORKER: int = Settings.model_fields["max_connections"].default
 UNEVEN = 1.2
-"""The kernel spreads connections by chance: a worker may get so much more than its share."""
+"""Allowed excess of one worker over its even share: the kernel distributes connections at random."""
 SPARE_FILES = 500
 SETTLE_S = 5.0
 
@@ -42,7 +39,7 @@ class Report:
     minutes: float
     greeted: int
     connects_per_s: float
-    """Accepted and greeted."""
+    """Sockets per second that were accepted and greeted."""
     pings: int
     pongs: int
     pong_ms: Latency
@@ -51,9 +48,9 @@ class Report:
     pss_open_mib: float
     pss_held_mib: float
     pss_after_mib: float
-    """After all were closed."""
+    """PSS after all sockets were closed."""
     kib_per_socket: float
-    """Growth of PSS from before the first socket to the end of the hold, over the greeted ones."""
+    """Growth of PSS from before the first socket to the end of the hold, per greeted socket."""
     idle_cpu_cores: float
     client_cpu_s: float
     threads_before: int
@@ -61,13 +58,13 @@ class Report:
 
 
 def environment(sockets: int, workers: int) -> dict[str, str]:
-    """Room for the sockets in each worker, where the default has not enough."""
+    """Settings that allow each worker enough sockets, where the default does not."""
     needed = math.ceil(sockets / workers * UNEVEN)
     return {"FACE_MAX_CONNECTIONS": str(needed)} if needed > DEFAULT_LIMIT_PER_WORKER else {}
 
 
 def too_many(sockets: int, workers: int, file_limit: int) -> str | None:
-    """Why so many sockets cannot be opened here; None when they can."""
+    """The reason why so many sockets cannot be opened here; None when they can."""
     needed = max(sockets, math.ceil(sockets / workers * UNEVEN)) + SPARE_FILES
     if needed <= file_limit:
         return None
@@ -76,10 +73,7 @@ def too_many(sockets: int, workers: int, file_limit: int) -> str | None:
 
 def run(sockets: int, minutes: float, workers: int) -> Report:
     with (
-        tempfile.TemporaryDirectory(prefix="bench-idle-") as directory,
-        running_service(
-            Path(directory), workers=workers, pool_size=1, environment=environment(sockets, workers)
-        ) as service,
+        temporary_service(workers=workers, pool_size=1, environment=environment(sockets, workers)) as service,
         LoadProcess() as load,
     ):
         moments = [usage(service.pid)]
@@ -136,18 +130,17 @@ def _memory(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.idle", description="Open sockets that do nothing.")
+    parser = report_parser("idle", "Open sockets that do nothing.")
     parser.add_argument("--sockets", type=int, default=10_000, help="(%(default)s)")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long they are kept (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_workers(parser)
     options = parser.parse_args(arguments)
     problem = too_many(options.sockets, options.workers, raise_file_limit())
     if problem is not None:
         print(f"idle: {problem}", file=sys.stderr)
         return 2
     report = run(options.sockets, options.minutes, options.workers)
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    show(report, _text, as_json=options.json)
     return 1 if report.lost else 0
 
 

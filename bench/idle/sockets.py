@@ -1,4 +1,4 @@
-"""Sockets that are open and do next to nothing."""
+"""Open sockets that only send pings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.load.process import Tell
 from bench.load.sessions import sandbox_path
 
 PING_EVERY_S = 60.0
-"""Of each socket: below the service's idle timeout of 90 s."""
+"""Interval of each socket's pings, below the service's idle timeout of 90 s."""
 PONG_TIMEOUT_S = 10.0
 _MIN_PINGS_PER_S = 20.0
 _OPENINGS_AT_ONCE = 128
@@ -24,19 +24,19 @@ _PING = client_frame(TEXT, json.dumps({"type": "ping"}).encode())
 class IdleOutcome:
     opened: int
     greeted: int
-    """Of the opened ones, those that were told `connection_established`."""
+    """Sockets that received `connection_established`."""
     connect_s: float
-    """Until the last was greeted, or had failed."""
+    """Time until the last socket was greeted or had failed."""
     pings: int
     pongs_ms: list[float]
-    """From ping to pong."""
+    """Milliseconds from ping to pong."""
     lost: Counter[str]
-    """Sockets that did not open or did not stay, by what happened."""
+    """Sockets that did not open or were closed early, by cause."""
     client_cpu_s: float
 
 
 class _IdleSocket:
-    """Notes its greeting and how long pongs take."""
+    """A socket that records its greeting and the latency of pongs."""
 
     def __init__(self, pongs_ms: list[float]) -> None:
         self.greeted = asyncio.Event()
@@ -63,13 +63,13 @@ class _IdleSocket:
 
 @dataclass(frozen=True, slots=True)
 class IdleJob:
-    """Opens sandbox sockets, keeps them for `hold_s` and closes them; tells "open", "held" and "closed"."""
+    """Opens sandbox sockets, keeps them for `hold_s` and closes them. Sends the notes "open", "held" and "closed"."""
 
     base_url: str
     sockets: int
     hold_s: float
     settle_s: float
-    """Between closing and "closed": the server's time to forget them."""
+    """Time between closing and the note "closed", for the server to release them."""
 
     async def run(self, tell: Tell) -> IdleOutcome:
         began_cpu_s = time.process_time()
@@ -116,7 +116,7 @@ class IdleJob:
         return time.monotonic() - began_s
 
     async def _hold(self, idle: list[_IdleSocket]) -> int:
-        """Ping them in turn, evenly spread over time; how many pings that were."""
+        """Ping the sockets in turn, evenly spread over time; returns the number of pings."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.hold_s
         if not idle:
@@ -135,7 +135,7 @@ class IdleJob:
 
 
 def _losses(idle: list[_IdleSocket]) -> Counter[str]:
-    """Of those that had opened."""
+    """Causes of loss among the sockets that had opened."""
     sockets = [socket.socket for socket in idle if socket.socket is not None]
     return Counter(f"closed_{socket.closed.result()}" for socket in sockets if socket.closed.done())
 

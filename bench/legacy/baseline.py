@@ -1,23 +1,21 @@
-"""The baseline of the engine's speed: the original design's pool of legacy FaceMesh, on the same frames.
+"""Baseline of the engine's speed: the original design's pool of legacy FaceMesh, on the same frames.
 
-MediaPipe's legacy solutions need numpy below 2, so they live in an environment of their own under
-var/cache/legacy-env, made on first use from bench/legacy/requirements.txt.
+MediaPipe's legacy solutions need numpy below 2, so they have their own environment under
+var/cache/legacy-env, created on first use from bench/legacy/requirements.txt.
 
     python -m bench.legacy.baseline [--threads T ...] [--seconds S] [--refine] [--json]
 
-Ends with 2 when there are no clips or the baseline cannot be had.
+Ends with 2 when there are no clips or the baseline is not available.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,54 +23,55 @@ import cv2
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from bench.cli import has_clips, report_parser, show
 from config.locks import exclusive
 from core.types import RgbImage
-from testkit.clips import GRID_CLIPS, read_clip, shared_data_available
+from testkit.clips import GRID_CLIPS, read_clip
 
 INSTANCES = 8
-"""What the original design keeps in its queue."""
+"""Instances in the original design's queue."""
 
 _LEGACY = Path(__file__).resolve().parent
 _REQUIREMENTS = _LEGACY / "requirements.txt"
 _SCRIPT = _LEGACY / "face_mesh_pool.py"
 _ENVIRONMENT = Path(__file__).resolve().parents[2] / "var" / "cache" / "legacy-env"
 _SIZE = (640, 512)
-"""Width and height of a camera's frame in the shape of the clips."""
+"""Width and height of a camera's frame with the clips' proportions."""
 
 _START_SECONDS = 120.0
-"""For loading MediaPipe and making and warming the instances, on a busy machine."""
+"""Time limit for loading MediaPipe and creating and warming the instances, on a busy machine."""
 
 Command: TypeAlias = Sequence[str | Path]
 Run: TypeAlias = Callable[[Command], "subprocess.CompletedProcess[str]"]
 
 
 class LegacyError(Exception):
-    """The baseline cannot be had: its environment cannot be made, or its script failed."""
+    """The baseline is not available: creating its environment or running its script failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LegacyResult:
     frames: int
     found: int
-    """Of the frames, those in which a face was found."""
+    """Frames in which a face was found."""
     frames_per_second: float
     cpu_ms_per_frame: float
-    """Of all threads of the process."""
+    """CPU milliseconds per frame, of all threads of the process."""
     wall_ms_per_frame: float
-    """Mean time of one frame on its thread, with the wait for an instance."""
+    """Mean time of one frame on its thread, including the wait for an instance."""
     cores: float
-    """Kept busy on the average."""
+    """Mean number of busy cores."""
     process_threads: int
-    """With those that MediaPipe starts for each instance."""
+    """Threads, including those that MediaPipe starts for each instance."""
     rss_mb: float
-    """Of the whole process less the frames, in 10^6 bytes."""
+    """Memory of the process without the frames, in 10^6 bytes."""
 
 
 _RESULT = TypeAdapter(LegacyResult)
 
 
 def measure(frames: Sequence[RgbImage], threads: int, seconds: float, refine: bool = False) -> LegacyResult:
-    """`threads` threads work through `frames`, all of one size, again and again for `seconds`.
+    """Process `frames`, all of one size, on `threads` threads in a loop for `seconds`.
 
     Raises LegacyError.
     """
@@ -94,7 +93,7 @@ def measure(frames: Sequence[RgbImage], threads: int, seconds: float, refine: bo
 
 
 def parse(line: str) -> LegacyResult:
-    """The line of JSON that the script prints; raises LegacyError for anything else."""
+    """Parse the line of JSON that the script prints. Raises LegacyError for anything else."""
     try:
         return _RESULT.validate_json(line, strict=True)
     except ValidationError as error:
@@ -102,14 +101,14 @@ def parse(line: str) -> LegacyResult:
 
 
 def ensure_environment(folder: Path, run: Run) -> Path:
-    """The Python of a finished environment in `folder`, which is made first if need be; raises LegacyError.
+    """Create the environment in `folder` if need be; returns its Python. Raises LegacyError.
 
-    The stamp is written last, so an environment that an interrupted run left half made is made anew.
+    The stamp is written last, so an environment left incomplete by an interrupted run is created anew.
     """
     python = folder / "bin" / "python"
     stamp = folder / "requirements.stamp"
     wanted = _stamp()
-    # Two benches at the same time take turns, so that neither clears what the other installs.
+    # Concurrent benches wait for each other, so that neither clears what the other installs.
     with exclusive(folder.with_suffix(".lock")):
         if python.exists() and stamp.is_file() and stamp.read_text() == wanted:
             return python
@@ -123,7 +122,7 @@ def ensure_environment(folder: Path, run: Run) -> Path:
 
 
 def _stamp() -> str:
-    """Other requirements or another Python do not match the environment."""
+    """Fingerprint of the requirements and the Python version that the environment was made for."""
     return f"{hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()} {sys.version_info[:2]}\n"
 
 
@@ -159,16 +158,12 @@ def _table(results: dict[int, LegacyResult]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.legacy.baseline", description="Speed of the original design's FaceMesh."
-    )
+    parser = report_parser("legacy.baseline", "Speed of the original design's FaceMesh.")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each number of threads")
     parser.add_argument("--refine", action="store_true", help="with the second network, for eyes and lips")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON, by number of threads")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("legacy_baseline: no clips (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("legacy.baseline"):
         return 2
     frames = _frames()
     try:
@@ -176,8 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LegacyError as error:
         print(f"legacy_baseline: {error}", file=sys.stderr)
         return 2
-    by_threads = {threads: asdict(result) for threads, result in results.items()}
-    print(json.dumps(by_threads, indent=2) if options.json else _table(results))
+    show(results, _table, as_json=options.json)
     return 0
 
 

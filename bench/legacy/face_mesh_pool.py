@@ -31,7 +31,7 @@ _PROCESS = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Work:
-    """What one thread did: `seconds` is the time of its frames with the wait for an instance."""
+    """Work of one thread: `seconds` is the time of its frames, including the wait for an instance."""
 
     frames: int
     found: int
@@ -56,7 +56,7 @@ class FaceMeshPool:
             self._free.put(mesh)
 
     def warm_up(self, frame: Frames) -> None:
-        """One frame through every instance: the queue hands them out in turn."""
+        """Process one frame with every instance: the queue hands them out in turn."""
         for _ in range(self._free.qsize()):
             self.finds_face(frame)
 
@@ -83,11 +83,11 @@ def measure(pool: FaceMeshPool, frames: Frames, threads: int, seconds: float) ->
     with ThreadPoolExecutor(threads) as executor:
         cpu = time.process_time()
         begin = time.perf_counter()
-        # Each thread begins elsewhere, so that no two are at the same frame.
+        # Each thread starts elsewhere, so that no two process the same frame.
         starts = [thread * len(frames) // threads for thread in range(threads)]
         running = [executor.submit(work, pool, frames, start, begin + seconds) for start in starts]
         time.sleep(seconds / 2)
-        # The instances' own threads are there from their making, the borrowing ones only while they work.
+        # The instances' own threads exist from their creation, the borrowing ones only while they work.
         process_threads = len(list((_PROCESS / "task").iterdir()))
         done = [future.result() for future in running]
         elapsed = time.perf_counter() - begin

@@ -1,1 +1,1 @@
-"""What the load benches share: clients, their process, what they count, and what the server uses."""
+"""Shared by the load benches: clients, their process, their counts, and the server's resource usage."""

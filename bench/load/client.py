@@ -1,4 +1,4 @@
-"""A WebSocket client for load: one asyncio protocol per socket, frames made ready before the run."""
+"""A WebSocket client for load: one asyncio protocol per socket, with frames encoded before the run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OnText = Callable[[bytes], None]
 
 
 class HandshakeRefused(Exception):
-    """The server answered the handshake with `status` of HTTP, or 0 where it broke off."""
+    """The server answered the handshake with HTTP `status`, or closed without an answer (0)."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -44,7 +44,7 @@ class Address:
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:
-    """A whole message as it goes over the wire; the mask of zeros leaves the payload as it is, at no cost."""
+    """Encode a whole message; the mask of zeros leaves the payload unchanged, at no cost."""
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)
@@ -56,7 +56,7 @@ def client_frame(opcode: int, payload: bytes) -> bytes:
 
 
 async def connect(address: Address, path: str, on_text: OnText, timeout_s: float = CONNECT_TIMEOUT_S) -> LoadSocket:
-    """An open socket. Raises HandshakeRefused, OSError or TimeoutError; then no connection is left."""
+    """Open a socket. Raises HandshakeRefused, OSError or TimeoutError, and then leaves no connection."""
     loop = asyncio.get_running_loop()
     socket = LoadSocket(address, path, on_text)
     try:
@@ -70,7 +70,7 @@ async def connect(address: Address, path: str, on_text: OnText, timeout_s: float
 
 
 class LoadSocket(asyncio.Protocol):
-    """One connection; `on_text` gets each text message, and `closed` the close code when it is over."""
+    """One connection; `on_text` gets each text message, the future `closed` the close code at the end."""
 
     def __init__(self, address: Address, path: str, on_text: OnText) -> None:
         loop = asyncio.get_running_loop()
@@ -101,17 +101,17 @@ class LoadSocket(asyncio.Protocol):
             self.closed.set_result(self._close_code)
 
     def write(self, frame: bytes) -> None:
-        """Send what `client_frame` made; nothing happens once the socket is closing."""
+        """Send a frame made by `client_frame`; does nothing once the socket is closing."""
         if self._transport is not None and not self._closing:
             self._transport.write(frame)
 
     def say_goodbye(self) -> None:
-        """Begin to close; the server ends the connection."""
+        """Send a close frame; the server ends the connection."""
         self.write(client_frame(CLOSE, struct.pack("!H", NORMAL)))
         self._closing = True
 
     async def close(self) -> int:
-        """Say goodbye and wait for the end; the close code."""
+        """Send a close frame and wait for the end; returns the close code."""
         self.say_goodbye()
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(self.closed), _CLOSE_TIMEOUT_S)
@@ -119,12 +119,12 @@ class LoadSocket(asyncio.Protocol):
         return ABNORMAL
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection without a close frame."""
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
         if self.opened.done():
-            self.opened.exception()  # Seen: asyncio need not warn of it.
+            self.opened.exception()  # Marks it as retrieved: asyncio need not warn.
         else:
             self.opened.cancel()
 
@@ -148,7 +148,7 @@ class LoadSocket(asyncio.Protocol):
         self._transport.abort()
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
-        """Whole messages; the server sends none in parts and none masked."""
+        """Opcode and payload of each whole message; the server sends none in parts and none masked."""
         buffer = self._buffer
         begin = 0
         while (bounds := _payload_bounds(buffer, begin)) is not None:
@@ -179,7 +179,7 @@ def _handshake(address: Address, path: str) -> bytes:
 
 
 def _payload_bounds(buffer: bytearray, begin: int) -> tuple[int, int] | None:
-    """Where the payload of the message at `begin` starts and ends; None while some of it is missing."""
+    """Start and end of the payload of the message at `begin`; None while it is incomplete."""
     have = len(buffer)
     if have < begin + 2:
         return None

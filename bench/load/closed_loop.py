@@ -1,4 +1,4 @@
-"""Clients that send a frame as soon as the last one is answered: as many frames as the service can take."""
+"""Closed-loop clients: each sends a frame when the last one is answered, as many as the service can take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.load.sessions import sandbox_path
 
 @dataclass(frozen=True, slots=True)
 class ClosedLoopJob:
-    """Answered frames a second of so many sandbox `sessions`, after `settle_s` that do not count."""
+    """Measures answered frames per second of `sessions` sandbox sessions, after an unmeasured `settle_s`."""
 
     base_url: str
     sessions: int

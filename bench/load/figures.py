@@ -1,4 +1,4 @@
-"""From what the clients counted and the server used to the figures of one step."""
+"""Computes the figures of one step from the clients' counts and the server's usage."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bench.load.tables import number, table
 
 MAX_P95_MS = 200.0
 MAX_LATE = 0.5
-"""Of a frame's interval, by which the p95 of the sending may be late: clients too slow prove nothing."""
+"""Allowed p95 of late sending, as a share of a frame's interval: clients that are too slow prove nothing."""
 MIN_SENT = 0.9
-"""Of the frames that all clients should have sent: one that is stuck must not count as served."""
+"""Required share of the frames that all clients should have sent: a stuck client must not count as served."""
 MAX_SESSIONS = 2_000
 _HEADS = (
     *("sessions", "sent/s", "answered/s", "p50 ms", "p95 ms", "p99 ms", "dropped", "busy", "errors"),
@@ -47,7 +47,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
-    """Answered frames of the worst and the best served client, over the mean of all; 1.0 is fair."""
+    """Answered frames of the worst and the best served client, relative to the mean of all; 1.0 is fair."""
 
     least: float | None
     most: float | None
@@ -55,7 +55,7 @@ class Fairness:
 
 @dataclass(frozen=True, slots=True)
 class ServerFigures:
-    """Of the master and its workers. Growth from the begin to the end of the measured time."""
+    """Resource usage of the master and its workers, and its growth during the measured time."""
 
     cpu_cores: float
     rss_mib: float
@@ -66,7 +66,7 @@ class ServerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One load held for `seconds`. Frames are those sent in this time, and what became of them."""
+    """Figures of one load held for `seconds`. Counts are of the frames sent in this time."""
 
     sessions: int
     seconds: float
@@ -76,19 +76,19 @@ class Step:
     dropped: int
     busy: int
     errors: Mapping[str, int]
-    """Everything else that was not an answer, by name."""
+    """Counts of all other failures, by name."""
     decided_per_s: float
     succeeded_per_s: float
     failures: Mapping[str, int]
-    """Why the other decided sessions did not succeed."""
+    """Decided sessions that did not succeed, by reason."""
     fairness: Fairness
     client_late_p95_ms: float | None
-    """How long after their time frames left the client."""
+    """Delay with which frames left the client."""
     client_cpu_cores: float
     server: ServerFigures
 
     def holds(self, fps: float) -> bool:
-        """Every client sent its `fps` frames a second on time, and every one of these was answered in time."""
+        """Whether every client sent `fps` frames per second on time, and every frame was answered in time."""
         p95, late_ms = self.latency_ms.p95, self.client_late_p95_ms
         if p95 is None or late_ms is None:
             return False
@@ -179,9 +179,9 @@ def _cells(step: Step) -> list[str]:
 
 
 def search_largest(holds: Callable[[int], bool], guess: int, limit: int = MAX_SESSIONS) -> int:
-    """The largest N in 1..limit for which `holds(N)`, or 0: doubled or halved from `guess`, then bisected.
+    """The largest N in 1..limit for which `holds(N)`, or 0: doubles or halves `guess`, then bisects.
 
-    As if what holds for N held for all below it; each N is tried at most once.
+    Assumes that `holds` is monotonic; tries each N at most once.
     """
     if holds(guess):
         good, bad = guess, guess
@@ -204,7 +204,7 @@ def search_largest(holds: Callable[[int], bool], guess: int, limit: int = MAX_SE
 
 
 def confirm(holds: Callable[[int], bool], found: int) -> int:
-    """`found`, or where that does not hold for longer, the next that does some 5 % below, or 0."""
+    """Confirm `found` over a longer time: returns it, or the next value that holds in steps of 5 % below, or 0."""
     while found and not holds(found):
         found -= max(1, found // 20)
     return found

@@ -17,12 +17,12 @@ from core.types import RgbImage
 from testkit.clips import GRID_CLIPS, SHARED_DATA, encode_jpeg, read_clip
 
 PIXELS = 640 * 480
-"""Of a frame, whatever its shape: as a browser's camera gives."""
+"""Pixels of a frame of any shape, as many as a browser's camera sends."""
 _QUALITY = 85
 _LENGTH = 75
-"""Frames of a clip: 3 s as they were taken, 7.5 s at 10 frames a second."""
+"""Frames of a clip: 3 s as recorded, 7.5 s at 10 frames per second."""
 _ENROLLED = (5, 30, 55)
-"""The frames that a person is enrolled from."""
+"""Indices of the frames that a person is enrolled from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ def sources() -> list[Source]:
 
 
 def wire_clips(people: frozenset[str], count: int) -> list[WireClip]:
-    """Clips of these people, or with none given of anyone, for so many clients; fewer where there are no more. Each is
-    encoded once in the life of the process; all of them are 27 MB."""
+    """Up to `count` clips of `people`, or of anyone when it is empty. Each is encoded once per process; all of them
+    take 27 MB."""
     wanted = [source for source in sources() if not people or source.person in people]
     return [WireClip(source.person, _messages(source.path)) for source in wanted[:count]]
 
 
 def portraits(path: Path) -> list[bytes]:
-    """The pictures that a person is enrolled from."""
+    """JPEG pictures to enrol the person of a clip from."""
     frames = read_clip(path, 0, max(_ENROLLED) + 1)
     return [encode_jpeg(_scaled(frames[index]), _QUALITY) for index in _ENROLLED]
 
 
 def ping_pong(length: int, position: int) -> int:
-    """The index at `position` of a walk to and fro: a clip that goes on for ever without a jump.
+    """The index at `position` of a walk to and fro, which continues a clip endlessly without a jump.
 
     >>> [ping_pong(3, position) for position in range(6)]
     [0, 1, 2, 1, 0, 1]
@@ -68,8 +68,8 @@ def ping_pong(length: int, position: int) -> int:
 
 
 class Camera:
-    """A clip shown frame by frame, slower than it was taken: sessions end before it turns back, which they would
-    take for a recording, as it is one."""
+    """A clip sent frame by frame, slower than recorded: sessions end before it turns back, which they would detect as a
+    replay."""
 
     def __init__(self, messages: Sequence[bytes], chance: random.Random) -> None:
         self._messages = messages
@@ -77,11 +77,11 @@ class Camera:
         self._position = 0
 
     def rewind(self) -> None:
-        """To one of the first frames: a new session."""
+        """Go to one of the first frames, for a new session."""
         self._position = self._chance.randrange(max(1, len(self._messages) // 10))
 
     def shoot(self) -> bytes:
-        """The next message."""
+        """The next frame as a WebSocket message."""
         index = ping_pong(len(self._messages), self._position)
         self._position += 1
         return self._messages[index]
@@ -93,7 +93,7 @@ def _messages(path: Path) -> list[bytes]:
 
 
 def jpegs(path: Path) -> list[bytes]:
-    """The frames of a clip as clients send them."""
+    """The frames of a clip as the JPEGs that clients send."""
     return [encode_jpeg(_scaled(frame), _QUALITY) for frame in read_clip(path, 0, _LENGTH)]
 
 

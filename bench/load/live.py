@@ -1,4 +1,4 @@
-"""One live client: shows a clip frame by frame at its own pace, and counts what comes back."""
+"""One live client: sends a clip frame by frame at its own pace, and counts the answers."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _RETRY_S = 1.0
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the frames that one client sent, and of its sessions."""
+    """Counts of the outcomes of one client's frames and sessions."""
 
     sent: int = 0
     answered: int = 0
     dropped: int = 0
-    """Replaced by a newer frame, as the server's `dropped` tells; busy answers do not tell it."""
+    """Frames replaced by a newer one, by the server's `dropped`; busy answers do not carry it."""
     busy: int = 0
     decided: int = 0
     succeeded: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    """Why the other decided sessions did not succeed."""
+    """Decided sessions that did not succeed, by reason."""
     latencies_ms: list[float] = field(default_factory=list)
     """From send to answer, for each answered frame."""
     late_ms: list[float] = field(default_factory=list)
-    """How long after its time each frame left: the client's own slowness."""
+    """Delay with which each frame left: the client's own slowness."""
     errors: Counter[str] = field(default_factory=Counter)
-    """Everything that should not happen, by its name."""
+    """Unexpected events, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How clients send: `fps` frames a second each, whether answers come or not.
+    """Pace of the clients: `fps` frames per second each, without waiting for answers.
 
-    With `obey_pacing` not more than the server asks for, and not for so long as it says it is busy.
+    With `obey_pacing` at most the server's `target_fps`, and nothing during the `retry_after_ms` of a busy answer.
     """
 
     fps: float
@@ -60,7 +60,7 @@ class _Sent:
 
 
 class LiveClient:
-    """One person in front of one camera, in one session after the other."""
+    """One person before one camera, in one session after the other."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class LiveClient:
             self._connection.give_up_waiting()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Run sessions until cancelled."""
         while True:
             try:
                 await self._play()
@@ -130,7 +130,7 @@ class LiveClient:
 
 
 class _Connection:
-    """The frames of one socket, from its greeting to its end."""
+    """The frames of one socket, from `connection_established` to its end."""
 
     def __init__(self, client: LiveClient, camera: Camera, manner: Manner, phase: float) -> None:
         self._client = client
@@ -153,12 +153,12 @@ class _Connection:
         return bool(self._unanswered) and not self._over
 
     def start(self, socket: LoadSocket) -> None:
-        """The greeting may have come before the socket is known here: it comes right after the handshake."""
+        """Start sending. The greeting may arrive before this call: it follows the handshake at once."""
         self._socket = socket
         self._begin()
 
     def stop(self) -> None:
-        """What has no answer by now gets none, and rightly: the session is decided or its socket gone."""
+        """Stop sending; unanswered frames are no error: the session is decided or its socket is closed."""
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
@@ -237,13 +237,13 @@ class _Connection:
         self._socket.say_goodbye()
 
     def _take(self, seq: int) -> _Sent | None:
-        """The frame that an answer is for; those before it will not be answered any more."""
+        """Take the frame that an answer is for; frames before it will not be answered any more."""
         while self._unanswered and self._unanswered[0].seq < seq:
             self._skipped.append(self._unanswered.popleft())
         return self._unanswered.popleft() if self._unanswered and self._unanswered[0].seq == seq else None
 
     def _settle(self, dropped: int) -> None:
-        """Of the skipped frames so many were replaced as the server says; the others are lost."""
+        """Count the skipped frames: as many as the server reports were replaced, the others are lost."""
         replaced, self._dropped = dropped - self._dropped, dropped
         for index, sent in enumerate(self._skipped):
             if index < replaced:
@@ -253,7 +253,7 @@ class _Connection:
         self._skipped.clear()
 
     def _settle_the_rest(self) -> None:
-        """Frames skipped before a last busy, of which no `dropped` tells: by the contract they were replaced, too."""
+        """Count frames skipped before a last busy answer: no `dropped` reports them, but they were replaced."""
         for sent in self._skipped:
             sent.tally.dropped += 1
         self._skipped.clear()

@@ -1,4 +1,4 @@
-"""All at once: sandboxes, identifications, enrolments, probes, clients that vanish and pictures that are broken."""
+"""Mixed load: sandboxes, identifications, enrolments, probes, vanishing clients and broken pictures."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ BROKEN = (
     client_frame(TEXT, json.dumps({"type": "frame", "image": "***"}).encode()),
 )
 REFUSALS = frozenset({"invalid_image", "unsupported_format", "image_too_large", "image_too_complex"})
-"""How a broken picture may be answered."""
+"""Error codes that may answer a broken picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Live clients of each kind."""
+    """Number of live clients of each kind."""
 
     sandbox: int
     identification: int
@@ -44,14 +44,14 @@ class Mix:
 
     @classmethod
     def of(cls, sessions: int) -> Mix:
-        """A third identify, a sixth enrol, the others are sandboxes; at least one of each from 3 on."""
+        """A third identify, a sixth enrol, the others are sandboxes; at least one of each from 3 sessions on."""
         identification, enrollment = max(1, sessions // 3), max(1, sessions // 6)
         return cls(max(1, sessions - identification - enrollment), identification, enrollment)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts since the begin; `latency_ms` and `seconds` since the last one."""
+    """Counts since the start; `latency_ms` and `seconds` since the last progress."""
 
     seconds: float
     sent: int
@@ -61,18 +61,18 @@ class Progress:
     decided: int
     succeeded: int
     failures: Mapping[str, int]
-    """Why the other decided sessions did not succeed."""
+    """Decided sessions that did not succeed, by reason."""
     latency_ms: Latency
     http_answered: int
     aborted: int
     refused: int
-    """Broken pictures, as they should be."""
+    """Broken pictures that were refused as expected."""
     errors: Mapping[str, int]
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """What the clients that misbehave on purpose did and met."""
+    """Counts of the clients that misbehave on purpose."""
 
     aborted: int
     refused: int
@@ -81,7 +81,7 @@ class _Trouble:
 
 @dataclass(frozen=True, slots=True)
 class MixedJob:
-    """Holds the mix for `seconds`; tells a Progress `every_s` and returns the last, after the last answers."""
+    """Holds the mix for `seconds`. Sends a Progress note every `every_s`; returns the last, after all answers."""
 
     base_url: str
     api_key: str
@@ -137,7 +137,7 @@ class MixedJob:
 
 
 class _Book:
-    """Keeps every tally, since answers to old frames still come into those of the past."""
+    """Keeps every tally, because late answers are counted in the tally of their frame."""
 
     def __init__(self, fleets: list[Fleet], http: HttpTally, trouble: _Trouble) -> None:
         self.fleets = fleets
@@ -171,7 +171,7 @@ def _sizes(mix: Mix) -> list[tuple[Kind, int]]:
 
 
 async def _abort_for_ever(address: Address, frame: bytes, trouble: _Trouble) -> None:
-    """Vanish at once, after the greeting, in the middle of a frame, or while a frame is looked at."""
+    """Drop connections: at once, after the greeting, in the middle of a frame, or while a frame is processed."""
     chance = random.Random(0)
     parts = (b"", b"", frame[: len(frame) // 2], frame)
     for number in range(10**9):
@@ -192,7 +192,7 @@ async def _abort_for_ever(address: Address, frame: bytes, trouble: _Trouble) -> 
 
 
 async def _send_broken_for_ever(address: Address, trouble: _Trouble) -> None:
-    """Each picture must be refused by name, and none of them may end the session."""
+    """Send broken pictures; each must be refused with an error code, and none may end the session."""
 
     def receive(text: bytes) -> None:
         message = json.loads(text)
@@ -215,7 +215,7 @@ async def _send_broken_for_ever(address: Address, trouble: _Trouble) -> None:
 
 
 async def _send_broken(socket: LoadSocket) -> None:
-    """Until the socket is closed; a sandbox is at its time limit."""
+    """Send broken pictures until the socket is closed; a sandbox is at its time limit."""
     try:
         for number in range(10**9):
             socket.write(BROKEN[number % len(BROKEN)])

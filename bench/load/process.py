@@ -1,4 +1,4 @@
-"""A process of its own for a client's event loop, so that what measures does not slow what it measures."""
+"""Runs load clients' event loop in another process, so that measuring does not slow what it measures."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import uvloop
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 Tell = Callable[[object], None]
-"""Sends a note to the process that started this one."""
+"""Sends a note to the parent process."""
 
 _END_TIMEOUT_S = 10.0
 
 
 class Job(Protocol[T_co]):
-    """Picklable; `run` is called on the event loop of the load process."""
+    """Work for the load process: picklable; `run` is called on its event loop."""
 
     async def run(self, tell: Tell) -> T_co: ...
 
 
 class LoadFailed(Exception):
-    """The job raised, or its process died; the message says how."""
+    """The job raised, or its process died; the message has the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Result:
 
 
 class LoadProcess:
-    """Runs one job after the other, under uvloop. A context manager; leaving it ends the process."""
+    """A process that runs one job after the other under uvloop. A context manager; leaving it ends the process."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -64,7 +64,7 @@ class LoadProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.close()  # An idle process ends by that; one with a job is not waited for.
+        self._pipe.close()  # This ends an idle process; a running job is not awaited.
         if kind is not None:
             self._process.kill()
         self._process.join(_END_TIMEOUT_S)
@@ -74,7 +74,7 @@ class LoadProcess:
         self._process.close()
 
     def run(self, job: Job[T], on_note: Tell = lambda _: None) -> T:
-        """Start a job and wait for what it returns. Raises LoadFailed."""
+        """Start a job and wait for its result. Raises LoadFailed."""
         self.start(job)
         return self.result(job, on_note)
 
@@ -82,14 +82,14 @@ class LoadProcess:
         self._pipe.send(job)
 
     def wait_for_note(self) -> object:
-        """The next thing that the job tells. Raises LoadFailed, also when it ends without a word."""
+        """The next note of the job. Raises LoadFailed, also when the job ends without one."""
         message = self._receive()
         if not isinstance(message, _Note):
             raise LoadFailed(f"the job ended early, with {message}")
         return message.content
 
     def result(self, job: Job[T], on_note: Tell = lambda _: None) -> T:
-        """What the started `job` returns; its notes until then go to `on_note`. Raises LoadFailed."""
+        """Wait for the result of the started `job`; its notes go to `on_note`. Raises LoadFailed."""
         while isinstance(message := self._receive(), _Note):
             on_note(message.content)
         assert isinstance(message, _Result)
@@ -108,7 +108,7 @@ class LoadProcess:
 
 
 def _serve(pipe: Connection[Any, Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the parent ends this process in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process itself.
     raise_file_limit()
     while True:
         try:
@@ -121,17 +121,17 @@ def _serve(pipe: Connection[Any, Any]) -> None:
             answer = _Failure(traceback.format_exc())
         try:
             pipe.send(answer)
-        except OSError:  # The parent has gone; nobody waits for it.
+        except OSError:  # The parent has ended.
             return
 
 
 def raise_file_limit() -> int:
-    """Let this process and its children open as many files as the system allows; how many that is."""
+    """Raise this process's limit of open files to the hard limit; returns the limit. Children inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def end_on_sigterm() -> None:
-    """Make SIGTERM unwind the stack as Ctrl-C does, so that the service that was started does not stay."""
+    """Make SIGTERM unwind the stack as Ctrl-C does, so that the started service is ended, too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""What a process and its descendants take of the machine."""
+"""Resource usage of a process and its descendants."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FIELD = re.compile(r"^(Rss|Pss):\s+(\d+) kB", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Sums over the processes of a tree; pages that they share count once in `pss_bytes`, each time in `rss_bytes`."""
+    """Sums over a process tree; shared pages count once in `pss_bytes`, and once per process in `rss_bytes`."""
 
     at_s: float
-    """By the monotonic clock."""
+    """Seconds of the monotonic clock."""
     cpu_s: float
-    """Since each process began."""
+    """CPU seconds since each process began."""
     rss_bytes: int
     pss_bytes: int
     threads: int
@@ -29,7 +29,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """Of `pid` and all its descendants. Raises psutil.NoSuchProcess when `pid` is gone."""
+    """Usage of `pid` and all its descendants. Raises psutil.NoSuchProcess when `pid` is gone."""
     root = psutil.Process(pid)
     cpu_s, rss, pss, threads, processes = 0.0, 0, 0, 0, 0
     for process in [root, *root.children(recursive=True)]:
@@ -45,7 +45,7 @@ def usage(pid: int) -> Usage:
 
 
 def cores_between(before: Usage, after: Usage) -> float:
-    """Mean number of cores that were busy; meaningless when a process of the tree ended in between."""
+    """Mean number of busy cores; meaningless when a process of the tree ended in between."""
     return (after.cpu_s - before.cpu_s) / (after.at_s - before.at_s)
 
 

@@ -1,4 +1,4 @@
-"""Where the sockets of a load lead: sandboxes, or sessions that are created over HTTP."""
+"""Sources of socket paths for a load: sandboxes, or sessions that are created over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVIRONMENT = {
     "FACE_ATTEMPTS_LIMIT": "1000",
     "FACE_IDENTIFICATION_FAILURES_PER_MIN": "10000",
 }
-"""A load has few faces and many sessions: nobody is refused for being known or for having failed."""
+"""Settings for few faces in many sessions: no duplicate check, and lockout limits out of reach."""
 
 
 class Sessions(Protocol):
@@ -33,12 +33,12 @@ class Sessions(Protocol):
     ) -> None: ...
 
     async def open(self, slot: int, person: str) -> str:
-        """The path of a new socket for client number `slot`, who shows `person`."""
+        """The path of a new socket for client number `slot`, which shows `person`."""
         ...
 
 
 class Sandboxes:
-    """Nothing is stored, and nothing is asked over HTTP."""
+    """Sandbox sessions: nothing is stored, and no HTTP request is needed."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,8 +53,8 @@ class Sandboxes:
 
 
 class StoredSessions:
-    """Sessions of one kind. An enrolled subject is erased when its client opens the next session, so
-    that the gallery stays as large as the load. Raises ServiceError and httpx.TransportError.
+    """Stored sessions of one kind. An enrolled subject is erased when its client opens the next session, so
+    that the gallery does not grow. Raises ServiceError and httpx.TransportError.
     """
 
     def __init__(self, base_url: str, api_key: str, kind: SessionKind, liveness: Liveness) -> None:
@@ -101,7 +101,7 @@ def sandbox_path(number: int) -> str:
 
 
 def enroll_people(service: LiveService) -> frozenset[str]:
-    """Everyone of the clips under their own name, over HTTP; who could be. The others are told on stderr."""
+    """Enrol the people of the clips under their names over HTTP; returns those enrolled, names the others on stderr."""
     enrolled: set[str] = set()
     headers = {"authorization": f"Bearer {service.api_key}"}
     with httpx.Client(base_url=service.base_url, headers=headers, timeout=60.0, trust_env=False) as http:

@@ -1,4 +1,4 @@
-"""Live clients side by side, for a while that counts."""
+"""Runs live clients side by side for a measured time."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from testkit.stream_client import Liveness
 
 GREETING_TIMEOUT_S = 60.0
 GRACE_S = 3.0
-"""After the last frame, for answers: more than a frame may wait for its turn."""
+"""Wait for answers after the last frame: longer than a frame may wait in the queue."""
 _LOOK_EVERY_S = 0.02
 _OPENINGS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class StreamJob:
-    """`sessions` clients for `warm_up_s` that do not count and `seconds` that do; tells "begin" and "end" of these."""
+    """Runs `sessions` clients for `warm_up_s`, then for the measured `seconds`; notes "begin" and "end" bound these."""
 
     base_url: str
     api_key: str
     kind: Kind
     liveness: Liveness
     people: frozenset[str]
-    """Whose clips are shown; none: everyone's."""
+    """People whose clips are sent; empty: all."""
     sessions: int
     manner: Manner
     warm_up_s: float
@@ -60,7 +60,7 @@ class StreamJob:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One tally for each client, of the frames sent within `seconds`; `client_cpu_s` in these."""
+    """One tally per client, of the frames sent within `seconds`; `client_cpu_s`: CPU time in the same seconds."""
 
     seconds: float
     client_cpu_s: float
@@ -68,7 +68,7 @@ class Outcome:
 
 
 class Fleet:
-    """Clients side by side; entered when every one of them has been greeted. Leaving it closes them all."""
+    """Clients side by side, as a context manager: entered when all have been greeted; leaving it closes them."""
 
     def __init__(
         self,
@@ -102,14 +102,14 @@ class Fleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def swap_tallies(self) -> list[Tally]:
-        """Begin new ones. What is still to come of the frames sent so far goes into the old ones, which it returns."""
+        """Begin new tallies; returns the old ones, which still receive the answers to frames sent so far."""
         old = [client.tally for client in self.clients]
         for client in self.clients:
             client.tally = Tally()
         return old
 
     async def fall_silent(self) -> None:
-        """Send nothing more, and wait for the answers to what was sent."""
+        """Stop sending, and wait for the outstanding answers."""
         for client in self.clients:
             client.silent = True
         for _ in range(round(GRACE_S / _LOOK_EVERY_S)):

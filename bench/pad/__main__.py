@@ -1,15 +1,14 @@
-"""How well the liveness policies tell real people from simulated attacks.
+"""Error rates of the liveness policies on real people and simulated attacks.
 
     python -m bench.pad [--split tuning|test] [--species a,b] [--count N] [--draws N] [--json FILE] [--html FILE]
 
-Streams of testkit.attacks are looked at once by the real engine (bench.pad.observe) and replayed through
-recognition.sessions.state with a simulated clock. APCER is the share of attack tries that end as a success,
-whatever the reason for which the others end; recognition is left out of it, in that every face
-counts as the claimed one's, except in `swap`, where the claimed one is the second of two faces.
-Under a policy that asks for actions each stream is tried with several challenges.
-BPCER is the share of real people's tries that are refused; a stream that ends before a decision is
-a non-response and counted apart (ISO/IEC 30107-3). Tries of one person are not independent of
-each other: the bounds hold for the tries, not for the few people behind them.
+The real engine observes each stream of testkit.attacks once (bench.pad.observe); the observations are replayed
+through recognition.sessions.state with a simulated clock. APCER is the share of attack attempts that succeed,
+whatever the reason of the others; every face counts as matching, so that recognition refuses none, except in
+`swap`, where only the second of two faces matches. Policies that ask for actions are tried with several
+challenges per stream. BPCER is the share of real people's attempts that are refused; a stream that ends before
+a decision is a non-response, counted separately (ISO/IEC 30107-3). Attempts of one person are not independent:
+the bounds hold for the attempts, not for the few people in them.
 """
 
 from __future__ import annotations
@@ -22,19 +21,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
+from bench.cli import has_clips
 from bench.pad.observe import load, observe
 from bench.pad.rates import HEADER, rows_of, table
 from bench.pad.report import report
 from bench.pad.tries import play_all, tasks
 from core.liveness.policy import Policy
 from testkit.attacks import MAKERS, Split
-from testkit.clips import shared_data_available
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    if not shared_data_available():
-        print("pad: the shared clips and pictures are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("pad"):
         return 2
     wanted = tasks(options.split, options.species, options.count, options.policy)
     paths = observe(wanted, options.workers)

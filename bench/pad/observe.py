@@ -1,7 +1,7 @@
-"""Recordings of what the real engine sees in streams of testkit.attacks, made once and kept on disk.
+"""Recordings of the real engine's observations of testkit.attacks' streams, made once and cached on disk.
 
-A recording's file is named for its stream, the code that made and looked at the pictures, and VERSION: one that older
-code wrote is not read.
+A recording's file name includes its stream, a digest of the code that rendered and observed it, and VERSION: files
+of older code are ignored.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from vocabulary.faces import Issue
 from weights.catalogue import ensure_models
 
 VERSION = 4
-"""Of the files' format: raise it whenever `save` writes something else."""
+"""Version of the file format: raise it whenever `save` changes."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / "var" / "cache" / "pad"
 _MODELS = REPOSITORY / "var" / "models"
 _CORE = REPOSITORY / "face_recognition_app" / "core"
 _NOT_LOOKING = {"liveness", "pool.py", "permits.py"}
-"""Of the engine's code what has no part in what is seen of a single frame."""
+"""Parts of the engine's code that do not influence the observation of a single frame."""
 _LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _WORKERS = 2
 
 Part = Literal["frames", "takes"]
-"""What of a stream is looked at: the frames that run as they are, or what it shows on request."""
+"""Part of a stream to observe: its fixed frames, or its takes of requested actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What was seen of one stream; `shown` by name: `frames`, or `STAGE/ACTION` for the takes."""
+    """Observations of one stream; `shown` by name: `frames`, or `STAGE/ACTION` for the takes."""
 
     split: Split
     species: str
@@ -120,7 +120,7 @@ def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
 
 
 def save(recording: Recording, path: Path) -> None:
-    """Points as 16-bit shares of the face's own extent, finer than float16; embeddings as float16."""
+    """Write a recording: points as 16-bit shares of the face's extent (finer than float16), embeddings as float16."""
     seen = [frame for frames in recording.shown.values() for frame in frames]
     faces = [frame.face for frame in seen if frame.face is not None]
     points = np.array([face.mesh.points for face in faces], np.float32).reshape(-1, 478, 3)
@@ -217,7 +217,7 @@ def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 @cache
 def _digest(species: str) -> str:
-    """Of all code that decides what is seen in streams of a species."""
+    """Digest of all code that influences observations of a species."""
     sources = {Path(str(sys.modules[name].__file__)) for name in _behind(MAKERS[species].__module__)}
     sources |= {path for path in _CORE.rglob("*.py") if not _NOT_LOOKING & set(path.relative_to(_CORE).parts)}
     hashed = hashlib.sha256(str(VERSION).encode())
@@ -227,7 +227,7 @@ def _digest(species: str) -> str:
 
 
 def _behind(module: str) -> set[str]:
-    """The module and those of `testkit` whose names it uses, and so on."""
+    """The module, and transitively those of `testkit` that it imports."""
     found, open_ends = set[str](), [module]
     while open_ends:
         name = open_ends.pop()
@@ -238,7 +238,7 @@ def _behind(module: str) -> set[str]:
 
 
 def observe(tasks: Sequence[Task], workers: int = _WORKERS) -> dict[Task, Path]:
-    """Recordings of all tasks; what is not on disk yet is made by worker processes, with a bar on standard error."""
+    """Paths of all tasks' recordings; worker processes make the missing ones, with a progress bar on stderr."""
     missing = [task for task in tasks if not task.path.is_file()]
     if missing:
         os.environ.setdefault("GLOG_minloglevel", "2")
@@ -261,7 +261,7 @@ def _begin_worker() -> None:
 
 
 def _observe(task: Task, path: Path) -> None:
-    """The path is the caller's: code that is edited meanwhile must not change where the recording goes."""
+    """Record one task. The caller computes `path`: it must not change when code is edited meanwhile."""
     stream = MAKERS[task.species](task.split, task.index)
     save(record(_engine(), task.split, stream, task.part), path)
 

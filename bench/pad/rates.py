@@ -1,4 +1,4 @@
-"""From tries to error rates: APCER and BPCER with their bounds, for each species under each policy."""
+"""Computes error rates: APCER and BPCER with their bounds, for each species under each policy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Of one species under one policy. `error` is the APCER of an attack and the BPCER of real people, `bound` its
-    upper limit at CONFIDENCE; times in seconds, of tries that were decided, of real people those let through."""
+    """Rates of one species under one policy. `error` is the APCER of an attack or the BPCER of real people, `bound` its
+    upper limit at CONFIDENCE; times in seconds, of decided tries (for real people of accepted ones)."""
 
     policy: str
     species: str

@@ -1,4 +1,4 @@
-"""The error rates as a page with plots: single cues, displays by their dots, times, and a frame of each species."""
+"""Renders the error rates as an HTML page with plots of single cues, displays and times, and a frame per species."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _faces(frames: Sequence[RecordedSight]) -> list[RecordedFace]:
 
 
 def _reach(name: str) -> Cue:
-    """How far a measure goes to and fro: its third largest less its third smallest value."""
+    """Range of a measure: its third largest minus its third smallest value."""
 
     def cue(frames: Sequence[RecordedSight]) -> float:
         readings = [seen.reading(0, scored=False, tinted=False) for seen in frames if seen.face is not None]
@@ -49,7 +49,7 @@ def _reach(name: str) -> Cue:
 
 
 def _no_moire(frames: Sequence[RecordedSight]) -> float:
-    """The upper quartile of the peaks, negative: the less of a grid, the livelier."""
+    """Negative upper quartile of the moire peaks: a weaker grid scores higher."""
     peaks = [face.moire for face in _faces(frames) if face.moire is not None]
     return -float(np.percentile(peaks, 75)) if peaks else 0.0
 
@@ -86,7 +86,7 @@ CUES: dict[str, Cue] = {
 
 
 def report(split: Split, recordings: Mapping[Task, Recording], rows: Sequence[Row], tries: Sequence[Try]) -> str:
-    """A page that needs nothing else: tables, plots and pictures are in it."""
+    """A self-contained page with tables, plots and pictures."""
     head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     body = "".join(
         f"<tr>{''.join(f'<td>{_cell(getattr(r, key))}</td>' for key in _COLUMNS.values())}</tr>" for r in rows
@@ -162,7 +162,7 @@ def _times(tries: Sequence[Try]) -> str:
 
 
 def _displays(tries: Sequence[Try]) -> str:
-    """Which displays `passive` lets through: those whose dots the camera cannot tell apart."""
+    """Plot of the displays that `passive` accepts: those whose dots the camera cannot resolve."""
     figure, axes = _figure()
     shown = [t for t in tries if t.species == "screen" and t.policy == Policy.PASSIVE]
     dots = [Display.draw(generator("display", t.species, t.person, t.index)).dots for t in shown]
@@ -176,7 +176,7 @@ def _displays(tries: Sequence[Try]) -> str:
 
 
 def _figure() -> tuple[Any, Any]:
-    from matplotlib.figure import Figure  # Only reports need it, and it is slow to load.
+    from matplotlib.figure import Figure  # Slow to load, and only reports need it.
 
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     return figure, figure.subplots()

@@ -1,4 +1,4 @@
-"""Recorded streams tried under a policy: the service's own session state, with a simulated clock."""
+"""Replays recorded streams under a policy through the service's own session state, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NO_MATCH_FRAMES = 8
 _MATCH_FMR = 1e-4
 _DRAWS = 500
 _VOLUNTARY = ("bona_fide", "bona_fide_brief")
-"""Real people who do not know what they are asked: nothing to be learnt from them where a policy asks."""
+"""Species of real people who do not follow requests: skipped under policies that ask for actions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """How one stream ended. `reason` is None after a success; `seconds` from the first frame to the decision."""
+    """Result of one stream. `reason` is None after a success; `seconds` from the first frame to the decision."""
 
     policy: str
     species: str
@@ -55,7 +55,7 @@ def tasks(split: Split, species: Sequence[str], count: int, policies: Sequence[P
 
 
 def part_for(species: str, policy: Policy) -> Part | None:
-    """What of a species is shown to a policy; None where nothing would be learnt."""
+    """The part of a species' streams to replay under a policy; None to skip it."""
     if species in _VOLUNTARY:
         return None if _asks(policy) else "frames"
     if species in RESPONDING and _asks(policy):
@@ -68,8 +68,8 @@ def _asks(policy: Policy) -> bool:
 
 
 def play(recording: Recording, policy: Policy, number: int = 0) -> Try | None:
-    """Replay one recording under its challenge `number`. None where it says nothing: an action that it cannot show
-    would be asked of it, or it was decided before the attack in it began."""
+    """Replay one recording under its challenge `number`. None where it is inconclusive: the challenge needs an action
+    that it cannot show, or it was decided before the attack began."""
     flow = begin(recording, policy, number)
     if flow is None:
         return None
@@ -98,9 +98,9 @@ def _ended(recording: Recording, policy: Policy, outcome: Outcome, responded: bo
 
 
 def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
-    """A session as the service begins it; its challenge, the recording's `number`, is one that it can show.
+    """Begin a session as the service does, with the `number`-th challenge that the recording can show.
 
-    A real person whose clip shows two things only is asked for no more.
+    A real person whose clip shows only two actions is asked for no more.
     """
     steps = DEMANDS[policy].steps
     if recording.species in BONA_FIDE and "frames" not in recording.shown:
@@ -115,7 +115,7 @@ def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
 
 
 def responding(recording: Recording, flow: Flow) -> Iterator[RecordedSight]:
-    """Who does what the session asks for, after a natural delay, and again where it was not seen."""
+    """Frames of a person who performs what the session asks for, after a natural delay, repeating what was missed."""
     source = random.Random(f"{recording.species}/{recording.index}")
     number = rested = waited = 0
     delay = source.randint(6, 12)
@@ -137,7 +137,7 @@ def responding(recording: Recording, flow: Flow) -> Iterator[RecordedSight]:
 
 
 def _sent_anew(seen: RecordedSight, number: int) -> RecordedSight:
-    """A take that is shown again stands for another one: who does it again does not send the same bytes."""
+    """A repeated take with other digests: a person who repeats an action does not send the same bytes."""
     return replace(seen, sha256=hashlib.sha256(f"{seen.sha256}/{number}".encode()).hexdigest())
 
 
@@ -159,7 +159,7 @@ def _match(recording: Recording, embedding: Embedding) -> Match:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One recording to be tried under a policy, with `draws` challenges where it asks."""
+    """One recording to replay under a policy, with `draws` challenges where it asks for actions."""
 
     path: Path
     policy: Policy
@@ -167,14 +167,14 @@ class _Job:
 
 
 def play_all(paths: Mapping[Task, Path], policies: Sequence[Policy], draws: int = 1, workers: int = 1) -> list[Try]:
-    """By worker processes, with a bar on standard error."""
+    """Replay all recordings under all policies in worker processes, with a progress bar on stderr."""
     jobs = [
         _Job(path, policy, draws if _asks(policy) else 1)
         for policy in policies
         for task, path in paths.items()
         if task.part == part_for(task.species, policy)
     ]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # Many small matrices: threads would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # Matrices are small: threads would only contend.
     tries: list[Try] = []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for number, done in enumerate(pool.map(_try, jobs), start=1):

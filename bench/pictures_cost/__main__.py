@@ -1,47 +1,46 @@
-"""CPU time of decoding a picture, over a corpus of mutated and hand-made ones, against that of ordinary ones.
+"""CPU time of decoding a corpus of mutated and hand-made pictures, relative to ordinary ones.
 
     python -m bench.pictures_cost [--count 200000] [--seed 1] [--json]
 
-Each picture goes through the service's own header check and decoder, in a process of its own that is replaced when a
-decoder takes it down. An accepted picture is compared with an ordinary one of its kind and its pixels, and no smaller
-than 640x480: below that nothing takes long. Ends with 1 when one costs more than 20 times as much, or a process died.
+Each picture goes through the service's own header check and decoder, in a separate process that is replaced when it
+crashes. An accepted picture is compared with an ordinary one of the same kind and number of pixels, but at least
+640x480: smaller ones are always cheap. Ends with 1 when one costs more than 20 times as much, or a process crashed.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
 import cv2
 import numpy as np
 
+from bench.cli import report_parser, show
 from bench.load.tables import table
 from bench.pictures_cost.corpus import SIZES, ordinary, picture
 from core.errors import ImageError
 from core.imaging.frames import ImageLimits, decode_image, read_header
 
 BAR = 20.0
-"""Times as much as an ordinary picture of its size that an accepted one may cost."""
+"""Allowed cost of an accepted picture, as a multiple of an ordinary one of its size."""
 KINDS = {"JPEG": 0, "progressive JPEG": 3, "PNG": 5, "WebP": 7, "lossless WebP": 8}
-"""By name, the number of the encoder."""
+"""Number of the encoder of each kind."""
 _LIMITS = ImageLimits(max_bytes=10 << 20, max_pixels=25_000_000)
 _DOUBTFUL = 5.0
-"""A ratio from which on a picture is measured again, twice: something else may have been in the way."""
+"""Ratio above which a picture is measured twice more: other load may have disturbed the first time."""
 _WORST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`code`: of the refusal, empty for an accepted picture; `kind` and `pixels` of an accepted one only."""
+    """One picture's cost. `code` of the refusal, empty for an accepted picture; only that has `kind` and `pixels`."""
 
     number: int
     size: int
@@ -58,15 +57,15 @@ class Report:
     accepted: int
     refused: dict[str, int]
     crashed: list[int]
-    """Numbers of the pictures that took a process down."""
+    """Numbers of the pictures that crashed a process."""
     worst: list[Sample]
-    """By ratio."""
+    """The samples with the highest ratios."""
     slowest: Sample | None
     slowest_refusal: Sample | None
     ordinary_ms: dict[str, float]
-    """Of 640x480."""
+    """CPU time of an ordinary picture of 640x480, by kind."""
     peak_mb: float
-    """Of the process that decodes, with the corpus in it, in 10^6 bytes."""
+    """Peak memory of the decoding process, including the corpus, in 10^6 bytes."""
 
     @property
     def holds(self) -> bool:
@@ -74,7 +73,7 @@ class Report:
 
 
 class Ordinary:
-    """CPU time of ordinary pictures, by kind: of two sizes measured, and of others in proportion."""
+    """CPU time of ordinary pictures by kind: measured at two sizes, interpolated between and scaled beyond them."""
 
     def __init__(self) -> None:
         sizes = SIZES[-2:]
@@ -98,7 +97,7 @@ def kind_of(data: bytes, header_kind: str) -> str:
 
 
 def _decode(data: bytes) -> tuple[float, str, str, int]:
-    """CPU milliseconds, and the code of the refusal, or kind and pixels."""
+    """Decode a picture; returns CPU milliseconds, the code of a refusal, kind and number of pixels."""
     began = time.process_time()
     try:
         header = read_header(data, _LIMITS)
@@ -122,7 +121,7 @@ def measure(number: int, seed: int, ordinary_pictures: Ordinary) -> Sample:
 
 def _child(start: int, stop: int, seed: int, answers: Connection) -> None:
     cv2.setNumThreads(1)
-    with open(os.devnull, "w") as nothing:  # noqa: PTH123 - libjpeg tells of each damage on standard error
+    with open(os.devnull, "w") as nothing:  # noqa: PTH123 - libjpeg reports each damage on stderr
         os.dup2(nothing.fileno(), 2)
     ordinary_pictures = Ordinary()
     answers.send({kind: ordinary_pictures.ms(kind, 640 * 480) for kind in KINDS})
@@ -133,7 +132,7 @@ def _child(start: int, stop: int, seed: int, answers: Connection) -> None:
 
 
 class Run:
-    """A corpus in the hands of one process after the other."""
+    """Decodes a corpus in one process after the other."""
 
     def __init__(self, count: int, seed: int, child: Callable[[int, int, int, Connection], None] = _child) -> None:
         self._count = count
@@ -169,7 +168,7 @@ class Run:
         )
 
     def _samples(self) -> Iterator[Sample]:
-        from bench.pad.observe import show_progress  # Slow to load, and of no use to the other process.
+        from bench.pad.observe import show_progress  # Slow to load, and unused in the decoding process.
 
         done = 0
         while done < self._count:
@@ -239,13 +238,12 @@ def text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.pictures_cost", description="What pictures may cost.")
+    parser = report_parser("pictures_cost", "What pictures may cost.")
     parser.add_argument("--count", type=int, default=20_000, help="pictures (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the corpus (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
     report = Run(options.count, options.seed).report()
-    print(json.dumps(asdict(report)) if options.json else text(report))
+    show(report, text, as_json=options.json)
     return 0 if report.holds else 1
 
 

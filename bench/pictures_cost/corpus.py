@@ -1,4 +1,4 @@
-"""Pictures by number: ordinary ones of many encoders, mutated, and those that are made by hand to cost much.
+"""Pictures by number: mutated ones of many encoders, and hand-made ones that are costly to decode.
 
 A number and a seed always give the same picture.
 """
@@ -22,7 +22,7 @@ from testkit.clips import SHARED_DATA, astronaut, read_image
 Size = tuple[int, int]
 
 SIZES: tuple[Size, ...] = ((64, 48), (160, 120), (320, 240), (640, 480), (1280, 960))
-"""The smaller ones come more often."""
+"""Sizes of pictures; smaller ones are drawn more often."""
 LARGE: Size = (5_000, 4_990)
 _ENCODERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("JPEG", {"quality": 85}),
@@ -40,7 +40,7 @@ _LARGE_EVERY = 2_000
 _JPEG_PARTS = re.compile(rb"\xff[\xc0-\xcf\xda-\xdf\xe0-\xef\xfe]")
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF)
 
-ImageFile.MAXBLOCK = 1 << 25  # Pillow's room for a large JPEG.
+ImageFile.MAXBLOCK = 1 << 25  # Buffer that Pillow needs for a large JPEG.
 
 
 def picture(number: int, seed: int) -> bytes:
@@ -59,14 +59,14 @@ def _size(source: random.Random) -> Size:
 
 @cache
 def _faces() -> tuple[Image.Image, ...]:
-    """A portrait that comes with a package, and some of the shared faces where they are present."""
+    """A portrait that comes with a package, and some of the shared faces where present."""
     paths = sorted((SHARED_DATA / "lfw" / "images").glob("*/*.jpg"))[:300:60]
     return tuple(Image.fromarray(rgb) for rgb in (astronaut(), *map(read_image, paths)))
 
 
 @cache
 def ordinary(encoder: int, size: Size, face: int = 0) -> bytes:
-    """A face with a camera's noise, encoded."""
+    """Encode a face with a camera's noise."""
     kind, options = _ENCODERS[encoder]
     return hostile.encoded(_noisy(face, size), kind, **options)
 
@@ -79,7 +79,7 @@ def _noisy(face: int, size: Size) -> Image.Image:
 
 
 def _parts(data: bytes) -> list[int]:
-    """Where segments or chunks begin, and the end."""
+    """Offsets of all segments or chunks, and of the end."""
     if data.startswith(b"\xff\xd8"):
         return [*(found.start() for found in _JPEG_PARTS.finditer(data)), len(data)]
     png, at, parts = data.startswith(hostile.PNG_SIGNATURE), 8, list[int]()
@@ -137,7 +137,7 @@ def _edit_length(data: bytes, source: random.Random) -> bytes:
 
 
 def _edit_scan(data: bytes, source: random.Random) -> bytes:
-    """Other coefficients, bits or components in one of a JPEG's scans."""
+    """Change coefficients, bits or components of one of a JPEG's scans."""
     scans = [found.start() for found in re.finditer(rb"\xff\xda", data)]
     if not scans:
         return _flip_bytes(data, source)
@@ -161,7 +161,7 @@ def _splice(data: bytes, source: random.Random) -> bytes:
 
 
 def _right_sums(data: bytes, source: random.Random) -> bytes:
-    """A PNG whose checksums fit again, so that the damage is looked at."""
+    """Repair a PNG's checksums, so that its damage reaches the decoder."""
     if not data.startswith(hostile.PNG_SIGNATURE):
         return _flip_bytes(data, source)
     changed = bytearray(_flip_bytes(data, source))
@@ -194,7 +194,7 @@ def _hand_made(source: random.Random, size: Size) -> bytes:
 
 
 def _count(source: random.Random, most: int) -> int:
-    """From 1 on, small ones as often as large ones."""
+    """A number from 1 to `most`, log-uniform."""
     return int(most ** source.random())
 
 
@@ -208,7 +208,7 @@ def _attacks() -> tuple[bytes, ...]:
 
 
 def _repeated_scans(source: random.Random, size: Size) -> bytes:
-    """The last scans of a picture with noise in each coefficient, as often as may just be allowed."""
+    """A noisy picture whose last scans are repeated about as often as is allowed."""
     data = ordinary(source.choice((3, 4)), size)
     scans = data[[found.start() for found in re.finditer(rb"\xff\xc4", data)][-source.randrange(1, 6)] : -2]
     return hostile.before_end(data, scans * _count(source, 12))
@@ -249,7 +249,7 @@ def _metadata(source: random.Random, size: Size) -> bytes:
 
 
 def _samplings(source: random.Random, size: Size) -> bytes:
-    """Other sampling factors, and so more or fewer blocks than there is data for."""
+    """A JPEG with changed sampling factors, and so with more or fewer blocks than its data has."""
     data = bytearray(ordinary(source.randrange(5), size))
     frame = re.search(rb"\xff[\xc0-\xc2]\0\x11", data)
     assert frame is not None
@@ -260,7 +260,7 @@ def _samplings(source: random.Random, size: Size) -> bytes:
 
 
 def _raw_png(source: random.Random, size: Size) -> bytes:
-    """Each depth and colour, interlaced or not, with the dearest filter, over zeros or noise."""
+    """A PNG of any depth and colour type, interlaced or not, with the costliest filter over zeros or noise."""
     depth, colours, bits = source.choice(((8, 2, 24), (16, 6, 64), (1, 0, 1), (8, 3, 8), (16, 4, 32), (8, 6, 32)))
     width, height = size
     if source.random() < 0.2:
@@ -268,7 +268,7 @@ def _raw_png(source: random.Random, size: Size) -> bytes:
     row = -(-width * bits // 8)
     interlaced = source.random() < 0.5
     body = source.randbytes(row) if source.random() < 0.3 else bytes(row)
-    passes = 2 if interlaced else 1  # More than enough; what is too much is left.
+    passes = 2 if interlaced else 1  # More data than needed; decoders ignore the rest.
     raw = (bytes([source.choice((0, 4))]) + body) * height * passes
     header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, interlaced)
     raw = raw[: _interlaced_bytes(width, height, bits)] if interlaced else raw
@@ -284,22 +284,14 @@ def _raw_png(source: random.Random, size: Size) -> bytes:
 
 def _interlaced_bytes(width: int, height: int, bits: int) -> int:
     total = 0
-    for x, y, across, down in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    for x, y, across, down in hostile.ADAM7_PASSES:
         columns, rows = -(-(width - x) // across), -(-(height - y) // down)
         total += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
     return total
 
 
 def _empty_blocks(source: random.Random, size: Size) -> bytes:
-    """Before the pixels, as many as may just be allowed."""
+    """A PNG with about as many empty deflate blocks before its pixels as are allowed."""
     png = ordinary(5, size)
     raw = hostile.pixels_of(png)
     count = _count(source, len(raw) // 28)

@@ -1,46 +1,45 @@
-"""Whether anybody notices that workers are replaced: reloads and killed workers under load.
+"""Effect of replaced workers on clients: reloads and killed workers under load.
 
     python -m bench.reload [--events 3] [--pause 8] [--warm-up 5] [--requests 8] [--sessions 12] [--fps 4]
         [--workers 2] [--pool-size 4] [--json]
 
 Sends SIGHUP to the service `--events` times, `--pause` seconds apart, then kills a worker as many times, while
-clients ask for health on new connections and people authenticate. Workers take `--warm-up` seconds longer to start than
-they need. Ends with 1 when a request failed that was not in a killed worker, when one waited for more than a second, or
+clients request health on new connections and people authenticate. Workers take `--warm-up` seconds longer to start
+than they need. Ends with 1 when a request outside of a killed worker failed, when one waited longer than a second, or
 when a session ended without its decision; with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
+from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
 from bench.load.figures import Latency, latency
 from bench.load.process import end_on_sigterm
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
 from bench.reload.clients import Failure, RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
-from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip, shared_data_available
+from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 LONGEST_WAIT_S = 1.0
 _IN_FLIGHT_S = 1.0
-"""A request that failed so soon after a kill, or began so long before it, may have been in the killed worker."""
+"""A request that failed within this time of a kill may have been in the killed worker."""
 _KILL = "kill -9"
 _HEALTH = "/api/health/"
 _EVERY = 2
-"""Frame of a clip that is sent: clips have 25 a second, and slow movements take longer to be recognised as alive."""
+"""Every so many frames of a clip one is sent: clips have 25 per second, and slow movements delay liveness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ async def _under_load(service: LiveService, plan: Plan) -> Report:
 
 
 async def _events(service: LiveService, plan: Plan) -> list[Event]:
-    """Reload and kill."""
+    """Reload the service, then kill workers; returns what was done when."""
     events = [Event(time.monotonic(), "the start")]
     await asyncio.sleep(plan.pause / 2)
     for number_ in range(plan.events):
@@ -131,7 +130,7 @@ async def _events(service: LiveService, plan: Plan) -> list[Event]:
 
 
 async def _until_settled(service: LiveService, plan: Plan) -> None:
-    """The workers are as many as wanted, and ready: no reload is under way."""
+    """Wait until as many workers as wanted are ready and no reload is in progress."""
     for _ in range(100):
         async with httpx.AsyncClient(base_url=service.base_url, timeout=30, trust_env=False) as client:
             ready = (await client.get("/api/pool/status/")).json()["workers"]
@@ -142,7 +141,7 @@ async def _until_settled(service: LiveService, plan: Plan) -> None:
 
 
 def _enrolled(service: LiveService, clip: GridClip) -> tuple[str, list[bytes]]:
-    """Enrol the person of a clip; the subject, and the frames that their camera sends."""
+    """Enrol the person of a clip; returns the subject and the frames that their camera sends."""
     frames = [encode_jpeg(frame) for frame in read_clip(clip.path)]
     _enroll(service, clip.speaker, frames[1])
     return clip.speaker, frames[::_EVERY]
@@ -208,22 +207,19 @@ def _text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.reload", description="Reloads and deaths under load.")
+    parser = report_parser("reload", "Reloads and deaths under load.")
     parser.add_argument("--events", type=int, default=3, help="reloads, and then killed workers (%(default)s)")
     parser.add_argument("--pause", type=float, default=8.0, help="seconds between them (%(default)g)")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds a worker starts late (%(default)g)")
     parser.add_argument("--requests", type=int, default=8, help="clients that ask for health (%(default)s)")
     parser.add_argument("--sessions", type=int, default=12, help="people who authenticate (%(default)s)")
-    parser.add_argument("--fps", type=float, default=4.0, help="frames a second of each (%(default)g)")
-    parser.add_argument("--workers", type=int, default=2, help="of the service (%(default)s)")
-    parser.add_argument("--pool-size", type=int, default=4, help="FaceMesh instances of each worker (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_fps(parser, 4.0)
+    add_service(parser, pool_size=4)
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("reload: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("reload"):
         return 2
-    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 0 if report.held else 1
 
 

@@ -1,4 +1,4 @@
-"""Clients that notice a reload: new connections that are refused or wait, and sessions that lose their decision."""
+"""Clients that detect effects of a reload: refused or waiting connections, and sessions without a decision."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from testkit.stream_client import CreatedSession, ServiceClient
 
 _PAUSE_S = 0.02
 _RECONNECT_S = 0.2
-_GIVE_UP_S = 60.0
-"""The service's own time limit of a session is half of it."""
+_SESSION_TIMEOUT_S = 60.0
+"""Time limit of one session in the bench, twice the service's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Failure:
 
 @dataclass(slots=True)
 class RequestTally:
-    """`waits` of all requests that were answered, each on a connection of its own: when it began, and seconds."""
+    """Requests on separate connections. `waits`: start and duration of each answered one, in seconds."""
 
     waits: list[tuple[float, float]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -42,13 +42,15 @@ class SessionTally:
     decided: Counter[str] = field(default_factory=Counter)
     undecided: list[Failure] = field(default_factory=list)
     reconnects: Counter[int] = field(default_factory=Counter)
-    """By the close code that went before."""
+    """Reconnects by the close code before."""
 
 
 async def ask_again_and_again(base_url: str, path: str, over: asyncio.Event, tally: RequestTally) -> None:
-    """One client that opens a connection for each request, until `over` is set."""
+    """Send requests in a loop, each on a new connection, until `over` is set."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(base_url=base_url, limits=limits, timeout=_GIVE_UP_S, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=base_url, limits=limits, timeout=_SESSION_TIMEOUT_S, trust_env=False
+    ) as client:
         while not over.is_set():
             began = time.monotonic()
             try:
@@ -64,11 +66,11 @@ async def ask_again_and_again(base_url: str, path: str, over: asyncio.Event, tal
 async def stream_again_and_again(
     client: ServiceClient, subject: str, frames: Sequence[bytes], fps: float, over: asyncio.Event, tally: SessionTally
 ) -> None:
-    """Authenticate one person again and again, connecting again whenever the socket is cut off, until `over` is set."""
+    """Authenticate one person in a loop until `over` is set, reconnecting whenever the socket is lost."""
     while not over.is_set():
         began = time.monotonic()
         try:
-            async with asyncio.timeout(_GIVE_UP_S):
+            async with asyncio.timeout(_SESSION_TIMEOUT_S):
                 created = await _created(client, subject)
                 tally.decided[await _decision(created, frames, fps, tally)] += 1
         except (TimeoutError, _NoDecision) as error:
@@ -81,7 +83,7 @@ class _NoDecision(Exception):
 
 async def _created(client: ServiceClient, subject: str) -> CreatedSession:
     while True:
-        with contextlib.suppress(httpx.TransportError):  # The worker that was asked was killed.
+        with contextlib.suppress(httpx.TransportError):  # The worker with this request was killed.
             return await client.create_session("authentication", subject, "passive")
         await asyncio.sleep(_RECONNECT_S)
 
@@ -91,7 +93,9 @@ async def _decision(created: CreatedSession, frames: Sequence[bytes], fps: float
     while True:
         watcher = _Watcher()
         with contextlib.suppress(OSError, InvalidHandshake, TimeoutError):
-            async with connect(created.websocket_url, compression=None, proxy=None, open_timeout=_GIVE_UP_S) as socket:
+            async with connect(
+                created.websocket_url, compression=None, proxy=None, open_timeout=_SESSION_TIMEOUT_S
+            ) as socket:
                 reader = asyncio.create_task(watcher.read(socket))
                 with contextlib.suppress(ConnectionClosed):
                     while not reader.done():

@@ -1,23 +1,22 @@
-"""Cost of a slow database to sandboxes, which need none, beside sessions that do, on one worker with one
-compute thread.
+"""Cost of a slow database to sandboxes, which do not use it, beside sessions that do, on one worker with
+one compute thread.
 
     python -m bench.slow_database [--seconds 6] [--sandboxes 2] [--sessions 3] [--fps 10] [--query-ms 0 50 200] [--json]
 
-The sessions authenticate under `strict` liveness, which the clips do not pass, so that they go on: each of their frames
-makes queries. Ends with 1 when the sandboxes lose a tenth of the frames that are answered with the first delay, with 2
-when there are no clips.
+The sessions authenticate under `strict` liveness, which the clips do not pass, so that they continue: each of their
+frames makes queries. Ends with 1 when the sandboxes lose a tenth of the answers that they get with the first delay,
+with 2 when there are no clips.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.cli import add_fps, has_clips, plan_options, report_parser, show
 from bench.load.figures import Step, step_of
 from bench.load.live import Manner
 from bench.load.process import LoadProcess, end_on_sigterm
@@ -25,7 +24,6 @@ from bench.load.server_usage import Usage, usage
 from bench.load.sessions import ENVIRONMENT, Kind, enroll_people
 from bench.load.streams import StreamJob
 from bench.load.tables import number, table
-from testkit.clips import shared_data_available
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 WARM_UP_S = 3.0
@@ -44,7 +42,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was answered while each statement took `query_ms` longer."""
+    """Answered frames while each statement took `query_ms` longer."""
 
     query_ms: float
     sandboxes: Step
@@ -57,7 +55,7 @@ class Report:
     rounds: list[Round]
 
     def kept(self, of: Round) -> float:
-        """The sandboxes' answered frames, against the first round's."""
+        """The sandboxes' answered frames as a share of those in the round `of`."""
         return of.sandboxes.answered_per_s / self.rounds[0].sandboxes.answered_per_s
 
     @property
@@ -111,7 +109,7 @@ def _round(
 
 
 def _job(service: LiveService, plan: Plan, kind: Kind, size: int, people: frozenset[str]) -> StreamJob:
-    """Sessions begin first, and go on until the sandboxes beside them have been measured."""
+    """A job of one kind. Sessions start before the sandboxes beside them and outlast them."""
     longer_s = 0.0 if kind == "sandbox" else WARM_UP_S
     return StreamJob(
         base_url=service.base_url,
@@ -156,21 +154,17 @@ def _text(report: Report) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.slow_database", description="Sandboxes beside sessions whose database is slow."
-    )
+    parser = report_parser("slow_database", "Sandboxes beside sessions whose database is slow.")
     parser.add_argument("--seconds", type=float, default=6.0, help="that are measured for each delay (%(default)g)")
     parser.add_argument("--sandboxes", type=int, default=2, help="which make no query (%(default)s)")
     parser.add_argument("--sessions", type=int, default=3, help="whose every frame makes queries (%(default)s)")
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second of each (%(default)g)")
+    add_fps(parser, 10.0)
     parser.add_argument("--query-ms", type=float, nargs="+", default=[0.0, 50.0, 200.0], help="(%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
-    if not shared_data_available():
-        print("slow_database: the shared clips are not here (SHARED_DATA_DIR)", file=sys.stderr)
+    if not has_clips("slow_database"):
         return 2
-    report = run(Plan(**{name: value for name, value in vars(options).items() if name != "json"}))
-    print(json.dumps(asdict(report), indent=2) if options.json else _text(report))
+    report = run(Plan(**plan_options(options)))
+    show(report, _text, as_json=options.json)
     return 0 if report.held else 1
 
 

@@ -1,5 +1,5 @@
-"""The service's application over a database each of whose statements takes longer, by the seconds that the file
-BENCH_QUERY_S_FILE holds."""
+"""The service's application with a database whose statements each take longer, by the number of seconds in the
+file BENCH_QUERY_S_FILE."""
 
 from __future__ import annotations
 

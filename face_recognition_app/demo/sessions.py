@@ -1,4 +1,4 @@
-"""Sessions that the first page begins for the demo tenant, without a key."""
+"""Creates sessions of the demo tenant for the first page, without an API key."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vocabulary.errors import ErrorCode
 
 @csrf_exempt
 async def create_demo_session(request: HttpRequest) -> HttpResponse:
-    """What POST /api/v1/sessions/ does, for the demo tenant."""
+    """Create a session as POST /api/v1/sessions/ does, for the demo tenant."""
     worker = of_request(request)
     try:
         if not worker.settings.demo_enabled:
             raise ApiError(ErrorCode.NOT_FOUND, "there is no demo here")
         if request.method != "POST":
             raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, "POST only")
-        if request.content_type != "application/json":  # What a form of another site cannot send.
+        if request.content_type != "application/json":  # A form of another site cannot send this type.
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         new = _parse(request.body)
         tenant = await worker.database.run(demo_tenant)

@@ -1,4 +1,4 @@
-"""The first page: the service seen from a browser, against the demo tenant."""
+"""The first page: a demonstration in the browser with the demo tenant."""
 
 from __future__ import annotations
 

@@ -2,6 +2,6 @@
 
 import os
 
-# Before numpy and OpenCV are loaded: a frame has its thread already, and theirs would only take turns on its cores.
+# Must precede numpy and OpenCV: frames are parallel already, inner thread pools would only add contention.
 for _variable in ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ[_variable] = os.environ.get(_variable) or "1"

@@ -52,7 +52,7 @@ async def _readiness(scope: HTTPScope, report: Report) -> None:
 
 
 def _refusing(error: WireError) -> Any:
-    """A socket that is accepted first: a browser is told nothing of a refused handshake."""
+    """An application that accepts a socket, sends the error and closes: browsers hide why a handshake was refused."""
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
@@ -64,7 +64,7 @@ def _refusing(error: WireError) -> Any:
 
 @cache
 def _allowances() -> Allowances:
-    """Made when the first body comes: the document takes a moment."""
+    """The allowances, built at the first request with a body: building the document is slow."""
     return Allowances(make_api().get_openapi_schema(path_prefix="/api/"), service_settings().max_image_bytes)
 
 
@@ -73,19 +73,19 @@ def _allowance(method: str, path: str) -> Allowance | None:
 
 
 class DjangoApplication(ASGIHandler):
-    """Without the thread that Django starts and ends for each request: the little that is not asynchronous, in signals
-    and middleware, is done on one that all share. What takes time has threads of its own (database.calls)."""
+    """ASGIHandler without its ThreadSensitiveContext: synchronous signal handlers and middleware share one thread
+    instead of one per request. Database calls have threads of their own (database.calls)."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await self.handle(scope, receive, send)
-        except OSError as error:  # Where a large body is put down before anybody looks at it.
+        except OSError as error:  # Django spools a large body to disk before any view runs.
             if outage_of(error) is None:
                 raise
             await self.send_response(error_response(as_service_error(error)), send)
 
 
-# Django's path() is typed for views, and each library has ASGI types of its own.
+# Any: Django's path() is typed for views only, and each library defines its own ASGI types.
 socket: Any = serve_socket
 no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
 no_such_host = _refusing(Refused("this host is not served here"))

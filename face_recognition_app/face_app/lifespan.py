@@ -1,4 +1,4 @@
-"""Start and stop of a worker: ready only when warmed up; stopped only when what was in work is done."""
+"""Starts and stops a worker: ready only when warmed up; stopped only when the work in progress is done."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from config.settings import Settings
 from database.connections import good_connection
 from database.outages import outage_of
 from recognition.preparation import prepare
-from recognition.retention.rounds import keep_house
-from recognition.watching import keep_watch
+from recognition.retention.rounds import run_periodic_work
+from recognition.watching import run_watchdog
 from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
 from tenants.demo import key_file
@@ -25,13 +25,13 @@ from tenants.demo import key_file
 logger = logging.getLogger(__name__)
 
 LOOP_THREADS = 4
-"""For what takes no time, and must not be done on the event loop."""
+"""Threads of the event loop's default executor, for short blocking calls."""
 
 
 def _make_ready(settings: Settings) -> None:
-    """A worker that starts in an outage does start, and is not ready: ending would end its siblings, too.
+    """Prepare the database. In an outage only log: a worker that fails to start would end its siblings, too.
 
-    A database file that is gone is not replaced by an empty one: where there is a demo tenant, there was a database.
+    A lost SQLite file is not replaced by an empty one: the demo tenant's key file shows that there was a database.
     """
     is_new = not key_file(settings).exists()
     try:
@@ -45,11 +45,11 @@ def _make_ready(settings: Settings) -> None:
 
 @sync_to_async
 def start_shared_thread() -> None:
-    """The one on which Django does what is not asynchronous: it is there from the start, like every other."""
+    """Start the thread on which asgiref runs Django's synchronous code, so that no request has to."""
 
 
 class Lifespan:
-    """ASGI application of the lifespan scope: starts the worker, leaves it in the state of every scope, and ends it."""
+    """ASGI application of the lifespan scope: starts the worker, puts it into the state of every scope, closes it."""
 
     def __init__(self, start_worker: Callable[[Settings], Worker]) -> None:
         self._start_worker = start_worker
@@ -66,22 +66,22 @@ class Lifespan:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         scope["state"][STATE_KEY] = worker
-        housekeeping = asyncio.create_task(keep_house(worker))
-        watch = asyncio.create_task(keep_watch(worker, loop_threads))
+        periodic_work = asyncio.create_task(run_periodic_work(worker))
+        watch = asyncio.create_task(run_watchdog(worker, loop_threads))
         await send({"type": "lifespan.startup.complete"})
         await receive()  # The shutdown.
-        housekeeping.cancel()
-        await asyncio.to_thread(worker.close)  # Watched to its end: it waits for what is in work.
+        periodic_work.cancel()
+        await asyncio.to_thread(worker.close)  # The watchdog still runs: closing waits for the work in progress.
         watch.cancel()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> Worker:
-        """In development every way to start makes ready what is missing; elsewhere that is a step of its own."""
+        """Start the worker; in development prepare first what is missing, elsewhere `manage.py prepare` does."""
         settings = service_settings()
         if settings.development:
             _make_ready(settings)
         worker = self._start_worker(settings)
-        # What is loaded by now stays. To look through it for garbage again and again stops every thread for 0.15 s.
+        # Move what is loaded out of the collector's reach: a full collection would pause all threads for 0.15 s.
         gc.collect()
         gc.freeze()
         return worker

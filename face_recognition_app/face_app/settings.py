@@ -8,7 +8,7 @@ import dj_database_url
 
 from config import processes, secret, settings
 
-# Faces and keys are nobody else's on this machine; every process that writes them reads this first.
+# No other user may read the files with faces and keys; every process that writes them imports this module first.
 os.umask(0o077)
 
 FACE = processes.of_this_process(settings.load())
@@ -42,7 +42,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
 ]
 
-# What `manage.py check --deploy` asks for and this service has in another way.
+# Checks of `manage.py check --deploy` that this service meets in another way.
 SILENCED_SYSTEM_CHECKS = [
     "security.W001",  # SecurityMiddleware: web.security_headers sends its headers, web.strict_transport HSTS
     "security.W002",  # XFrameOptionsMiddleware: web.security_headers sends the header
@@ -53,9 +53,9 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 
-# A server or a lock that does not answer is given up in seconds: callers are told so, and threads come free.
-# DATABASE_URL may say otherwise: ?connect_timeout=10.
-PATIENCE = {
+# Give up a database that does not answer within seconds, so that callers get an error and threads are freed.
+# DATABASE_URL can override each: ?connect_timeout=10.
+POSTGRESQL_TIMEOUTS = {
     "connect_timeout": 2,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -67,7 +67,7 @@ if FACE.database_url:
     DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
         DATABASES["default"]["ENGINE"] = "database.postgresql"
-        DATABASES["default"]["OPTIONS"] = {**PATIENCE, **DATABASES["default"].get("OPTIONS", {})}
+        DATABASES["default"]["OPTIONS"] = {**POSTGRESQL_TIMEOUTS, **DATABASES["default"].get("OPTIONS", {})}
 else:
     DATABASES = {
         "default": {
@@ -104,7 +104,7 @@ LOGGING = {
     "filters": {
         "request": {"()": "logs.lines.RequestIdFilter"},
         "tokens": {"()": "logs.lines.TokenFilter"},
-        "ours": {
+        "not_503": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) != 503,
         },
@@ -120,9 +120,9 @@ LOGGING = {
     },
     "loggers": {
         "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
-        # What is busy or out of order says so once in a while; Django would with every answer.
-        "django.request": {"filters": ["ours"]},
-        # Each request and each probe, which few want to see; without a handler Uvicorn does not even word it.
+        # 503 is left out: overload and outages are logged at intervals elsewhere, not per answer.
+        "django.request": {"filters": ["not_503"]},
+        # Access lines are off by default; without a handler Uvicorn does not even format them.
         "uvicorn.access": {
             "handlers": ["stderr"] if FACE.log_level == "debug" else [],
             "propagate": False,

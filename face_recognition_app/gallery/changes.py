@@ -17,9 +17,9 @@ from django.db.models import F, QuerySet
 from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
-KEPT_FOR = timedelta(days=1)
+CHANGE_RETENTION = timedelta(days=1)
 """Retention of a change. A worker that did not search a gallery for longer reads the whole gallery again."""
-MOST_AT_ONCE = 20_000
+MAX_CHANGES_READ = 20_000
 """Most changes that are read one by one. For more, reading the whole gallery is as cheap."""
 
 
@@ -59,7 +59,7 @@ def between(tenant: Tenant, since: int, until: int) -> Changes | None:
     """Changes after the revision `since`, up to `until`; None when the log is incomplete or too long."""
     if since == until:
         return NOTHING
-    if not 0 < until - since <= MOST_AT_ONCE:
+    if not 0 < until - since <= MAX_CHANGES_READ:
         return None
     logged = TemplateChange.objects.filter(tenant=tenant, revision__gt=since, revision__lte=until)
     rows = list(logged.order_by("revision").values_list("template_pk", "added"))
@@ -70,4 +70,4 @@ def between(tenant: Tenant, since: int, until: int) -> Changes | None:
 
 
 def old(now: datetime) -> QuerySet[TemplateChange]:
-    return TemplateChange.objects.filter(changed_at__lt=now - KEPT_FOR)
+    return TemplateChange.objects.filter(changed_at__lt=now - CHANGE_RETENTION)

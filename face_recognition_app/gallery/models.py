@@ -41,9 +41,9 @@ class Template(models.Model):
 
 
 class TemplateChange(models.Model):
-    """One template that came or went. `revision` is the tenant's after it: each change has its own, without gaps.
+    """One added or removed template. `revision` is the tenant's revision after it: revisions have no gaps.
 
-    `template_pk` may be of a row that is gone. Old rows are deleted; who is further behind reads all templates anew.
+    `template_pk` may be of a deleted row. Old changes are deleted; a store further behind reads all templates again.
     """
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="template_changes")

@@ -1,4 +1,4 @@
-"""What decides sessions, apart from their rows: settings, gallery and signing key. It loads no network."""
+"""Settings, gallery and signing key: all that a decision needs beside the session's rows. Loads no network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from weights.catalogue import MODELS
 
 EMBEDDING_MODEL = "fr_feature"
 MODEL_ID_DIGITS = 16
-"""Of the digest of the model that made a template: templates of different models are never compared."""
+"""Leading digits of the embedding model's SHA-256 that name a gallery: templates of other models are not compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """Sessions, decisions, retention and erasure take this; a web worker has one, and so has a command.
+    """What sessions, decisions, retention and erasure are given: one per web worker or command.
 
-    `model_digests`: the SHA-256 of each pinned model file by the model's name, which a decision's token names.
+    `model_digests`: the SHA-256 of each pinned model file by the model's name; decision tokens carry them.
     """
 
     settings: Settings
@@ -30,7 +30,7 @@ class Deciding:
 
     @classmethod
     def load(cls, settings: Settings) -> Deciding:
-        """Read the signing key from the data directory; the gallery fills itself when it is asked."""
+        """Read the signing key from the data directory; the gallery loads its templates at the first comparison."""
         digests = {model.name: model.sha256 for model in MODELS}
         gallery = exact_gallery(digests[EMBEDDING_MODEL][:MODEL_ID_DIGITS])
         return cls(settings, gallery, Signer.load(settings.data_dir), digests)

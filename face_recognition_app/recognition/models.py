@@ -1,4 +1,4 @@
-"""Sessions, what was decided in them, who failed, who succeeded where, and what was seen."""
+"""Rows of sessions, decisions, failed attempts, known devices and digests of seen frames."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ENDED_STATUSES = tuple(status for status in SessionStatus if status not in OPEN_
 class Session(models.Model):
     """One attempt. `lease_number` counts its connections: only the newest may write.
 
-    `checkpoint` is the flow as of the last answer that told of progress, so that any worker can go on. `address` is a
-    digest of the network that its client came from last. Neither outlasts the session's end.
+    `checkpoint` is the flow as of the last answer that reported progress, so that any worker can resume the session.
+    `address` is a digest of the network of the last client. Both are cleared when the session ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -61,9 +61,9 @@ class Session(models.Model):
 
 
 class Decision(models.Model):
-    """Made once, never changed. `locked_until` is set when it was a lock that decided.
+    """The result of a session; immutable. `locked_until` is set when a lockout decided.
 
-    `evidence` has the numbers that liveness stood on. They are for operators: an attacker could tune against them.
+    `evidence` holds the numbers behind the liveness outcome, for operators only: an attacker could tune against them.
     """
 
     session = models.OneToOneField(Session, models.CASCADE, related_name="decision")
@@ -84,7 +84,7 @@ class Decision(models.Model):
 
     @property
     def retry_after_ms(self) -> int | None:
-        """How long the lock that decided still lasts; None when it was no lock."""
+        """Milliseconds that remain of the lock that decided; None when no lock did."""
         return None if self.locked_until is None else milliseconds_until(self.locked_until, timezone.now())
 
     def __str__(self) -> str:
@@ -92,13 +92,13 @@ class Decision(models.Model):
 
 
 class AttemptKind(models.TextChoices):
-    """What failures are counted for.
+    """What a counter of failures belongs to.
 
     SUBJECT  a claimed person, on every device that is not known for them
-    UNNAMED  the same, in sessions that name no device
-    DEVICE   a device, whoever was claimed there
+    UNNAMED  a claimed person, in sessions that name no device
+    DEVICE   a device, for all persons claimed there
     ADDRESS  the network of a client, by its digest
-    TENANT   all identifications of a tenant, but those on known devices
+    TENANT   all identifications of a tenant except those on known devices
     """
 
     SUBJECT = "subject"
@@ -109,10 +109,10 @@ class AttemptKind(models.TextChoices):
 
 
 class FailedAttempts(models.Model):
-    """The failures that are counted together. After `stale_at` the row means nothing.
+    """One counter of failures. After `stale_at` the row has no effect.
 
-    `failed_at`: seconds since the epoch and weight of each failure that may still count, oldest first.
-    `waits_until` delays new sessions only; `locked_until` also refuses what was begun before.
+    `failed_at`: [seconds since the epoch, weight] of each failure that may still count, oldest first.
+    `waits_until` delays new sessions only; `locked_until` also refuses sessions that are already open.
     """
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="failed_attempts")
@@ -132,7 +132,7 @@ class FailedAttempts(models.Model):
 
 
 class KnownDevice(models.Model):
-    """A device on which a subject has succeeded, by its one spelling (recognition.sessions.known_devices)."""
+    """A device on which a subject has succeeded, in normalised spelling (recognition.sessions.known_devices)."""
 
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="known_devices")
     device = models.CharField(max_length=128)

@@ -1,4 +1,4 @@
-"""Everything that must be there before the first worker: models, database, keys, demo tenant."""
+"""Creates what the first worker needs: models, database, keys, demo tenant."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from weights.catalogue import ensure_models
 
 
 def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_database: bool = True) -> None:
-    """Make what is missing; quick when nothing is. Safe to call from several processes at once.
+    """Create what is missing; quick when nothing is. Safe to call from several processes at once.
 
-    Raises ModelError when a model cannot be had, and OperationalError when the database cannot be used; with
-    `new_database` a SQLite file that is missing is made.
+    `new_database` allows a missing SQLite file to be created.
+
+    Raises ModelError when a model cannot be fetched, OperationalError when the database cannot be used.
     """
     with exclusive(settings.run_dir / "prepare.lock"):
         ensure_models(settings.model_dir, on_progress)

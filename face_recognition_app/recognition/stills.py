@@ -1,4 +1,4 @@
-"""What is asked of single pictures."""
+"""Analyses of single pictures, run on the worker's executor."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What can be compared of a picture's most prominent face; without a face there is no embedding."""
+    """Quality and embedding of a picture's most prominent face; `embedding` is None without a face."""
 
     quality: Quality
     embedding: Embedding | None
 
 
 async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Worker, bytes], T]) -> T:
-    """What one of the readers below returns for a picture. Pictures of a tenant take turns with its sessions, so many
-    of them hold up no session. Raises Busy, and what the reader raises.
+    """Run one of the readers below on a picture. Pictures and sessions share the threads by turns, so that many
+    pictures delay no session. Raises Busy, and what the reader raises.
     """
     return await worker.executor.run(
         lambda: reader(worker, data),
@@ -38,7 +38,10 @@ async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Wo
 
 
 def faces(worker: Worker, data: bytes) -> Look:
-    """Decode, find and judge. Like all of these it blocks, and raises ImageError, PoolTimeout or MeshFailed."""
+    """Decode the picture, find its faces and rate their quality.
+
+    All readers block, and raise ImageError, PoolTimeout or MeshFailed.
+    """
     return worker.engine.look_at_still(data, worker.limits)
 
 
@@ -48,7 +51,9 @@ def portrait(worker: Worker, data: bytes) -> Portrait:
 
 
 def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:
-    """The picture's quality and how live its most prominent face looks, 0 without one: of every pixel, since what
-    gives a display away is as fine."""
+    """The picture's quality and the live score (0..1) of its most prominent face, 0 without a face.
+
+    The picture is decoded at full size: a display's pixel grid disappears when it is reduced.
+    """
     look = worker.engine.look(data, worker.limits)
     return look.quality, worker.engine.live_score(look) if look.face is not None else 0.0

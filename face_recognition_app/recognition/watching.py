@@ -1,4 +1,4 @@
-"""The watchdog's rounds in a worker."""
+"""Runs the watchdog in a worker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from scheduling.threads import StartedThreads
 logger = logging.getLogger(__name__)
 
 
-async def keep_watch(worker: Worker, loop_threads: StartedThreads) -> None:
-    """Look at all threads again and again, until cancelled, and publish what was seen."""
+async def run_watchdog(worker: Worker, loop_threads: StartedThreads) -> None:
+    """Check all threads every LOOK_EVERY_S and publish the worker's statistics, until cancelled."""
     watchdog = Watchdog(
         worker.executor.threads,
         [worker.database.threads, loop_threads],

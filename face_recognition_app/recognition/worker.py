@@ -1,4 +1,4 @@
-"""One web worker's parts, and how views and sockets reach them."""
+"""The parts of one web worker, and access to them from views and sockets."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from weights.catalogue import ensure_models
 logger = logging.getLogger(__name__)
 
 STATE_KEY = "worker"
-"""In the state that the lifespan makes, and that an ASGI server gives to every scope."""
+"""Key of the worker in the lifespan state, which an ASGI server puts into every scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Lives as long as the process serves: made by the lifespan, closed by it."""
+    """Everything that one process serves with; the lifespan starts and closes it."""
 
     deciding: Deciding
     engine: FaceRecognitionEngine
@@ -83,16 +83,16 @@ class Worker:
 
     @property
     def target_fps(self) -> int:
-        """Frames a second that each session is asked to send now."""
+        """Frames per second that each session is currently asked to send."""
         return self.executor.pacer.target_fps(self.settings.target_fps)
 
     @property
     def is_stuck(self) -> bool:
-        """No thread is left to compute with."""
+        """Whether every compute thread is stuck."""
         return all_stuck(self.executor.threads, self.settings.stuck_after_s)
 
     def close(self) -> None:
-        """Finish what is in work, then release everything."""
+        """Finish the work in progress, then release everything."""
         self.executor.close()
         self.database.close()
         self.board.close()
@@ -100,7 +100,7 @@ class Worker:
 
 
 class NoWorker(Exception):
-    """The server has run no lifespan, or the worker has not started."""
+    """No worker in the scope: the server ran no lifespan, or the worker has not started."""
 
 
 def in_scope(scope: Mapping[str, Any]) -> Worker:
@@ -112,12 +112,12 @@ def in_scope(scope: Mapping[str, Any]) -> Worker:
 
 
 def of_request(request: HttpRequest) -> Worker:
-    """As `in_scope`, for a view."""
+    """The worker that serves a view's request. Raises NoWorker."""
     return in_scope(request.scope)  # type: ignore[attr-defined]  # an ASGIRequest, which ninja's views do not name
 
 
 def served_by(worker: Worker, application: ASGI3Application) -> ASGI3Application:
-    """The application with `worker` in every scope, for a server that runs no lifespan."""
+    """Wrap an application to put `worker` into every scope, for a server that runs no lifespan."""
 
     async def with_worker(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         served: Any = {**scope, "state": {**(scope.get("state") or {}), STATE_KEY: worker}}

@@ -1,4 +1,4 @@
-"""The tenant that development starts with."""
+"""The demo tenant, which development starts with."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from vocabulary.faces import Action
 
 
 class InvalidPolicy(Exception):
-    """The message says what does not fit and what would."""
+    """A policy under which no session could begin; the message names the fault and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
-    """`liveness` is for sessions that name none. Without `steps` the policy's own number; without `actions`
-    the policy's own, without light."""
+    """A tenant's liveness rules. `liveness` is the policy of sessions that name none. `steps` and `actions` are None
+    for the policy's own, which exclude light."""
 
     liveness: Policy
     minimum: Policy
@@ -41,7 +41,7 @@ class TenantPolicy:
 
     @property
     def _fewest_actions(self) -> tuple[Action, ...]:
-        """Of the policies that a session may name and that ask for something."""
+        """The fewest actions that a challenge can draw from, over all policies that a session may name."""
         sets = [DEMANDS[p].actions for p in Policy if DEMANDS[p].steps and p.strength >= self.minimum.strength]
         fewest = min(sets, key=len)
         return tuple(action for action in Action if action in fewest)

@@ -1,6 +1,6 @@
 """A reproducible set of attacks, and of real people, as streams of frames.
 
-Made of the shared data by simulation of what paper, displays, scissors and software do; no real
+The attacks are simulated from the shared data: paper, displays, scissors and software are modelled; no real
 attack instrument was filmed. The stream of a (split, species, index) is the same on every machine
 up to the rounding of OpenCV's build. Tuning and test people are never the same: `people.split_of`.
 """
@@ -42,7 +42,7 @@ BONA_FIDE: dict[str, Maker] = {
 }
 MAKERS = ATTACKS | BONA_FIDE
 RESPONDING = ("swap", "puppet_obeys", "bona_fide_active")
-"""Those that can do what they are asked: `Stream.responds`."""
+"""Species that perform the actions they are asked for: `Stream.responds`."""
 
 __all__ = [
     "ATTACKS",

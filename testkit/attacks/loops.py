@@ -1,4 +1,4 @@
-"""Recordings of the person injected into the stream: played over and over, or stopped and let go again."""
+"""Recordings of the person injected into the stream: played in a loop, or frozen for a while."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testkit.attacks.stage.stream import FPS, Stream, generator
 
 
 def loop(split: Split, index: int) -> Stream:
-    """One to three seconds of a clip, round and round or to and fro; the same bytes again, or noise anew."""
+    """One to three seconds of a clip, repeated or played to and fro; with identical bytes or fresh noise."""
     mover, clip, rng = _recorded("loop", split, index)
     length = int(rng.uniform(1.0, 2.9) * FPS)
     once = window(clip, float(rng.uniform(0, max(0.0, clip.seconds - length / FPS))), length / FPS)
@@ -32,7 +32,7 @@ def loop(split: Split, index: int) -> Stream:
 
 
 def frozen(split: Split, index: int) -> Stream:
-    """Live for a moment, then one frame for seconds, then live again; the frame as it was, or with noise anew."""
+    """A live clip in which one frame is held for seconds; held byte for byte, or with fresh noise."""
     mover, clip, rng = _recorded("frozen", split, index)
     before, held = int(rng.uniform(0.4, 1.2) * FPS), int(rng.uniform(2.0, 5.0) * FPS)
     running = window(clip, float(rng.uniform(0, clip.seconds)), SECONDS - held / FPS, around=True)

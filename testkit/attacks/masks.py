@@ -25,12 +25,12 @@ _OVAL = [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 37
 _OVAL += [152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
 _ROWS = 640
 _FOLLOWS = 0.7
-"""How fast the mask settles on the head that wears it, per frame: paper slips a little."""
+"""Share of its distance to the head that the mask moves in each frame: paper slips a little."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """`image` in ink, `cover` 1 where there is paper, and where in it the corners of the eyes are, (4, 2)."""
+    """A paper mask: the printed `image`, `cover` (1 where there is paper), and the corners of its eyes, (4, 2)."""
 
     image: Image
     cover: npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ class Mask:
 
 
 def cutout(split: Split, index: int) -> Stream:
-    """The photographed person is attacked; a living one looks through."""
+    """An attack on the photographed person: a living one looks through the holes of the print."""
     person, mask = _victim(split, index)
     wearers = movers(split)
     wearer = wearers[index % len(wearers)]
@@ -65,7 +65,7 @@ def _victim(split: Split, index: int) -> tuple[str, Mask]:
 
 
 def _cut(photo: RgbImage, points: Points, rng: np.random.Generator) -> Mask:
-    """Cut round the head, or left a sheet; the holes are as exact as scissors."""
+    """Cut the print round the head or leave it a sheet; cut the holes as exactly as scissors do."""
     image, _ = inked(photo, rng)
     cover = np.ones(photo.shape[:2], np.float32)
     if rng.uniform() < 0.6:
@@ -100,9 +100,9 @@ def _worn(mask: Mask, pictures: list[RgbImage], rng: np.random.Generator) -> Ite
 
 
 def _over(picture: RgbImage, mask: Mask, place: Matrix) -> Image:
-    """The edge of the paper throws a soft shadow on the face behind it."""
+    """Lay the mask over the picture; the edge of the paper throws a soft shadow on the face behind it."""
     size = picture.shape[1], picture.shape[0]
-    # A sheet much larger than its place in the frame would alias: it is softened first, as a lens does.
+    # Soften a sheet much larger than its place in the frame, as a lens does: it would alias.
     shrink = max(0.0, 1.0 / float(np.hypot(place[0, 0], place[1, 0])) - 1.0)
     image = cv2.GaussianBlur(mask.image, (0, 0), 0.45 * shrink) if shrink > 0.2 else mask.image
     ink = cv2.warpAffine(image, place, size, flags=cv2.INTER_LINEAR)

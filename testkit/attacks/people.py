@@ -1,4 +1,4 @@
-"""Who stands behind the streams: people in clips and in photographs, split once and for all by name."""
+"""The people in the streams, from clips and photographs; the split is fixed by name."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from testkit.clips import GRID_CLIPS, SHARED_DATA, read_image
 Split = Literal["tuning", "test"]
 
 _SALT = "70"
-"""The first whole number that parts both the six GRID and the six other moving people in halves, and parts those
-who turn, who smile and who open the mouth; taken before any attack was measured."""
+"""Salt of the split: the first whole number that halves both the six GRID and the six other moving people, and puts
+people who turn, smile and open the mouth into both halves. Chosen before any attack was measured."""
 
 PHOTO_FACE = 0.52
 _RIM = 0.09
@@ -30,7 +30,7 @@ Window = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A video of one person. Places are shares of the (cropped) frame, of the mean box of the mesh."""
+    """A video of one person. Places are those of the mean mesh box, as shares of the (cropped) frame."""
 
     name: str
     fps: float
@@ -39,13 +39,13 @@ class Clip:
     face_y: float
     face_height: float
     takes: Mapping[str, Sequence[Window]] = field(default_factory=dict)
-    """Where one action alone is seen, from the person's neutral face and back where the clip has it; and `neutral`.
+    """Windows that show one action alone, from and back to the neutral face where the clip allows; and `neutral`.
 
-    Measured with the project's own mesh and signs of actions: what those cannot see is not among them,
-    a turn of the head with a smile for instance.
+    Measured with the project's own mesh and action cues; combinations that those cannot see,
+    such as a turn with a smile, are missing.
     """
     rows: tuple[int, int] | None = None
-    """The rows that are used of a tall picture."""
+    """The rows of a tall picture that are used; None: all."""
 
     @property
     def path(self) -> Path:
@@ -59,14 +59,14 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Mover:
-    """A person who is seen moving."""
+    """A person with clips that show movement."""
 
     person: str
     clips: tuple[Clip, ...]
 
     @property
     def actor(self) -> Clip:
-        """The clip that shows most actions."""
+        """The clip that shows the most actions."""
         return max(self.clips, key=lambda clip: len(clip.takes))
 
 
@@ -159,7 +159,7 @@ def split_of(person: str) -> Split:
 
 
 def movers(split: Split) -> list[Mover]:
-    """Six people in each half, by name; a GRID speaker with two clips is one of them."""
+    """The six moving people of the half, by name; a GRID speaker with two clips counts once."""
     everyone = [Mover(clip.name, (clip,)) for clip in _LIVE_CLIPS]
     for speaker in sorted({clip.speaker for clip in GRID_CLIPS}):
         names = [clip.name for clip in GRID_CLIPS if clip.speaker == speaker]
@@ -168,7 +168,7 @@ def movers(split: Split) -> list[Mover]:
 
 
 def actors(split: Split) -> list[Mover]:
-    """Those who can be asked for two different things."""
+    """The moving people whose clips show at least two different actions."""
     return [mover for mover in movers(split) if len(mover.actor.takes) > 2]
 
 
@@ -179,7 +179,7 @@ def _grid_clip(name: str) -> Clip:
 
 @cache
 def photographed(split: Split) -> tuple[str, ...]:
-    """The people of Labeled Faces in the Wild, in an order that is fixed and not alphabetical."""
+    """The people of Labeled Faces in the Wild, in a fixed order that is not alphabetical."""
     names = [folder.name for folder in (SHARED_DATA / "lfw" / "images").iterdir()]
     half = (name for name in names if split_of(name) == split)
     return tuple(sorted(half, key=lambda name: hashlib.sha256(name.encode()).digest()))
@@ -188,7 +188,7 @@ def photographed(split: Split) -> tuple[str, ...]:
 def photograph(person: str) -> RgbImage:
     """The person's first picture, the face in the middle and about PHOTO_FACE of its height.
 
-    Its rim is cut off, where the corpus fills black what it turned upright.
+    Its rim is cut off: the corpus rotates pictures upright and fills the corners with black.
     """
     picture = read_image(min((SHARED_DATA / "lfw" / "images" / person).glob("*.jpg")))
     rim = round(_RIM * picture.shape[0])

@@ -1,7 +1,7 @@
 """A portrait brought to life by an animator and injected into the stream, as a cheap deepfake is.
 
-`puppet` does everything all the time. `puppet_obeys` does what it is asked, and blinks of its own
-accord: with `frames` it only blinks, sways and smiles, as one does who waits.
+`puppet` performs all actions all the time. `puppet_obeys` performs what it is asked; its `frames` only blink,
+sway and smile, as a waiting person does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def puppet_obeys(split: Split, index: int) -> Stream:
 
 
 def animated(split: Split, index: int) -> tuple[str, Portrait]:
-    """The first person from `index` on whose photograph can be animated: eyes large enough to paint lids on."""
+    """The first person from `index` on with a photograph that can be animated: its eyes are large enough for lids."""
     for step in range(len(photographed(split))):
         person = victim(split, index + step)
         try:
@@ -60,9 +60,9 @@ def animated(split: Split, index: int) -> tuple[str, Portrait]:
 
 
 def obedient(portrait: Portrait, person: str, index: int) -> Takes:
-    """Every take begins and ends with the portrait as it is, so that one follows the other without a jump.
+    """Takes of the portrait. Each begins and ends with the portrait at rest, so that they join without a jump.
 
-    A turn and three other actions, others for each index: each costs as much as all else of a stream.
+    They show a turn and three other actions, which depend on the index: more would multiply the rendering time.
     """
     resting = _swayed([Expression()] * int(_NEUTRAL_S * FPS))
     takes = {NEUTRAL: partial(played, portrait, resting, "take", NEUTRAL, person, index)}
@@ -87,7 +87,7 @@ def _performed(portrait: Portrait, action: Action) -> list[Expression]:
     begin = next(record.index for record in records if record.action == action)
     end = max(record.index for record in records if record.action == action)
     kept = records[max(0, begin - _REST_FRAMES) : end + _REST_FRAMES]
-    # A portrait that smiles already fades its smile out before it smiles on request, and in again after it.
+    # A smiling portrait fades its smile out before it smiles on request, and in again after it.
     fade = [min(1.0, at / 3, (len(kept) - 1 - at) / 3) for at in range(len(kept))]
     shown = [
         record.expression + relaxed * (share * (1.0 - record.expression.smile))
@@ -97,7 +97,7 @@ def _performed(portrait: Portrait, action: Action) -> list[Expression]:
 
 
 def _swayed(expressions: Sequence[Expression]) -> list[Expression]:
-    """With the small movements of a head, which are none at both ends."""
+    """Add the small movements of a head, faded out at both ends."""
     turns = max(1, round(len(expressions) / FPS / 4.3))
     waves = [math.sin(2 * math.pi * turns * at / max(1, len(expressions) - 1)) for at in range(len(expressions))]
     return [
@@ -123,7 +123,7 @@ def played(portrait: Portrait, expressions: Sequence[Expression], *identity: obj
 
 
 def _approaching(portrait: Portrait, person: str, index: int) -> Iterator[RgbImage]:
-    """The picture grows by 0.4 about its middle, and shrinks again."""
+    """The picture magnified about its middle by up to 0.4, and reduced again."""
     rng, camera = generator("approaching", person, index), _camera(person, index)
     picture = portrait.render(Expression())
     for share in np.concatenate([np.linspace(0, 1, 10), np.ones(8), np.linspace(1, 0, 8)]):
@@ -132,5 +132,5 @@ def _approaching(portrait: Portrait, person: str, index: int) -> Iterator[RgbIma
 
 
 def _camera(*identity: object) -> Camera:
-    """One person's takes are all taken by one camera."""
+    """The camera of one person's takes."""
     return Camera.draw(generator("puppet camera", *identity))

@@ -1,9 +1,9 @@
-"""Real people: what must be let through.
+"""Streams of real people, which must be accepted.
 
-`bona_fide`: people who talk, smile, blink and look about, of their own accord. GRID's clips last
-three seconds, so they are played at 0.4 of their tempo, each of their frames once: 7.5 seconds of
-people who move slowly. `bona_fide_brief`: the same clips as they are, three seconds. `bona_fide_active`:
-real people who do what is asked, cut from segments of their clip that show it; the cuts are seen.
+`bona_fide`: people who talk, smile, blink and look about of their own accord. GRID's clips last
+three seconds and are played at 0.4 of their tempo, each frame once: 7.5 seconds of slow movement.
+`bona_fide_brief`: the same clips at their own tempo, three seconds. `bona_fide_active`: real people
+who do what is asked, assembled from the segments of their clip that show it; the cuts are visible.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _natural(species: str, mover: Mover, index: int, *, slowly: bool) -> Stream:
 
 
 def _start(clip: Clip, tempo: float, chance: float) -> float:
-    """Seconds into the clip: windows of the full length where there are, else most of the clip."""
+    """Start in seconds: a window of full length where the clip allows one, else most of the clip."""
     spare = clip.seconds - _SECONDS * tempo
     return chance * (spare if spare > 1.0 else min(0.5, clip.seconds - _SHORTEST_S))
 
@@ -60,5 +60,5 @@ def _of_grid(mover: Mover) -> bool:
 
 
 def _quality(index: int) -> int:
-    """Of the JPEG: what browsers send by default, and what a thin line makes of it."""
+    """JPEG quality: the default of browsers, or the lower one of a slow connection."""
     return (92, 85, 75, 60)[index // 7 % 4]

@@ -19,20 +19,20 @@ from testkit.attacks.stage.scene import SIZE, Hand, Hold, Plane, Sheet, glow, pl
 from testkit.attacks.stage.stream import FPS, Stream, generator
 
 _ROWS = 720
-"""Of the picture on the display, in sheet pixels."""
+"""Height of the picture on the display, in sheet pixels."""
 _CONTRAST = 0.4
-"""Of the dark lines between a panel's pixels."""
+"""Contrast of the dark lines between a panel's pixels."""
 _LENS = 0.24
-"""Blur of the lens and of the sensor's own pixels, in pixels of the frame: what it leaves of the grid is moire."""
+"""Blur of the lens and the sensor's pixels, in pixels of the frame; the remaining grid appears as moire."""
 
 Light = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """`dots` of the panel per pixel of the frame, `gamma` and `black` (0..255) of the panel and of the room's light
-    on its glass, `cast` of its white, `band` depth and `bands` number of the dark bars that its refresh leaves in
-    a rolling shutter, moving `drift` bars a second; `glass` brightness of what the glass mirrors, 0..1."""
+    """A display as a camera sees it. `dots` of the panel per pixel of the frame; `gamma` of the panel; `black`: its
+    black level with the room's light, 0..255; `cast`: colour of its white. Its refresh leaves `bands` dark bars of
+    depth `band` in a rolling shutter, moving `drift` bars a second. `glass`: brightness of reflections, 0..1."""
 
     dots: float
     gamma: float
@@ -64,10 +64,9 @@ class Display:
         return np.asarray((self.black + (250.0 - self.black) * shares) * np.array(self.cast), np.float32)
 
     def grid(self, at: tuple[Plane, Plane], zoom: float) -> Light:
-        """The light of the sub-pixels as the sensor samples it, (height, width, 3): aliased, hence moire.
+        """Light of the sub-pixels as the sensor samples it, (height, width, 3); the aliasing makes moire.
 
-        Each colour lights a third of a dot; the blur leaves of the contrast what a Gaussian of
-        deviation _LENS does at this frequency.
+        Each colour lights a third of a dot; a Gaussian of deviation _LENS reduces the contrast at this frequency.
         """
         depth = np.float32(_CONTRAST * np.exp(-2.0 * (np.pi * _LENS * self.dots) ** 2))
         across, down = (np.float32(2.0 * np.pi * self.dots * zoom) * plane for plane in at)
@@ -76,13 +75,13 @@ class Display:
         return np.asarray(np.dstack(stripes) * rows[:, :, np.newaxis], np.float32)
 
     def refresh(self, seconds: float, phase: float) -> Light:
-        """(height, 1, 1)."""
+        """Brightness of each row under the dark bars of the refresh, (height, 1, 1)."""
         turns = np.arange(SIZE[0]) / SIZE[0] * self.bands + self.drift * seconds + phase
         return np.asarray(1.0 - self.band * (0.5 + 0.5 * np.cos(2 * np.pi * turns)), np.float32)[:, None, None]
 
 
 def screen(split: Split, index: int) -> Stream:
-    """A clip of the person, played over and over on a display."""
+    """A clip of the person, played in a loop on a display."""
     people = movers(split)
     mover = people[index % len(people)]
     rng = generator("screen", mover.person, index)
@@ -112,7 +111,7 @@ def screen_still(split: Split, index: int) -> Stream:
 def replayed(
     picture: Callable[[int], RgbImage], middle: tuple[float, float], face_height: float, *identity: object
 ) -> Iterator[RgbImage]:
-    """What the camera sees of a display that shows `picture(frame)`; the face is at `middle` of it, shares."""
+    """Frames of a camera before a display that shows `picture(frame)`; `middle`: the face's place in it, as shares."""
     rng = generator("display", *identity)
     display, around, camera = Display.draw(rng), room(rng) * np.float32(rng.uniform(0.3, 0.9)), Camera.draw(rng)
     hand = Hand(rng, tilt_deg=float(rng.choice([0.5, 3.0, 8.0])))
@@ -130,7 +129,7 @@ def replayed(
 
 
 def _device(display: Display, picture: RgbImage, middle: tuple[float, float], zoom: float) -> Sheet:
-    """The picture, lit, inside a dark bezel, with nothing around it."""
+    """The lit picture inside a dark bezel, on a transparent ground."""
     rim, air = int(display.bezel * _ROWS), 40
     body = cv2.copyMakeBorder(
         display.emitted(picture), rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=(14.0, 14.0, 16.0)
@@ -142,7 +141,7 @@ def _device(display: Display, picture: RgbImage, middle: tuple[float, float], zo
 
 
 def _mirror(room_image: Image, hold: Hold, lamp: tuple[float, float, float]) -> Image:
-    """What the glass reflects: the room behind the camera and a lamp, which move twice as far as the glass turns."""
+    """Reflections in the glass: the room behind the camera and a lamp, which move twice as far as the glass turns."""
     shift = np.array([[1.0, 0.0, 14.0 * hold.yaw], [0.0, 1.0, -14.0 * hold.pitch]])
     moved = cv2.warpAffine(room_image, shift, SIZE[::-1], borderMode=cv2.BORDER_REFLECT)
     spot = glow(lamp[0] + hold.yaw / 25, lamp[1] - hold.pitch / 25, lamp[2])

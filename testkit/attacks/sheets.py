@@ -65,7 +65,7 @@ def inked(picture: RgbImage, rng: np.random.Generator) -> tuple[Image, float]:
 
 
 def _held(paper: Image, zoom: float, rng: np.random.Generator) -> Sheet:
-    """With clear air around it, and the thumbs of the one who holds it."""
+    """The paper on a transparent ground, with the thumbs of the person who holds it."""
     air = 70
     image = np.pad(paper, ((air, air), (air, air), (0, 0)), mode="edge")
     cover = np.pad(np.ones(paper.shape[:2], np.float32), air)
@@ -75,7 +75,7 @@ def _held(paper: Image, zoom: float, rng: np.random.Generator) -> Sheet:
 
 
 def _zoom(rng: np.random.Generator) -> float:
-    """So that the face takes 0.36 to 0.6 of the frame's height, as the service asks of people."""
+    """A zoom at which the face takes 0.36 to 0.6 of the frame's height, as the service asks of people."""
     return float(rng.uniform(0.36, 0.6)) * 480 / (PHOTO_FACE * _PRINT_ROWS)
 
 
@@ -86,22 +86,22 @@ def _grain(size: tuple[int, int], rng: np.random.Generator, radius: float) -> Im
 
 
 def _shading(columns: npt.NDArray[np.float32], sheet: Sheet, bend: float, slope: float) -> npt.NDArray[np.float32]:
-    """Light from one side, and less of it where bent paper turns away, (height, width, 1)."""
+    """Shading, (height, width, 1): light from one side, less of it where bent paper turns away."""
     off = (columns - np.float32(sheet.middle_x)) / np.float32(sheet.image.shape[1])
     lit = 1.0 + slope * off * 0.5 - 0.35 * np.abs(bend) * off**2 + 0.25 * bend * off
     return np.asarray(np.clip(lit, 0.4, 1.3), np.float32)[:, :, np.newaxis]
 
 
 def still(split: Split, index: int) -> Stream:
-    """One picture file, sent again and again: byte for byte, or with a sensor's noise, slid and dimmed a little."""
+    """One picture file, sent repeatedly: byte for byte, or with sensor noise, small shifts and dimming."""
     person = victim(split, index)
     make = (_repeated, _noisy, _slid)[index % 3]
     return Stream("still", person, index, lambda: make(person, index), jpeg_quality=90)
 
 
 def injected_photo(person: str, rng: np.random.Generator, *, filling: float = 0.5) -> RgbImage:
-    """640x480: with probability `filling` filled by the picture, so that the face is near; else the face of usual size
-    and the rest out of focus."""
+    """A 640x480 frame. With probability `filling` the picture fills it, so that the face is near; else the face has its
+    usual size and the rest is out of focus."""
     photo = photograph(person)
     wide = resized(photo, round(640 * photo.shape[0] / photo.shape[1]))
     top = (wide.shape[0] - 480) // 2
@@ -133,7 +133,7 @@ def _noisy(person: str, index: int) -> Iterator[RgbImage]:
 
 
 def _slid(person: str, index: int) -> Iterator[RgbImage]:
-    """Shifted, turned and scaled in the plane, under light that flickers."""
+    """The photograph shifted, rotated and scaled in the plane, under flickering light."""
     rng = generator("still", person, index)
     photo, camera, hand = injected_photo(person, rng), Camera.draw(rng), Hand(rng, 0.0)
     for number in range(int(SECONDS * FPS)):

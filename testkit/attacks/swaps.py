@@ -1,8 +1,8 @@
-"""One face passes the liveness check, another wants to be recognised: exchanged in mid-session, at every step.
+"""One face passes the liveness check, another one is to be recognised: they are swapped at any step of a session.
 
-Of four kinds in turn: a live person, then the victim's photograph; a live person, then the victim's
-clip; and both the other way about. The live one is a real person doing what is asked where the clip
-shows it, and else an obedient puppet of a third one.
+Four kinds alternate: a live person, then the victim's photograph; a live person, then the victim's
+clip; and both in reverse order. The live person is a real one, who performs what their clip
+shows, or an obedient puppet of a third person.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from testkit.attacks.stage.stream import FPS, NEUTRAL, Frames, Stream, Takes, ge
 _STEPS = 4
 _VICTIM_FIRST_S = 1.5
 _THIRD_PERSON = 7
-"""How far behind the victim, in the order of the photographed people, the accomplice stands."""
+"""Offset from the victim to the accomplice, in the order of the photographed people."""
 
 
 def swap(split: Split, index: int) -> Stream:
@@ -52,13 +52,13 @@ def swap(split: Split, index: int) -> Stream:
 
 
 def _size(frames: Frames) -> tuple[int, int]:
-    """Height and width: whoever exchanges the face takes care that the frame stays as large."""
+    """Height and width of the frames; a swap must not change them."""
     height, width = next(frames()).shape[:2]
     return height, width
 
 
 def _of_size(frames: Frames, size: tuple[int, int]) -> Iterator[RgbImage]:
-    """The middle of each frame that has the wanted proportions, in the wanted size."""
+    """The middle of each frame, cropped to the proportions of `size` and scaled to it."""
     for frame in frames():
         height, width = frame.shape[:2]
         share = min(height / size[0], width / size[1])
@@ -86,7 +86,7 @@ def _actor(split: Split, index: int) -> Mover:
 
 
 def _natural(split: Split, index: int, otherwise: Frames) -> Frames:
-    """A live person of her own accord, where she is real; a puppet at rest is what it is."""
+    """Frames of the live person behaving naturally; for a puppet `otherwise`, its frames at rest."""
     if index // 2 % 2:
         return otherwise
     clip = _actor(split, index).actor

@@ -22,12 +22,12 @@ from testkit.attacks.stage.stream import FPS, Stream, generator
 _EYES = ((33, 133, 159, 145), (362, 263, 386, 374))
 _MOUTH = (61, 291, 13, 14)
 _REACH = 1.1
-"""How far from its middle a squeeze is drawn, in widths of the eye or mouth: beyond it nothing moves."""
+"""Radius of a squeeze in widths of the eye or mouth; beyond it nothing moves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Squeeze:
-    """How much lower than they are the eyes and the mouth are drawn; 1: as they are, below 1: higher."""
+    """Factors by which the eyes and the mouth are flattened; 1: unchanged, below 1: opened."""
 
     eyes: float
     mouth: float
@@ -65,7 +65,7 @@ def _victim(split: Split, index: int) -> tuple[str, RgbImage, Points]:
 
 
 def _face_height(points: Points) -> float:
-    """As a share of the picture's."""
+    """Height of the face as a share of the picture's."""
     return float(np.ptp(points[:, 1])) / 480
 
 
@@ -94,7 +94,7 @@ def squeeze(photo: RgbImage, points: Points, by: Squeeze) -> RgbImage:
 
 
 def _squeeze_one(squeezed: RgbImage, photo: RgbImage, around: Points, factor: float) -> None:
-    """Around one eye or the mouth: its left and right corner, its top and bottom."""
+    """Squeeze the picture about one eye or the mouth; `around`: its left and right corner, its top and bottom."""
     left, right, top, bottom = around
     width = float(np.hypot(*(right - left)))
     x, y = (left + right) / 2 * 0.5 + (top + bottom) / 2 * 0.5

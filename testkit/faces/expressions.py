@@ -1,4 +1,4 @@
-"""What a face does, frame by frame: named actions as key frames, played as a timeline."""
+"""Facial expressions frame by frame: named actions as key frames, played as a timeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """How a face differs from its portrait; angles are signed as in `core.types.Pose`.
+    """A face's difference from its portrait; angles are signed as in `core.types.Pose`.
 
     `blink` and `jaw` are 0..1. `smile` is -1..1: above 0 the mouth corners move out and up, below
     0 they come back, which relaxes a portrait that smiles.
@@ -34,7 +34,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """What one frame of a performance shows; `action` is "rest" between the actions asked for."""
+    """The content of one frame of a performance; `action` is "rest" between the requested actions."""
 
     index: int
     seconds: float
@@ -64,13 +64,13 @@ _KEYS: dict[Action, tuple[_Key, ...]] = {
     "smile": _hold(Expression(smile=1.0), 0.4, 0.9),
     "open_mouth": _hold(Expression(jaw=1.0), 0.35, 0.8),
 }
-"""A blink keeps the eyes shut for a quarter of a second, so that a stream of 5 frames/s shows it."""
+"""Key frames of each action. A blink shuts the eyes for 0.25 s, so that a stream of 5 frames/s shows it."""
 
 
 def timeline(actions: Sequence[Action], fps: float, *, sway: bool = True) -> Iterator[GroundTruth]:
     """One record per frame: rest, then each action followed by rest.
 
-    `sway` adds the small movements of a head that is held still. Raises ValueError for an unknown
+    `sway` adds the small movements of a still head. Raises ValueError for an unknown
     action or a rate that is not positive.
     """
     unknown = sorted(set(actions) - set(ACTIONS))
@@ -107,7 +107,7 @@ def _ease(share: float) -> float:
 
 
 def _sway(seconds: float) -> Expression:
-    """Two slow waves whose periods (4.3 s and 5.9 s) do not meet."""
+    """Small movements of a head: two slow waves with the incommensurate periods 4.3 s and 5.9 s."""
     return Expression(
         yaw_deg=1.2 * math.sin(2 * math.pi * seconds / 4.3),
         pitch_deg=0.8 * math.sin(2 * math.pi * seconds / 5.9 + 1.0),

@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 
 _MIN_WIDTH = 6.0
-"""Pixels from corner to corner."""
+"""Smallest eye that can be painted, in pixels from corner to corner."""
 
 _SAMPLES = 25
 """Points along a lid's edge, outer corner first."""
@@ -25,19 +25,19 @@ _COVER_BELOW = 0.06
 _SOFT_EDGE = 0.045
 _DROP = 0.07
 _SAG = 0.12
-"""The lashes of a closed eye hang below the lower lid: at its corners, and the more so at its middle."""
+"""Distance of a closed eye's lashes below the lower lid: at its corners, and more at its middle."""
 _LASH_THICKNESS = 0.06
 
 _SKIN_REACH = 0.15
-"""The lid takes its colour from the skin around the eye, blurred this far..."""
+"""Blur radius of the skin around the eye, from which the lid takes its colour."""
 _TEXTURE_BELOW = 0.8
 _TEXTURE = 0.6
-"""...and its grain, this strongly, from the skin so far below."""
+"""Strength of the lid's grain, and distance below the eye of the skin that it comes from."""
 _LID_SHADE = 0.86
 _LID_GLOSS = 0.22
-"""It is a little darker than that skin and shines where it bulges."""
+"""Gloss where the lid bulges; the lid is a little darker than the skin around."""
 _FINE = 4
-"""Lashes are drawn this many times larger, then shrunk."""
+"""Lashes are drawn this many times larger, then reduced."""
 
 
 class Eyelid:
@@ -133,7 +133,7 @@ class Eyelid:
         return np.asarray(np.clip(moved, -25, 25) * _TEXTURE, np.float32)
 
     def _offsets(self) -> tuple[Floats, Floats]:
-        """Of each pixel of the window from the middle of the eye, to the right and down."""
+        """Offsets of the window's pixels from the middle of the eye, to the right and down."""
         middle = (self._upper + self._lower).mean(axis=0) / 2
         rows, columns = np.mgrid[: self._shape[0], : self._shape[1]]
         return columns - middle[0], rows - middle[1]

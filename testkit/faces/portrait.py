@@ -1,10 +1,10 @@
-"""Makes a still portrait move: a stream of frames of which it is known what they show.
+"""Animates a still portrait: a stream of frames with known ground truth.
 
     python -m testkit.faces.portrait --image face.jpg --actions blink,turn_left --out frames.mjpeg
 
-The face is the portrait's own FaceMesh, turned, bent and drawn back over the picture; eyes close
-under painted lids. What it cannot do: show a side of the head that the portrait does not show, so
-turns beyond about 30 degrees smear the cheek.
+The portrait's own FaceMesh is turned, bent and drawn back over the picture; eyes close under painted
+lids. Sides of the head that the portrait does not show cannot be drawn: turns beyond about 30 degrees
+smear the cheek.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ __all__ = ["ACTIONS", "Action", "Expression", "GroundTruth", "Portrait", "framed
 
 _MODEL = Path(__file__).resolve().parents[2] / "var" / "models" / "face_landmarker.task"
 _CAVITY_COLOUR = (0.24, 0.11, 0.1)
-"""Of an open mouth, as shares of the brightness of the face."""
+"""Colour of an open mouth, as shares of the face's brightness."""
 _SMILES_ALREADY = 0.3
 _FACE_SHARE = 0.45
 """Height of the face in a framed picture, as a share of the picture's."""
 _ELSEWHERE = -1e6
-"""A place no pixel comes from, so that the edge of the mouth counts as a seam."""
+"""A source place outside any picture, so that the edge of the mouth counts as a seam."""
 
 
 class Portrait:
@@ -53,15 +53,15 @@ class Portrait:
         self._lids = [Eyelid(rgb, *(face.points[list(lid), :2] for lid in eye)) for eye in (RIGHT_EYE, LEFT_EYE)]
         self._cavity_colour = _brightness(rgb, face) * np.array(_CAVITY_COLOUR)
         self.smile = face.smile
-        """What the FaceMesh says of the portrait itself, 0..1."""
+        """The portrait's own smile by the FaceMesh, 0..1."""
 
     @property
     def relaxed(self) -> Expression:
-        """What takes the smile off a portrait that smiles, so that it can be asked for one."""
+        """The expression that cancels the portrait's own smile, so that it can smile on request."""
         return Expression(smile=-self.smile) if self.smile > _SMILES_ALREADY else Expression()
 
     def render(self, expression: Expression) -> RgbImage:
-        """The picture, same size, with another expression; without one it is the portrait itself."""
+        """Draw the picture with another expression, in the same size; the neutral one gives the portrait itself."""
         source = self._rgb.copy()
         for lid in self._lids:
             lid.paint(source, expression.blink)
@@ -81,7 +81,7 @@ class Portrait:
         return soften_seams(image, places)
 
     def _painting_order(self, posed: Floats) -> tuple[Indices, range]:
-        """All triangles, what is behind first, and which of them are the open mouth."""
+        """All triangles from back to front, and the range of them that is the open mouth."""
         parts = self._rig.triangles
         around, teeth, skin = (_far_to_near(part, posed) for part in (parts.surroundings, parts.teeth, parts.skin))
         order = np.vstack([around, parts.cavity, teeth, skin])
@@ -134,7 +134,7 @@ def _far_to_near(triangles: Indices, posed: Floats) -> Indices:
 
 
 def _write_directory(frames: Iterable[tuple[RgbImage, GroundTruth]], directory: Path, quality: int) -> int:
-    """Numbered JPEG files, and truth.jsonl with one line per frame."""
+    """Write numbered JPEG files, and truth.jsonl with one line per frame; returns the number of frames."""
     directory.mkdir(parents=True, exist_ok=True)
     count = 0
     with (directory / "truth.jsonl").open("w") as truths:
@@ -146,7 +146,7 @@ def _write_directory(frames: Iterable[tuple[RgbImage, GroundTruth]], directory: 
 
 
 def _write_mjpeg(frames: Iterable[tuple[RgbImage, GroundTruth]], path: Path, quality: int) -> int:
-    """JPEG files one after another."""
+    """Write JPEG files one after another into one file; returns the number of frames."""
     count = 0
     with path.open("wb") as file:
         for rgb, _ in frames:

@@ -1,8 +1,8 @@
 """The mesh of one portrait and how its vertices move with an expression.
 
 Vertices: the 468 skin landmarks of the FaceMesh, then rings around the face that carry hair, ears
-and neck and fade into the still background, then the inner lips once more, which carry what is
-seen between them.
+and neck and blend into the still background, then a copy of the inner lips, which carries the
+inside of the mouth.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _NOSE = (1, 2, 4, 6, 168)
 _EYES = tuple(sorted({point for lid in (*RIGHT_EYE, *LEFT_EYE) for point in lid}))
 
 _RING_SCALES = (1.22, 1.5, 1.9)
-"""How far from the middle of the face each ring stands, in outlines of the face."""
+"""Size of each ring as a multiple of the face's outline."""
 _RING_DEPTHS = (0.1, 0.12, 0.0)
-"""How far behind the outline, in face heights."""
+"""Depth of each ring behind the outline, in face heights."""
 _RING_TURN = (0.9, 0.45, 0.0)
 _RING_FOLLOW = (0.63, 0.22, 0.0)
-"""How much of the head's rotation and of the skin's own motion each ring takes part in."""
+"""Share of the head's rotation and of the skin's motion that each ring follows."""
 
 _RELIEF = 1.2
-"""FaceMesh makes faces flatter than they are: without this a turn of 25 degrees measures 15 to 23."""
+"""Factor on depths: FaceMesh flattens faces, and without it a turn of 25 degrees measures 15 to 23."""
 _PIVOT_DEPTH = 0.15
-"""How far behind the outline of the face the neck lets the head turn, in face heights."""
+"""Depth of the head's pivot behind the outline of the face, in face heights."""
 
 
 def _triples(connections: Sequence[FaceLandmarksConnections.Connection]) -> Indices:
-    """The tessellation lists each triangle as its three edges."""
+    """Vertices of each triangle; the tessellation lists a triangle as three edges."""
     starts = [connection.start for connection in connections]
     return np.array(starts, np.int64).reshape(-1, 3)
 
@@ -66,7 +66,7 @@ _OUTLINE: Indices = np.array([c.start for c in FaceLandmarksConnections.FACE_LAN
 
 
 class FaceRig:
-    """Built once per portrait from its landmarks, (478, 3) in pixels."""
+    """The vertices of one portrait, built from its landmarks, (478, 3) in pixels."""
 
     def __init__(self, points: Points) -> None:
         skin = _raised(points[:SKIN_POINTS].astype(np.float64))
@@ -80,11 +80,11 @@ class FaceRig:
 
     @property
     def rest(self) -> Floats:
-        """Where the vertices are in the portrait, (n, 3)."""
+        """Positions of the vertices in the portrait, (n, 3)."""
         return self._rest
 
     def posed(self, expression: Expression) -> Floats:
-        """Where the vertices are with an expression, (n, 3); lids are painted, not moved."""
+        """Positions of the vertices with an expression, (n, 3); lids are painted, not moved."""
         moved = self._rest + self._motion(expression)
         turned = (moved - self._pivot) @ self._rotation(expression).T + self._pivot
         return np.asarray(moved + (turned - moved) * self._turn_share[:, np.newaxis])
@@ -96,7 +96,7 @@ class FaceRig:
         return np.vstack([skin, *rings, smile[_inner_lips()]])
 
     def _rotation(self, expression: Expression) -> Floats:
-        """Pitch about the head's own horizontal axis, then yaw about its vertical one."""
+        """Rotation matrix: pitch about the head's own horizontal axis, then yaw about its vertical one."""
         yaw = _rotation_about(self._up, expression.yaw_deg)
         pitch = _rotation_about(self._right, -expression.pitch_deg)
         return yaw @ pitch
@@ -110,7 +110,7 @@ class FaceRig:
         ]
 
     def _smile_motion(self) -> Floats:
-        """(468, 3): the corners of the mouth go out, up and back around the teeth."""
+        """Motion of a full smile, (468, 3): the mouth corners go out, up and back around the teeth."""
         still = (*_OUTLINE.tolist(), *_EYES, *_NOSE, 19, 98, 327, 0, 13, 14, 17)
         handles = {point: np.zeros(3) for point in still}
         for corner, side in zip(_MOUTH_CORNERS, (-1.0, 1.0), strict=True):
@@ -119,7 +119,7 @@ class FaceRig:
         return _spread(handles)
 
     def _jaw_motion(self) -> Floats:
-        """(468, 3): lower lip and chin go down and a little back, the corners of the mouth follow."""
+        """Motion of an open jaw, (468, 3): lower lip and chin go down and slightly back, the mouth corners follow."""
         upper, lower = (lip[1:-1] for lip in _INNER_LIPS)
         ears_and_brow = (10, 93, 127, 234, 323, 356, 454)
         down = -(0.22 * self._up + 0.03 * self._forward) * self.height
@@ -130,7 +130,7 @@ class FaceRig:
 
 
 class FaceTriangles:
-    """Indices into a rig's vertices, by what is behind what: (n, 3) each."""
+    """Triangles by depth layer, as indices into a rig's vertices, (n, 3) each."""
 
     def __init__(self) -> None:
         ring_count, ring_size = len(_RING_SCALES), len(_OUTLINE)
@@ -181,14 +181,14 @@ def _strip(first: Indices, second: Indices) -> Indices:
 
 
 def _spread(handles: dict[int, Floats]) -> Floats:
-    """Motion of all skin points, (468, 3), from that of a few: harmonic, so the skin stretches evenly."""
+    """Motion of all skin points, (468, 3), from that of `handles`; harmonic, so the skin stretches evenly."""
     fixed = tuple(sorted(handles))
     return np.asarray(_influence(fixed) @ np.array([handles[point] for point in fixed]))
 
 
 @cache
 def _influence(fixed: tuple[int, ...]) -> Floats:
-    """(468, k): the solution of Laplace's equation on the mesh for each of k fixed points."""
+    """Solution of Laplace's equation on the mesh for each of k fixed points, (468, k)."""
     laplacian = _graph_laplacian()
     held = np.array(fixed)
     free = np.setdiff1d(np.arange(SKIN_POINTS), held)

@@ -11,14 +11,14 @@ from core.types import RgbImage
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Places = npt.NDArray[np.float32]
-"""(height, width, 2): where in the source each pixel comes from, x then y."""
+"""(height, width, 2): the place in the source that each pixel comes from, x then y."""
 
 _SEAM = 2.0
-"""Neighbouring pixels whose places differ by more than this many pixels lie on both sides of an edge."""
+"""An edge runs between neighbouring pixels whose places differ by more than this many pixels."""
 
 
 def rasterise(points: Floats, triangles: Indices, size: tuple[int, int]) -> npt.NDArray[np.int32]:
-    """Which triangle covers each pixel of a (height, width) image, -1 for none; later ones cover earlier ones."""
+    """Index of the triangle that covers each pixel of a (height, width) image, -1 for none; the last one wins."""
     covered = np.full(size, -1, np.int32)
     corners = np.round(points[triangles] * 256).astype(np.int32)
     for index, corner in enumerate(corners):
@@ -34,7 +34,7 @@ def sampling_places(covered: npt.NDArray[np.int32], source: Floats, target: Floa
     owner = covered[inside]
     pixels = np.column_stack([columns[inside], rows[inside], np.ones(len(owner), np.float32)])
     shares = np.einsum("ni,nij->nj", pixels, _barycentric(target[triangles]).astype(np.float32)[owner])
-    # Rounding draws a pixel beyond the edge of a triangle; in a thin one that extrapolates far away.
+    # Rounding draws pixels just outside a triangle; in a thin one they would extrapolate far away.
     shares = np.clip(shares, 0.0, 1.0)
     shares /= np.maximum(shares @ np.ones((3, 1), np.float32), 1e-6)
     places[inside] = np.einsum("nj,njk->nk", shares, source[triangles].astype(np.float32)[owner])
@@ -47,13 +47,13 @@ def _barycentric(corners: Floats) -> Floats:
 
 
 def sample(rgb: RgbImage, places: Places) -> RgbImage:
-    """The source seen through `places`; beyond its border its last pixels go on."""
+    """Sample the source at `places`; beyond its border the last pixels repeat."""
     image = cv2.remap(rgb, places, np.empty(0, np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(image, np.uint8)
 
 
 def soften_seams(image: RgbImage, places: Places) -> RgbImage:
-    """Blur along the edges of what covers something else, which the mesh cuts out pixel by pixel."""
+    """Blur along occlusion edges, which the mesh leaves jagged."""
     seams = cv2.GaussianBlur(_jumps(places).astype(np.float32), (3, 3), 0)[:, :, np.newaxis]
     smooth = cv2.GaussianBlur(image, (3, 3), 0).astype(np.float32)
     return np.asarray(image + (smooth - image) * np.minimum(2 * seams, 1.0), np.uint8)

@@ -1,4 +1,4 @@
-"""The attack bench counts right, and a short run of it finds that the service holds."""
+"""The attack bench counts correctly, and a short run finds that the service withstands the attacks."""
 
 from __future__ import annotations
 

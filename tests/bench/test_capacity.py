@@ -1,4 +1,4 @@
-"""The sizing table: which settings are tried, how the search goes on from one to the next, and what is written."""
+"""The sizing table: its default settings, the order of the search, and the text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import capacity
+from bench import capacity, cli
 from bench.capacity import LOADS, Load, Row, Search, Setting, default_settings, parse_settings, sizing_table
 from bench.load.figures import Step, step_of
 from bench.load.live import Tally
@@ -93,5 +93,5 @@ def test_json_and_the_code_tell_what_was_found(
 
 
 def test_without_clips_it_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "shared_data_available", lambda: False)
+    monkeypatch.setattr(cli, "shared_data_available", lambda: False)
     assert capacity.main([]) == 2

@@ -1,4 +1,4 @@
-"""Every cue has its picture, made of numbers alone, and the documentation's folder holds these and nothing else."""
+"""Every cue has a picture drawn from numbers only, and the documentation's folder holds exactly these."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from testkit.attacks import Stream
 
 FRAMES = 22
 LIT = 4
-"""Times that the frames come again, until all colours are answered."""
+"""Repetitions of the frames, until all colours are answered."""
 SPECTRA_AND_MATRICES = {"moire", "repetition"}
 
 
@@ -33,7 +33,7 @@ def stream(hopper_rgb: RgbImage) -> Stream:
 
 @pytest.fixture(scope="module")
 def recordings(engine: FaceRecognitionEngine, stream: Stream) -> dict[Task, Recording]:
-    """It stands for all streams, as they run and as they answer."""
+    """A recording that stands in for all streams, with fixed frames and takes."""
     seen = observe.record(engine, "tuning", stream, "frames")
     takes = {f"0/{action}": seen.shown["frames"] for action in ("neutral", "blink", "open_mouth")}
     shown = {"frames": seen, "takes": replace(seen, shown=takes, stages=1)}

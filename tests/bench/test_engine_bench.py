@@ -1,4 +1,4 @@
-"""The engine bench times what it says, in turn, and knows when a bar is missed."""
+"""The engine bench times the named stages alternately, and detects a missed bar."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench import cli
 from bench.engine import __main__
 from bench.engine import run as engine_run
 from bench.engine.frames import HEIGHT, SESSION_FRAMES, WIDTH, Clip, Walk, as_webcam, clip_of
@@ -133,7 +134,7 @@ def test_a_walk_goes_through_clip_after_clip_from_its_own() -> None:
 
 
 class CountingWalker:
-    """Every second frame shows a face."""
+    """A walker that counts its frames; every second one shows a face."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -230,7 +231,7 @@ def test_a_report_is_tables_and_ratios() -> None:
 
 @pytest.fixture
 def bench_that_finds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Report | LegacyError]]:
-    """What is put in here is found by the next run; Django is left as it is."""
+    """Queue of results of the next runs; Django is not set up."""
     found: list[Report | LegacyError] = []
 
     def run(*args: object, **kwargs: object) -> Report:
@@ -239,7 +240,7 @@ def bench_that_finds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Report | 
             raise result
         return result
 
-    monkeypatch.setattr(__main__, "shared_data_available", lambda: True)
+    monkeypatch.setattr(cli, "shared_data_available", lambda: True)
     monkeypatch.setattr(__main__, "_set_up_django", lambda directory: None)
     monkeypatch.setattr(engine_run, "run", run)
     yield found
@@ -260,7 +261,7 @@ def test_the_exit_tells_of_a_missed_bar(
 
 
 def test_without_clips_it_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(__main__, "shared_data_available", lambda: False)
+    monkeypatch.setattr(cli, "shared_data_available", lambda: False)
     assert __main__.main([]) == 2
 
 

@@ -1,4 +1,4 @@
-"""The legacy baseline reads what its script prints, and makes its environment once or says why it cannot."""
+"""The legacy baseline parses its script's output, and creates its environment once or says why it cannot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESULT = LegacyResult(
 
 
 class FakeRun:
-    """Makes what the commands would make, without a network; a command with the word `fails` ends with 1."""
+    """Creates what the commands would create, without a network; a command with the word `fails` ends with 1."""
 
     def __init__(self, folder: Path, fails: str | None = None) -> None:
         self.commands: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""The load benches count right, search right, and one small run of real clients gives figures."""
+"""The load benches count and search correctly, and a small run of real clients gives figures."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_table_has_a_row_for_each_step() -> None:
 
 @dataclass
 class Limit:
-    """A service that holds up to `largest` sessions, and what was tried."""
+    """A service that sustains up to `largest` sessions, and the sizes that were tried."""
 
     largest: int
     tried: Counter[int]
@@ -236,7 +236,7 @@ ANSWERS = {
     5: answer(5, 1),  # the fourth is lost
     6: json.dumps({"type": "error", "code": "busy", "message": "", "retryable": True, "seq": 6}),
     7: json.dumps({"type": "error", "code": "invalid_image", "message": "", "retryable": False, "seq": 7}),
-    9: json.dumps({"type": "error", "code": "busy", "message": "", "retryable": True, "seq": 9}),  # nobody tells of 8
+    9: json.dumps({"type": "error", "code": "busy", "message": "", "retryable": True, "seq": 9}),  # 8: unreported
 }
 
 
@@ -253,7 +253,7 @@ async def scripted(connection: ServerConnection) -> None:
 
 
 class OneSandbox(Sandboxes):
-    """Leaves whoever asks for another one waiting."""
+    """A source of one sandbox; asking for another one blocks."""
 
     def __init__(self) -> None:
         self._paths = ["/"]
@@ -272,7 +272,7 @@ async def test_a_client_knows_what_became_of_each_frame() -> None:
     ):
         await until(lambda: fleet.clients[0].tally.decided == 1)
         (counted,) = fleet.swap_tallies()
-    # The tenth frame decides. More may be sent before the client has read that: they are rightly not answered.
+    # The tenth frame decides. Frames sent before the client has read the decision are not answered.
     assert counted.sent >= 10
     assert (counted.answered, counted.dropped, counted.busy) == (3, 2, 2)
     assert counted.errors == {"unanswered": 1, "invalid_image": 1}
@@ -325,8 +325,8 @@ def test_a_load_process_tells_returns_and_fails() -> None:
 def test_a_small_run_gives_figures(
     live_service: LiveService, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether every frame is answered depends on what else the machine does; that some are does not."""
-    monkeypatch.setattr(stream, "running_service", lambda *_, **__: nullcontext(live_service))
+    """Some frames are answered; whether all are depends on the machine's load."""
+    monkeypatch.setattr(stream, "temporary_service", lambda *_, **__: nullcontext(live_service))
     code = stream.main(["--sessions", "2", "--seconds", "2", "--fps", "5", "--overload", "2", "--json"])
     report = json.loads(capsys.readouterr().out)
     steady = report["steady"]

@@ -1,4 +1,4 @@
-"""The bench counts right, its recordings come back as they were, and a tiny run gives a report."""
+"""The bench counts correctly, reads its recordings back unchanged, and a tiny run gives a report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_data = pytest.mark.skipif(
     not clips.shared_data_available(), reason=f"no shared data in {clips.SHARED_DATA} (SHARED_DATA_DIR)"
 )
 SPECIES = {"still": 25, "bona_fide": 60}
-"""And how many of their frames are looked at: enough for the decision."""
+"""Species, and the number of their frames that are observed: enough for the decision."""
 
 
 @pytest.fixture(scope="module")

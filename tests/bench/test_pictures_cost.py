@@ -1,4 +1,4 @@
-"""The bench of what pictures cost: its corpus is the same every time, and a decoder that dies is told."""
+"""The bench of pictures' cost: its corpus is reproducible, and a crashed decoder is reported."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ in_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not instal
 
 @pytest.fixture(scope="module")
 def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """JPEG pictures one after another, which Chromium plays over and over: longer than a session, or it is refused."""
+    """An MJPEG file, which Chromium plays in a loop: longer than a session, or it would be detected as a replay."""
     path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
     speaker = clips.SHARED_DATA / "live" / "d10.mp4"
     if speaker.is_file():
@@ -52,7 +52,7 @@ def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# Not for the whole session: while Playwright runs, no other event loop can run in this thread.
+# Module scope: while Playwright runs, no other event loop can run in this thread.
 @pytest.fixture(scope="module")
 def browser(camera_clip: Path) -> Iterator[Browser]:
     switches = [*SWITCHES, f"--use-file-for-fake-video-capture={camera_clip}"]
@@ -64,7 +64,7 @@ def browser(camera_clip: Path) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, live_service: LiveService) -> Iterator[Page]:
-    """The page as it was just opened; a script that failed, or that the browser refused, fails the test."""
+    """The freshly opened page; a script error, or a script that the browser refuses, fails the test."""
     context = browser.new_context(base_url=live_service.base_url, permissions=["camera"])
     page = context.new_page()
     problems: list[str] = []
@@ -77,7 +77,7 @@ def page(browser: Browser, live_service: LiveService) -> Iterator[Page]:
 
 
 def _is_problem(line: ConsoleMessage) -> bool:
-    # The browser itself logs every answer of 400 and more; a session that is not opened is none.
+    # The browser itself logs every answer of 400 and more; a refused session is not a script's fault.
     return line.type == "error" and not line.location["url"].endswith("/demo/sessions/")
 
 
@@ -95,7 +95,7 @@ def _erase_everyone(service: LiveService) -> None:
 
 
 class FakeSocket:
-    """Answers the page's sockets in place of the server; `token` is the only session."""
+    """Answers the page's sockets in place of the server; knows only the session `token`."""
 
     def __init__(self, page: Page) -> None:
         self.received: list[str | bytes] = []
@@ -243,7 +243,7 @@ def test_a_server_without_its_database_is_asked_again_no_sooner_than_it_says(
     page: Page, fake_socket: FakeSocket
 ) -> None:
     start_camera(page)
-    # The page's waits are noted, and cut short.
+    # Record the page's waits, and shorten them.
     page.evaluate(
         "() => { window.waits = []; const wait = setTimeout;"
         "window.setTimeout = (done, ms) => { waits.push(ms); return wait(done, Math.min(ms, 100)); }; }"
@@ -304,7 +304,7 @@ def test_a_failure_says_why(page: Page, fake_socket: FakeSocket) -> None:
 
 @in_browser
 def test_the_screen_takes_the_colours_that_the_server_tells(page: Page, fake_socket: FakeSocket) -> None:
-    """All around the picture, in which the person sees herself and what to do; gone as soon as it is over."""
+    """The light covers the page around the video and the instruction, and is removed when the session ends."""
     asked: list[Any] = []
     page.on("request", lambda request: asked.append(request.post_data_json) if request.method == "POST" else None)
     start_camera(page)

@@ -1,4 +1,4 @@
-"""What the page says, against the codes that the service sends."""
+"""The page has a text for every code that the service sends."""
 
 from __future__ import annotations
 

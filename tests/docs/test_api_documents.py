@@ -1,4 +1,4 @@
-"""docs/api pins every public name: a move that changes one is seen here."""
+"""docs/api pins every public name: a change of one fails here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLOSED_SETS = {"kind", "status", "reason", "reasons", "issues", "action", "code"
 
 
 def test_the_documents_are_those_in_the_repository() -> None:
-    """After a change that is meant: `manage.py api_documents`, and look at the difference before it is committed."""
+    """After an intended change run `manage.py api_documents`, and review the difference before committing it."""
     call_command("api_documents", "--check")
 
 
@@ -68,7 +68,7 @@ def test_every_operation_says_what_opens_it() -> None:
 
 
 def properties(part: Any) -> Iterator[tuple[str, Any]]:
-    """Every property of every schema, wherever it stands in a document."""
+    """Every property of every schema anywhere in a document."""
     if isinstance(part, dict):
         found = part.get("properties")
         yield from (found if isinstance(found, dict) else {}).items()
@@ -80,7 +80,7 @@ def properties(part: Any) -> Iterator[tuple[str, Any]]:
 
 
 def is_closed(schema: Any, schemas: dict[str, Any]) -> bool:
-    """Whether only values that are named, or null, or lists of such, fit the schema."""
+    """Whether the schema allows only enumerated values, null, or lists of such."""
     if "$ref" in schema:
         return is_closed(schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if "items" in schema:

@@ -1,4 +1,4 @@
-"""A release has one number: pyproject.toml states it, and what tells it to people and clients agrees."""
+"""A release has one version number: pyproject.toml states it, and everything that reports it agrees."""
 
 from __future__ import annotations
 

@@ -25,5 +25,5 @@ def gallery() -> Gallery:
 
 @pytest.fixture
 def other_worker() -> Gallery:
-    """What another process has in memory: the same model, nothing shared but the database."""
+    """The gallery of another process: the same model, sharing nothing but the database."""
     return exact_gallery(MODEL)

@@ -1,4 +1,4 @@
-"""Made-up embeddings: what the gallery does with them does not depend on whose face they are."""
+"""Random embeddings, which the gallery treats like real ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULES = EnrollmentRules(duplicate_check=True, target_fpir=1e-3, target_fmr=1e-4)
 
 
 def face(seed: int) -> Embedding:
-    """The embedding of person `seed`; two of them are all but orthogonal."""
+    """The embedding of person `seed`; those of two persons are nearly orthogonal."""
     return unit(np.random.default_rng(seed).standard_normal(DIMENSION))
 
 

@@ -1,4 +1,4 @@
-"""The log tells every template that came or went, whatever deleted it."""
+"""The log has every added and removed template, whatever deleted it."""
 
 from __future__ import annotations
 

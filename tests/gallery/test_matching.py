@@ -1,4 +1,4 @@
-"""Comparisons are held to the threshold for as many of them as are made."""
+"""Comparisons use the threshold for the number of comparisons made."""
 
 from __future__ import annotations
 

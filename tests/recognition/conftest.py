@@ -26,7 +26,7 @@ UseMeshes = Callable[..., Worker]
 
 @pytest.fixture(autouse=True)
 def served(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The application in this process is served by the real worker, until a fixture below puts another in its place."""
+    """The application in this process, with the real worker until a fixture below replaces it."""
     if "worker" in request.fixturenames:
         service.worker = request.getfixturevalue("worker")
     yield
@@ -53,7 +53,7 @@ def alice(worker: Worker, backend: Backend, astronaut_embedding: Embedding) -> B
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The wall clock of this process, standing still."""
+    """The wall clock of this process, frozen."""
     frozen = Clock()
     monkeypatch.setattr(timezone, "now", frozen)
     return frozen

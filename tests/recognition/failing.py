@@ -1,18 +1,23 @@
-"""Sessions that fail, and what was counted of them."""
+"""Makes sessions that fail, and reads the counters of failures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pytest
 
 from core.liveness.policy import Policy
 from core.types import Embedding
 from recognition.models import Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import Lease
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Match, Outcome
+from recognition.tokens.signing import Signer
 from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
 from wire.codes import Reason
@@ -43,7 +48,7 @@ def begun(
     liveness: Policy = Policy.NONE,
     host: str = "",
 ) -> Lease:
-    """A connected session of somebody who has waited as long as was asked."""
+    """A connected session, created after waiting as long as the lockout asks."""
     FailedAttempts.objects.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
     session = lifecycle.create(
@@ -68,16 +73,28 @@ def succeed(worker: Worker, backend: Backend, embedding: Embedding, **session: A
 
 
 def matched(connection: Lease, embedding: Embedding) -> Outcome:
-    """A success that holds when it is looked at once more in the deciding transaction."""
+    """A successful outcome that the deciding transaction confirms."""
     connection.flow.match, connection.flow.matched_probe = MATCH, embedding.tobytes()
     return SUCCESS
 
 
 def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
-    return lockout.locked_until(Claim(backend.tenant, subject_id, device_id)) is not None
+    return lockout.locked_until(LockoutKey(backend.tenant, subject_id, device_id)) is not None
 
 
 def counted() -> dict[tuple[str, str], float]:
-    """The weight of every counter's failures."""
+    """The total weight of every counter's failures."""
     counters = FailedAttempts.objects.all()
     return {(counter.kind, counter.key): sum(weight for _, weight in counter.failed_at) for counter in counters}
+
+
+@contextmanager
+def unable_to_sign(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within the block, signing a decision raises RuntimeError("no signature")."""
+
+    def no_signature(*args: object) -> str:
+        raise RuntimeError("no signature")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(signer), "sign_decision", no_signature)
+        yield

@@ -1,4 +1,4 @@
-"""How the tests of this package reach the real application: over HTTP, over a socket, and past broken meshes."""
+"""Access to the real application for this package's tests: over HTTP, over a socket, and with failing meshes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from face_app.asgi import application
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
 from recognition.sessions.lifecycle import SessionRequest
-from recognition.sessions.terms import Wish
+from recognition.sessions.terms import LivenessRequest
 from recognition.worker import Worker, served_by
 from scheduling.executor import Executor
 from tenants.models import Tenant
@@ -47,7 +47,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Encoded pictures: one person twice, another one, both in one picture, and nobody."""
+    """Encoded pictures: one person twice, another person, both in one picture, and no face."""
 
     astronaut: bytes
     astronaut_again: bytes
@@ -64,7 +64,9 @@ def asked(
     device_id: str = "",
     **metadata: Any,
 ) -> lifecycle.SessionRequest:
-    return lifecycle.SessionRequest(SessionKind(kind), subject_id, Wish(liveness), target_samples, device_id, metadata)
+    return lifecycle.SessionRequest(
+        SessionKind(kind), subject_id, LivenessRequest(liveness), target_samples, device_id, metadata
+    )
 
 
 def http_client(key: str | None) -> httpx.AsyncClient:
@@ -76,7 +78,7 @@ def http_client(key: str | None) -> httpx.AsyncClient:
 
 
 class Service:
-    """The real application, served by the worker that a test has put here."""
+    """The real application, served by the worker that the test sets."""
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
@@ -91,7 +93,7 @@ service = Service()
 
 
 class Socket:
-    """A client's end of one connection. Leave its block to go away as a client does that just vanishes."""
+    """The client's end of one connection. Leaving its block drops the connection without a close frame."""
 
     def __init__(self, token: str, headers: list[tuple[bytes, bytes]], query: str, client: str) -> None:
         self._communicator = WebsocketCommunicator(service, f"/ws/auth/process-image/{token}/{query}", headers)
@@ -124,7 +126,7 @@ class Socket:
         return message
 
     async def greeted(self) -> Message:
-        """The connection_established, which is the first message."""
+        """Receive the first message, `connection_established`."""
         message = await self.receive()
         assert message["type"] == "connection_established", message
         return message
@@ -135,13 +137,13 @@ class Socket:
         return await self.receive()
 
     async def closed(self) -> int:
-        """The close code, which comes next."""
+        """Receive the close code, which must come next."""
         output = await self._output()
         assert output["type"] == "websocket.close", f"expected the close, got {output}"
         return int(output["code"])
 
     async def refused(self) -> tuple[str, int]:
-        """The code of the error that comes next, and the close code after it."""
+        """Receive an error and the close after it; returns both codes."""
         message = await self.receive()
         assert message["type"] == "error", message
         return message["code"], await self.closed()
@@ -161,7 +163,7 @@ def connect(
 
 
 async def until_complete(socket: Socket, data: bytes, frames: int = 60) -> tuple[list[Message], Message]:
-    """Send one picture again and again, each after the last one's answer; those, and the result."""
+    """Send one picture repeatedly, each after the last answer; returns the answers and the result."""
     answers: list[Message] = []
     for _ in range(frames):
         message = await socket.ask(data)
@@ -178,7 +180,7 @@ async def in_database(worker: Worker, function: Callable[..., Any], *args: Any) 
 
 
 def side_by_side(calls: list[Callable[[], T]]) -> list[T | Exception]:
-    """What each call returned or raised, all begun at once, each on a thread of its own."""
+    """Start all calls at once, each on its own thread; returns their results or exceptions."""
 
     def guarded(call: Callable[[], T]) -> T | Exception:
         try:
@@ -195,7 +197,7 @@ def decision_of(session: Session) -> Decision:
 
 
 class RealMesh:
-    """Looks with the real engine; the fakes below go wrong around it."""
+    """A real mesh; the fakes below inject faults around it."""
 
     def __init__(self, engine: FaceRecognitionEngine) -> None:
         self._engine = engine
@@ -220,7 +222,7 @@ class SlowMesh(RealMesh):
 
 
 class Gate:
-    """Holds every mesh that comes to it, until it is opened."""
+    """Blocks every mesh that reaches it until it is opened."""
 
     def __init__(self) -> None:
         self._open = threading.Event()
@@ -266,7 +268,7 @@ def with_meshes(worker: Worker, make_mesh: Callable[[], FaceMesh], size: int, ti
 
 
 async def became(true: Callable[[], bool], what: str) -> None:
-    """Wait until something is true; AssertionError when it does not become so."""
+    """Wait until `true()`. Raises AssertionError at the time limit."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             while not true():  # noqa: ASYNC110 - other threads make it true
@@ -285,7 +287,7 @@ async def token(worker: Worker, backend: Backend, request: SessionRequest = ALIC
 
 
 async def row(worker: Worker) -> Session:
-    """The only session."""
+    """The only session in the database."""
     return await worker.database.run(Session.objects.get)
 
 

@@ -1,4 +1,4 @@
-"""What was counted before an upgrade counts after it."""
+"""Failures counted before an upgrade count after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def before_weights(transactional_db: None) -> Iterator[Any]:
-    """The application's models as they were, on a database as it was."""
+    """The models of an older version, on a database of that version."""
     executor = MigrationExecutor(connection)
     executor.migrate([("recognition", "0005_holds_and_known_devices")])
     yield executor.loader.project_state([("recognition", "0005_holds_and_known_devices")]).apps

@@ -1,4 +1,4 @@
-"""A database or a disk that cannot be used: what every door says, and what becomes of a session meanwhile."""
+"""An unusable database or disk: the answer of every endpoint, and the fate of sessions meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from database.outages import OutageWatch, outage_of, ride_out
 from monitoring.readiness import Report, SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
-from recognition.retention import rounds as housekeeping
+from recognition.retention import rounds
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
 from recognition.worker import Worker
@@ -48,7 +48,7 @@ Broken = Callable[[], contextlib.AbstractContextManager[None]]
 
 @pytest.fixture(autouse=True)
 def fresh_watch(monkeypatch: pytest.MonkeyPatch) -> OutageWatch:
-    """What other tests broke is forgotten."""
+    """An outage watch that knows no outage of other tests."""
     fresh = OutageWatch()
     monkeypatch.setattr(outages, "watch", fresh)
     return fresh
@@ -56,7 +56,7 @@ def fresh_watch(monkeypatch: pytest.MonkeyPatch) -> OutageWatch:
 
 @pytest.fixture(params=["locked", "read-only", "full", "missing"])
 def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Broken:
-    """Breaks the database until the block ends. No thread has it open: in tests each call connects anew."""
+    """Break the database until the block ends. No thread has it open: in tests each call makes a new connection."""
 
     @contextlib.contextmanager
     def until_mended() -> Iterator[None]:
@@ -83,7 +83,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def _use_up_free_pages(name: str) -> None:
-    """What was deleted before left room, in which a full database would still write."""
+    """Remove free pages, into which a full database could still write."""
     with contextlib.closing(sqlite3.connect(name)) as database:
         database.execute("VACUUM")
 
@@ -105,7 +105,7 @@ async def test_rest_says_unavailable_and_works_again(
     with broken():
         assert is_told(await api.post("/api/v1/sessions/", json=new))
         assert is_told(await api.post("/api/v1/subjects/", json={"subject_id": "bob", "metadata": new["metadata"]}))
-        files = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10  # More than a page has room for.
+        files = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10  # More than one database page holds.
         assert is_told(await api.post("/api/v1/subjects/carol/templates/", files=files))
         assert (await api.get("/api/health/")).status_code == 200
     logged = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -138,9 +138,9 @@ async def test_a_session_goes_on_when_the_database_is_back(
         await socket.greeted()
         assert (await socket.ask(faces.astronaut))["samples"]["accepted"] == 1
         with broken():
-            await asyncio.sleep(0.5)  # The next sample is taken half a second later.
+            await asyncio.sleep(0.5)  # Samples are half a second apart.
             answer = await socket.ask(faces.astronaut_again)
-            while answer["type"] == "frame_processed":  # Nothing to write has come of it yet.
+            while answer["type"] == "frame_processed":  # The session had nothing to write yet.
                 answer = await socket.ask(faces.astronaut_again)
             assert (answer["code"], answer["retryable"]) == ("unavailable", True)
             assert answer["retry_after_ms"] > 0
@@ -156,7 +156,7 @@ async def test_a_session_goes_on_when_the_database_is_back(
 
 
 def fails_afterwards(real: Callable[..., Any], times: int) -> Callable[..., Any]:
-    """Carries each of its first calls out, then loses the connection before the answer has come."""
+    """Executes each of the first calls, then loses the connection before the result arrives."""
     left = times
 
     def call(*args: Any) -> Any:
@@ -250,23 +250,23 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
     assert not ran.is_set(), "what was given up is not done later"
 
 
-async def test_housekeeping_outlives_an_outage_and_does_not_flood_the_log(
+async def test_periodic_work_outlives_an_outage_and_does_not_flood_the_log(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rounds = 0
+    failed_rounds = 0
 
     def fail(_: Worker) -> None:
-        nonlocal rounds
-        rounds += 1
+        nonlocal failed_rounds
+        failed_rounds += 1
         raise OperationalError("could not connect to the server at 10.0.0.7")
 
-    monkeypatch.setattr(housekeeping, "EVERY_S", 0.01)
-    monkeypatch.setattr(housekeeping, "CHORES", (("failing", fail),))
-    house = asyncio.create_task(housekeeping.keep_house(worker))
-    await became(lambda: rounds > 20, "twenty rounds")
-    assert not house.done()
-    house.cancel()
-    await asyncio.gather(house, return_exceptions=True)
+    monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
+    monkeypatch.setattr(rounds, "PERIODIC_TASKS", (("failing", fail),))
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
+    await became(lambda: failed_rounds > 20, "twenty rounds")
+    assert not periodic_work.done()
+    periodic_work.cancel()
+    await asyncio.gather(periodic_work, return_exceptions=True)
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(told) == 1
     assert "could not connect" in told[0].getMessage(), "the operator is told what is wrong"

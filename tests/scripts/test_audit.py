@@ -1,4 +1,4 @@
-"""scripts/audit.sh says what was asked, and never takes silence for good news."""
+"""scripts/audit.sh reports what it checked, and never takes a missing answer for success."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scripts/check_pythons.sh says which Pythons it had, and a check that fails with one of them fails."""
+"""scripts/check_pythons.sh names the Pythons it found, and fails when a check fails with one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scripts/lint.sh finds what it is for, and pre-commit runs the same checks."""
+"""scripts/lint.sh finds each kind of fault, and pre-commit runs the same checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.scripts.shell import programs
 
 LINT = REPOSITORY / "scripts" / "lint.sh"
 ALONE = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-"""Without what git tells its hooks, since this test may run in one."""
+"""The environment without git's variables for hooks: this test may run in one."""
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_where_it_was_tried_the_machine_is_not_blamed(root: Path) -> None:
 
 
 def fail_to_install(root: Path, **variables: str) -> str:
-    """What a person reads when a lock cannot be installed."""
+    """Output of the script when a lock cannot be installed."""
     (root / ".venv").mkdir()
     done = run_setup(root, f"python={sys.executable}; install_lock unheard-of", PIP_NO_INDEX="1", **variables)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""What the tests of this package ask of a key."""
+"""Helpers of this package's tests of keys."""
 
 from __future__ import annotations
 

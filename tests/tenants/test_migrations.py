@@ -1,4 +1,4 @@
-"""Keys of an older version go on."""
+"""Keys of an older version stay valid."""
 
 from __future__ import annotations
 

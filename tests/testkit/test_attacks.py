@@ -1,4 +1,4 @@
-"""Attack streams are the same each time, show what they say, and never mix tuning with test people."""
+"""Attack streams are reproducible, show what they claim, and never mix tuning with test people."""
 
 from __future__ import annotations
 

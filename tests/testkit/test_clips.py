@@ -1,4 +1,4 @@
-"""Real faces come as they are described: right colours, right frames, blinks where they are said to be."""
+"""Real faces match their descriptions: colours, frames and blinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A portrait does what it is told, measured by the same networks that judge a camera's frames."""
+"""A portrait performs the requested actions, measured by the networks that analyse camera frames."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = needs_models
 
 @dataclass(frozen=True)
 class Subject:
-    """A portrait with the mesh that sees it and what is seen in the picture itself."""
+    """A portrait, a mesh, and the mesh's reading of the picture itself."""
 
     rgb: RgbImage
     portrait: Portrait

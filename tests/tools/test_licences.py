@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.licences import Component, Exemption, Use, dependencies, installed_packages, is_allowed, judge, main
+from tools.licences import Component, Exemption, Use, check, dependencies, installed_packages, is_allowed, main
 from weights.catalogue import MODELS
 
 
@@ -76,7 +76,7 @@ def test_a_licence_that_asks_for_a_notice_is_allowed(licence: str) -> None:
 )
 def test_any_other_licence_fails_the_check(licence: str) -> None:
     assert not is_allowed(licence)
-    [verdict] = judge([Component("served", "1.0", Use.SERVICE, licence)], [])
+    [verdict] = check([Component("served", "1.0", Use.SERVICE, licence)], [])
     assert not verdict.allowed
 
 
@@ -87,20 +87,20 @@ def test_what_is_locked_for_this_machine_is_reported_installed_or_not(tmp_path: 
         ("served", Use.SERVICE),
         ("tested", Use.DEVELOPMENT),
     ]
-    assert [verdict.allowed for verdict in judge(found, [])] == [True, False]
+    assert [verdict.allowed for verdict in check(found, [])] == [True, False]
 
 
 def test_an_exemption_holds_for_one_licence_and_one_use() -> None:
     exemption = Exemption("tested", "MPL-2.0", "runs in tests only", (Use.DEVELOPMENT,))
-    [verdict] = judge([Component("tested", "2.0", Use.DEVELOPMENT, "MPL-2.0")], [exemption])
+    [verdict] = check([Component("tested", "2.0", Use.DEVELOPMENT, "MPL-2.0")], [exemption])
     assert (verdict.allowed, verdict.note) == (True, "runs in tests only")
     for use, licence in [(Use.SERVICE, "MPL-2.0"), (Use.DEVELOPMENT, "GPL-3.0-only"), (Use.DEVELOPMENT, "")]:
-        assert not judge([Component("tested", "2.0", use, licence)], [exemption])[0].allowed
+        assert not check([Component("tested", "2.0", use, licence)], [exemption])[0].allowed
 
 
 def test_an_exemption_that_nothing_needs_fails_the_check() -> None:
     exemption = Exemption("gone", "MPL-2.0", "runs in tests only")
-    verdicts = judge([Component("served", "1.0", Use.SERVICE, "MIT")], [exemption])
+    verdicts = check([Component("served", "1.0", Use.SERVICE, "MIT")], [exemption])
     assert [(verdict.component.name, verdict.allowed) for verdict in verdicts] == [("served", True), ("gone", False)]
 
 

@@ -40,7 +40,7 @@ class _Page:
 
 
 class ExactStore:
-    """Compares a probe with every template. One small query before each search tells what changed since the last one.
+    """Compares a probe with every template. A small query before each search reads the changes since the last one.
 
     In a transaction, which may be rolled back, a search uses the changes beside the copy and does not keep them.
     """

@@ -13,11 +13,11 @@ FIRST_BLOCK = 4_096
 """Rows of the first block, 8 MiB. Each further block doubles the rows: no block is ever copied, and there are few of
 them, after each of which a search waits for the interpreter's lock. Unwritten rows take no memory.
 """
-FEW = 64
+ROWS_SORTED_FIRST = 64
 """Rows that are sorted first: they nearly always contain enough subjects."""
 
 Ids = npt.NDArray[np.int64]
-_GONE = 0
+_REMOVED_ID = 0
 """The id of a row that was removed; the database begins with 1."""
 
 
@@ -28,7 +28,7 @@ class Rows:
     """
 
     def __init__(self) -> None:
-        self._ids: Ids = np.empty(FEW, np.int64)
+        self._ids: Ids = np.empty(ROWS_SORTED_FIRST, np.int64)
         self._subjects: list[str] = []
         self._blocks: list[Embeddings] = []
         self._removed = 0
@@ -72,14 +72,14 @@ class Rows:
         for row in self._rows_of(ids):
             number, row_of_block = _place(int(row))
             self._blocks[number][row_of_block] = 0.0
-            self._ids[row], self._subjects[row] = _GONE, ""
+            self._ids[row], self._subjects[row] = _REMOVED_ID, ""
             self._removed += 1
 
     def compacted(self) -> Rows:
         """A copy without the rows that were removed."""
         rows, begin = Rows(), 0
         for vectors in self._filled_blocks():
-            kept = np.flatnonzero(self._ids[begin : begin + len(vectors)] != _GONE)
+            kept = np.flatnonzero(self._ids[begin : begin + len(vectors)] != _REMOVED_ID)
             subjects = [self._subjects[begin + row] for row in kept]
             rows.add(self._ids[begin + kept].tolist(), subjects, vectors[kept])
             begin += len(vectors)
@@ -91,11 +91,11 @@ class Rows:
             return {}
         similarities = self._similarities(probes)
         if self._removed:
-            similarities[self._used_ids == _GONE] = -np.inf
+            similarities[self._used_ids == _REMOVED_ID] = -np.inf
         if hidden:
             similarities[self._rows_of(hidden)] = -np.inf
-        few = _best_subjects(self._subjects, similarities, _highest(similarities, FEW), limit)
-        if len(few) == limit or len(similarities) <= FEW:
+        few = _best_subjects(self._subjects, similarities, _highest(similarities, ROWS_SORTED_FIRST), limit)
+        if len(few) == limit or len(similarities) <= ROWS_SORTED_FIRST:
             return few
         return _best_subjects(self._subjects, similarities, np.argsort(-similarities), limit)
 

@@ -50,7 +50,7 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 
 def _field(problem: dict[str, Any]) -> str:
-    """The place as a client wrote it: the first two parts are the framework's."""
+    """The field's path as the client wrote it, without the two leading parts that ninja adds."""
     return ".".join(str(part) for part in problem["loc"][2:]) or str(problem["loc"][-1])
 
 

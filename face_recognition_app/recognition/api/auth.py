@@ -1,4 +1,4 @@
-"""Who is asking and what they may do: API keys, access tokens, and a session's own token."""
+"""Authentication and scopes of callers: API keys, access tokens, and a session's own token."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ router = Router(tags=["auth"])
 
 API_KEY = "ApiKey"
 SESSION_TOKEN = "SessionToken"  # noqa: S105 - a name, not a secret
-"""What opens an operation, as the API's document calls it."""
+"""Names of the two security schemes in the API's document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's backend with a key, or with `session_id` a client that may touch this one session only."""
+    """An authenticated caller: a tenant's backend with a key, or a client limited to the session `session_id`."""
 
     tenant: Tenant
     key: ApiKey | None = None
@@ -74,7 +74,7 @@ class BackendAuth(HttpBearer):
 
 
 class SessionAuth(BackendAuth):
-    """Likewise, and to the client that holds the session's token."""
+    """Opens a route as BackendAuth does, and also to the client that holds the session's token."""
 
     @property
     def requirements(self) -> list[dict[str, list[str]]]:
@@ -137,7 +137,10 @@ def caller(request: HttpRequest) -> Caller:
 
 
 def _backend_of(signer: Signer, token: str) -> Caller | None:
-    """An access token is worth what its key is worth now, and no more than it was made for."""
+    """The backend that a key or access token names; None for any other token.
+
+    An access token has the scopes it was made with, as far as its key still has them.
+    """
     if token.startswith(KEY_PREFIX):
         key, scopes = find_living_key(token), frozenset(Scope)
     else:
@@ -158,7 +161,7 @@ def _session_client_of(token: str) -> Caller | None:
 
 
 async def is_somebody(scope: HTTPScope, token: str) -> bool:
-    """Whether the token is a key, an access token or a session's, for who must know before the body is read."""
+    """Whether the token is a valid key, access token or session token; checked before the body is read."""
     worker = in_scope(scope)
     return await worker.database.run(_somebody_of, worker.deciding.signer, token) is not None
 
@@ -168,7 +171,7 @@ def _somebody_of(signer: Signer, token: str) -> Caller | None:
 
 
 async def may_read(scope: HTTPScope, token: str) -> bool:
-    """Whether the token is a backend's, who may see the service's state. Raises HttpRefusal without the scope."""
+    """Whether a backend with the scope `read` sent the token. Raises HttpRefusal when only the scope is missing."""
     worker = in_scope(scope)
     backend = await worker.database.run(_backend_of, worker.deciding.signer, token)
     if backend is not None and Scope.READ not in backend.scopes:
@@ -177,7 +180,7 @@ async def may_read(scope: HTTPScope, token: str) -> bool:
 
 
 def _lifetime_s(key: ApiKey, longest_s: int) -> int:
-    """No longer than the key itself lives."""
+    """`longest_s`, shortened to what remains of the key's own lifetime."""
     if key.expires_at is None:
         return longest_s
     return max(0, min(longest_s, int((key.expires_at - timezone.now()).total_seconds())))

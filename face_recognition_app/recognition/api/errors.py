@@ -1,4 +1,4 @@
-"""The one place where errors become HTTP answers."""
+"""Turns exceptions into HTTP answers; the only place that does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class ApiError(ServiceError):
-    """What a view refuses, where no error of the domain says it."""
+    """A refusal by a view for which the domain has no error class."""
 
     def __init__(self, code: ErrorCode, message: str, details: Any = None) -> None:
         super().__init__(code, message, details)
@@ -42,7 +42,7 @@ OTHERS: dict[type[Exception], ErrorCode] = {
     SuspiciousOperation: ErrorCode.BAD_REQUEST,
     MultiPartParserError: ErrorCode.BAD_REQUEST,
 }
-"""Errors that have no code, or another one on the socket. Of two kinds that fit the first counts."""
+"""Codes of errors that carry none, or that have another one on the socket. The first matching class wins."""
 
 OF_DJANGO = {
     HTTP[code].status: code
@@ -57,11 +57,11 @@ OF_DJANGO = {
         ErrorCode.INTERNAL,
     )
 }
-"""By the status of an answer that Django makes itself."""
+"""Error codes for the answers that Django makes itself, by HTTP status."""
 
 
 def as_service_error(error: Exception) -> ServiceError:
-    """What to answer to an error that a view raised; one that no client can be told of is logged, and is `internal`."""
+    """The error to answer when a view raised `error`. Unknown errors are logged and become `internal`."""
     error = outage_of(error) or error
     for kind, code in OTHERS.items():
         if isinstance(error, kind):
@@ -73,13 +73,13 @@ def as_service_error(error: Exception) -> ServiceError:
 
 
 def error_response(error: ServiceError, status: int | None = None) -> JsonResponse:
-    """The answer; `status` where it is not the one of the error's code."""
+    """The error envelope as a response; `status` overrides the status of the error's code."""
     content = envelope(error, request_id.current.get())
     return JsonResponse(content, status=error.status if status is None else status, headers=waiting_headers(error))
 
 
 class UniformErrors:
-    """Middleware: an error that Django itself answers (404, 405, a bad host) looks like every other."""
+    """Middleware that puts Django's own error answers (404, 405, a bad host) into the error envelope."""
 
     async_capable = True
     sync_capable = False

@@ -1,4 +1,4 @@
-"""Questions about single pictures."""
+"""Endpoints on single pictures: detect, compare, search, liveness."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _not_live(quality: Quality, score: float) -> list[NotLive]:
 
 
 def _unusable(quality: Quality) -> Unusable | None:
-    """Why a picture shows no single face; None when it shows one."""
+    """`no_face` or `multiple_faces`; None when the picture shows exactly one face."""
     for issue in quality.issues:
         if issue is Issue.NO_FACE or issue is Issue.MULTIPLE_FACES:
             return issue
@@ -118,7 +118,7 @@ def _unusable(quality: Quality) -> Unusable | None:
 
 
 async def _probe(worker: Worker, tenant: Tenant, data: bytes) -> Embedding:
-    """The embedding of a picture's one face. Raises ApiError when it has none, or several."""
+    """The embedding of a picture's only face. Raises ApiError when there is none, or several."""
     picture = await stills.read(worker, tenant, data, stills.portrait)
     unusable = _unusable(picture.quality)
     if picture.embedding is None or unusable is not None:

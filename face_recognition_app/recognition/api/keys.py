@@ -1,5 +1,7 @@
-"""A tenant's API keys: listed, issued, rotated, revoked. Whoever may do so holds the scope admin, which is all scopes,
-so nobody issues what they lack."""
+"""Endpoints that list, issue, rotate and revoke a tenant's API keys.
+
+They need the scope admin, which includes every other: no caller can issue a scope that it lacks.
+"""
 
 from __future__ import annotations
 

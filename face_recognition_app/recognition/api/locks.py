@@ -1,4 +1,4 @@
-"""What holds a subject back after failed attempts, and lifting it."""
+"""Endpoints that read and lift a subject's locks after failed attempts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
 
 
 def _lift(tenant: Tenant, subject_id: str) -> None:
-    """Also of who was never enrolled: an enrolment that fails is counted, too."""
+    """Delete the subject's counters of failures; also for an unknown subject, whose failed enrolments count."""
     if not lockout.lift_subject(tenant, subject_id):
         people.find_subject(tenant, subject_id)
 

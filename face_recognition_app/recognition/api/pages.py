@@ -1,4 +1,4 @@
-"""Lists in pages: an opaque cursor says after which row to go on."""
+"""Pagination: an opaque cursor encodes the primary key after which the next page begins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def key_in(cursor: str | None) -> int:
 
 
 def cursor_for(key: int | None) -> str | None:
-    """The cursor of the next page, None at the end."""
+    """The cursor of the next page; None after the last page."""
     return None if key is None else base64.urlsafe_b64encode(str(key).encode()).decode()
 
 

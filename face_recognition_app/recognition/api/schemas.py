@@ -1,4 +1,4 @@
-"""What the REST API takes and gives, as types."""
+"""Request and response types of the REST API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_METADATA_CHARACTERS = 8_192
 
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """What Python reads as JSON but no database keeps: NaN, infinities, half characters, NUL."""
+    """Refuse what is too long, and what Python parses as JSON but no database stores: NaN, lone surrogates, NUL."""
     try:
         text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -46,7 +46,7 @@ NotLive = Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES, Reason.SPOOF_SUSPECTED]
 
 
 HttpCode = Annotated[ErrorCode, WithJsonSchema({"type": "string", "enum": [str(code) for code in HTTP]})]
-"""Of the error codes those that a REST client is told."""
+"""The error codes that occur over REST."""
 
 
 class FieldProblem(Schema):

@@ -21,7 +21,7 @@ from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
-from recognition.sessions.terms import Wish
+from recognition.sessions.terms import LivenessRequest
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
 from recognition.worker import of_request
@@ -95,7 +95,7 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
         raise SessionNotFound(f"there is no session {session_id}")
     data = await one_image(request)
     worker = of_request(request)
-    # What is no picture must not take the session from its owner.
+    # Checked before connecting: bad bytes must not take the session from its current connection.
     await asyncio.to_thread(read_header, data, worker.limits)
     try:
         lease = await worker.database.run(_connect, worker.deciding, who.tenant, session_id, _client_host(request, who))
@@ -106,10 +106,10 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
     slot = FrameSlot()
     slot.offer(frame)
     try:
-        step = await stream.process(slot, keep_everything=True)
+        answers = await stream.process(slot, keep_everything=True)
     except FrameFailed as failed:
         raise failed.error from None
-    answer = step.complete or step.processed
+    answer = answers.complete or answers.processed
     assert answer is not None
     return answer
 
@@ -117,12 +117,12 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
 async def begin(
     request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
 ) -> CreatedSession:
-    """A new session of `tenant`, told as the API tells it."""
+    """Create a session of `tenant`; returns the API's answer. Also serves the demo."""
     worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
         subject_id=new.subject_id or "",
-        wish=Wish(new.liveness, frozenset(new.avoid), new.challenge_version),
+        liveness_request=LivenessRequest(new.liveness, frozenset(new.avoid), new.challenge_version),
         target_samples=new.target_samples or worker.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,
@@ -141,7 +141,7 @@ async def begin(
 
 
 def _client_host(request: HttpRequest, who: Caller) -> str:
-    """The client's address; empty for a backend, which sends the frames of everybody from its own."""
+    """The client's address; empty for a backend, which forwards the frames of many clients from its own."""
     return "" if who.session_id is None else str(request.META.get("REMOTE_ADDR", ""))
 
 
@@ -150,7 +150,7 @@ def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: st
 
 
 def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.settle(deciding, lifecycle.find(tenant, session_id)))
+    return _detail(lifecycle.expire_if_due(deciding, lifecycle.find(tenant, session_id)))
 
 
 def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:

@@ -1,4 +1,4 @@
-"""Subjects and their templates."""
+"""Endpoints for subjects and their templates."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def _sort_out(
 
 
 async def _sample(worker: Worker, tenant: Tenant, data: bytes, known: Embedding | None) -> people.Sample | RejectReason:
-    """The sample in one picture, or why it has none."""
+    """The sample from one picture, or the reason why there is none."""
     try:
         picture = await stills.read(worker, tenant, data, stills.portrait)
     except ImageError as error:

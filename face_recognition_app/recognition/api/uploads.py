@@ -1,4 +1,4 @@
-"""Pictures out of requests."""
+"""Reads pictures from requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _multipart(field: str, *, several: bool = False, required: tuple[str, ...] =
 
 
 def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
-    """For the API's documentation, and for how long and of which type a request may be (see allowances.py)."""
+    """The `requestBody` of the OpenAPI document, from which allowances.py reads size and type limits."""
     return {"requestBody": {"required": True, "content": content, MAX_IMAGES: images}}
 
 
@@ -46,7 +46,7 @@ class Upload:
 async def images(request: HttpRequest, field: str) -> list[Upload]:
     """The files of a repeated multipart field, in order. Raises ApiError when there is none.
 
-    Django reads the form on its first use, in steps of 64 kB: on a thread, for a large one takes tenths of a second.
+    Runs on a thread: Django parses the form on first use, which takes tenths of a second for a large one.
     """
     return await asyncio.to_thread(_files, request, field)
 

@@ -18,7 +18,9 @@ def delete(rows: QuerySet[Any]) -> None:
     rows.delete()
 
 
-def sweep(rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete, pause_s: float = 0.0) -> int:
+def apply_in_batches(
+    rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete, pause_s: float = 0.0
+) -> int:
     """Delete a bounded number of rows, or apply `apply` to them, in short transactions. Returns their number.
 
     The rows are selected outside the transactions, since that may take long with many rows. The pauses between the
@@ -29,11 +31,11 @@ def sweep(rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete
     for begin in range(0, len(found), BATCH):
         if begin:
             time.sleep(pause_s)
-        done += _sweep_batch(rows, found[begin : begin + BATCH], apply)
+        done += _apply_to_batch(rows, found[begin : begin + BATCH], apply)
     return done
 
 
-def _sweep_batch(rows: QuerySet[Any], keys: list[Any], apply: Callable[[QuerySet[Any]], object]) -> int:
+def _apply_to_batch(rows: QuerySet[Any], keys: list[Any], apply: Callable[[QuerySet[Any]], object]) -> int:
     with transaction.atomic():
         # Skip locked rows to avoid deadlocks; the next round gets them.
         still = rows.filter(pk__in=keys).select_for_update(skip_locked=True)

@@ -11,7 +11,7 @@ from database import write_ahead_log
 from gallery.people import delete_subject, delete_template, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
-from recognition.retention.batches import sweep
+from recognition.retention.batches import apply_in_batches
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import end_without_subject
@@ -26,7 +26,7 @@ def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
     Raises SubjectNotFound. After an interruption a part may be erased already; another call erases the rest.
     """
     find_subject(tenant, subject_id)
-    while sweep(_ended(tenant, subject_id)):
+    while apply_in_batches(_ended(tenant, subject_id)):
         pass  # Most rows go in short transactions; little is left for the last one.
     while not _erase_the_rest(deciding, tenant, subject_id):
         pass  # A session was made in between; none can be made while the subject is locked.

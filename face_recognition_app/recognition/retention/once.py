@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
-from recognition.sessions.lifecycle import settle_overdue
+from recognition.sessions.lifecycle import expire_overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Retained:
 def apply_once(deciding: Deciding) -> Retained:
     """End every overdue session, then apply every rule until no row is left for it."""
     expired = 0
-    while settled := settle_overdue(deciding):
-        expired += settled
+    while count := expire_overdue(deciding):
+        expired += count
     return Retained(expired, _apply_rules(deciding))
 
 

@@ -9,41 +9,41 @@ from collections.abc import Callable
 from database.connections import close_moved_files
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
-from recognition.sessions.lifecycle import settle_overdue
+from recognition.sessions.lifecycle import expire_overdue
 from recognition.worker import Worker
 from tenants.usage import key_uses
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 10.0
-CHORES: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
-    ("settling overdue sessions", settle_overdue),
+TASKS_EVERY_S = 10.0
+PERIODIC_TASKS: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
+    ("expiring overdue sessions", expire_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
     ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
 )
 RETENTION_EVERY_S = 60.0
-LOOK_EVERY_S = 1.0
+FILE_CHECK_EVERY_S = 1.0
 
 
-async def keep_house(worker: Worker) -> None:
+async def run_periodic_work(worker: Worker) -> None:
     """Do one round after the other until cancelled. Safe in every worker: a decision is made once."""
-    await asyncio.gather(_do_chores(worker), _delete_what_is_old(worker), _watch_files())
+    await asyncio.gather(_run_tasks(worker), _delete_old_rows(worker), _watch_files())
 
 
-async def _do_chores(worker: Worker) -> None:
+async def _run_tasks(worker: Worker) -> None:
     while True:
-        await asyncio.sleep(EVERY_S)
-        for name, chore in CHORES:
+        await asyncio.sleep(TASKS_EVERY_S)
+        for name, task in PERIODIC_TASKS:
             try:
-                await worker.database.run(chore, worker.deciding)
+                await worker.database.run(task, worker.deciding)
             except Unavailable:
                 break  # Logged where the outage is detected, and not for every call.
             except Exception:
                 logger.exception("%s failed; the next round tries again", name)
 
 
-async def _delete_what_is_old(worker: Worker) -> None:
+async def _delete_old_rows(worker: Worker) -> None:
     while True:
         await asyncio.sleep(RETENTION_EVERY_S)
         try:
@@ -53,13 +53,13 @@ async def _delete_what_is_old(worker: Worker) -> None:
         except Unavailable:
             continue  # Logged where the outage is detected.
         except Exception:
-            logger.exception("deleting what is old failed; the next round tries again")
+            logger.exception("deleting old rows failed; the next round tries again")
 
 
 async def _watch_files() -> None:
     """Close connections to a database file that was moved away."""
     while True:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(FILE_CHECK_EVERY_S)
         try:
             await asyncio.to_thread(close_moved_files)
         except Exception:

@@ -20,7 +20,7 @@ from gallery import changes
 from gallery.models import TemplateChange
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session
-from recognition.retention.batches import delete, sweep
+from recognition.retention.batches import apply_in_batches, delete
 
 PAUSE_S = 0.05
 """Pause between two transactions: several times as long as one of them takes."""
@@ -79,7 +79,7 @@ RULES = (
 
 def enforce(settings: Settings, now: datetime) -> int:
     """Apply every rule to a bounded number of rows. Returns their number."""
-    return sum(sweep(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
+    return sum(apply_in_batches(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
 def enforce_in_turn(deciding: Deciding) -> int | None:

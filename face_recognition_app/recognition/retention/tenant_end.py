@@ -12,7 +12,7 @@ from django.utils import timezone
 from database import write_ahead_log
 from gallery.models import Subject, Template
 from recognition.models import Session
-from recognition.retention.batches import sweep
+from recognition.retention.batches import apply_in_batches
 from tenants.keys import keys_of
 from tenants.models import Tenant
 
@@ -40,11 +40,11 @@ def delete_tenant(tenant: Tenant) -> None:
     """Revoke the keys, delete the sessions, then everything else; safe to repeat after an interruption.
 
     Most rows go in short transactions, so that other tenants' requests pass in between. Sockets notice that their
-    session is gone at their next frame or at their time limit, galleries in memory within a round of housekeeping.
+    session is gone at their next frame or at their time limit, galleries in memory within a round of periodic work.
     """
     keys_of(tenant).update(revoked_at=timezone.now())
     for rows in _everything(tenant):
-        while sweep(rows):
+        while apply_in_batches(rows):
             pass
     tenant.delete()
     write_ahead_log.empty()

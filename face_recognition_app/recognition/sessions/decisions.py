@@ -14,7 +14,7 @@ from monitoring import metrics
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import known_devices, lockout, seen_frames
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
@@ -28,25 +28,27 @@ LIVENESS_OUTCOMES = {
 }
 
 
-def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False) -> Decision:
+def decide_locked(
+    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *, excused: bool = False
+) -> Decision:
     """Decide a locked session inside the caller's transaction, and count the result.
 
     `excused`: a failure is not counted, because the service caused it.
     """
     lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
     replayed = seen_frames.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
-    claim = claim_of(session)
-    until = lockout.locked_until(claim)
+    lockout_key = lockout_key_of(session)
+    until = lockout.locked_until(lockout_key)
     if until is not None and outcome.reason is not Reason.CANCELLED:
         return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
-    outcome = _carry_out(deciding, session, flow, outcome)
+    outcome = _apply(deciding, session, flow, outcome)
     if outcome.success:
-        lockout.forgive(claim)
-        known_devices.remember(session.tenant, outcome.subject_id or "", claim.device)
+        lockout.clear_unnamed_device(lockout_key)
+        known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
     elif until is None and not excused:
-        until = lockout.count_failure(deciding.settings, claim, _weight(session, flow, outcome))
+        until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
     return _record(deciding, session, flow, outcome)
@@ -54,14 +56,14 @@ def judge(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, *,
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
     """Weight of a failure. Giving up counts in full once there was evidence against the person: it was an attempt."""
-    if outcome.reason not in lockout.UNCOUNTED or flow.liveness.doubtful or flow.unmatched > 0:
+    if outcome.reason not in lockout.UNCOUNTED_REASONS or flow.liveness.doubtful or flow.unmatched > 0:
         return lockout.FULL_WEIGHT
     knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
     return lockout.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0
 
 
-def claim_of(session: Session) -> Claim:
-    return Claim(session.tenant, session.subject_id, session.device_id, session.address)
+def lockout_key_of(session: Session) -> LockoutKey:
+    return LockoutKey(session.tenant, session.subject_id, session.device_id, session.address)
 
 
 def lock_out(deciding: Deciding, session: Session, flow: Flow, until: datetime, match: Match | None = None) -> Decision:
@@ -74,7 +76,7 @@ def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Dec
     return _record(deciding, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
-def _carry_out(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _apply(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome."""
     if not outcome.success:
         return outcome

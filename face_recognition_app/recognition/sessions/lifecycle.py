@@ -25,11 +25,11 @@ from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import NewerCheckpoint
-from recognition.sessions.decisions import claim_of, judge, lock_out
+from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
-from recognition.sessions.terms import Terms, Wish, agree, check_client, new_challenge_id
+from recognition.sessions.terms import ChallengeTerms, LivenessRequest, check_client, new_challenge_id, resolve_terms
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
@@ -38,8 +38,8 @@ from wire.codes import Reason
 
 logger = logging.getLogger(__name__)
 
-SETTLE_AT_ONCE = 100
-LEFT_TO_NEWER = timedelta(hours=1)
+EXPIRED_AT_ONCE = 100
+NEWER_VERSION_GRACE = timedelta(hours=1)
 """How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
 takes; bounded because no such worker comes after a step back to an older version."""
 _OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
@@ -59,7 +59,7 @@ class SessionRequest:
 
     kind: SessionKind
     subject_id: str
-    wish: Wish
+    liveness_request: LivenessRequest
     target_samples: int
     device_id: str
     metadata: dict[str, Any]
@@ -68,9 +68,9 @@ class SessionRequest:
         content = [
             self.kind.value,
             self.subject_id,
-            self.wish.liveness,
-            sorted(self.wish.avoid),
-            self.wish.challenge_version,
+            self.liveness_request.liveness,
+            sorted(self.liveness_request.avoid),
+            self.liveness_request.challenge_version,
             self.target_samples,
             self.device_id,
             self.metadata,
@@ -91,11 +91,11 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
     Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
-    existing = _made_before(tenant, key)
+    existing = _find_by_idempotency_key(tenant, key)
     if existing is None:
         _check_subject(tenant, request)
-        terms = agree(tenant, request.wish)
-        lockout.ensure_free(Claim(tenant, request.subject_id, request.device_id))
+        terms = resolve_terms(tenant, request.liveness_request)
+        lockout.ensure_free(LockoutKey(tenant, request.subject_id, request.device_id))
         try:
             with transaction.atomic():
                 # An erasure at the same time must find every session of the subject, or no more may be made.
@@ -116,7 +116,7 @@ def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
         find_subject(tenant, request.subject_id)
 
 
-def _made_before(tenant: Tenant, key: str | None) -> Session | None:
+def _find_by_idempotency_key(tenant: Tenant, key: str | None) -> Session | None:
     return Session.objects.filter(tenant=tenant, idempotency_key=key).first() if key else None
 
 
@@ -150,7 +150,7 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
     worker can go on, ChallengeUnsupported when the client cannot show the challenge and AttemptsExceeded when the
     session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it.
     """
-    session = settle(deciding, session)
+    session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
@@ -159,11 +159,11 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
         if flow.liveness.challenge is not None:
             check_client(challenge_version, flow.liveness.challenge)
         session.address = address_digest(deciding.settings, host) or session.address
-        claim = claim_of(session)
-        until = lockout.locked_until(claim, lockout.LASTING)
+        lockout_key = lockout_key_of(session)
+        until = lockout.locked_until(lockout_key, lockout.SESSION_ENDING)
         if until is None:
             if session.started_at is None:
-                lockout.ensure_free(claim)
+                lockout.ensure_free(lockout_key)
             return _take_over(deciding, session, flow)
         decision = lock_out(deciding, session, flow, until)
     raise AlreadyDecided(decision)
@@ -199,7 +199,7 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
         session = _locked(lease.session)
         if session.status not in OPEN_STATUSES or session.lease_number != lease.number:
             raise lease.loss()
-        return judge(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
+        return decide_locked(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
 
 
 def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
@@ -208,7 +208,7 @@ def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
     return outcome.reason in _OUT_OF_TIME and outages.watch.seen_within(lasted_ms / 1000)
 
 
-def settle(deciding: Deciding, session: Session) -> Session:
+def expire_if_due(deciding: Deciding, session: Session) -> Session:
     """Decide or expire the session if its time limit has passed. Returns it as it is then.
 
     Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
@@ -232,7 +232,7 @@ def _flow_at_the_end(session: Session) -> Flow | None:
     try:
         return readable(session)
     except NewerCheckpoint as error:
-        if timezone.now() < session.expires_at + LEFT_TO_NEWER:
+        if timezone.now() < session.expires_at + NEWER_VERSION_GRACE:
             raise
         logger.error("session %s expires without a decision: %s", session.pk, error)
         return None
@@ -247,17 +247,17 @@ def readable(session: Session) -> Flow | None:
         return None
 
 
-def settle_overdue(deciding: Deciding) -> int:
-    """Settle up to SETTLE_AT_ONCE overdue sessions of all tenants; returns their number.
+def expire_overdue(deciding: Deciding) -> int:
+    """Decide or expire up to EXPIRED_AT_ONCE overdue sessions of all tenants; returns their number.
 
     Sessions that a newer worker must decide are left. They do not delay others: the newest sessions come first.
     """
     open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
-    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:SETTLE_AT_ONCE]
+    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
     left = 0
     for session in overdue:
         try:
-            settle(deciding, session)
+            expire_if_due(deciding, session)
         except SessionNotFound:
             pass  # It was deleted meanwhile.
         except NewerCheckpoint:
@@ -269,15 +269,17 @@ def settle_overdue(deciding: Deciding) -> int:
 
 def cancel(deciding: Deciding, session: Session) -> Session:
     """End an open session, also while a client is connected. Leaves a session that is over. Raises NewerCheckpoint."""
-    session = settle(deciding, session)
+    session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status in OPEN_STATUSES:
-            judge(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
+            decide_locked(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
     return session
 
 
-def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: Terms, key: str | None) -> Created:
+def _insert(
+    deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: ChallengeTerms, key: str | None
+) -> Created:
     settings = deciding.settings
     session = Session(
         tenant=tenant,
@@ -295,7 +297,7 @@ def _insert(deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: 
         Purpose(request.kind),
         request.subject_id or None,
         terms.liveness,
-        new_challenge_id(request.wish.challenge_version),
+        new_challenge_id(request.liveness_request.challenge_version),
         request.target_samples,
         settings.no_match_frames,
         terms.steps,

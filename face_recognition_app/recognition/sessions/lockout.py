@@ -27,12 +27,12 @@ from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
 from wire.codes import Reason
 
-UNCOUNTED = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
+UNCOUNTED_REASONS = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
 """Reasons that do not count as a failed attempt on their own."""
 FULL_WEIGHT = 1.0
 GIVEN_UP_WEIGHT = 0.25
 """Weight of leaving after the challenge is told. At no cost, one could draw again until it suits a recording."""
-LASTING = frozenset({AttemptKind.DEVICE, AttemptKind.SUBJECT, AttemptKind.UNNAMED})
+SESSION_ENDING = frozenset({AttemptKind.DEVICE, AttemptKind.SUBJECT, AttemptKind.UNNAMED})
 """Kinds whose lock ends a session that connects. The others only delay its first connection and leave the session."""
 SOURCES_PER_SUBJECT = 2
 """Factor on the limit of one device: after that many failures a subject is locked on all unknown devices."""
@@ -49,11 +49,11 @@ PLACES: dict[AttemptKind, Place] = {
 }
 """Name in the API of the place where a lock of each kind holds a subject back."""
 
-Key = tuple[AttemptKind, str]
+CounterKey = tuple[AttemptKind, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LockoutKey:
     """Subject and place of a session; without `subject_id` the session is an identification.
 
     `address` is a digest of the client's address (recognition.sessions.addresses), empty before a client connects.
@@ -69,7 +69,7 @@ class Claim:
         return known_devices.device_key(self.device_id)
 
     @property
-    def is_at_home(self) -> bool:
+    def is_on_known_device(self) -> bool:
         """Whether the session's device is known for its subject; for an identification, for any subject."""
         return known_devices.is_known(self.tenant, self.subject_id, self.device)
 
@@ -100,31 +100,31 @@ def rule_of(settings: Settings, kind: AttemptKind) -> Rule:
     return Rule(limit, settings.attempts_window_s, settings.attempts_lock_s, settings.attempts_first_wait_s)
 
 
-def locked_until(claim: Claim, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:
-    """When the last lock on the claim ends; None without a lock."""
-    locks = _counters(claim).filter(kind__in=list(kinds), locked_until__gt=timezone.now()).order_by("-locked_until")
+def locked_until(key: LockoutKey, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:
+    """When the last lock on the key ends; None without a lock."""
+    locks = _counters(key).filter(kind__in=list(kinds), locked_until__gt=timezone.now()).order_by("-locked_until")
     return locks.values_list("locked_until", flat=True).first()
 
 
-def ensure_free(claim: Claim) -> None:
-    """Raises AttemptsExceeded while the claim is locked or has to wait."""
+def ensure_free(key: LockoutKey) -> None:
+    """Raises AttemptsExceeded while the key is locked or has to wait."""
     now = timezone.now()
-    times = _counters(claim).values_list("locked_until", "waits_until")
+    times = _counters(key).values_list("locked_until", "waits_until")
     until = max((at for pair in times for at in pair if at is not None), default=now)
     if until > now:
         left_s = math.ceil((until - now).total_seconds())
         raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
 
 
-def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime | None:
-    """Raise every counter of the claim. If one is locked by now, raise none and return the end of the lock.
+def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetime | None:
+    """Raise every counter of `key`. If one is locked by now, raise none and return the end of the lock.
 
     A `weight` of 0 changes nothing.
     """
     if not weight:
         return None
     now = timezone.now()
-    counters = [_held_counter(claim.tenant, key, now) for key in _keys(claim)]
+    counters = [_locked_counter(key.tenant, counter_key, now) for counter_key in _counter_keys(key)]
     locks = [counter.locked_until for counter in counters if counter.locked_until and counter.locked_until > now]
     if locks:
         return max(locks)
@@ -134,7 +134,7 @@ def count_failure(settings: Settings, claim: Claim, weight: float) -> datetime |
     return None
 
 
-def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
+def _locked_counter(tenant: Tenant, key: CounterKey, now: datetime) -> FailedAttempts:
     """The counter, made if new, locked until the transaction ends."""
     kind, name = key
     counter, _ = FailedAttempts.objects.select_for_update().get_or_create(
@@ -143,14 +143,14 @@ def _held_counter(tenant: Tenant, key: Key, now: datetime) -> FailedAttempts:
     return counter
 
 
-def forgive(claim: Claim) -> None:
+def clear_unnamed_device(key: LockoutKey) -> None:
     """Clear the subject's counter of unnamed devices after a success without a named device.
 
     No other counter is cleared. An attacker could reset the device counter by logging in as himself and go on with
     other people's accounts, and each success of a subject would give strangers elsewhere their attempts anew.
     """
-    if not claim.device:
-        _of(claim.tenant, [(AttemptKind.UNNAMED, claim.subject_id)]).delete()
+    if not key.device:
+        _of(key.tenant, [(AttemptKind.UNNAMED, key.subject_id)]).delete()
 
 
 def forget_subject(tenant: Tenant, subject_id: str) -> None:
@@ -196,38 +196,38 @@ def lift_address(tenant: Tenant, address: str) -> int:
     return _lift(tenant, [(AttemptKind.ADDRESS, address)])
 
 
-def _lift(tenant: Tenant, keys: list[Key]) -> int:
+def _lift(tenant: Tenant, keys: list[CounterKey]) -> int:
     with transaction.atomic():
         held = list(_of(tenant, keys).select_for_update().order_by("kind", "key"))
         lifted, _ = FailedAttempts.objects.filter(pk__in=[counter.pk for counter in held]).delete()
     return int(lifted)
 
 
-def _keys(claim: Claim) -> list[Key]:
-    """Keys of the counters that a failure raises, in locking order. The same counters may hold the claim back."""
-    named: list[Key] = [(AttemptKind.DEVICE, claim.device)] if claim.device else []
-    if claim.is_at_home:
+def _counter_keys(key: LockoutKey) -> list[CounterKey]:
+    """Keys of the counters that a failure raises, in locking order. The same counters may hold the key back."""
+    named: list[CounterKey] = [(AttemptKind.DEVICE, key.device)] if key.device else []
+    if key.is_on_known_device:
         return named
-    found = [*named, *([(AttemptKind.ADDRESS, claim.address)] if claim.address else [])]
-    if not claim.subject_id:
+    found = [*named, *([(AttemptKind.ADDRESS, key.address)] if key.address else [])]
+    if not key.subject_id:
         return [*found, (AttemptKind.TENANT, "")]
-    found.append((AttemptKind.SUBJECT, claim.subject_id))
-    return found if claim.device else [*found, (AttemptKind.UNNAMED, claim.subject_id)]
+    found.append((AttemptKind.SUBJECT, key.subject_id))
+    return found if key.device else [*found, (AttemptKind.UNNAMED, key.subject_id)]
 
 
-def _subject_keys(subject_id: str) -> list[Key]:
+def _subject_keys(subject_id: str) -> list[CounterKey]:
     return [(AttemptKind.SUBJECT, subject_id), (AttemptKind.UNNAMED, subject_id)]
 
 
-def _known_device_keys(tenant: Tenant, subject_id: str) -> list[Key]:
+def _known_device_keys(tenant: Tenant, subject_id: str) -> list[CounterKey]:
     return [(AttemptKind.DEVICE, device) for device in known_devices.devices_of(tenant, subject_id)]
 
 
-def _counters(claim: Claim) -> QuerySet[FailedAttempts]:
-    return _of(claim.tenant, _keys(claim))
+def _counters(key: LockoutKey) -> QuerySet[FailedAttempts]:
+    return _of(key.tenant, _counter_keys(key))
 
 
-def _of(tenant: Tenant, keys: list[Key]) -> QuerySet[FailedAttempts]:
+def _of(tenant: Tenant, keys: list[CounterKey]) -> QuerySet[FailedAttempts]:
     chosen = Q(pk__in=[])
     for kind, key in keys:
         chosen |= Q(kind=kind, key=key)

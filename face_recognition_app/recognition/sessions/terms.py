@@ -16,8 +16,8 @@ from wire.errors import ChallengeUnsupported
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Liveness wishes of a backend. `liveness` None means the tenant's; `avoid` is what this person cannot do."""
+class LivenessRequest:
+    """Liveness that a backend asks for. `liveness` None means the tenant's; `avoid` is what this person cannot do."""
 
     liveness: Policy | None = None
     avoid: frozenset[Action] = frozenset()
@@ -25,7 +25,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ChallengeTerms:
     """`steps` None means the policy's own number. `allowed` is empty when the session has no challenge."""
 
     liveness: Policy
@@ -33,28 +33,32 @@ class Terms:
     allowed: frozenset[Action]
 
 
-def agree(tenant: Tenant, wish: Wish) -> Terms:
+def resolve_terms(tenant: Tenant, liveness_request: LivenessRequest) -> ChallengeTerms:
     """Raises PolicyTooWeak or ChallengeImpossible."""
     policy = policy_of(tenant)
-    liveness = policy.liveness if wish.liveness is None else wish.liveness
+    liveness = policy.liveness if liveness_request.liveness is None else liveness_request.liveness
     if liveness.strength < policy.minimum.strength:
         raise PolicyTooWeak(
             f"liveness {liveness} is less than this tenant allows: ask for {policy.minimum} or stronger",
             {"minimum": policy.minimum.value},
         )
     if not DEMANDS[liveness].steps:
-        return Terms(liveness, None, frozenset())
-    allowed = _allowed(policy, wish, liveness)
+        return ChallengeTerms(liveness, None, frozenset())
+    allowed = _allowed(policy, liveness_request, liveness)
     steps = DEMANDS[liveness].steps if policy.steps is None else policy.steps
     if len(allowed) < steps:
         raise _impossible(policy, steps, allowed)
-    return Terms(liveness, policy.steps, frozenset(allowed))
+    return ChallengeTerms(liveness, policy.steps, frozenset(allowed))
 
 
-def _allowed(policy: TenantPolicy, wish: Wish, liveness: Policy) -> list[Action]:
+def _allowed(policy: TenantPolicy, liveness_request: LivenessRequest, liveness: Policy) -> list[Action]:
     default = [action for action in Action if action in DEMANDS[liveness].actions]
     tenants_own = default if policy.actions is None else policy.actions
-    return [action for action in tenants_own if action in known_by(wish.challenge_version) - wish.avoid]
+    return [
+        action
+        for action in tenants_own
+        if action in known_by(liveness_request.challenge_version) - liveness_request.avoid
+    ]
 
 
 def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> ChallengeImpossible:

@@ -217,15 +217,15 @@ class FaceConsumer:
 
     async def _answer(self) -> None:
         try:
-            step = await self._stream.process(self._slot)
+            answers = await self._stream.process(self._slot)
         except FrameFailed as failed:
             await self._send(error_message(failed.error, failed.seq))
             let_go(failed)
             return
-        if step.processed is not None:
-            await self._send(step.processed)
-        if step.complete is not None:
-            await self._complete(step.complete)
+        if answers.processed is not None:
+            await self._send(answers.processed)
+        if answers.complete is not None:
+            await self._complete(answers.complete)
 
     async def _watch_time(self) -> None:
         await asyncio.sleep(self._stream.seconds_left)

@@ -42,7 +42,7 @@ class SandboxDecided(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FrameAnswers:
     """Answers to one frame; `processed` is None when the session had been decided elsewhere."""
 
     processed: FrameProcessed | None
@@ -80,7 +80,7 @@ class Stream(ABC):
     @abstractmethod
     def established(self) -> ConnectionEstablished: ...
 
-    async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> Step:
+    async def process(self, slot: FrameSlot, *, keep_everything: bool = False) -> FrameAnswers:
         """Process the newest frame of the slot. Returns its answers.
 
         `keep_everything` checkpoints even without progress, for callers that keep no state.
@@ -98,12 +98,12 @@ class Stream(ABC):
         except SessionNotFound as error:
             raise UnknownToken(str(error)) from error
         except AlreadyDecided as error:
-            return Step(None, session_complete(error.decision))
+            return FrameAnswers(None, session_complete(error.decision))
         assert isinstance(taken.frame, Frame)
         took_s = time.monotonic() - taken.frame.received_at
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
-        return Step(
+        return FrameAnswers(
             frame_processed(self.flow, seen, taken.frame.seq, self.worker.target_fps, taken.dropped, took_s * 1000),
             complete,
         )

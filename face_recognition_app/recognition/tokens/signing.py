@@ -40,7 +40,7 @@ class DecisionClaims:
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """Whose token it is, by primary key; the key that it was made from, and what it may be used for."""
+    """The tenant's primary key, the id of the API key that the token was made from, and its scopes."""
 
     tenant: int
     key: uuid.UUID
@@ -57,11 +57,11 @@ class Signer:
 
     @property
     def key_id(self) -> str:
-        """Of the key that signs now."""
+        """The id of the key that signs now."""
         return self._keys.current().key_id
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """Every key that verifies now, the one that signs first."""
+        """The JSON Web Key Set of every key that verifies now, the signing key first."""
         public = self._keys.current().public_keys()
         common = {"use": "sig", "alg": ALGORITHM}
         return {

@@ -3,7 +3,7 @@
 keys/decision-ed25519.pem         the private key that signs
 keys/retired-KID-UNTIL.pem        a replaced public key, published until UNTIL, in seconds since the epoch
 
-A rotation keeps no private key that it replaced. Files are replaced whole, so a reader sees an old or a new one.
+A rotation deletes the private key that it replaces. Files are replaced atomically: a reader sees the old or the new.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ class KeySet:
         return key_id_of(self.private.public_key())
 
     def public_keys(self) -> dict[str, Ed25519PublicKey]:
-        """What verifies now, by key id; the key that signs is the first."""
+        """Keys that verify now, by key id; the signing key is the first."""
         now = time.time()
         retired = {key.key_id: key.public for key in self.retired if key.until > now}
         return {self.key_id: self.private.public_key()} | retired
 
 
 class SigningKeys:
-    """The keys as the files have them now: two look-ups in the file system at each use tell of a rotation elsewhere."""
+    """The keys in the files, kept current: each use checks with two `stat` calls for a rotation by another process."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -74,7 +74,7 @@ class SigningKeys:
         self._keys = _read(directory)
 
     def current(self) -> KeySet:
-        """What was read last when the files cannot be read now: it signs and verifies as before."""
+        """The current keys; those read last when the files cannot be read now."""
         with self._lock:
             try:
                 state = _state_of(self._directory)
@@ -87,7 +87,7 @@ class SigningKeys:
 
 
 def make_signing_key(data_dir: Path) -> Path:
-    """The directory of the keys; the first key is made when there is none."""
+    """Create the first key when there is none; returns the directory of the keys."""
     directory = data_dir / "keys"
     read_or_make(directory / CURRENT, lambda: _private_pem(Ed25519PrivateKey.generate()))
     return directory
@@ -96,7 +96,7 @@ def make_signing_key(data_dir: Path) -> Path:
 def rotate(directory: Path, overlap_s: int) -> KeySet:
     """Sign with a new key from now on; the old one verifies for `overlap_s` seconds more.
 
-    Without an overlap every older key goes at once, and what they signed is valid no longer.
+    With `overlap_s` 0 all older keys are deleted at once, and tokens that they signed become invalid.
     The old public key is published as retired before the new one takes its place, so no reader misses it.
     """
     with exclusive(directory / "rotation.lock"):
@@ -116,13 +116,13 @@ def key_id_of(key: Ed25519PublicKey) -> str:
 
 
 def _state_of(directory: Path) -> tuple[int, ...]:
-    """Changes whenever a file is replaced, comes or goes."""
+    """A fingerprint that changes whenever a file is replaced, added or removed."""
     file, folder = (directory / CURRENT).stat(), directory.stat()
     return (file.st_ino, file.st_mtime_ns, folder.st_ino, folder.st_mtime_ns)
 
 
 def _read(directory: Path) -> KeySet:
-    """The private key is read first: a key that is replaced meanwhile is among the retired ones by then."""
+    """Read the private key first: if a rotation replaces it meanwhile, it is among the retired keys read next."""
     private = _read_private(directory / CURRENT)
     retired = (RetiredKey(key_id, _read_public(path), until) for path, key_id, until in _retired_files(directory))
     return KeySet(private, tuple(retired))

@@ -1,1 +1,1 @@
-"""What attacks are made of: cameras, footage, flat things held before a camera."""
+"""Building blocks of attacks: cameras, footage, flat things held before a camera."""

@@ -1,4 +1,4 @@
-"""What every camera adds: exposure, colour cast, softness, noise; and a hand that cannot hold still."""
+"""Effects of every camera: exposure, colour cast, softness, noise; and the motion of the hand that holds it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Image = npt.NDArray[np.float32]
 """(height, width, 3), RGB, linear in the camera's own 0..255."""
 
 _FIELD = 1500
-"""Pixels on each side; larger than any frame here."""
+"""Side of the noise field in pixels; larger than any frame here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Camera:
 
 
 def _noise(size: tuple[int, int], rng: np.random.Generator) -> Image:
-    """Unit noise, cut for each colour at another place of one large field: far cheaper than noise made anew."""
+    """Unit noise, cut for each colour at a random place of one large field: far cheaper than fresh noise."""
     height, width = size
     field = _field()
     tops = rng.integers(0, _FIELD - height, 3)
@@ -65,13 +65,13 @@ def _noise(size: tuple[int, int], rng: np.random.Generator) -> Image:
 
 @cache
 def _field() -> npt.NDArray[np.float32]:
-    """A little correlated, as after demosaicing."""
+    """The field of unit noise, slightly correlated as after demosaicing."""
     field = cv2.GaussianBlur(np.random.default_rng(0).standard_normal((_FIELD, _FIELD), np.float32), (3, 3), 0.6)
     return np.asarray(field / field.std(), np.float32)
 
 
 class Wander:
-    """A smooth random motion about zero: slow drift and a tremor of 4 to 9 Hz, as hands have."""
+    """A smooth random motion about zero: slow drift and the 4 to 9 Hz tremor of hands."""
 
     def __init__(self, rng: np.random.Generator, amplitude: float, tremor: float = 0.0) -> None:
         slow = [(amplitude * share, rng.uniform(0.08, 0.7)) for share in (0.6, 0.3, 0.2)]

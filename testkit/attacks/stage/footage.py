@@ -1,4 +1,4 @@
-"""Real people moving, as a camera of ours would have sent them: windows of clips, framed and lit anew."""
+"""Real people moving, as a simulated camera sends them: windows of clips with new framing and light."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from testkit.attacks.stage.stream import FPS, NEUTRAL, Frames, Takes, generator
 
 _NEUTRAL_FRAMES = 40
 _TIMES = {"blink": 3}
-"""A blink is over in a tenth of a second: who is asked to blink blinks again until it was seen."""
+"""Repetitions of an action. A blink lasts a tenth of a second: a person repeats it until it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Which part of the picture is sent, left, top, width and height in pixels, and how wide it then is."""
+    """The part of the picture that is sent (left, top, width, height in pixels), and its width after scaling."""
 
     part: tuple[int, int, int, int]
     width: int
 
     @classmethod
     def draw(cls, rng: np.random.Generator, clip: Clip, frame: RgbImage) -> Framing:
-        """The face stays inside; it comes out between 90 and 330 pixels wide, as far as the clip allows."""
+        """Draw a framing around the whole face, which becomes 90 to 330 pixels wide as far as the clip allows."""
         height, width = frame.shape[:2]
         share = float(rng.uniform(max(0.7, min(1.0, 1.7 * clip.face_height)), 1.0))
         part_width, part_height = int(width * share), int(height * share)
@@ -45,7 +45,7 @@ class Framing:
 
 
 def window(clip: Clip, start_s: float, seconds: float, *, tempo: float = 1.0, around: bool = False) -> list[int]:
-    """The clip's frames that a camera of FPS sees of it, played from `start_s`; `around`: begun anew at its end."""
+    """Indices of the clip's frames that a camera of FPS captures from `start_s` on; `around`: the clip repeats."""
     count = int(seconds * FPS)
     indices = [int((start_s + at * tempo / FPS) * clip.fps + 1e-6) for at in range(count)]
     if around:
@@ -54,7 +54,7 @@ def window(clip: Clip, start_s: float, seconds: float, *, tempo: float = 1.0, ar
 
 
 def filmed(clip: Clip, indices: Sequence[int], *identity: object) -> Frames:
-    """The frames, through the framing and the camera that `identity` stands for."""
+    """The frames through the framing and camera drawn for `identity`."""
 
     def frames() -> Iterator[RgbImage]:
         rng = generator("filmed", clip.name, *identity)
@@ -70,7 +70,7 @@ def captured(pictures: Iterable[RgbImage], camera: Camera, rng: np.random.Genera
 
 
 def takes_of(mover: Mover, *identity: object) -> Takes:
-    """What the person's clip shows on request; one framing and light for all of it."""
+    """The person's takes, cut from the clip; all with the same framing and light."""
     clip, rng = mover.actor, generator("takes", mover.person, *identity)
     takes = {}
     for action, windows in clip.takes.items():
@@ -80,7 +80,7 @@ def takes_of(mover: Mover, *identity: object) -> Takes:
 
 
 def _take(clip: Clip, windows: Sequence[Window], rng: np.random.Generator) -> list[int]:
-    """The windows in any order, as a camera of FPS catches it that knows nothing of its beginning."""
+    """Frames of the windows in random order, sampled at FPS with a random phase."""
     step = clip.fps / FPS
     return [
         int(at)
@@ -90,7 +90,7 @@ def _take(clip: Clip, windows: Sequence[Window], rng: np.random.Generator) -> li
 
 
 def _neutral(clip: Clip, windows: Sequence[Window]) -> list[int]:
-    """The longest neutral window, every frame of it, to and fro: the clips are short of people who do nothing."""
+    """Every frame of the longest neutral window, to and fro: the clips have few neutral frames."""
     there = list(range(*max(windows, key=lambda span: span[1] - span[0])))
     back_and_forth = there + there[-2:0:-1]
     return [back_and_forth[at % len(back_and_forth)] for at in range(_NEUTRAL_FRAMES)]

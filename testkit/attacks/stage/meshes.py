@@ -1,4 +1,4 @@
-"""The FaceMesh of this process, for attacks that need to know where the eyes are and who looks ahead."""
+"""The FaceMesh of this process, for attacks that need the place of the eyes and the pose."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def mesh() -> MediaPipeFaceMesh:
 
 
 def landmarks(rgb: RgbImage) -> Points | None:
-    """(478, 3) of the largest face."""
+    """Landmarks of the largest face, (478, 3); None without a face."""
     faces = mesh().process(rgb)
     return faces[0].points if faces else None
 
 
 def victim(split: Split, index: int) -> str:
-    """The `index`-th photographed person whose picture an attacker would take: alone in it, and looking ahead."""
+    """The `index`-th photographed person with a picture that suits an attacker: one face, looking ahead."""
     known, more = _victims(split)
     while index >= len(known) and (person := next(more, None)) is not None:
         known.append(person)

@@ -1,4 +1,4 @@
-"""A flat thing held before a camera: where each pixel of the frame sees it, and what is around it."""
+"""Projection of a flat sheet held before a camera, and the room around it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SIZE = (480, 640)
 """Height and width of every frame."""
 
 _FOCAL = 1.1 * SIZE[1]
-"""Pixels; a webcam with 49 degrees from side to side."""
+"""Focal length in pixels: a webcam with a horizontal angle of 49 degrees."""
 
 Plane = npt.NDArray[np.float32]
-"""(height, width): one coordinate on the thing, for each pixel of the frame."""
+"""(height, width): one coordinate on the sheet, for each pixel of the frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Where the thing is. Shift in shares of its distance, angles in degrees, `bend` the curvature of the
-    sheet about an axis at `bend_axis` degrees, in radians per distance from the camera."""
+    """Position of a sheet. Shift in shares of its distance, angles in degrees; `bend`: its curvature about an axis
+    at `bend_axis` degrees, in radians per distance from the camera."""
 
     shift_x: float = 0.0
     shift_y: float = 0.0
@@ -37,7 +37,7 @@ class Hold:
 
 
 class Hand:
-    """Holds a thing as still as hands do, and tilts and bends it about its rest by as much as is said."""
+    """Draws positions of a sheet held by hand: tremor, and tilt and bend within the given ranges about rest."""
 
     def __init__(self, rng: np.random.Generator, tilt_deg: float, bend: float = 0.0) -> None:
         self._shift_x, self._shift_y = Wander(rng, 0.02, 0.0006), Wander(rng, 0.015, 0.0006)
@@ -68,10 +68,10 @@ class Hand:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A picture on something flat, with all that is fixed to it.
+    """A flat picture, with everything that is fixed to it.
 
-    `image` and `cover` (0 clear .. 1 opaque) have one size; the point (`middle_x`, `middle_y`), in
-    pixels of it, is held before the camera's middle, and `zoom` is frame pixels per sheet pixel there.
+    `image` and `cover` (0 clear .. 1 opaque) have the same size. Their point (`middle_x`, `middle_y`), in
+    pixels, is held before the camera's middle; `zoom` is frame pixels per sheet pixel there.
     """
 
     image: Image
@@ -91,7 +91,7 @@ def places(hold: Hold, sheet: Sheet) -> tuple[Plane, Plane]:
 
 
 def _on_plane(hold: Hold) -> tuple[Plane, Plane]:
-    """Where each ray meets the plane, in distances of the camera from it."""
+    """Points where the rays of the pixels meet the plane, in units of the camera's distance from it."""
     yaw, pitch, roll = np.radians([hold.yaw, hold.pitch, hold.roll])
     turn = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0] @ cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
     turn = turn @ cv2.Rodrigues(np.array([0.0, 0.0, roll]))[0]
@@ -106,7 +106,7 @@ def _on_plane(hold: Hold) -> tuple[Plane, Plane]:
 
 
 def _unbent(across: Plane, down: Plane, hold: Hold) -> tuple[Plane, Plane]:
-    """A sheet that is part of a cylinder: what looks d away from the axis is asin(k d) / k along the paper."""
+    """Places along a sheet bent to part of a cylinder: a distance d from the axis is asin(k d) / k along the paper."""
     angle, curvature = np.radians(hold.bend_axis), hold.bend
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     off, along = cos * across + sin * down, -sin * across + cos * down
@@ -117,14 +117,14 @@ def _unbent(across: Plane, down: Plane, hold: Hold) -> tuple[Plane, Plane]:
 
 
 def shown(sheet: Sheet, at: tuple[Plane, Plane]) -> tuple[Image, npt.NDArray[np.float32]]:
-    """The sheet as the frame sees it, and how much of each pixel it covers, (height, width, 1)."""
+    """The sheet in the frame, and its coverage of each pixel, (height, width, 1)."""
     image = cv2.remap(sheet.image, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.remap(sheet.cover, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0,))
     return np.asarray(image, np.float32), np.asarray(cover, np.float32)[:, :, np.newaxis]
 
 
 def room(rng: np.random.Generator) -> Image:
-    """A room out of focus: a wall, uneven light, some dark and bright things."""
+    """A room out of focus: a wall, uneven light, some dark and bright objects."""
     wall = rng.uniform(70, 190) * (1 + rng.normal(0, 0.06, 3))
     image = np.tile(wall.astype(np.float32), (*SIZE, 1))
     for _ in range(int(rng.integers(4, 10))):
@@ -146,7 +146,7 @@ def glow(at_x: float, at_y: float, radius: float) -> npt.NDArray[np.float32]:
 
 
 def with_thumbs(image: Image, cover: npt.NDArray[np.float32], rng: np.random.Generator) -> None:
-    """Draws the thumbs that hold a sheet over its lower left and right edges, in place."""
+    """Draw in place the thumbs that hold a sheet, over its lower left and right edges."""
     height, width = cover.shape
     inside = np.flatnonzero(cover[height // 2] > 0.5)
     skin = np.array([205, 150, 125], np.float32) * rng.uniform(0.45, 1.1)

@@ -1,4 +1,4 @@
-"""A stream of frames as a camera, or who takes its place, would send it."""
+"""A stream of frames as a camera, or an injecting attacker, would send it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ NEUTRAL = "neutral"
 _REACTION_FRAMES = 9
 
 Frames: TypeAlias = Callable[[], Iterator[RgbImage]]
-"""Begins the same pictures anew at each call."""
+"""Each call returns a new iterator over the same pictures."""
 
 Takes: TypeAlias = Mapping[str, Frames]
-"""What is shown for each action that the server may ask for, each from a neutral face; and `neutral` in between."""
+"""Frames for each action that the server may ask for, starting at a neutral face; and `neutral` in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One try of one species of attack, or of a real person (`bona_fide...`).
+    """One attempt of one species of attack, or of a real person (`bona_fide...`).
 
-    `frames` runs as it is, whatever the server asks. A stream that `responds` has takes as well;
-    with two stages it changes from the first to the second when `swap_step` steps of the challenge
-    are done and `swap_after_s` seconds are over. `attack_begins` is the first frame of `frames`
-    that is an attack. `claims` is a picture of whom the stream wants to be taken for, where that
-    is not simply the face it shows.
+    `frames` ignores what the server asks. A stream that `responds` has takes as well; with two
+    stages it changes from the first to the second when `swap_step` steps of the challenge are
+    done and `swap_after_s` seconds have passed. `attack_begins` is the first frame of `frames`
+    that is an attack. `claims` is a picture of the claimed person where that is not the face shown.
     """
 
     species: str
@@ -56,7 +55,7 @@ class Stream:
         return frozenset(name for takes in self.stages for name in takes) - {NEUTRAL}
 
     def answer(self, actions: Sequence[str]) -> Iterator[RgbImage]:
-        """The frames of one who does what is asked, in order, each action after a natural delay.
+        """Frames of a person who performs the actions in order, each after a natural delay.
 
         Raises KeyError for an action that is not in the repertoire.
         """
@@ -72,6 +71,6 @@ class Stream:
 
 
 def generator(*identity: object) -> np.random.Generator:
-    """The one source of chance for what is named: the same names give the same numbers on any machine."""
+    """The random generator of an identity: the same names give the same numbers on any machine."""
     digest = hashlib.sha256("/".join(map(str, identity)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -155,15 +155,7 @@ def adam7(png: bytes) -> bytes:
     width, height, depth, colours = struct.unpack_from(">IIBB", chunks[0][1])
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
     raw = b""
-    for x, y, across, down in (
-        (0, 0, 8, 8),
-        (4, 0, 8, 8),
-        (0, 4, 4, 8),
-        (2, 0, 4, 4),
-        (0, 2, 2, 4),
-        (1, 0, 2, 2),
-        (0, 1, 1, 2),
-    ):
+    for x, y, across, down in hostile.ADAM7_PASSES:
         row = -(-(-(-(width - x) // across) * bits) // 8)
         raw += (b"\0" + b"\x55" * row) * -(-(height - y) // down)
     header = chunks[0][1][:12] + b"\1"

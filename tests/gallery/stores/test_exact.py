@@ -177,7 +177,7 @@ def test_workers_agree_with_the_truth_through_any_order_of_changes(
 
 @each_database
 def test_threads_that_search_while_others_enrol_see_every_commit(tenant: Tenant, gallery: Gallery) -> None:
-    """Each finds the person that it has just enrolled itself, and all are there in the end."""
+    """Each thread finds the person that it has just enrolled, and all are present at the end."""
 
     def enrol_and_find(number: int) -> bool:
         enrol(tenant, f"p{number}", face(number), gallery=gallery)
@@ -193,7 +193,7 @@ def test_threads_that_search_while_others_enrol_see_every_commit(tenant: Tenant,
 
 @each_database
 def test_what_is_rolled_back_was_searched_and_is_not_kept(tenant: Tenant, gallery: Gallery) -> None:
-    """The revision of what was rolled back is given to the next change, which must not find its place taken."""
+    """A rolled-back change's revision is reused by the next change, which the copy must still read."""
     enrol(tenant, "alice", face(1), gallery=gallery)
     gallery.store.refresh(tenant)
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Rows in memory: many blocks of them, removed ones overwritten, and the best found exactly."""
+"""Rows in memory: many blocks, removed rows overwritten, and an exact search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def filled(number: int, step: int = 7) -> Rows:
-    """Row n has the id n + 1, and belongs to the subject `p` of a third of n."""
+    """Rows with the ids n + 1, three for each subject `p{n // 3}`."""
     rows = Rows()
     for begin in range(0, number, step):
         part = range(begin, min(begin + step, number))

@@ -62,6 +62,6 @@ def test_where_there_is_no_route_there_is_no_allowance(allowances: Allowances, p
 
 
 def test_no_other_route_takes_more_than_little(allowances: Allowances) -> None:
-    """A new route with pictures belongs into the list above."""
+    """Every route with pictures is in the list above."""
     large = [key for key, allowance in allowances._by_route.items() if allowance.max_bytes > SMALL_BYTES]
     assert len(large) == 7

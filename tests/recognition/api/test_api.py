@@ -32,7 +32,7 @@ NOBODY = str(uuid.UUID(int=0))
 
 
 def error_of(response: httpx.Response) -> tuple[int, str]:
-    """Status and code, after the envelope was checked."""
+    """Check the error envelope; returns status and code."""
     content = response.json()
     assert content.keys() == {"error", "request_id"}, content
     assert content["error"].keys() == {"code", "message", "details"}
@@ -50,7 +50,7 @@ async def begin(api: httpx.AsyncClient, kind: str = "enrollment", **fields: Any)
 
 
 async def post_frames(client: httpx.AsyncClient, session_id: str, frame: dict[str, Any]) -> list[Message]:
-    """One picture again and again until the session is decided."""
+    """Send one picture repeatedly until the session is decided."""
     answers: list[Message] = []
     for _ in range(40):
         response = await client.post(f"{SESSIONS}{session_id}/frames/", **frame)
@@ -407,7 +407,7 @@ async def test_a_cancelled_session_says_so(api: httpx.AsyncClient) -> None:
     assert (await api.get(f"{SESSIONS}{created['id']}/")).json() == cancelled.json()
 
 
-async def test_a_session_is_settled_when_it_is_read_after_its_time(
+async def test_a_session_is_ended_when_it_is_read_after_its_time(
     api: httpx.AsyncClient, faces: Faces, configure: Configure
 ) -> None:
     configure(enrollment_time_limit_s=0.0)

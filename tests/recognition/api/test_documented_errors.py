@@ -1,4 +1,4 @@
-"""Every error that an operation gives is in the OpenAPI document, and every error of the document can be given."""
+"""Every error that an operation answers is in the OpenAPI document, and every documented error occurs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from vocabulary.faces import Action
 from wire.errors import Busy, Replaced, Unavailable
 
 BY_THE_SERVER = {"request_timeout", "headers_too_large", "overloaded"}
-"""What the server in front answers, whatever is asked: tests/server has the tests of those."""
+"""Errors that the server in front answers to any request; tests/server tests them."""
 
 Request = dict[str, Any]
 
@@ -72,7 +72,7 @@ class Documented:
 
     @property
     def field(self) -> str | None:
-        """The multipart field of its pictures."""
+        """The multipart field of the operation's pictures."""
         if not self.takes_body or MAX_IMAGES not in self.told["requestBody"]:
             return None
         properties = self.told["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
@@ -89,7 +89,7 @@ OPERATIONS = {
 
 @dataclass
 class World:
-    """A tenant with one of each thing, a client with each of its keys, and what was answered so far."""
+    """A tenant with one object of each kind, a client per key, and the errors answered so far."""
 
     worker: Worker
     backend: Backend
@@ -99,7 +99,7 @@ class World:
     seen: set[tuple[int, str]] = field(default_factory=set)
 
     async def ask(self, operation: Documented, client: httpx.AsyncClient | None = None, **request: Any) -> None:
-        """Note the error that a request is answered with; it must be one."""
+        """Send a request that must be answered with an error, and record the error."""
         values = self.things | request.pop("values", {})
         url = re.sub(r"{(\w+)}", lambda found: values[found[1]], operation.path)
         response = await (client or self.client).request(operation.method, url, **request)
@@ -130,7 +130,7 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
 
 
 def usual(operation: Documented, picture: bytes) -> Request:
-    """A request that would succeed, but for what a test changes."""
+    """A request that would succeed; tests change parts of it."""
     if operation.field is not None:
         data = {"subject_id": "alice"} if operation.name == "verify_subject" else {}
         number = 2 if operation.name == "compare_faces" else 1
@@ -189,7 +189,7 @@ async def provoke_bad_bodies(world: World, operation: Documented) -> None:
 
 @cache
 def unusable_pictures() -> list[bytes]:
-    """One for each way in which a picture cannot be used."""
+    """One unusable picture for each error code."""
     picture = Image.fromarray(astronaut()).resize((320, 240))
     huge = Image.new("1", (6_000, 6_000))
     too_complex = next(iter(hostile_pictures.hostile(picture).values()))()

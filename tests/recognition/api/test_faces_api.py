@@ -1,4 +1,4 @@
-"""Questions about single pictures, with real ones."""
+"""Endpoints on single pictures, with real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys over HTTP: issued, listed, rotated, revoked; what an access token is worth."""
+"""Keys over HTTP: issued, listed, rotated, revoked; scopes and life of access tokens."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ async def test_admin_stands_for_every_scope(api: httpx.AsyncClient) -> None:
 async def test_the_use_of_a_key_is_noted_once_a_minute_and_by_no_request(
     api: httpx.AsyncClient, worker: Worker
 ) -> None:
-    await worker.database.run(key_uses.write)  # What other tests noted.
+    await worker.database.run(key_uses.write)  # Clears the notes of other tests.
     issued = await issue(api)
     await worker.database.run(key_uses.write)
     async with access(issued["api_key"]) as client:

@@ -1,4 +1,4 @@
-"""What a worker keeps of a picture that it refused: nothing."""
+"""A worker keeps nothing of a picture that it refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every route of the API: which scope it asks for, and that no tenant reaches another's things."""
+"""Every route of the API: its scope, and that no tenant reaches another's objects."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ROUTES = list(all_routes())
 WAYS_TO_A_THING = [
     route
     for route in ROUTES
-    # It makes the subject when the tenant has none of this name, whatever other tenants have.
+    # This route creates the subject when the tenant has none of this name.
     if "{" in route.path and str(route) != "POST /api/v1/subjects/{subject_id}/templates/"
 ]
 READ_ONLY = {
@@ -104,7 +104,7 @@ async def test_a_key_without_the_scope_is_refused_and_one_with_it_is_not(
 
 @dataclass(frozen=True)
 class Things:
-    """One of each kind, of one tenant."""
+    """One object of each kind, of one tenant."""
 
     session_id: str
     subject_id: str

@@ -1,4 +1,4 @@
-"""An operator and a backend see what holds somebody back, and lift it."""
+"""An operator and a backend can read and lift a subject's locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person who is erased leaves no row, no open session, and no byte of a template in the database's files."""
+"""Erasing a person leaves no row, no open session, and no byte of a template in the database's files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
-from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed
+from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 
@@ -35,7 +35,7 @@ def erase(worker: Worker, backend: Backend) -> None:
 
 
 def rows_that_name(subject_id: str) -> list[str]:
-    """Every row of every table with the id anywhere in it."""
+    """Every row of every table that contains the id."""
     labels = ("tenants", "gallery", "recognition")
     models = [model for label in labels for model in apps.get_app_config(label).get_models()]
     rows = [(model.__name__, str(row)) for model in models for row in model._default_manager.values()]
@@ -43,7 +43,7 @@ def rows_that_name(subject_id: str) -> list[str]:
 
 
 def live_through_much(worker: Worker, backend: Backend, embedding: Embedding) -> None:
-    """Sessions of every kind and end, devices, locks and metadata of alice."""
+    """Create sessions of alice of every kind and end, and her devices, locks and metadata."""
     succeed(worker, backend, embedding, device_id="phone")
     succeed(worker, backend, embedding, kind="identification", device_id="kiosk")
     fail(worker, backend, LIMIT)
@@ -123,14 +123,8 @@ def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(worker: Worker,
 
 def test_erasing_breaks_off_as_a_whole(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     connection_ = begun(worker, alice)
-
-    def no_signature(*args: object) -> str:
-        raise RuntimeError("no signature")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            erase(worker, alice)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        erase(worker, alice)
     assert Template.objects.exists()
     connection_.check()
     erase(worker, alice)
@@ -141,7 +135,7 @@ def test_erasing_breaks_off_as_a_whole(worker: Worker, alice: Backend, monkeypat
 def test_deciding_and_beginning_and_erasing_side_by_side_leave_nothing(
     worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
-    """Whatever comes first: nothing hangs, nothing fails, and nothing of the person is left."""
+    """In any order nothing hangs, nothing fails, and nothing of the person remains."""
     connections = [begun(worker, alice, device_id=f"device-{number}") for number in range(8)]
     enrolment = begun(worker, alice, "enrollment")
     enrolment.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3

@@ -1,4 +1,4 @@
-"""manage.py retention: what the workers do in rounds, once, and without an engine."""
+"""manage.py retention: one round of the workers' retention, without an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of row is deleted when its time is up, in short transactions, and nothing else is."""
+"""Every kind of row is deleted after its retention, in short transactions, and nothing else is."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, confi
     clock.advance(20 * DAY_S)
     enforce(worker)
     assert Session.objects.count() == 1
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert Session.objects.get().checkpoint == ""
 
 
@@ -121,7 +121,7 @@ def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:
 def test_many_rows_are_deleted_in_bounded_transactions(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each deletes a batch; a round ends after so many; the next round goes on."""
+    """Each transaction deletes a batch; a round ends after a number of them; the next round continues."""
     monkeypatch.setattr(batches, "BATCH", 10)
     monkeypatch.setattr(batches, "BATCHES_AT_ONCE", 3)
     many_sessions(backend, 45, timezone.now() - timedelta(days=1_000))
@@ -143,7 +143,7 @@ def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backe
     stale = rules.stale_attempts(worker.settings, timezone.now())
     found = list(stale.values_list("pk", flat=True))
     fail(worker, alice, kind="identification", device_id="phone")
-    assert batches._sweep_batch(stale, found, batches.delete) == 0
+    assert batches._apply_to_batch(stale, found, batches.delete) == 0
     assert FailedAttempts.objects.filter(pk__in=found).exists()
 
 

@@ -1,4 +1,4 @@
-"""Tenants listed, renamed, and deleted with everything of theirs."""
+"""Tenants are listed, renamed, and deleted with all their rows."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gallery.people import Sample, enroll
 from recognition.deciding import Deciding
 from recognition.models import Session
 from recognition.retention import tenant_end
-from recognition.retention.rounds import CHORES
+from recognition.retention.rounds import PERIODIC_TASKS
 from recognition.sessions import lifecycle, lockout, seen_frames
 from recognition.sessions.lease import SessionNotFound
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE
 from recognition.worker import Worker
@@ -44,7 +44,7 @@ def run(*arguments: str) -> str:
 
 
 def rows_of(tenant: Tenant) -> dict[str, int]:
-    """How many rows each table has of a tenant, whatever the tables are."""
+    """Number of a tenant's rows in every table."""
     found = {}
     for model in apps.get_models():
         for field in model._meta.get_fields():
@@ -54,13 +54,13 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
 
 
 def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
-    """A row in every table."""
+    """Create a row in every table."""
     enroll(tenant, "grace", [Sample(embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
     lifecycle.create(worker.deciding, tenant, ANYONE, None)
     connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)
     lifecycle.decide(worker.deciding, connection, FAILED)
     with transaction.atomic():
-        lockout.count_failure(worker.settings, Claim(tenant, "grace", "door"), 1.0)
+        lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
 
 
@@ -97,7 +97,7 @@ def test_a_deletion_that_was_broken_off_has_closed_the_doors_and_can_be_repeated
         raise OSError("the disk went away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(tenant_end, "sweep", fail)
+        broken.setattr(tenant_end, "apply_in_batches", fail)
         with pytest.raises(OSError, match="went away"):
             run("delete", "acme", "--yes")
     assert find_living_key(full.key) is None
@@ -159,17 +159,17 @@ def test_one_overdue_session_that_was_deleted_does_not_keep_the_others_waiting(
     for tenant in (backend.tenant, rival.tenant):
         lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, None).session)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
     first: list[Session] = []
 
-    def settle_late(deciding: Deciding, session: Session) -> Session:
+    def expire_late(deciding: Deciding, session: Session) -> Session:
         if not first:
             first.append(session)
             tenant_end.delete_tenant(Tenant.objects.get(pk=session.tenant_id))
-        return settle(deciding, session)
+        return expire_if_due(deciding, session)
 
-    monkeypatch.setattr(lifecycle, "settle", settle_late)
-    assert lifecycle.settle_overdue(worker.deciding) == 2
+    monkeypatch.setattr(lifecycle, "expire_if_due", expire_late)
+    assert lifecycle.expire_overdue(worker.deciding) == 2
     assert [session.status for session in Session.objects.all()] == ["failed"]
 
 
@@ -179,11 +179,11 @@ def test_galleries_in_memory_forget_a_deleted_tenant(
     for tenant in (backend.tenant, rival.tenant):
         enroll(tenant, "grace", [Sample(hopper_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
         assert worker.deciding.gallery.store.search(tenant, [hopper_embedding], 1).templates == 1
-    house = dict(CHORES)["bringing galleries in memory up to date"]
-    house(worker.deciding)
+    refresh = dict(PERIODIC_TASKS)["bringing galleries in memory up to date"]
+    refresh(worker.deciding)
     before = worker.deciding.gallery.store.statistics()
     tenant_end.delete_tenant(backend.tenant)
-    house(worker.deciding)
+    refresh(worker.deciding)
     after = worker.deciding.gallery.store.statistics()
     assert (before.galleries - after.galleries, before.templates - after.templates) == (1, 1)
     assert worker.deciding.gallery.store.search(rival.tenant, [hopper_embedding], 1).templates == 1

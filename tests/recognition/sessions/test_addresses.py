@@ -1,4 +1,4 @@
-"""Whose address counts, how it is written down, and that the server sees it through a proxy."""
+"""Client addresses: which one counts, its stored form, and its way through a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Old clients are told what they cannot do."""
+"""Old clients get a clear error for challenges that they do not support."""
 
 from __future__ import annotations
 

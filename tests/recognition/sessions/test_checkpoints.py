@@ -1,7 +1,7 @@
-"""Checkpoints of every version are read, and a session of a newer one is handed back as it was.
+"""Checkpoints of every version can be read, and a session of a newer version is returned unchanged.
 
-`checkpoints/vN.json` is what version N wrote of a state that uses every part. `checkpoints/vN.schema.json` is the shape
-of what it writes: `shape()`, as JSON.
+`checkpoints/vN.json` is a checkpoint that version N wrote of a state with every part. `checkpoints/vN.schema.json` is
+the shape of its checkpoints: `shape()`, as JSON.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def fixture(version: int) -> str:
 
 
 def shape() -> Any:
-    """The JSON schema of what is written, without words, defaults and the names of classes."""
+    """The JSON schema of a checkpoint, without descriptions, defaults and class names."""
     schema = TypeAdapter(Flow).json_schema(mode="serialization")
 
     def bare(part: Any) -> Any:
@@ -134,7 +134,7 @@ def test_a_newer_version_is_told_apart_whatever_its_shape() -> None:
 
 
 def write_as_newer() -> Row:
-    """Let a newer version have written the checkpoint of the only session; its row."""
+    """Make the only session's checkpoint one of a newer version; returns the session."""
     session = Session.objects.get()
     text = json.dumps({"version": VERSION + 1, "evidence of another kind": json.loads(session.checkpoint)})
     Session.objects.update(checkpoint=text)
@@ -197,7 +197,7 @@ async def test_a_request_is_answered_503_and_the_session_stays(
 
 
 def left_behind(worker: Worker, backend: Backend, clock: Clock) -> Row:
-    """A session that is over time, and that a newer version has written."""
+    """An overdue session with a checkpoint of a newer version."""
     lifecycle.connect(
         worker.deciding, lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice"), None).session
     )
@@ -211,23 +211,23 @@ def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
 ) -> None:
     before = left_behind(worker, backend, clock)
     session = Session.objects.get()
-    assert lifecycle.settle_overdue(worker.deciding) == 0
-    for settle in (lifecycle.settle, lifecycle.connect, lifecycle.cancel):
+    assert lifecycle.expire_overdue(worker.deciding) == 0
+    for call in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
-            settle(worker.deciding, session)
+            call(worker.deciding, session)
     assert the_row() == before
 
 
 def test_sessions_of_a_newer_version_hold_up_no_other(
     worker: Worker, backend: Backend, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "SETTLE_AT_ONCE", 1)
+    monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 1)
     left_behind(worker, backend, clock)
     other = lifecycle.connect(
         worker.deciding, lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "bob"), None).session
     )
     clock.now = other.session.expires_at + timedelta(seconds=1)
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert decision_of(other.session).reason == "timeout"
 
 
@@ -235,8 +235,8 @@ def test_a_session_that_nobody_can_read_any_more_is_not_kept_for_ever(
     worker: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(worker, backend, clock)
-    clock.now = before["expires_at"] + lifecycle.LEFT_TO_NEWER
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    clock.now = before["expires_at"] + lifecycle.NEWER_VERSION_GRACE
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
 
 

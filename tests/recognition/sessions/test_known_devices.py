@@ -1,4 +1,4 @@
-"""The lock is no weapon: who is known on a device is not locked out by strangers, and strangers stay bounded."""
+"""Strangers cannot lock a person out of a known device, and their attempts stay bounded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GIVEN_UP = [CANCELLATION, Outcome(False, Reason.TIMEOUT, None, None)]
 
 
 def attack(worker: Worker, backend: Backend, rng: random.Random, rounds: int) -> int:
-    """Rounds of strangers who claim to be alice from anywhere but her phone; how many were heard."""
+    """Rounds of strangers who claim to be alice on any device but her phone; returns the number admitted."""
     heard = 0
     for number in range(rounds):
         device_id = rng.choice(["", "kiosk", f"stranger-{number}", "ALICES-PHONE-2"])

@@ -1,4 +1,4 @@
-"""A session's life in the database: who may write, and that it is decided once."""
+"""A session's life in the database: the current lease alone may write, and it is decided once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from recognition.tokens.signing import DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
+from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
@@ -42,7 +43,7 @@ def connected(worker: Worker, backend: Backend, kind: str = "identification", su
 
 
 def sampled(connection: Lease, embedding: Embedding) -> Outcome:
-    """Give an enrolment the samples that it needs; its success."""
+    """Give an enrolment the samples that it needs; returns its success."""
     connection.flow.samples = [KeptSample(embedding.tobytes(), 0.9)] * 3
     return Outcome(True, None, connection.session.subject_id, None)
 
@@ -209,14 +210,14 @@ def test_an_enrolment_that_is_decided_while_it_is_cancelled_stays_decided(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend)
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
 
     def decided_meanwhile(deciding: Deciding, session: Session) -> Session:
-        found = settle(deciding, session)
+        found = expire_if_due(deciding, session)
         lifecycle.decide(deciding, connection, FAILED)
         return found
 
-    monkeypatch.setattr(lifecycle, "settle", decided_meanwhile)
+    monkeypatch.setattr(lifecycle, "expire_if_due", decided_meanwhile)
     assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.FAILED
     assert decision_of(connection.session).reason == "no_match"
 
@@ -283,12 +284,7 @@ def test_an_enrolment_that_breaks_off_leaves_nothing(
     worker: Worker, backend: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend, "enrollment", "alice")
-
-    def fail(*args: Any) -> str:
-        raise RuntimeError("no signature")
-
-    monkeypatch.setattr(type(worker.deciding.signer), "sign_decision", fail)
-    with pytest.raises(RuntimeError, match="no signature"):
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
         lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert not Template.objects.exists()
     assert not Decision.objects.exists()
@@ -360,7 +356,7 @@ def test_cancelling_what_is_decided_changes_nothing(worker: Worker, backend: Bac
 def test_a_session_is_decided_at_its_time_limit_by_whoever_asks(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     session = let_time_pass(connection.session)
-    assert lifecycle.settle(worker.deciding, session).status == SessionStatus.FAILED
+    assert lifecycle.expire_if_due(worker.deciding, session).status == SessionStatus.FAILED
     assert decision_of(session).reason == "timeout"
     with pytest.raises(AlreadyDecided):
         lifecycle.decide(worker.deciding, connection, CANCELLED)
@@ -372,13 +368,13 @@ def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
     connection = connected(worker, backend, "enrollment", "alice")
     sampled(connection, astronaut_embedding)
     connection.save()
-    assert lifecycle.settle(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
+    assert lifecycle.expire_if_due(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
     assert Template.objects.count() == 3
 
 
 def test_a_session_within_its_time_is_left_alone(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
-    assert lifecycle.settle(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
+    assert lifecycle.expire_if_due(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
     assert not Decision.objects.exists()
 
 
@@ -421,11 +417,11 @@ def test_a_face_that_was_erased_after_it_matched_does_not_match(
     assert (decision.success, decision.reason) == (False, "subject_gone")
 
 
-def test_a_session_that_its_client_left_is_settled_by_the_house(worker: Worker, backend: Backend) -> None:
+def test_a_session_that_its_client_left_is_ended_by_periodic_work(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
-    assert lifecycle.settle_overdue(worker.deciding) == 0
+    assert lifecycle.expire_overdue(worker.deciding) == 0
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     session = Session.objects.get()
     assert (session.status, session.checkpoint) == (SessionStatus.FAILED, "")
     assert decision_of(connection.session).reason == "timeout"
@@ -435,8 +431,8 @@ def test_a_session_that_cannot_be_read_holds_up_no_other(worker: Worker, backend
     unreadable, readable = connected(worker, backend), connected(worker, backend)
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     Session.objects.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
-    assert lifecycle.settle_overdue(worker.deciding) == 2
-    assert lifecycle.settle_overdue(worker.deciding) == 0
+    assert lifecycle.expire_overdue(worker.deciding) == 2
+    assert lifecycle.expire_overdue(worker.deciding) == 0
     assert Session.objects.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
     assert decision_of(readable.session).reason == "timeout"
 
@@ -445,13 +441,13 @@ def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
     worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = connected(worker, backend)
-    settle = lifecycle.settle
+    expire_if_due = lifecycle.expire_if_due
 
     def connected_meanwhile(deciding: Deciding, session: Session) -> Session:
-        monkeypatch.setattr(lifecycle, "settle", settle)
+        monkeypatch.setattr(lifecycle, "expire_if_due", expire_if_due)
         lifecycle.connect(deciding, session)
         return session
 
-    monkeypatch.setattr(lifecycle, "settle", connected_meanwhile)
+    monkeypatch.setattr(lifecycle, "expire_if_due", connected_meanwhile)
     assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.CANCELLED
     assert decision_of(connection.session).reason == "cancelled"

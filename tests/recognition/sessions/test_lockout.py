@@ -1,4 +1,4 @@
-"""Failures are counted per subject and device, lock them for a while, and nobody gets around the lock."""
+"""Failures are counted per subject and device, lock them for a time, and the lock cannot be bypassed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ from gallery.models import Template
 from recognition.models import AttemptKind, Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import AlreadyDecided, Lease
-from recognition.sessions.lockout import Claim
+from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, KeptSample, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
-from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, counted, fail, locked, matched
+from tests.recognition.failing import (
+    LIMIT,
+    LOCK_S,
+    NO_MATCH,
+    WINDOW_S,
+    Clock,
+    begun,
+    counted,
+    fail,
+    locked,
+    matched,
+    unable_to_sign,
+)
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
 from vocabulary.sessions import SessionStatus
 from wire.codes import Reason
@@ -52,7 +64,7 @@ def test_an_identification_counts_against_nobody_who_is_enrolled(worker: Worker,
     begun(worker, alice)
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED_REASONS))
 def test_every_reason_counts(worker: Worker, alice: Backend, reason: Reason) -> None:
     fail(worker, alice, LIMIT, reason)
     assert locked(alice, "alice")
@@ -106,7 +118,7 @@ def test_the_settings_say_how_many_how_fast_and_how_long(alice: Backend, clock: 
     fail(worker, alice)
     assert not locked(alice, "alice")
     fail(worker, alice)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "")) == clock.now + timedelta(seconds=20)
 
 
 def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clock: Clock) -> None:
@@ -114,7 +126,7 @@ def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clo
     clock.advance(100)
     fail(worker, alice, LIMIT, device_id="tablet")
     fail(worker, alice, LIMIT)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
 
 
 def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
@@ -169,7 +181,7 @@ def test_a_session_that_was_made_before_the_lock_is_ended_when_it_connects(worke
     decision = decision_of(made_before)
     assert caught.value.decision == decision
     assert (decision.success, decision.reason) == (False, "attempts_exceeded")
-    assert decision.locked_until == lockout.locked_until(Claim(alice.tenant, "alice", ""))
+    assert decision.locked_until == lockout.locked_until(LockoutKey(alice.tenant, "alice", ""))
     assert decision.session.status == SessionStatus.FAILED
     assert decision.session.checkpoint == ""
 
@@ -199,11 +211,11 @@ def test_an_enrolment_that_was_connected_before_the_lock_keeps_no_template(
 def test_what_a_lock_refused_does_not_make_it_longer(worker: Worker, alice: Backend, clock: Clock) -> None:
     connections = [begun(worker, alice) for _ in range(LIMIT)]
     fail(worker, alice, LIMIT)
-    until = lockout.locked_until(Claim(alice.tenant, "alice", ""))
+    until = lockout.locked_until(LockoutKey(alice.tenant, "alice", ""))
     clock.advance(10)
     for connection in connections:
         lifecycle.decide(worker.deciding, connection, NO_MATCH)
-    assert lockout.locked_until(Claim(alice.tenant, "alice", "")) == until
+    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "")) == until
 
 
 def test_a_cancellation_of_a_locked_session_stays_one(worker: Worker, alice: Backend) -> None:
@@ -302,14 +314,8 @@ def test_a_decision_that_breaks_off_counts_nothing(
     worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = begun(worker, alice)
-
-    def no_signature(*args: object) -> str:
-        raise RuntimeError("no signature")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(worker.deciding, connection, NO_MATCH)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        lifecycle.decide(worker.deciding, connection, NO_MATCH)
     assert not FailedAttempts.objects.exists()
 
 
@@ -352,7 +358,7 @@ def test_a_wait_never_grows_past_a_minute_and_zero_turns_it_off(alice: Backend, 
 
 
 def wait_told(worker: Worker, backend: Backend, device_id: str) -> int:
-    """Seconds that a backend is told to wait before the next session of alice."""
+    """The `retry_after` in seconds that a backend gets for a new session of alice."""
     try:
         lifecycle.create(worker.deciding, backend.tenant, asked("authentication", "alice", device_id=device_id), None)
     except AttemptsExceeded as refusal:
@@ -416,7 +422,7 @@ async def test_a_decision_that_no_lock_made_has_no_time_to_wait(
 
 
 async def test_five_rounds_of_connecting_and_cancelling_keep_nobody_out(api: httpx.AsyncClient, alice: Backend) -> None:
-    """The attack as a stranger with a browser makes it, who needs no more than somebody's id."""
+    """The attack of a stranger with a browser, who knows only a subject's id."""
     body = {"kind": "authentication", "subject_id": "alice", "liveness": "active"}
     for _ in range(LIMIT):
         made = (await api.post("/api/v1/sessions/", json=body)).json()

@@ -1,11 +1,10 @@
-"""Frames are remembered, and who sends them again does not get in."""
+"""Seen frames are remembered, and a replay of them is refused."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -22,11 +21,12 @@ from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
 from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import Configure
+from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from wire.codes import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]
-"""Even ones: the half that is remembered."""
+"""Even digests: the half that is remembered."""
 OTHERS = [f"{2 * number:016x}" for number in range(1000, 1040)]
 NO_MATCH = Outcome(False, Reason.NO_MATCH, None, None)
 ALICE = Match("alice", 0.9, 0.4)
@@ -101,7 +101,7 @@ def test_a_failure_keeps_its_own_reason(worker: Worker, alice: Backend, begun: B
 
 
 def test_a_session_may_send_one_frame_twice(worker: Worker, alice: Backend, begun: Begin) -> None:
-    """Within a session that is for liveness to judge."""
+    """Repeated frames within one session are left to liveness."""
     assert lifecycle.decide(worker.deciding, begun(alice, [*FRAMES, *FRAMES]), SUCCESS).success
 
 
@@ -139,14 +139,14 @@ def test_a_replayed_enrolment_keeps_no_template(
     assert not Template.objects.exists()
 
 
-def test_a_session_that_its_client_left_is_remembered_when_it_is_settled(
+def test_a_session_that_its_client_left_is_remembered_when_it_is_ended(
     worker: Worker, alice: Backend, begun: Begin
 ) -> None:
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     connection.save()
     Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert lifecycle.settle_overdue(worker.deciding) == 1
+    assert lifecycle.expire_overdue(worker.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
 
@@ -171,24 +171,19 @@ def test_another_tenant_learns_nothing(worker: Worker, alice: Backend, rival: Ba
 def test_a_decision_that_breaks_off_remembers_nothing(
     worker: Worker, alice: Backend, begun: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_signature(*args: Any) -> str:
-        raise RuntimeError("no signature")
-
     connection = begun(alice, FRAMES)
-    with monkeypatch.context() as broken:
-        broken.setattr(type(worker.deciding.signer), "sign_decision", no_signature)
-        with pytest.raises(RuntimeError, match="no signature"):
-            lifecycle.decide(worker.deciding, connection, SUCCESS)
+    with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
+        lifecycle.decide(worker.deciding, connection, SUCCESS)
     assert remembered(alice) == set()
     assert lifecycle.decide(worker.deciding, connection, SUCCESS).success
 
 
 def forget_old(settings: Settings) -> int:
-    return batches.sweep(rules.old_frames(settings, timezone.now()))
+    return batches.apply_in_batches(rules.old_frames(settings, timezone.now()))
 
 
 def age(days: float) -> None:
-    """Let time pass over everything that was seen so far."""
+    """Backdate all frames seen so far."""
     for frame in SeenFrame.objects.all():
         SeenFrame.objects.filter(pk=frame.pk).update(seen_at=frame.seen_at - timedelta(days=days))
 
@@ -222,21 +217,23 @@ def test_old_frames_are_deleted_in_bounded_batches(
     assert [forget_old(worker.settings) for _ in range(3)] == [30, 10, 0]
 
 
-async def test_the_house_forgets_what_is_old(worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_periodic_work_forgets_what_is_old(
+    worker: Worker, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def remember_long_ago() -> None:
         seen_frames.remember(backend.tenant, Policy.ACTIVE, FRAMES)
         age(days=worker.settings.replay_memory_days + 1)
 
     await worker.database.run(remember_long_ago)
     monkeypatch.setattr(rounds, "RETENTION_EVERY_S", 0.05)
-    house = asyncio.create_task(rounds.keep_house(worker))
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         async with asyncio.timeout(PATIENCE_S):
             while await worker.database.run(remembered, backend):  # noqa: ASYNC110 - a thread makes it true
                 await asyncio.sleep(0.05)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        periodic_work.cancel()
+        await asyncio.gather(periodic_work, return_exceptions=True)
 
 
 async def test_a_chore_that_fails_keeps_no_other_from_being_done(
@@ -248,15 +245,15 @@ async def test_a_chore_that_fails_keeps_no_other_from_being_done(
     def fail(_: object) -> None:
         raise RuntimeError("no database")
 
-    chores = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
-    monkeypatch.setattr(rounds, "CHORES", chores)
-    monkeypatch.setattr(rounds, "EVERY_S", 0.01)
-    house = asyncio.create_task(rounds.keep_house(worker))
+    tasks = (("failing", fail), ("working", lambda _: loop.call_soon_threadsafe(done.set)))
+    monkeypatch.setattr(rounds, "PERIODIC_TASKS", tasks)
+    monkeypatch.setattr(rounds, "TASKS_EVERY_S", 0.01)
+    periodic_work = asyncio.create_task(rounds.run_periodic_work(worker))
     try:
         await asyncio.wait_for(done.wait(), PATIENCE_S)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        periodic_work.cancel()
+        await asyncio.gather(periodic_work, return_exceptions=True)
 
 
 def test_the_memory_cannot_be_turned_off() -> None:

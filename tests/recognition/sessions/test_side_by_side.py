@@ -1,4 +1,4 @@
-"""Decisions of one tenant do not wait for each other, and what must be counted or refused among them is."""
+"""Decisions of one tenant do not wait for each other, and are still counted and refused correctly."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ each_database = pytest.mark.usefixtures("each_database")
 
 @pytest.fixture
 def crowd(worker: Worker, backend: Backend) -> Backend:
-    """The backend, with somebody enrolled under each name."""
+    """The backend, with a person enrolled under each name."""
     for name in CROWD:
         enroll(backend.tenant, name, [Sample(face_of(name), 1.0)], worker.deciding.gallery, worker.deciding.rules)
     return backend
@@ -70,7 +70,7 @@ def reasons(results: list[Decision | Exception]) -> list[str]:
 
 @each_database
 def test_of_one_recording_under_many_names_at_once_one_passes(worker: Worker, crowd: Backend) -> None:
-    """Each shows another part of it, in another order; all of them share some frames."""
+    """Each session sends a different part of the frames in a different order; all share some of them."""
     calls = []
     for number, name in enumerate(CROWD):
         connection = begun(worker, crowd, subject_id=name, liveness=Policy.ACTIVE)
@@ -117,7 +117,7 @@ def hold(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Hold:
 
     @contextmanager
     def holding(name: str, decide: Callable[[], Decision]) -> Iterator[None]:
-        """Within the block the decision, on the subject `name`, is all but committed."""
+        """Hold a decision on the subject `name` just before its commit, within the block."""
         nonlocal held_name
         held_name = name
         with ThreadPoolExecutor(1) as threads:
@@ -158,7 +158,7 @@ def test_a_decision_waits_for_none_on_somebody_else(worker: Worker, crowd: Backe
 
 
 A_WHILE_S = 0.5
-"""Enough for what does not wait to be done. Whether what waits has begun to wait makes no difference."""
+"""Time for calls that do not wait to finish. Calls that wait need not have begun to."""
 
 
 @each_database

@@ -1,4 +1,4 @@
-"""The state of a session by itself: observations in, progress and one outcome out."""
+"""The state machine of a session: observations in, progress and one outcome out."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def begin(purpose: Purpose, policy: Policy = Policy.NONE, target_samples: int = 
 
 @dataclass(frozen=True, slots=True)
 class FakeSight:
-    """A frame that shows what it was made with; `who` is None where it must not be embedded."""
+    """A frame with given contents; `who` is None where it must not be embedded."""
 
     digest: str
     size: tuple[int, int]
@@ -97,7 +97,7 @@ def watch(
     size: tuple[int, int] = (640, 480),
     look: int | None = None,
 ) -> Outcome | None:
-    """Show the flow one frame, with a `picture` and a `look` of its own unless they are named."""
+    """Feed one frame to the flow; by default its `picture` and `look` differ from all others."""
     sight = FakeSight(
         digest=f"{1_000 + flow.frames if picture is None else picture:016x}",
         size=size,
@@ -119,7 +119,7 @@ def looks_like(number: int) -> Appearance:
 
 
 def blink(flow: Flow, from_ms: int, match: Match | None = None, issues: tuple[Issue, ...] = ()) -> Outcome | None:
-    """Five seconds of a person who speaks: all that passive liveness asks for."""
+    """Five seconds of a person who speaks, enough for passive liveness."""
     outcome = None
     for index, reading in enumerate(lively(50)):
         outcome = outcome or watch(flow, from_ms + 100 * index, reading=reading, match=match, issues=issues)
@@ -130,7 +130,7 @@ def test_who_was_matched_must_still_match_when_it_is_decided() -> None:
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     outcome = None
     for number, reading in enumerate(lively(50)):
-        # Another one who looks alike enough to be the person of the first frame, and does not match.
+        # Another person, similar enough to pass for the one of the first frame, who does not match.
         outcome = outcome or watch(flow, 100 * number, reading=reading, match=ALICE if number < 4 else STRANGER)
     assert outcome == Outcome(False, Reason.NO_MATCH, None, ALICE)
 
@@ -497,7 +497,7 @@ BEGINNINGS = st.builds(begin, st.sampled_from(Purpose), st.sampled_from(Policy),
 def test_a_flow_that_is_restored_at_every_step_is_equal_and_decides_the_same(
     flow: Flow, lively_frames: int, frames: list[tuple[int, dict[str, object]]]
 ) -> None:
-    """Whether the restored one goes on is what REST clients depend on at every frame."""
+    """A restored flow decides as the original one; REST clients depend on it at every frame."""
     at_ms, restored = 0, checkpoints.load(checkpoints.dump(flow))
     living_first: list[tuple[int, dict[str, object]]] = [(100, {"reading": r}) for r in lively(lively_frames)]
     for gap_ms, frame in living_first + frames:
@@ -533,7 +533,7 @@ def test_whatever_is_seen_success_needs_liveness_and_the_claimed_person(
 
 
 def test_no_colour_is_told_twice_because_a_connection_broke() -> None:
-    """Each one is kept as soon as it is told: who connects again must not know what comes."""
+    """Each step is checkpointed when it is announced: reconnecting must not reveal it in advance."""
     light = LightCue.draw(random.Random(0))
     liveness = Liveness(Policy.ACTIVE, Challenge("c", [Action.LIGHT], light=light))
     flow = Flow(Purpose.IDENTIFICATION, None, 1, 8, liveness)
@@ -566,7 +566,7 @@ def test_at_the_time_limit_the_last_progress_decides_as_the_connection_itself_wo
 
 
 def known_person() -> Flow:
-    """After three frames whose embedding was computed, of which the first was compared."""
+    """A flow after three embedded frames, of which the first was compared."""
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     for at_ms in (0, 100, 200):
         watch(flow, at_ms, look=0, who=0, match=ALICE)

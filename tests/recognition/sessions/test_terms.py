@@ -1,4 +1,4 @@
-"""What a session asks of the person: the tenant's policy, the request and the client brought together."""
+"""A session's challenge terms, resolved from the tenant's policy, the request and the client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.liveness.policy import Policy
 from recognition.models import Session
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.refusals import ChallengeImpossible, PolicyTooWeak
-from recognition.sessions.terms import Terms, Wish, agree
+from recognition.sessions.terms import ChallengeTerms, LivenessRequest, resolve_terms
 from recognition.worker import Worker
 from tenants.liveness_policy import policy_of, set_policy
 from tenants.models import Tenant
@@ -33,7 +33,7 @@ def ask_for(tenant: Tenant, **changes: Any) -> Tenant:
 
 def test_a_session_that_names_no_policy_gets_the_tenants(worker: Worker, backend: Backend) -> None:
     ask_for(backend.tenant, liveness=Policy.ACTIVE)
-    request = replace(asked("identification"), wish=Wish())
+    request = replace(asked("identification"), liveness_request=LivenessRequest())
     session = lifecycle.create(worker.deciding, backend.tenant, request, None).session
     assert session.liveness == "active"
     assert checkpoints.load(session.checkpoint).liveness.policy is Policy.ACTIVE
@@ -41,10 +41,10 @@ def test_a_session_that_names_no_policy_gets_the_tenants(worker: Worker, backend
 
 def test_a_session_may_ask_for_more_than_the_minimum_and_not_for_less(backend: Backend) -> None:
     tenant = ask_for(backend.tenant, liveness=Policy.PASSIVE, minimum=Policy.PASSIVE)
-    assert agree(tenant, Wish(Policy.ACTIVE)).liveness is Policy.ACTIVE
-    assert agree(tenant, Wish(Policy.PASSIVE)).liveness is Policy.PASSIVE
+    assert resolve_terms(tenant, LivenessRequest(Policy.ACTIVE)).liveness is Policy.ACTIVE
+    assert resolve_terms(tenant, LivenessRequest(Policy.PASSIVE)).liveness is Policy.PASSIVE
     with pytest.raises(PolicyTooWeak, match="ask for passive or stronger") as caught:
-        agree(tenant, Wish(Policy.NONE))
+        resolve_terms(tenant, LivenessRequest(Policy.NONE))
     assert caught.value.details == {"minimum": "passive"}
 
 
@@ -52,40 +52,44 @@ def test_a_default_that_is_weaker_than_the_minimum_does_not_slip_through(backend
     Tenant.objects.filter(pk=backend.tenant.pk).update(liveness="none", liveness_minimum="active")
     backend.tenant.refresh_from_db()
     with pytest.raises(PolicyTooWeak):
-        agree(backend.tenant, Wish())
+        resolve_terms(backend.tenant, LivenessRequest())
 
 
 @pytest.mark.parametrize("liveness", [Policy.NONE, Policy.PASSIVE])
 def test_where_nothing_is_asked_nothing_can_be_too_little(backend: Backend, liveness: Policy) -> None:
-    terms = agree(backend.tenant, Wish(liveness, frozenset(Action), 1))
-    assert terms == Terms(liveness, None, frozenset())
+    terms = resolve_terms(backend.tenant, LivenessRequest(liveness, frozenset(Action), 1))
+    assert terms == ChallengeTerms(liveness, None, frozenset())
 
 
 def test_a_challenge_may_ask_for_everything_by_default(backend: Backend) -> None:
-    assert agree(backend.tenant, Wish(Policy.STRICT)) == Terms(Policy.STRICT, None, MOVEMENTS)
-    assert agree(backend.tenant, Wish(Policy.ACTIVE)).allowed == MOVEMENTS - {Action.MOVE_CLOSER}
+    assert resolve_terms(backend.tenant, LivenessRequest(Policy.STRICT)) == ChallengeTerms(
+        Policy.STRICT, None, MOVEMENTS
+    )
+    assert resolve_terms(backend.tenant, LivenessRequest(Policy.ACTIVE)).allowed == MOVEMENTS - {Action.MOVE_CLOSER}
 
 
 def test_light_is_asked_only_where_the_operator_wants_it_and_of_whom_can_bear_it(backend: Backend) -> None:
-    assert Action.LIGHT not in agree(backend.tenant, Wish(Policy.STRICT)).allowed
+    assert Action.LIGHT not in resolve_terms(backend.tenant, LivenessRequest(Policy.STRICT)).allowed
     tenant = ask_for(backend.tenant, steps=2, actions=(Action.LIGHT, LEFT, RIGHT))
-    assert Action.LIGHT in agree(tenant, Wish(Policy.ACTIVE)).allowed
-    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({Action.LIGHT}))).allowed == {LEFT, RIGHT}
-    assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=2)).allowed == {LEFT, RIGHT}
+    assert Action.LIGHT in resolve_terms(tenant, LivenessRequest(Policy.ACTIVE)).allowed
+    assert resolve_terms(tenant, LivenessRequest(Policy.ACTIVE, frozenset({Action.LIGHT}))).allowed == {LEFT, RIGHT}
+    assert resolve_terms(tenant, LivenessRequest(Policy.ACTIVE, challenge_version=2)).allowed == {LEFT, RIGHT}
 
 
 def test_what_is_asked_shrinks_by_the_tenant_the_person_and_the_client(backend: Backend) -> None:
     tenant = backend.tenant
-    assert agree(tenant, Wish(Policy.ACTIVE, challenge_version=1)).allowed == OF_VERSION_1
-    assert agree(tenant, Wish(Policy.STRICT, frozenset({BLINK}))).allowed == MOVEMENTS - {BLINK}
+    assert resolve_terms(tenant, LivenessRequest(Policy.ACTIVE, challenge_version=1)).allowed == OF_VERSION_1
+    assert resolve_terms(tenant, LivenessRequest(Policy.STRICT, frozenset({BLINK}))).allowed == MOVEMENTS - {BLINK}
     ask_for(tenant, steps=1, actions=(BLINK, LEFT))
-    assert agree(tenant, Wish(Policy.ACTIVE, frozenset({BLINK}))) == Terms(Policy.ACTIVE, 1, frozenset({LEFT}))
+    assert resolve_terms(tenant, LivenessRequest(Policy.ACTIVE, frozenset({BLINK}))) == ChallengeTerms(
+        Policy.ACTIVE, 1, frozenset({LEFT})
+    )
 
 
 @pytest.mark.parametrize("policy", [Policy.ACTIVE, Policy.STRICT])
 def test_a_challenge_is_drawn_from_what_is_allowed_alone(worker: Worker, backend: Backend, policy: Policy) -> None:
     tenant = ask_for(backend.tenant, steps=2, actions=(BLINK, LEFT, Action.NOD))
-    request = replace(asked("identification"), wish=Wish(policy, frozenset({BLINK})))
+    request = replace(asked("identification"), liveness_request=LivenessRequest(policy, frozenset({BLINK})))
     for _ in range(5):
         challenge = checkpoints.load(
             lifecycle.create(worker.deciding, tenant, request, None).session.checkpoint
@@ -97,19 +101,21 @@ def test_a_challenge_is_drawn_from_what_is_allowed_alone(worker: Worker, backend
 def test_strict_asks_for_more_than_active_and_counts_as_stronger(worker: Worker, backend: Backend) -> None:
     tenant = ask_for(backend.tenant, liveness=Policy.STRICT, minimum=Policy.STRICT)
     with pytest.raises(PolicyTooWeak):
-        agree(tenant, Wish(Policy.ACTIVE))
+        resolve_terms(tenant, LivenessRequest(Policy.ACTIVE))
     with pytest.raises(ChallengeImpossible):
-        agree(tenant, Wish(None, frozenset({BLINK}), 1))
-    session = lifecycle.create(worker.deciding, tenant, replace(asked("identification"), wish=Wish()), None).session
+        resolve_terms(tenant, LivenessRequest(None, frozenset({BLINK}), 1))
+    session = lifecycle.create(
+        worker.deciding, tenant, replace(asked("identification"), liveness_request=LivenessRequest()), None
+    ).session
     challenge = checkpoints.load(session.checkpoint).liveness.challenge
     assert challenge is not None
     assert len(challenge.actions) == 3
 
 
 def test_too_little_is_refused_with_what_would_be_needed(backend: Backend) -> None:
-    wish = Wish(Policy.ACTIVE, frozenset({LEFT, RIGHT}), challenge_version=1)
+    liveness_request = LivenessRequest(Policy.ACTIVE, frozenset({LEFT, RIGHT}), challenge_version=1)
     with pytest.raises(ChallengeImpossible, match="needs 2 actions, and blink would remain: 1 more of") as caught:
-        agree(backend.tenant, wish)
+        resolve_terms(backend.tenant, liveness_request)
     assert caught.value.details == {
         "steps": 2,
         "remaining": ["blink"],
@@ -121,14 +127,16 @@ def test_too_little_is_refused_with_what_would_be_needed(backend: Backend) -> No
 def test_a_way_out_that_the_tenant_forbids_is_not_recommended(backend: Backend) -> None:
     tenant = ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
     with pytest.raises(ChallengeImpossible) as caught:
-        agree(tenant, Wish(None, frozenset(Action)))
+        resolve_terms(tenant, LivenessRequest(None, frozenset(Action)))
     assert "and none would remain" in str(caught.value)
     assert "passive" not in str(caught.value)
 
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_id_of_a_challenge_says_its_version(worker: Worker, backend: Backend, version: int) -> None:
-    request = replace(asked("identification"), wish=Wish(Policy.ACTIVE, challenge_version=version))
+    request = replace(
+        asked("identification"), liveness_request=LivenessRequest(Policy.ACTIVE, challenge_version=version)
+    )
     challenge = checkpoints.load(
         lifecycle.create(worker.deciding, backend.tenant, request, None).session.checkpoint
     ).liveness.challenge
@@ -138,16 +146,25 @@ def test_the_id_of_a_challenge_says_its_version(worker: Worker, backend: Backend
 
 
 @pytest.mark.parametrize(
-    "other", [Wish(), Wish(Policy.NONE, frozenset({BLINK})), Wish(Policy.NONE, challenge_version=1)]
+    "other",
+    [
+        LivenessRequest(),
+        LivenessRequest(Policy.NONE, frozenset({BLINK})),
+        LivenessRequest(Policy.NONE, challenge_version=1),
+    ],
 )
-def test_an_idempotency_key_is_not_good_for_another_wish(worker: Worker, backend: Backend, other: Wish) -> None:
+def test_an_idempotency_key_is_not_good_for_another_wish(
+    worker: Worker, backend: Backend, other: LivenessRequest
+) -> None:
     lifecycle.create(worker.deciding, backend.tenant, asked("identification"), "key-1")
     with pytest.raises(lifecycle.IdempotencyConflict):
-        lifecycle.create(worker.deciding, backend.tenant, replace(asked("identification"), wish=other), "key-1")
+        lifecycle.create(
+            worker.deciding, backend.tenant, replace(asked("identification"), liveness_request=other), "key-1"
+        )
 
 
 def test_a_repeated_request_is_answered_alike_after_the_policy_changed(worker: Worker, backend: Backend) -> None:
-    request = replace(asked("identification"), wish=Wish())
+    request = replace(asked("identification"), liveness_request=LivenessRequest())
     first = lifecycle.create(worker.deciding, backend.tenant, request, "key-1").session
     ask_for(backend.tenant, liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
     assert lifecycle.create(worker.deciding, backend.tenant, request, "key-1").session.pk == first.pk
@@ -181,7 +198,7 @@ async def test_words_that_mean_nothing_are_refused(api: httpx.AsyncClient, wrong
 
 
 def began(worker: Worker, backend: Backend, *actions: str) -> str:
-    """The token of a session whose challenge asks for these, whatever chance would have drawn."""
+    """The token of a session with a challenge of these actions in place of a random one."""
     session = lifecycle.create(
         worker.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
     ).session

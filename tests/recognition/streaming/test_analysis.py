@@ -1,4 +1,4 @@
-"""From one frame to what a session learns of it: the same of the live engine and of a recording."""
+"""Analysis of single frames: the live engine and a recording give the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FRAME_MS = 100
 
 
 def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronaut_rgb: RgbImage) -> None:
-    """A session whose frames change their size ends as another camera's."""
+    """A session whose frames change their size is refused as a change of the camera."""
     data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
     flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
     closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
@@ -52,7 +52,7 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronau
 
 @pytest.fixture(scope="module")
 def frames(enrolled_clip: list[RgbImage], hopper_rgb: RgbImage) -> list[RgbImage]:
-    """A person who talks and blinks, with one frame between of which nobody can be seen."""
+    """A person who talks and blinks, with one frame in between that shows nobody."""
     return [*enrolled_clip[:10], np.full_like(enrolled_clip[0], 90), *enrolled_clip[10:]]
 
 
@@ -62,7 +62,7 @@ def recorded(worker: Worker, frames: list[RgbImage]) -> list[RecordedSight]:
 
 
 class Taken:
-    """Takes frames through a session, and keeps what each one showed and decided."""
+    """Runs frames through a session, and keeps the observation and outcome of each."""
 
     def __init__(self, worker: Worker, backend: Backend, flow: Flow) -> None:
         self._worker, self._backend = worker, backend
@@ -75,7 +75,7 @@ class Taken:
             self._take(self._plan(), sight)
 
     def run(self, frames: Sequence[RgbImage]) -> None:
-        """Look at each frame with the live engine, in the order in which the service does it."""
+        """Analyse each frame with the live engine, in the service's order of steps."""
         engine, tracking = self._worker.engine, UNTRACKED
         for rgb in frames:
             data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
@@ -108,7 +108,7 @@ def flow_of(purpose: Purpose, policy: Policy) -> Flow:
 
 
 def comparable(seen: Observation) -> list[object]:
-    """All that an observation holds, arrays as their bytes."""
+    """All contents of an observation, arrays as their bytes."""
 
     def parts(value: Any) -> Iterator[object]:
         if isinstance(value, tuple):

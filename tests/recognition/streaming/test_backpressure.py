@@ -1,4 +1,4 @@
-"""More frames than the pool can take: the newest wins, and everyone is told what became of theirs."""
+"""More frames than the pool can process: the newest wins, and each client learns what happened to its frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long and how fast a client may talk, and how many of them."""
+"""Limits on a connection's duration and message rate, and on the number of connections."""
 
 from __future__ import annotations
 

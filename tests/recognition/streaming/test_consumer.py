@@ -1,4 +1,4 @@
-"""The socket, in process: the real application, real faces, and failures put in where they hurt."""
+"""The socket in process: the real application, real faces, and injected faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mesh that fails costs its frame and nothing else."""
+"""A mesh failure costs its frame and nothing else."""
 
 from __future__ import annotations
 

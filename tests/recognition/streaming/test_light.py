@@ -1,4 +1,4 @@
-"""The light of the screen, over a real socket: who answers it is enrolled, and who does not is not."""
+"""The screen's light over a real socket: a face that reflects it is enrolled, another is not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.liveness.cues.light import Colour
 from core.liveness.policy import Policy
 from core.types import RgbImage
 from recognition.sessions import lifecycle
-from recognition.sessions.terms import Wish
+from recognition.sessions.terms import LivenessRequest
 from recognition.worker import Worker
 from tenants.liveness_policy import policy_of, set_policy
 from testkit.clips import encode_jpeg
@@ -23,7 +23,7 @@ from tests.recognition.support import Backend, Message, asked, connect
 from vocabulary.faces import Action
 
 GIVES_UP_S = 20.0
-"""Longer than the step may take: who does not answer has failed by then."""
+"""Longer than the step's time limit: a face without reflection has failed by then."""
 DELAY_S = 0.1
 
 Shine = Callable[[RgbImage, str], RgbImage]
@@ -62,8 +62,8 @@ async def test_a_face_that_answers_the_light_passes_and_one_that_does_not_never_
 ) -> None:
     def begin(subject_id: str) -> str:
         set_policy(backend.tenant, replace(policy_of(backend.tenant), steps=1, actions=(Action.LIGHT,)))
-        wish = Wish(Policy.ACTIVE, challenge_version=3)
-        request = replace(asked("enrollment", subject_id, target_samples=1), wish=wish)
+        liveness_request = LivenessRequest(Policy.ACTIVE, challenge_version=3)
+        request = replace(asked("enrollment", subject_id, target_samples=1), liveness_request=liveness_request)
         return lifecycle.token_of(
             worker.deciding, lifecycle.create(worker.deciding, backend.tenant, request, None).session
         )

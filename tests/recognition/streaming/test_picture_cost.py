@@ -1,4 +1,4 @@
-"""A picture that costs too much is refused on every way in, and nobody else's session notices."""
+"""A picture that is too costly to decode is refused at every entry, without effect on other sessions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def data(request: pytest.FixtureRequest) -> bytes:
 
 @pytest.fixture(autouse=True)
 async def bystander(worker: Worker, backend: Backend, faces: Faces, data: bytes) -> AsyncIterator[None]:
-    """Another session streams meanwhile: each of its frames is answered, in order, with its face."""
+    """Stream another session meanwhile: each of its frames is answered, in order, with its face."""
     answers: list[Message] = []
     over = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Sessions of a real face: an animated portrait, looked at once by the real engine and shown to many sessions."""
+"""Sessions of a real face: an animated portrait, recorded once by the real engine and replayed to many sessions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PAIRS: list[Pair] = list(permutations(map(Action, ACTIONS), 2))
 
 @pytest.fixture(scope="module")
 def takes(worker: Worker, astronaut_rgb: RgbImage) -> Takes:
-    """Each action from rest to rest."""
+    """Frames of each action, from rest to rest."""
     mesh = mesh_factory("openvino", mesh_models(worker.settings.model_dir))()
     portrait = Portrait(framed(astronaut_rgb, mesh), mesh)
     mesh.close()
@@ -49,7 +49,7 @@ def takes(worker: Worker, astronaut_rgb: RgbImage) -> Takes:
 
 
 def filmed(frames: Iterable[tuple[RgbImage, object]], chance: np.random.Generator) -> Iterator[RgbImage]:
-    """With a sensor's noise: no two frames are the same."""
+    """Add sensor noise, so that no two frames are the same."""
     for rgb, _ in frames:
         yield np.asarray(np.clip(rgb + chance.normal(0, 2, rgb.shape), 0, 255), np.uint8)
 
@@ -71,7 +71,7 @@ def session(asked: Sequence[Action], policy: Policy = Policy.ACTIVE) -> Flow:
 def shown(
     flow: Flow, frames: Sequence[RecordedSight], claimed: Embedding, *, restored: bool = False
 ) -> tuple[int, Outcome]:
-    """The outcome, and the frame that decided it; `restored`: by another worker for every frame, as over REST."""
+    """The deciding frame and the outcome; `restored`: another worker takes each frame, as over REST."""
     for number, seen in enumerate(frames):
         flow = checkpoints.load(checkpoints.dump(flow)) if restored else flow
         outcome = taken(flow, seen, number * 1000 // FPS, claimed)
@@ -81,14 +81,14 @@ def shown(
 
 
 def taken(flow: Flow, sight: RecordedSight, at_ms: int, claimed: Embedding) -> Outcome | None:
-    """The outcome, when the frame of `at_ms` decides the session; whoever it shows is compared with `claimed`."""
+    """The outcome if the frame at `at_ms` decides the session; its face is compared with `claimed`."""
     seen = observe(flow, flow.plan(at_ms), sight)
     match = None if seen.probe is None else Match("alice", float(claimed @ seen.probe), threshold_for(1e-4, 8))
     return flow.observe(seen, match)
 
 
 def showing(sight: RecordedSight, somebody: Embedding) -> RecordedSight:
-    """The same frame, with somebody else's features."""
+    """The same frame with another person's embedding."""
     assert sight.face is not None
     return replace(sight, face=replace(sight.face, embedding=somebody))
 

@@ -1,4 +1,4 @@
-"""Work that does not end is seen by whoever asks, and ends the worker when no thread is left."""
+"""Stuck work shows in the status, and ends the worker when no thread is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AT_ONCE_MS = 1
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """Grows when the process would be ended."""
+    """A list that grows when the process would be ended."""
     ends: list[None] = []
     monkeypatch.setattr(watching, "end_this_process", lambda: ends.append(None))
     monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.01)
@@ -31,7 +31,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 @asynccontextmanager
 async def watched(worker: Worker) -> AsyncIterator[None]:
     with StartedThreads(1, "loop") as loop_threads:
-        watch = asyncio.create_task(watching.keep_watch(worker, loop_threads))
+        watch = asyncio.create_task(watching.run_watchdog(worker, loop_threads))
         yield
         watch.cancel()
 

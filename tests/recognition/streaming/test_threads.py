@@ -1,4 +1,4 @@
-"""Which threads do what of a frame, and that nothing happens twice or at once."""
+"""A frame's steps run on the right threads, once each and not concurrently."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from wire.errors import Unavailable
 
 @pytest.fixture
 def queries(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each kind of thread, by its pool's name, asked for a cursor or searched the gallery."""
+    """Number of cursors and gallery searches of each kind of thread, by its pool's name."""
     threads = Counter[str]()
 
     def counted(real: Any) -> Any:

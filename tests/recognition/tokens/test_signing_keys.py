@@ -1,4 +1,4 @@
-"""Signing keys: replaced while tokens are out, noticed by every process, forgotten in time."""
+"""Signing keys: replaced while tokens are in use, noticed by every process, retired in time."""
 
 from __future__ import annotations
 

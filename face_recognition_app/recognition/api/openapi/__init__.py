@@ -1,1 +1,1 @@
-"""The API's own document: what it says of errors, and what is read from it."""
+"""The OpenAPI document: its errors and scopes, and the body limits that are read from it."""

@@ -1,4 +1,4 @@
-"""What each route takes, read from the API's own document."""
+"""Body size and media types that each route accepts, read from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from web.body_limit import SMALL_BYTES, Allowance
 
 READING = ("GET", "HEAD")
 SPARE_IMAGES = 2
-"""So many more than a route takes are read, to say which of them is too large or too many."""
+"""Images read beyond a route's maximum, so that the answer can say which one is too large or too many."""
 MAX_IMAGES = "x-max-images"
-"""In a request body's description: how many pictures of the largest size it may have."""
+"""Extension of a request body: the number of pictures of the largest size that it may hold."""
 
 _CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class Allowances:
-    """By method and path. `document` is the OpenAPI document; any other route of Django takes little, and JSON only."""
+    """The allowance of a method and path, by the OpenAPI `document`; other routes take small JSON bodies only."""
 
     def __init__(self, document: dict[str, Any], max_image_bytes: int) -> None:
         self._by_route = {
@@ -47,6 +47,6 @@ def _allowance(operation: dict[str, Any], max_image_bytes: int) -> Allowance:
     media, needs_credentials = tuple(body.get("content", ())), "security" in operation
     if MAX_IMAGES not in body:
         return Allowance(SMALL_BYTES, media, needs_credentials)
-    # The document also names the encoding of a form without files, in which no picture can come.
+    # The document also lists the urlencoded form, which cannot carry a picture.
     pictures = tuple(kind for kind in media if kind.startswith(("multipart/", "image/")))
     return Allowance((body[MAX_IMAGES] + SPARE_IMAGES) * max_image_bytes, pictures, needs_credentials)

@@ -19,7 +19,7 @@ from vocabulary.errors import HTTP, ErrorCode, ImageCode
 View = TypeVar("View", bound=Callable[..., Any])
 
 ERROR_CODES = "x-error-codes"
-"""In a response of the document: the codes that this operation answers with this status."""
+"""Extension of a response: the error codes that the operation answers with this status."""
 
 EVERYWHERE = (
     ErrorCode.BAD_REQUEST,
@@ -31,18 +31,18 @@ EVERYWHERE = (
     ErrorCode.OVERLOADED,
     ErrorCode.UNAVAILABLE,
 )
-"""Of any request: it is too slow, too long or no HTTP, or the service cannot answer it now."""
+"""Codes that any request can get: too slow, too long, malformed, or the service cannot answer now."""
 WITH_AUTH = (ErrorCode.UNAUTHORIZED, ErrorCode.SCOPE_MISSING)
 WITH_FIELDS = (ErrorCode.VALIDATION_ERROR,)
 WITH_BODY = (ErrorCode.UNSUPPORTED_MEDIA_TYPE,)
 WITH_PICTURES = (ErrorCode.BUSY,)
 WITH_UUID_IN_PATH = (ErrorCode.NOT_FOUND,)
-"""What is no UUID is no path."""
+"""A path segment that is not a UUID matches no route."""
 
 A_PICTURE: tuple[ErrorCode, ...] = get_args(ImageCode)
-"""For `raises`, of views that need a picture."""
+"""Codes of views that need a picture, for `raises`."""
 A_FACE = (*A_PICTURE, ErrorCode.NO_FACE, ErrorCode.MULTIPLE_FACES)
-"""For `raises`, of views that need a picture of one person."""
+"""Codes of views that need a picture of exactly one person, for `raises`."""
 
 _RAISES = "raises"
 _SCHEMES = {
@@ -57,8 +57,7 @@ _RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"t
 
 
 def raises(*codes: ErrorCode) -> Callable[[View], View]:
-    """Declare the codes that come of what a view does; those of every view with a body, pictures and so on are added
-    by `error_codes`."""
+    """Declare the codes that are specific to a view; `error_codes` adds those common to its kind of request."""
 
     def declare(view: View) -> View:
         setattr(view, _RAISES, codes)
@@ -86,7 +85,7 @@ def error_codes(operation: Operation) -> Iterator[ErrorCode]:
 
 
 class FaceApi(NinjaAPI):
-    """An API whose operations are called what their views are called, wherever those stand."""
+    """An API whose operation ids are the names of the views, independent of their modules."""
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__

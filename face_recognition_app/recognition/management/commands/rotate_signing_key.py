@@ -54,7 +54,7 @@ def _overlap_s(text: str) -> int:
 
 
 def _become_owner(path: Path) -> None:
-    """What root would write here with mode 600, the service could not read."""
+    """Switch to the owner of `path`: files that root writes with mode 600 are unreadable for the service."""
     owner = path.stat()
     if os.geteuid() == 0:
         os.setegid(owner.st_gid)

@@ -1,4 +1,4 @@
-"""manage.py runserver: Daphne's, which runs no lifespan; so the worker is started before it listens."""
+"""manage.py runserver: Daphne's command. Daphne runs no lifespan, so this starts the worker before it listens."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class Command(DaphneRunserver):  # type: ignore[misc]  # the package is not type
         super().handle(*args, **options)
 
     def get_application(self, options: dict[str, Any]) -> ASGI3Application:
-        """Called once in the process that serves, also after each reload."""
+        """Start the worker. Django calls this once in each serving process, also after a reload."""
         application: ASGI3Application = super().get_application(options)
         return served_by(Worker.start(service_settings()), application)

@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
 
 def _lift(tenant: Tenant, options: dict[str, Any]) -> int:
-    """How many counters of failures there were."""
+    """Delete the counters of failures; returns how many there were."""
     if options["subject"] is not None:
         return lockout.lift_subject(tenant, options["subject"])
     if options["device"] is not None:
