@@ -1,4 +1,4 @@
-"""What a frame shows of skin, shoulders and displays: the few numbers of many pixels that the liveness cues weigh."""
+"""Samples of skin and body: all that the skin and body cues need of a frame's pixels."""
 
 from __future__ import annotations
 
