@@ -1,4 +1,4 @@
-"""A random sequence of actions that a recording cannot know."""
+"""Challenge: a random sequence of actions, which a recording cannot predict."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vocabulary.faces import Action
 
 
 class TooFewActions(ValueError):
-    """Fewer actions are allowed than steps are asked for."""
+    """The challenge has more steps than there are allowed actions."""
 
 
 @dataclass(slots=True)
 class Challenge:
     """Actions to be done in order, each from the person's own neutral face and within its own time.
 
-    Something else that is done instead is a mistake: one who does everything, or follows another
-    sequence, makes too many. A blink is nobody's mistake.
+    Any other action counts as a mistake, except a blink. A person who tries everything, or a recording of another
+    sequence, makes too many mistakes.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Challenge:
 
     @classmethod
     def draw(cls, challenge_id: str, steps: int, allowed: Set[Action], source: random.Random) -> Challenge:
-        """No action comes twice. Raises TooFewActions."""
+        """Draw `steps` different actions of `allowed`. Raises TooFewActions."""
         if len(allowed) < steps:
             raise TooFewActions(f"{steps} steps of {len(allowed)} actions")
         actions = source.sample(sorted(allowed), steps)
@@ -62,7 +62,7 @@ class Challenge:
 
     @property
     def colour(self) -> Colour | None:
-        """What the person's screen should show now."""
+        """Colour that the person's screen should show now; None unless the current step is the light."""
         asked = self.current is Action.LIGHT and self.failure is None
         return self.light.colour if self.light is not None and asked else None
 
@@ -78,7 +78,7 @@ class Challenge:
             self._next_step(reading)
 
     def interrupt(self) -> None:
-        """The face was lost: what was begun counts no more, what was done stays."""
+        """Restart the current step, because the face was lost. Steps that were done stay done."""
         self._begin_anew()
 
     def _knows_neutral(self, reading: FaceReading) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from core.liveness import limits
 
 DIGEST_LENGTH = 16
-"""Hexadecimal digits of a SHA-256: enough to tell apart all frames that are ever sent."""
+"""Hexadecimal digits of a SHA-256 that are kept; enough to tell all frames apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class FrameMark:
 
 @dataclass(slots=True)
 class Continuity:
-    """`failure` is the reason why the frames cannot all be one camera's, once there is one.
+    """Check that all frames come from one live camera; `failure` is the reason code once they cannot.
 
-    Only a frame that shows a face is evidence, so only its bytes must be new: a covered camera, or one that begins
-    with a black picture each time, sends the same bytes and harms nobody. The size is every frame's.
+    Only frames that show a face are evidence, so only their bytes must be new: a covered camera, or one that starts
+    with black pictures, repeats bytes harmlessly. The size must be the same in every frame.
     """
 
     digests: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Continuity:
         return self.failure
 
     def resume(self) -> None:
-        """A client that connects again may send what it does not know to have arrived, and nothing older."""
+        """Allow a reconnected client to repeat its newest RESENT_FRAMES frames, whose answers may have been lost."""
         self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0
 
     def _judge(self, mark: FrameMark) -> str | None:

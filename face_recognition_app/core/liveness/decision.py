@@ -43,7 +43,7 @@ class Liveness:
     continuity: Continuity = field(default_factory=Continuity)
     readings: int = 0
     observed_ms: int = 0
-    """Between readings, of longer pauses only the beginning."""
+    """Sum of the times between readings, each counted up to PAUSE_MS."""
     last_at_ms: int = 0
     last_seen_ms: int = 0
 
@@ -56,7 +56,7 @@ class Liveness:
         steps: int | None = None,
         allowed: Set[Action] | None = None,
     ) -> Liveness:
-        """`steps` and `allowed` stand for the policy's own. Raises TooFewActions."""
+        """`steps` and `allowed` replace those of the policy. Raises TooFewActions."""
         demands = DEMANDS[policy]
         if not demands.steps:
             return cls(policy)
@@ -74,7 +74,7 @@ class Liveness:
 
     @property
     def failure(self) -> str | None:
-        """Reason why no living person is before the camera; None while there is no such reason."""
+        """Reason code of the refusal; None while nothing refuses the person."""
         if self.policy is Policy.NONE:
             return None
         if self.continuity.failure is not None:
@@ -94,14 +94,14 @@ class Liveness:
 
     @property
     def alive(self) -> bool:
-        """Whether skin and shoulders are not those of a photograph: see docs/liveness.md for the rule."""
+        """Whether skin and shoulders move as a living person's; docs/liveness.md has the rule."""
         return not self._demands.alive or (self.skin.change or 0.0) >= self._skin_must_change
 
     @property
     def _skin_must_change(self) -> float:
-        """The less else the person does, the more; infinite for shoulders that do not breathe.
+        """Least change of the skin: larger for a person who does little else, infinite for shoulders that do not move.
 
-        Beside a challenge shoulders must be seen: an animated portrait's skin changes, and its shoulders tell it.
+        With a challenge, shoulders must be in view: the skin of an animated portrait changes, its shoulders do not.
         """
         if self.challenge is None and self.mouth.seen:
             return limits.SKIN_CHANGED
@@ -148,9 +148,9 @@ class Liveness:
 
     @property
     def kept(self) -> tuple[object, ...]:
-        """Changes when something happened that must outlive a worker: what a client is told, what speaks against it.
+        """Value whose change requires a checkpoint: progress that a client was told, or evidence against the person.
 
-        Every part of the evidence has a `kept` of its own.
+        It contains the `kept` of every part of the evidence.
         """
         parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
         return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
@@ -164,7 +164,7 @@ class Liveness:
         return self.moire.passed or not self._demands.moire
 
     def see(self, mark: FrameMark) -> bool:
-        """Take note of a frame, whatever it shows; whether it can show anything new, which the same bytes cannot."""
+        """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
         if self.policy is Policy.NONE:
             return True
         if not self._takes(mark.at_ms) or mark.at_ms < self.last_seen_ms:
@@ -173,7 +173,7 @@ class Liveness:
         return self.continuity.observe(mark)
 
     def observe(self, reading: FaceReading, traces: Traces | None) -> None:
-        """Take one reading of the person. Readings older than the last are refused: time does not run backwards."""
+        """Weigh one reading of the person. A reading older than the last is ignored."""
         if not self._takes(reading.at_ms):
             return
         if self.readings:
@@ -189,13 +189,13 @@ class Liveness:
             self.repetition.observe(reading)
 
     def score(self, reading: FaceReading) -> None:
-        """Take the results of the anti-spoof network and the grid search. They count for a repeated picture too."""
+        """Weigh the results of anti-spoof network and moire detection, which count for a repeated picture too."""
         if self._takes(reading.at_ms):
             self.spoof.observe(reading)
             self.moire.observe(reading)
 
     def suspect(self, reading: FaceReading) -> None:
-        """Take only the evidence against the person from a frame that may not count in favour."""
+        """Weigh only evidence against the person: for frames that may not count in favour."""
         if self.policy is Policy.NONE or self.failure is not None:
             return
         if reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:

@@ -1,4 +1,4 @@
-"""Evidence that a face lives, each a small machine over readings."""
+"""Cues over readings of a face: blinking, speaking, anti-spoof scores and moire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.liveness.observation import FaceReading
 
 @dataclass(slots=True)
 class BlinkCue:
-    """Eyes that were open, closed, and open again within a second; `count` of them."""
+    """Blinks: eyes that were open, closed, and open again within a second. `count`: blinks so far."""
 
     count: int = 0
     open_readings: list[FaceReading] = field(default_factory=list)
@@ -50,7 +50,7 @@ class BlinkCue:
         return self.seen
 
     def concerns(self, reading: FaceReading) -> bool:
-        """Whether eyes close in it, or are closed until now: a reading that may begin or end a blink."""
+        """Whether this reading may begin or end a blink: its eyes are narrowed, or were closed before."""
         if self.closed_at_ms is not None or len(self.open_readings) < limits.MIN_OPEN_READINGS:
             return True
         return reading.eye_opening < limits.BLINK_REOPENED * median(r.eye_opening for r in self.open_readings)
@@ -59,13 +59,13 @@ class BlinkCue:
         self.open_readings = [*self.open_readings, reading][-limits.OPEN_WINDOW :]
 
     def _learn_anew(self, reading: FaceReading) -> None:
-        """Closed for longer than a blink: these eyes are narrow now, whatever they were before."""
+        """Forget the open eyes and begin with this reading: eyes closed for longer than a blink are narrow eyes."""
         self.closed_at_ms, self.open_readings = None, [reading]
 
 
 @dataclass(slots=True)
 class MouthCue:
-    """A mouth that opens and closes while the head stays as it is."""
+    """Speech: a mouth that opens and closes while the head is steady."""
 
     seen: bool = False
     readings: list[FaceReading] = field(default_factory=list)
@@ -82,7 +82,7 @@ class MouthCue:
 
 @dataclass(slots=True)
 class SpoofCue:
-    """The anti-spoof network's answers over several frames."""
+    """Median of the anti-spoof network's scores over several frames."""
 
     scores: list[float] = field(default_factory=list)
 
@@ -110,8 +110,8 @@ class SpoofCue:
 
 @dataclass(slots=True)
 class MoireCue:
-    """Regular patterns in the face, which displays have. They come and go as a display is moved: a quarter of the
-    frames is enough."""
+    """Moire, which a display shows in the face. It comes and goes as the display moves, so a quarter of the frames
+    decides."""
 
     peaks: list[float] = field(default_factory=list)
 
@@ -157,7 +157,7 @@ def _speaks(openings: Sequence[float]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Usual:
-    """How the head is held most of the time, and how sharp it is then."""
+    """Median pose and sharpness of several readings."""
 
     yaw: float
     pitch: float
