@@ -1,4 +1,4 @@
-"""The facade of the compute engine: everything a worker computes goes through here."""
+"""Facade of the compute engine; a worker computes nothing of a picture except through it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`models`: the file of each of weights.catalogue.MODELS, by its name; `mesh_max_uses`: after which an instance is
-    replaced, None for never; `threads`: frames that are computed at once, for each of which every network has a graph.
+    """`models`: file of each of weights.catalogue.MODELS, by its name. `mesh_max_uses`: uses after which an instance is
+    replaced, None for never. `threads`: frames computed at once; every network has a graph for each.
     """
 
     backend: str
@@ -43,10 +43,10 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One decoded frame and what the mesh and the quality gate say of it.
+    """One decoded frame with its faces and the quality of the most prominent one.
 
-    `faces` most prominent first, in pixels of the `picture`, and the `boxes` of each; `aligned` shows the first, None
-    where there is none.
+    `faces`: most prominent first, in pixels of `picture`. `boxes`: one for each face. `aligned`: crop of the first
+    face, None without a face.
     """
 
     picture: Picture
@@ -76,12 +76,12 @@ class Look:
         return self.boxes[0] if self.boxes else None
 
     def each_face(self) -> list[tuple[Box, Quality]]:
-        """Box of every face, and its quality as if it were alone."""
+        """Box and quality of every face, judged without the others."""
         alone = (Look.at(self.picture, [face]) for face in self.faces)
         return [(look.boxes[0], look.quality) for look in alone]
 
     def tracking(self, before: Tracking) -> Tracking:
-        """Tracking to pass in with the next frame; `before` is the tracking that this frame was analysed with."""
+        """Tracking for the next frame; `before` is the tracking that this frame was analysed with."""
         return before.after(self.faces).scaled(self.picture.reduction)
 
 
@@ -98,9 +98,9 @@ class LivenessDetector:
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> list[MeshFace]:
-        """The faces of one frame, most prominent first: the only way to a mesh.
+        """Find the faces of one frame, most prominent first. Every use of a mesh goes through here.
 
-        The instance goes back to the pool whatever happens; one that raised is replaced.
+        The instance always returns to the pool; one that raised is replaced.
         Raises PoolTimeout, PoolClosed or MeshFailed.
         """
         try:
@@ -133,7 +133,7 @@ class FaceRecognitionEngine:
 
     @classmethod
     def load(cls, config: EngineConfig) -> Self:
-        """Load every model, warm, and make the pool's instances in parallel."""
+        """Load every model, make the pool's instances in parallel, and warm them up."""
         models = config.models
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
         make_mesh = mesh_factory(config.backend, mesh_models, config.threads)
@@ -154,15 +154,15 @@ class FaceRecognitionEngine:
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> Look:
-        """Decode a session's frame and find its faces: every pixel of it, unless a LIGHT look is all that is asked.
+        """Decode a session's frame, at full scale with FULL `detail`, reduced if possible with LIGHT; find its faces.
 
-        Raises ImageError, PoolTimeout, MeshFailed.
+        Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
         reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
         return self._look_at(self._decode(data, limits, lambda _: reduction), tracking, detail)
 
     def look_at_still(self, data: bytes, limits: ImageLimits) -> Look:
-        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises likewise."""
+        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises as `look`."""
         return self._look_at(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
@@ -176,23 +176,23 @@ class FaceRecognitionEngine:
         return self.detector.safe_process(picture.rgb, tracking.scaled(1 / picture.reduction), detail)
 
     def embed(self, look: Look) -> Embedding:
-        """The embedding of the most prominent face. The look must have one."""
+        """Embedding of the most prominent face, of which there must be one."""
         return self._embedder.embed(_aligned(look).crop)
 
     def appearance(self, look: Look) -> Appearance:
-        """Likewise, and cheaper: enough to tell that a face is plainly the same as half a second ago."""
+        """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""
         return appearance(_aligned(look).crop)
 
     def live_score(self, look: Look) -> float:
-        """How live the most prominent face looks, 0..1. The look must have one."""
+        """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
         return self._spoof.live_score(look.rgb, look.faces[0])
 
     def trace(self, look: Look) -> Traces:
-        """What the frame shows of skin and shoulders. The look must have a face."""
+        """Samples of the frame for the skin and body cues. There must be a face."""
         return trace(look.rgb, look.faces[0], _aligned(look))
 
     def moire(self, look: Look) -> float | None:
-        """How much the face shows a display's grid; None for a frame that is too small. The look must have a face."""
+        """Height of moire in the face, decades; None for a frame that is too small. There must be a face."""
         return moire_peak(look.rgb, look.faces[0])
 
     def pool_status(self) -> PoolStatistics:
