@@ -15,7 +15,7 @@ from core.liveness.cues.body import BodyCue
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
-from core.liveness.policy import DEMANDS, Demands, Policy
+from core.liveness.policy import REQUIREMENTS, Policy, Requirements
 from core.liveness.repetition import Repetition
 from vocabulary.faces import Action
 
@@ -57,11 +57,11 @@ class Liveness:
         allowed: Set[Action] | None = None,
     ) -> Liveness:
         """`steps` and `allowed` replace those of the policy. Raises TooFewActions."""
-        demands = DEMANDS[policy]
-        if not demands.steps:
+        requirements = REQUIREMENTS[policy]
+        if not requirements.steps:
             return cls(policy)
-        possible = demands.actions if allowed is None else allowed
-        return cls(policy, Challenge.draw(challenge_id, steps or demands.steps, possible, source))
+        possible = requirements.actions if allowed is None else allowed
+        return cls(policy, Challenge.draw(challenge_id, steps or requirements.steps, possible, source))
 
     @property
     def verdict(self) -> Verdict:
@@ -79,23 +79,23 @@ class Liveness:
             return None
         if self.continuity.failure is not None:
             return self.continuity.failure
-        if self.spoof.refused or (self._demands.moire and self.moire.refused):
+        if self.spoof.refused or (self._requirements.moire and self.moire.refused):
             return "spoof_suspected"
-        if self._demands.watched and self.repetition.failure is not None:
+        if self._requirements.watched and self.repetition.failure is not None:
             return self.repetition.failure
         return self.challenge.failure if self.challenge is not None else None
 
     @property
     def acted(self) -> bool:
         """Whether the challenge was done; without a challenge, whether the person blinked or spoke."""
-        if self._demands.steps:
+        if self._requirements.steps:
             return self.challenge is not None and self.challenge.passed
         return self.blink.seen or self.mouth.seen
 
     @property
     def alive(self) -> bool:
         """Whether skin and shoulders move as a living person's; docs/liveness.md has the rule."""
-        return not self._demands.alive or (self.skin.change or 0.0) >= self._skin_must_change
+        return not self._requirements.alive or (self.skin.change or 0.0) >= self._skin_must_change
 
     @property
     def _skin_must_change(self) -> float:
@@ -113,7 +113,7 @@ class Liveness:
 
     @property
     def watched(self) -> bool:
-        if not self._demands.watched:
+        if not self._requirements.watched:
             return True
         return self.observed_ms >= limits.OBSERVED_MS or self.readings >= limits.OBSERVED_READINGS
 
@@ -121,7 +121,7 @@ class Liveness:
     def doubtful(self) -> bool:
         """Whether there is evidence against the person, even if it is not yet enough to refuse."""
         mistaken = self.challenge is not None and self.challenge.mistakes > 0
-        return mistaken or self.spoof.doubtful or (self._demands.moire and self.moire.doubtful)
+        return mistaken or self.spoof.doubtful or (self._requirements.moire and self.moire.doubtful)
 
     @property
     def passive_passed(self) -> bool:
@@ -156,12 +156,12 @@ class Liveness:
         return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
 
     @property
-    def _demands(self) -> Demands:
-        return DEMANDS[self.policy]
+    def _requirements(self) -> Requirements:
+        return REQUIREMENTS[self.policy]
 
     @property
     def _moire_passed(self) -> bool:
-        return self.moire.passed or not self._demands.moire
+        return self.moire.passed or not self._requirements.moire
 
     def see(self, mark: FrameMark) -> bool:
         """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
@@ -183,9 +183,9 @@ class Liveness:
         self.score(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
-        if self._demands.alive:
+        if self._requirements.alive:
             self._look_for_life(reading, traces)
-        if self._demands.watched:
+        if self._requirements.watched:
             self.repetition.observe(reading)
 
     def score(self, reading: FaceReading) -> None:

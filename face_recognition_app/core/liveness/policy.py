@@ -27,9 +27,10 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
-    """`steps`: length of the challenge, drawn from `actions`. `moire`: no moire may be found. `alive`: skin, and
-    shoulders in view, must move. `watched`: motion must not repeat, over a time in which a loop would show."""
+class Requirements:
+    """What a policy requires. `steps`: length of the challenge, drawn from `actions`. `moire`: no moire may be found.
+    `alive`: skin, and shoulders in view, must move. `watched`: motion must not repeat, over a time in which a loop
+    would show."""
 
     steps: int
     moire: bool
@@ -41,9 +42,9 @@ class Demands:
 _AT_A_DESK = MOVEMENTS - {Action.MOVE_CLOSER}
 """Movements without moving closer, which is easy with a phone but not before a webcam."""
 
-DEMANDS: dict[Policy, Demands] = {
-    Policy.NONE: Demands(0, False, False, False),
-    Policy.PASSIVE: Demands(0, True, True, True),
-    Policy.ACTIVE: Demands(2, False, False, False, _AT_A_DESK),
-    Policy.STRICT: Demands(3, True, True, False, MOVEMENTS),
+REQUIREMENTS: dict[Policy, Requirements] = {
+    Policy.NONE: Requirements(0, False, False, False),
+    Policy.PASSIVE: Requirements(0, True, True, True),
+    Policy.ACTIVE: Requirements(2, False, False, False, _AT_A_DESK),
+    Policy.STRICT: Requirements(3, True, True, False, MOVEMENTS),
 }
