@@ -18,7 +18,7 @@ from core.face_recognition_engine import FaceRecognitionEngine
 from core.features.values import Traces
 from core.liveness.policy import Policy
 from core.types import RgbImage
-from recognition.streaming.sight import mark_of
+from recognition.streaming.sight import fingerprint_of
 from testkit import clips
 from testkit.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
 from testkit.attacks.stage.meshes import mesh
@@ -132,7 +132,7 @@ def test_a_recording_of_faces_and_empty_frames_keeps_each_to_its_own(
     observe.save(recording, tmp_path / "one.npz")
     again = observe.load(tmp_path / "one.npz").shown["frames"]
     assert [seen.face is None for seen in again] == [False, True, False, True, False]
-    assert mark_of(again[0], 7) == mark_of(recording.shown["frames"][0], 7) == mark_of(again[4], 7)
+    assert fingerprint_of(again[0], 7) == fingerprint_of(recording.shown["frames"][0], 7) == fingerprint_of(again[4], 7)
     assert len({seen.sha256 for seen in again}) == 3
     for seen, back in zip(recording.shown["frames"], again, strict=True):
         assert (back.size, back.quality, back.face is None) == (seen.size, seen.quality, seen.face is None)

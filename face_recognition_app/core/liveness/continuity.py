@@ -11,7 +11,7 @@ DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class FrameMark:
+class FrameFingerprint:
     """Identity of a frame: `digest` of its encoded bytes, `size` (width, height) pixels."""
 
     at_ms: int
@@ -34,12 +34,12 @@ class Continuity:
     still_since_ms: int = 0
     failure: str | None = None
 
-    def observe(self, mark: FrameMark) -> bool:
+    def observe(self, fingerprint: FrameFingerprint) -> bool:
         """Judge a frame. Returns whether its bytes are new."""
-        is_new = mark.digest not in self.digests
+        is_new = fingerprint.digest not in self.digests
         if self.failure is None:
-            self.failure = self._judge(mark)
-        self.size = mark.size
+            self.failure = self._judge(fingerprint)
+        self.size = fingerprint.size
         return is_new
 
     @property
@@ -50,21 +50,21 @@ class Continuity:
         """Allow a reconnected client to repeat its newest RESENT_FRAMES frames, whose answers may have been lost."""
         self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0
 
-    def _judge(self, mark: FrameMark) -> str | None:
-        if self.size is not None and mark.size != self.size:
+    def _judge(self, fingerprint: FrameFingerprint) -> str | None:
+        if self.size is not None and fingerprint.size != self.size:
             return "camera_changed"
-        if not mark.shows_face:
-            self.still_frames, self.still_since_ms = 0, mark.at_ms
+        if not fingerprint.shows_face:
+            self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
             return None
-        if self.digests and mark.digest == self.digests[-1]:
-            return self._stand_still(mark)
-        self.still_frames, self.still_since_ms = 0, mark.at_ms
-        if mark.digest in self.digests:
+        if self.digests and fingerprint.digest == self.digests[-1]:
+            return self._stand_still(fingerprint)
+        self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
+        if fingerprint.digest in self.digests:
             return "stream_repeated"
-        self.digests = [*self.digests, mark.digest][-limits.DIGESTS_KEPT :]
+        self.digests = [*self.digests, fingerprint.digest][-limits.DIGESTS_KEPT :]
         return None
 
-    def _stand_still(self, mark: FrameMark) -> str | None:
+    def _stand_still(self, fingerprint: FrameFingerprint) -> str | None:
         self.still_frames += 1
-        long = mark.at_ms - self.still_since_ms >= limits.FROZEN_MS
+        long = fingerprint.at_ms - self.still_since_ms >= limits.FROZEN_MS
         return "stream_frozen" if long and self.still_frames >= limits.FROZEN_FRAMES else None

@@ -10,7 +10,7 @@ from enum import StrEnum
 from core.features.values import Traces
 from core.liveness import limits
 from core.liveness.challenge import Challenge
-from core.liveness.continuity import Continuity, FrameMark
+from core.liveness.continuity import Continuity, FrameFingerprint
 from core.liveness.cues.body import BodyCue
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.cues.skin import SkinCue
@@ -163,14 +163,14 @@ class Liveness:
     def _moire_passed(self) -> bool:
         return self.moire.passed or not self._requirements.moire
 
-    def see(self, mark: FrameMark) -> bool:
+    def see(self, fingerprint: FrameFingerprint) -> bool:
         """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
         if self.policy is Policy.NONE:
             return True
-        if not self._takes(mark.at_ms) or mark.at_ms < self.last_seen_ms:
+        if not self._takes(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
             return False
-        self.last_seen_ms = mark.at_ms
-        return self.continuity.observe(mark)
+        self.last_seen_ms = fingerprint.at_ms
+        return self.continuity.observe(fingerprint)
 
     def observe(self, reading: FaceReading, traces: Traces | None) -> None:
         """Weigh one reading of the person. A reading older than the last is ignored."""

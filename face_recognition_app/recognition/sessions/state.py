@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
 from core.features.values import Appearance, Quality, Traces, plainly_the_same
-from core.liveness.continuity import FrameMark
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.limits import LIVE_SCORE
@@ -103,7 +103,7 @@ class FaceSeen:
 class Observation:
     """Result of analysing one frame; `face` is None when the frame does not count."""
 
-    mark: FrameMark
+    fingerprint: FrameFingerprint
     box: Box | None
     quality: Quality
     face: FaceSeen | None = None
@@ -223,7 +223,7 @@ class Flow:
         `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
-        is_new = self.liveness.see(seen.mark)
+        is_new = self.liveness.see(seen.fingerprint)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
@@ -333,7 +333,7 @@ class Flow:
     def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
         self.liveness.observe(face.reading, face.traces)
         if seen.probe is not None:
-            self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
+            self.probed_frame, self.probed_at_ms = self.frames, seen.fingerprint.at_ms
             unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score
             if unasked or (live_score is not None and live_score >= LIVE_SCORE):
                 vector = seen.probe.astype(np.float32).tobytes()

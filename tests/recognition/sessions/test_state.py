@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.features.appearance import SIZE
 from core.features.values import Appearance, Quality, Traces
 from core.liveness.challenge import Challenge
-from core.liveness.continuity import FrameMark
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.cues.light import LightCue
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.observation import FaceReading
@@ -589,10 +589,10 @@ def test_a_face_that_looks_otherwise_is_embedded() -> None:
 
 def test_a_face_that_looks_otherwise_counts_only_with_an_embedding() -> None:
     flow = known_person()
-    mark = FrameMark(300, f"{9:016x}", (640, 480), True)
+    fingerprint = FrameFingerprint(300, f"{9:016x}", (640, 480), True)
     for look, readings in ((1, 3), (0, 4)):
         face = FaceSeen(replace(OPEN_EYES, at_ms=300), living(3), looks_like(look), None, is_probe=False)
-        flow.observe(Observation(replace(mark, digest=f"{look:016x}"), BOX, GOOD, face), None)
+        flow.observe(Observation(replace(fingerprint, digest=f"{look:016x}"), BOX, GOOD, face), None)
         assert flow.liveness.readings == readings
 
 

@@ -43,9 +43,9 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronau
         look = worker.engine.look(data, worker.limits, tracking, plan.detail)
         tracking = look.tracking(tracking)
         seen = observe(flow, plan, EngineSight(worker.engine, look, data))
-        sizes.add(seen.mark.size)
+        sizes.add(seen.fingerprint.size)
         reductions.append(round(look.picture.reduction))
-        assert seen.mark.shows_face
+        assert seen.fingerprint.shows_face
     assert sizes == {(1923, 1921)}
     assert reductions == [1, 2, 1]
 
