@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.face_mesh import UNTRACKED
 from core.face_recognition_engine import FaceRecognitionEngine, Look
 from core.features.face_tint import face_tint
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.imaging.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
@@ -30,7 +30,7 @@ class RecordedFace:
     tint: tuple[float, float]
     appearance: Appearance
     embedding: Embedding
-    traces: Traces
+    frame_samples: FrameSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class RecordedSight:
         tint = face.tint if tinted else None
         return read_face(face.mesh, self.quality.sharpness, live_score, at_ms, face.box, moire, tint)
 
-    def traces(self) -> Traces:
-        return self._known.traces
+    def frame_samples(self) -> FrameSamples:
+        return self._known.frame_samples
 
     def appearance(self) -> Appearance:
         return self._known.appearance
@@ -98,5 +98,5 @@ def _face(engine: FaceRecognitionEngine, look: Look) -> RecordedFace | None:
         tint=face_tint(look.rgb, look.face),
         appearance=engine.appearance(look),
         embedding=engine.embed(look),
-        traces=engine.trace(look),
+        frame_samples=engine.sample_frame(look),
     )

@@ -22,7 +22,7 @@ from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
 from core.features.embedding import Embedder
 from core.features.spoof import SpoofDetector
-from core.features.values import Appearance, Traces
+from core.features.values import Appearance, FrameSamples
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.pool import Pool
 from core.types import Detail, Embedding, MeshFace
@@ -82,8 +82,8 @@ class TimedEngine(FaceRecognitionEngine):
     def moire(self, look: Look) -> float | None:
         return self._clock.time("moire", super().moire, look)
 
-    def trace(self, look: Look) -> Traces:
-        return self._clock.time("traces", super().trace, look)
+    def sample_frame(self, look: Look) -> FrameSamples:
+        return self._clock.time("frame samples", super().sample_frame, look)
 
     def appearance(self, look: Look) -> Appearance:
         return self._clock.time("appearance", super().appearance, look)

@@ -18,7 +18,7 @@ KIB = 2**10
 SPOOF_SHARE = 0.25
 """Of a session's frames, those that the anti-spoof network and the search for a display's grid look at."""
 GLANCE_SHARE = 0.7
-"""Those whose traces and appearance are taken."""
+"""Share of frames whose samples and appearance are computed."""
 EMBED_SHARE = 0.25
 """Those that are embedded."""
 REST = 1.25
@@ -60,7 +60,7 @@ class Machine:
 @dataclass(frozen=True, slots=True)
 class FrameCosts:
     """CPU time in milliseconds. `look`: decode, tracked mesh and quality; `spoof`: anti-spoof and moire; `glance`:
-    traces and appearance; `embed`: an embedding."""
+    samples and appearance; `embed`: an embedding."""
 
     look: float
     spoof: float

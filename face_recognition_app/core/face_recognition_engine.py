@@ -13,11 +13,11 @@ from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
 from core.features.appearance import appearance
 from core.features.embedding import Embedder
+from core.features.frame_samples import sample_frame
 from core.features.moire import moire_peak
 from core.features.quality import assess, face_box
 from core.features.spoof import SpoofDetector
-from core.features.traces import trace
-from core.features.values import NOBODY, Appearance, Quality, Traces
+from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.imaging.alignment import AlignedFace, align
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import reduction_for_followed, reduction_for_stranger
@@ -187,9 +187,9 @@ class FaceRecognitionEngine:
         """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
         return self._spoof.live_score(look.rgb, look.faces[0])
 
-    def trace(self, look: Look) -> Traces:
+    def sample_frame(self, look: Look) -> FrameSamples:
         """Samples of the frame for the skin and body cues. There must be a face."""
-        return trace(look.rgb, look.faces[0], _aligned(look))
+        return sample_frame(look.rgb, look.faces[0], _aligned(look))
 
     def moire(self, look: Look) -> float | None:
         """Height of moire in the face, decades; None for a frame that is too small. There must be a face."""

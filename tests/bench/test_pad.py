@@ -15,7 +15,7 @@ from bench.pad import __main__, observe, rates, report
 from bench.pad import tries as pad_tries
 from bench.pad.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness.policy import Policy
 from core.types import RgbImage
 from recognition.streaming.sight import fingerprint_of
@@ -106,8 +106,10 @@ def test_a_recording_comes_back_as_it_was(recordings: dict[Task, Recording], tmp
     assert replace(again, shown={}) == replace(recording, shown={})
     for seen, back in zip(recording.shown["frames"], again.shown["frames"], strict=True):
         assert _without_arrays(back) == _without_arrays(seen)
-        for field in fields(Traces):
-            np.testing.assert_array_equal(getattr(back.traces(), field.name), getattr(seen.traces(), field.name))
+        for field in fields(FrameSamples):
+            np.testing.assert_array_equal(
+                getattr(back.frame_samples(), field.name), getattr(seen.frame_samples(), field.name)
+            )
         assert seen.face is not None
         assert back.face is not None
         np.testing.assert_allclose(back.face.mesh.points, seen.face.mesh.points, atol=0.02)
@@ -138,7 +140,7 @@ def test_a_recording_of_faces_and_empty_frames_keeps_each_to_its_own(
         assert (back.size, back.quality, back.face is None) == (seen.size, seen.quality, seen.face is None)
         if back.face is not None and seen.face is not None:
             assert back.face.moire == seen.face.moire
-            np.testing.assert_array_equal(back.face.traces.thumbnail, seen.face.traces.thumbnail)
+            np.testing.assert_array_equal(back.face.frame_samples.thumbnail, seen.face.frame_samples.thumbnail)
 
 
 def test_a_recording_that_older_code_wrote_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

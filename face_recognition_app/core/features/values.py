@@ -38,7 +38,7 @@ NOBODY = Quality(0.0, (Issue.NO_FACE,), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Traces:
+class FrameSamples:
     """Samples of a frame that the skin cue and the body cue compare between frames."""
 
     skin: SkinSamples

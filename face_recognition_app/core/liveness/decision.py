@@ -7,7 +7,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameFingerprint
@@ -172,7 +172,7 @@ class Liveness:
         self.last_seen_ms = fingerprint.at_ms
         return self.continuity.observe(fingerprint)
 
-    def observe(self, reading: FaceReading, traces: Traces | None) -> None:
+    def observe(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         """Weigh one reading of the person. A reading older than the last is ignored."""
         if not self._takes(reading.at_ms):
             return
@@ -184,7 +184,7 @@ class Liveness:
         if self.challenge is not None:
             self.challenge.observe(reading)
         if self._requirements.alive:
-            self._look_for_life(reading, traces)
+            self._look_for_life(reading, frame_samples)
         if self._requirements.watched:
             self.repetition.observe(reading)
 
@@ -215,9 +215,9 @@ class Liveness:
     def _takes(self, at_ms: int) -> bool:
         return self.policy is not Policy.NONE and at_ms >= self.last_at_ms and self.failure is None
 
-    def _look_for_life(self, reading: FaceReading, traces: Traces | None) -> None:
+    def _look_for_life(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         self.blink.observe(reading)
         self.mouth.observe(reading)
-        if traces is not None:
-            self.skin.observe(reading, traces.skin)
-            self.body.observe(reading, traces.thumbnail)
+        if frame_samples is not None:
+            self.skin.observe(reading, frame_samples.skin)
+            self.body.observe(reading, frame_samples.thumbnail)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
-from core.features.values import Appearance, Quality, Traces, plainly_the_same
+from core.features.values import Appearance, FrameSamples, Quality, plainly_the_same
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
@@ -88,12 +88,12 @@ class Match:
 class FaceSeen:
     """The face of a frame that counts.
 
-    `traces` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe always has
-    an embedding.
+    `frame_samples` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe
+    always has an embedding.
     """
 
     reading: FaceReading
-    traces: Traces | None
+    frame_samples: FrameSamples | None
     appearance: Appearance
     embedding: Embedding | None
     is_probe: bool
@@ -331,7 +331,7 @@ class Flow:
         return same
 
     def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
-        self.liveness.observe(face.reading, face.traces)
+        self.liveness.observe(face.reading, face.frame_samples)
         if seen.probe is not None:
             self.probed_frame, self.probed_at_ms = self.frames, seen.fingerprint.at_ms
             unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.face_recognition_engine import FaceRecognitionEngine, Look
 from core.features.face_tint import face_tint
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
 from core.types import Box, Embedding
@@ -49,8 +49,8 @@ class EngineSight:
         tint = face_tint(look.rgb, look.face) if tinted else None
         return read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
 
-    def traces(self) -> Traces:
-        return self.engine.trace(self.look)
+    def frame_samples(self) -> FrameSamples:
+        return self.engine.sample_frame(self.look)
 
     def appearance(self) -> Appearance:
         return self.engine.appearance(self.look)

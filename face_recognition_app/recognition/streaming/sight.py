@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.observation import FaceReading
 from core.types import Box, Embedding
@@ -32,7 +32,7 @@ class Sight(Protocol):
     def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
         """Measures of the face: with `scored` also `live_score` and `moire`, with `tinted` also `tint`."""
 
-    def traces(self) -> Traces: ...
+    def frame_samples(self) -> FrameSamples: ...
 
     def appearance(self) -> Appearance: ...
 
@@ -52,12 +52,12 @@ def observe(flow: Flow, plan: Plan, sight: Sight) -> Observation:
     if sight.box is None or not counts:
         return Observation(fingerprint, sight.box, sight.quality)
     reading = sight.reading(plan.at_ms, scored=plan.spoof, tinted=plan.tint)
-    traces = sight.traces() if plan.identity else None
+    frame_samples = sight.frame_samples() if plan.identity else None
     appearance = sight.appearance()
     known = not is_probe and flow.recognises(appearance, reading)
     embedding = None if known else sight.embedding()
     return Observation(
-        fingerprint, sight.box, sight.quality, FaceSeen(reading, traces, appearance, embedding, is_probe)
+        fingerprint, sight.box, sight.quality, FaceSeen(reading, frame_samples, appearance, embedding, is_probe)
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameFingerprint
@@ -27,7 +27,7 @@ from vocabulary.faces import Action
 LONG = 60
 """Readings that are enough for every cue."""
 ASKING = [Policy.PASSIVE, Policy.ACTIVE, Policy.STRICT]
-Scene = Callable[[int], Traces]
+Scene = Callable[[int], FrameSamples]
 
 
 def begun(policy: Policy, seed: int = 0) -> Liveness:
@@ -267,7 +267,7 @@ WITHHELD: dict[str, tuple[list[Policy], Withhold]] = {
     "scores": (ASKING, lambda reading, scene: (replace(reading, live_score=None), scene)),
     "good scores": (ASKING, lambda reading, scene: (replace(reading, live_score=0.49), scene)),
     "moire": (PATIENT, lambda reading, scene: (replace(reading, moire=None), scene)),
-    "traces": (PATIENT, lambda reading, scene: (reading, None)),
+    "samples": (PATIENT, lambda reading, scene: (reading, None)),
     "living skin": (PATIENT, lambda reading, scene: (reading, photographed)),
     "action": (ASKING, lambda reading, scene: (at_rest(reading), scene)),
 }

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.features.appearance import SIZE
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.cues.light import LightCue
@@ -64,7 +64,7 @@ class FakeSight:
     quality: Quality
     box: Box | None
     measures: FaceReading
-    marks: Traces
+    marks: FrameSamples
     look: Appearance
     who: Embedding | None
 
@@ -73,7 +73,7 @@ class FakeSight:
         asked = asked if scored else replace(asked, live_score=None, moire=None)
         return asked if tinted else replace(asked, tint=None)
 
-    def traces(self) -> Traces:
+    def frame_samples(self) -> FrameSamples:
         return self.marks
 
     def appearance(self) -> Appearance:

@@ -99,7 +99,7 @@ def _one_frame(
     costs = FrameCosts(
         look=look_ms,
         spoof=_ms(engine.live_score, look) + _ms(engine.moire, look),
-        glance=_ms(engine.trace, look) + _ms(engine.appearance, look),
+        glance=_ms(engine.sample_frame, look) + _ms(engine.appearance, look),
         embed=_ms(engine.embed, look),
     )
     return costs, look.tracking(tracking)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from core.features.skin_samples import sample_skin
 from core.features.thumbnail import thumbnail
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.imaging.alignment import AlignedFace
 from core.types import MeshFace, RgbImage
 
 
-def trace(rgb: RgbImage, face: MeshFace, aligned: AlignedFace) -> Traces:
-    return Traces(sample_skin(aligned, face), thumbnail(rgb))
+def sample_frame(rgb: RgbImage, face: MeshFace, aligned: AlignedFace) -> FrameSamples:
+    return FrameSamples(sample_skin(aligned, face), thumbnail(rgb))
