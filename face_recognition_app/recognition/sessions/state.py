@@ -51,7 +51,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FramePlan:
     """What to compute from the frame of `at_ms` besides the mesh.
 
     `spoof`: the anti-spoof network, and the search for the grid of a display.
@@ -204,12 +204,12 @@ class Flow:
         """The numbers behind the decision, as JSON values."""
         return asdict(Evidence.of(self.liveness))
 
-    def plan(self, at_ms: int) -> Plan:
+    def plan(self, at_ms: int) -> FramePlan:
         """What to compute from the next frame."""
         asked = self.liveness.policy is not Policy.NONE
         pending = self.liveness.verdict is Verdict.PENDING
         probe = self._wants_probes and self._gap_is_over(at_ms)
-        return Plan(
+        return FramePlan(
             at_ms,
             spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
             identity=pending,

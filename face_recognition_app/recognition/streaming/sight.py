@@ -8,7 +8,7 @@ from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.observation import FaceReading
 from core.types import Box, Embedding
-from recognition.sessions.state import HARMLESS_TO_LIVENESS, FaceSeen, Flow, Observation, Plan
+from recognition.sessions.state import HARMLESS_TO_LIVENESS, FaceSeen, Flow, FramePlan, Observation
 
 
 class Sight(Protocol):
@@ -39,7 +39,7 @@ class Sight(Protocol):
     def embedding(self) -> Embedding: ...
 
 
-def observe(flow: Flow, plan: Plan, sight: Sight) -> Observation:
+def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     """Compute what `plan`, the flow's plan for this frame, needs. Changes nothing.
 
     A frame ruled out by its issues yields only the place and quality of its face. A frame that plainly shows the person

@@ -18,7 +18,7 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Detail, Embedding, RgbImage
 from gallery.people import Sample, enroll
-from recognition.sessions.state import Flow, Observation, Outcome, Plan, Purpose
+from recognition.sessions.state import Flow, FramePlan, Observation, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
 from recognition.worker import Worker
@@ -37,7 +37,7 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronau
     """A session whose frames change their size ends as another camera's."""
     data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
     flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
-    closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
+    closely, briefly = FramePlan(0, spoof=True, identity=True, probe=False), FramePlan(0, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
         look = worker.engine.look(data, worker.limits, tracking, plan.detail)
@@ -88,10 +88,10 @@ class Taken:
     def decision(self) -> Outcome | None:
         return self.outcomes[-1]
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> FramePlan:
         return self.flow.plan(len(self.outcomes) * FRAME_MS)
 
-    def _take(self, plan: Plan, sight: Sight) -> None:
+    def _take(self, plan: FramePlan, sight: Sight) -> None:
         if self.outcomes and self.decision is not None:
             return
         seen = observe(self.flow, plan, sight)
