@@ -5,7 +5,7 @@
 Batches: each network on 1, 2, 4 and 8 faces at once, CPU time of a face. The service runs them on one: frames of
 several sessions would have to wait for each other, and the figures say what that would save.
 
-Decoding: a LIGHT look at a frame of a session, and a still, decoded whole and no larger than the look needs; CPU time
+Decoding: a LIGHT analysis of a session's frame, and one of a still, decoded whole and no larger than needed; CPU time
 of all of it. The face takes as much of the frame as in the clips.
 
 All variants of a comparison take turns. Ends with 2 without clips.
@@ -114,7 +114,7 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
         followers: Variants = {name: _Follower(engine, jpegs) for name, engine in engines.items()}
         found.append(compare(f"light look, {width} pixels wide", followers, seconds))
     still = encode_jpeg(_enlarged(frames[0], STILL_WIDTH), _QUALITY)
-    stills: Variants = {name: partial(engine.look_at_still, still, _LIMITS) for name, engine in engines.items()}
+    stills: Variants = {name: partial(engine.analyse_still, still, _LIMITS) for name, engine in engines.items()}
     found.append(compare(f"still, {STILL_WIDTH} pixels wide", stills, seconds))
     for engine in engines.values():
         engine.close()
@@ -122,19 +122,19 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
 
 
 class _Follower:
-    """Takes a LIGHT look at frame after frame, back and forth, following the face."""
+    """Analyses frame after frame with LIGHT detail, back and forth, following the face."""
 
     def __init__(self, engine: FaceRecognitionEngine, jpegs: Sequence[bytes]) -> None:
         self._engine = engine
         self._jpegs = [*jpegs, *jpegs[-2:0:-1]]
         self._next = 0
-        self._tracking = engine.look(jpegs[0], _LIMITS).tracking(UNTRACKED)
+        self._tracking = engine.analyse(jpegs[0], _LIMITS).tracking(UNTRACKED)
 
     def __call__(self) -> None:
         data = self._jpegs[self._next % len(self._jpegs)]
         self._next += 1
-        look = self._engine.look(data, _LIMITS, self._tracking, Detail.LIGHT)
-        self._tracking = look.tracking(self._tracking)
+        view = self._engine.analyse(data, _LIMITS, self._tracking, Detail.LIGHT)
+        self._tracking = view.tracking(self._tracking)
 
 
 def _enlarged(frame: RgbImage, width: int) -> RgbImage:
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(table_of(of_batches, "CPU ms of a face, in batches of"))
         print()
-        print(table_of(of_decoding, "CPU ms of a look, decoded"))
+        print(table_of(of_decoding, "CPU ms of an analysis, decoded"))
     return 0
 
 

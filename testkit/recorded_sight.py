@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from core.face_mesh import UNTRACKED
-from core.face_recognition_engine import FaceRecognitionEngine, Look
+from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.face_tint import face_tint
 from core.features.values import Appearance, FrameSamples, Quality
 from core.imaging.frames import ImageLimits
@@ -76,27 +76,27 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
     tracking = UNTRACKED
     for rgb in frames:
         data = encode_jpeg(rgb, jpeg_quality)
-        look = engine.look(data, _LIMITS, tracking=tracking)
-        tracking = look.tracking(tracking)
-        yield record(engine, look, data)
+        view = engine.analyse(data, _LIMITS, tracking=tracking)
+        tracking = view.tracking(tracking)
+        yield record(engine, view, data)
 
 
-def record(engine: FaceRecognitionEngine, look: Look, data: bytes) -> RecordedSight:
+def record(engine: FaceRecognitionEngine, view: FrameView, data: bytes) -> RecordedSight:
     """Keep what the engine says of the frame `data`, which `look` was taken at."""
     digest = hashlib.sha256(data).hexdigest()
-    return RecordedSight(look.picture.size, digest, look.quality, _face(engine, look))
+    return RecordedSight(view.picture.size, digest, view.quality, _face(engine, view))
 
 
-def _face(engine: FaceRecognitionEngine, look: Look) -> RecordedFace | None:
-    if look.face is None or look.box is None:
+def _face(engine: FaceRecognitionEngine, view: FrameView) -> RecordedFace | None:
+    if view.face is None or view.box is None:
         return None
     return RecordedFace(
-        mesh=look.face,
-        box=look.box,
-        live_score=engine.live_score(look),
-        moire=engine.moire(look),
-        tint=face_tint(look.rgb, look.face),
-        appearance=engine.appearance(look),
-        embedding=engine.embed(look),
-        frame_samples=engine.sample_frame(look),
+        mesh=view.face,
+        box=view.box,
+        live_score=engine.live_score(view),
+        moire=engine.moire(view),
+        tint=face_tint(view.rgb, view.face),
+        appearance=engine.appearance(view),
+        embedding=engine.embed(view),
+        frame_samples=engine.sample_frame(view),
     )

@@ -115,8 +115,8 @@ def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Pa
 def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
     if stream.claims is None:
         return None
-    look = engine.look_at_still(encode_jpeg(stream.claims(), 95), _LIMITS)
-    return engine.embed(look) if look.face is not None else None
+    view = engine.analyse_still(encode_jpeg(stream.claims(), 95), _LIMITS)
+    return engine.embed(view) if view.face is not None else None
 
 
 def save(recording: Recording, path: Path) -> None:

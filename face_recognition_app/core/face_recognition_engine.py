@@ -42,7 +42,7 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FrameView:
     """One decoded frame with its faces and the quality of the most prominent one.
 
     `faces`: most prominent first, in pixels of `picture`. `boxes`: one for each face. `aligned`: crop of the first
@@ -56,7 +56,7 @@ class Look:
     quality: Quality
 
     @classmethod
-    def at(cls, picture: Picture, faces: list[MeshFace]) -> Self:
+    def of(cls, picture: Picture, faces: list[MeshFace]) -> Self:
         if not faces:
             return cls(picture, faces, [], None, NOBODY)
         aligned = align(picture.rgb, faces[0])
@@ -77,8 +77,8 @@ class Look:
 
     def each_face(self) -> list[tuple[Box, Quality]]:
         """Box and quality of every face, judged without the others."""
-        alone = (Look.at(self.picture, [face]) for face in self.faces)
-        return [(look.boxes[0], look.quality) for look in alone]
+        alone = (FrameView.of(self.picture, [face]) for face in self.faces)
+        return [(view.boxes[0], view.quality) for view in alone]
 
     def tracking(self, before: Tracking) -> Tracking:
         """Tracking for the next frame; `before` is the tracking that this frame was analysed with."""
@@ -147,53 +147,53 @@ class FaceRecognitionEngine:
         engine.detector.warm_up()
         return engine
 
-    def look(
+    def analyse(
         self,
         data: bytes,
         limits: ImageLimits,
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
-    ) -> Look:
+    ) -> FrameView:
         """Decode a session's frame, at full scale with FULL `detail`, reduced if possible with LIGHT; find its faces.
 
         Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
         reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
-        return self._look_at(self._decode(data, limits, lambda _: reduction), tracking, detail)
+        return self._analyse(self._decode(data, limits, lambda _: reduction), tracking, detail)
 
-    def look_at_still(self, data: bytes, limits: ImageLimits) -> Look:
+    def analyse_still(self, data: bytes, limits: ImageLimits) -> FrameView:
         """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises as `look`."""
-        return self._look_at(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
+        return self._analyse(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)
         return decode_image(data, header, reduction_for(header))
 
-    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
-        return Look.at(picture, self._find(picture, tracking, detail))
+    def _analyse(self, picture: Picture, tracking: Tracking, detail: Detail) -> FrameView:
+        return FrameView.of(picture, self._find(picture, tracking, detail))
 
     def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
         return self.detector.safe_process(picture.rgb, tracking.scaled(1 / picture.reduction), detail)
 
-    def embed(self, look: Look) -> Embedding:
+    def embed(self, view: FrameView) -> Embedding:
         """Embedding of the most prominent face, of which there must be one."""
-        return self._embedder.embed(_aligned(look).crop)
+        return self._embedder.embed(_aligned(view).crop)
 
-    def appearance(self, look: Look) -> Appearance:
+    def appearance(self, view: FrameView) -> Appearance:
         """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""
-        return appearance(_aligned(look).crop)
+        return appearance(_aligned(view).crop)
 
-    def live_score(self, look: Look) -> float:
+    def live_score(self, view: FrameView) -> float:
         """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
-        return self._spoof.live_score(look.rgb, look.faces[0])
+        return self._spoof.live_score(view.rgb, view.faces[0])
 
-    def sample_frame(self, look: Look) -> FrameSamples:
+    def sample_frame(self, view: FrameView) -> FrameSamples:
         """Samples of the frame for the skin and body cues. There must be a face."""
-        return sample_frame(look.rgb, look.faces[0], _aligned(look))
+        return sample_frame(view.rgb, view.faces[0], _aligned(view))
 
-    def moire(self, look: Look) -> float | None:
+    def moire(self, view: FrameView) -> float | None:
         """Height of moire in the face, decades; None for a frame that is too small. There must be a face."""
-        return moire_peak(look.rgb, look.faces[0])
+        return moire_peak(view.rgb, view.faces[0])
 
     def pool_status(self) -> PoolStatistics:
         return self.detector.pool_status()
@@ -202,6 +202,6 @@ class FaceRecognitionEngine:
         self.detector.close()
 
 
-def _aligned(look: Look) -> AlignedFace:
-    assert look.aligned is not None
-    return look.aligned
+def _aligned(view: FrameView) -> AlignedFace:
+    assert view.aligned is not None
+    return view.aligned

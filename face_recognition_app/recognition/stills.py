@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from core.face_recognition_engine import Look
+from core.face_recognition_engine import FrameView
 from core.features.values import Quality
 from core.types import Embedding
 from logs import request_id
@@ -37,18 +37,18 @@ async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Wo
     )
 
 
-def faces(worker: Worker, data: bytes) -> Look:
+def faces(worker: Worker, data: bytes) -> FrameView:
     """Decode, find and judge. Like all of these it blocks, and raises ImageError, PoolTimeout or MeshFailed."""
-    return worker.engine.look_at_still(data, worker.limits)
+    return worker.engine.analyse_still(data, worker.limits)
 
 
 def portrait(worker: Worker, data: bytes) -> Portrait:
-    look = faces(worker, data)
-    return Portrait(look.quality, worker.engine.embed(look) if look.face is not None else None)
+    view = faces(worker, data)
+    return Portrait(view.quality, worker.engine.embed(view) if view.face is not None else None)
 
 
 def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:
     """The picture's quality and how live its most prominent face looks, 0 without one: of every pixel, since what
     gives a display away is as fine."""
-    look = worker.engine.look(data, worker.limits)
-    return look.quality, worker.engine.live_score(look) if look.face is not None else 0.0
+    view = worker.engine.analyse(data, worker.limits)
+    return view.quality, worker.engine.live_score(view) if view.face is not None else 0.0

@@ -40,11 +40,11 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronau
     closely, briefly = FramePlan(0, spoof=True, identity=True, probe=False), FramePlan(0, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
-        look = worker.engine.look(data, worker.limits, tracking, plan.detail)
-        tracking = look.tracking(tracking)
-        seen = observe(flow, plan, EngineSight(worker.engine, look, data))
+        view = worker.engine.analyse(data, worker.limits, tracking, plan.detail)
+        tracking = view.tracking(tracking)
+        seen = observe(flow, plan, EngineSight(worker.engine, view, data))
         sizes.add(seen.fingerprint.size)
-        reductions.append(round(look.picture.reduction))
+        reductions.append(round(view.picture.reduction))
         assert seen.fingerprint.shows_face
     assert sizes == {(1923, 1921)}
     assert reductions == [1, 2, 1]
@@ -80,9 +80,9 @@ class Taken:
         for rgb in frames:
             data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
             assert plan.detail is Detail.FULL, "a recording knows nothing of what a brief look would see"
-            look = engine.look(data, self._worker.limits, tracking, plan.detail)
-            tracking = look.tracking(tracking)
-            self._take(plan, EngineSight(engine, look, data))
+            view = engine.analyse(data, self._worker.limits, tracking, plan.detail)
+            tracking = view.tracking(tracking)
+            self._take(plan, EngineSight(engine, view, data))
 
     @property
     def decision(self) -> Outcome | None:
