@@ -53,7 +53,7 @@ class Neutral:
             size=median(r.size for r in readings),
         )
 
-    def holds(self, reading: FaceReading) -> bool:
+    def matches(self, reading: FaceReading) -> bool:
         """Whether the reading shows a face at rest; its eyes may blink."""
         return (
             max(abs(reading.yaw - self.yaw), abs(reading.pitch - self.pitch)) <= limits.NEUTRAL_DEG
@@ -62,7 +62,7 @@ class Neutral:
             and abs(reading.size / self.size - 1.0) <= limits.NEUTRAL_SIZE
         )
 
-    def shown(self, reading: FaceReading) -> frozenset[Action]:
+    def actions_in(self, reading: FaceReading) -> frozenset[Action]:
         """Actions that one reading shows. A blink takes several readings; a nod counts only once it is undone."""
         turned = reading.yaw - self.yaw
         widened = reading.mouth_width >= self.mouth_width * limits.SMILE_WIDENING

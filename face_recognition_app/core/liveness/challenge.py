@@ -57,7 +57,7 @@ class Challenge:
         return self.failure is None and self.current is None
 
     @property
-    def kept(self) -> tuple[object, ...]:
+    def progress(self) -> tuple[object, ...]:
         return self.done, self.step_began_ms, self.mistakes, self.colour
 
     @property
@@ -79,7 +79,7 @@ class Challenge:
 
     def interrupt(self) -> None:
         """Restart the current step, because the face was lost. Steps that were done stay done."""
-        self._begin_anew()
+        self._restart_step()
 
     def _knows_neutral(self, reading: FaceReading) -> bool:
         if len(self.neutral_readings) < limits.NEUTRAL_READINGS:
@@ -90,11 +90,11 @@ class Challenge:
 
     def _performed(self, action: Action, reading: FaceReading) -> bool:
         neutral = Neutral.of(self.neutral_readings)
-        at_rest = neutral.holds(reading)
+        at_rest = neutral.matches(reading)
         if self.neutral_held < limits.NEUTRAL_HELD:
             self.neutral_held = self.neutral_held + 1 if at_rest else 0
             return False
-        shown = neutral.shown(reading)
+        shown = neutral.actions_in(reading)
         if action is Action.BLINK:
             self.blink.observe(reading)
             self._count_mistakes(bool(shown))
@@ -116,16 +116,16 @@ class Challenge:
         if self.astray < limits.MISTAKE_READINGS:
             return
         self.mistakes += 1
-        self._begin_anew()
+        self._restart_step()
         if self.mistakes > limits.MISTAKES_ALLOWED:
             self.failure = "wrong_action"
 
     def _next_step(self, reading: FaceReading) -> None:
         self.done += 1
         self.step_began_ms = reading.at_ms
-        self._begin_anew()
+        self._restart_step()
 
-    def _begin_anew(self) -> None:
+    def _restart_step(self) -> None:
         self.neutral_held = self.astray = self.doing = 0
         self.nodding = False
         self.blink = BlinkCue()

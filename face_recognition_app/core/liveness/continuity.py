@@ -43,7 +43,7 @@ class Continuity:
         return is_new
 
     @property
-    def kept(self) -> str | None:
+    def progress(self) -> str | None:
         return self.failure
 
     def resume(self) -> None:
@@ -57,14 +57,14 @@ class Continuity:
             self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
             return None
         if self.digests and fingerprint.digest == self.digests[-1]:
-            return self._stand_still(fingerprint)
+            return self._judge_repeat(fingerprint)
         self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
         if fingerprint.digest in self.digests:
             return "stream_repeated"
         self.digests = [*self.digests, fingerprint.digest][-limits.DIGESTS_KEPT :]
         return None
 
-    def _stand_still(self, fingerprint: FrameFingerprint) -> str | None:
+    def _judge_repeat(self, fingerprint: FrameFingerprint) -> str | None:
         self.still_frames += 1
         long = fingerprint.at_ms - self.still_since_ms >= limits.FROZEN_MS
         return "stream_frozen" if long and self.still_frames >= limits.FROZEN_FRAMES else None

@@ -147,13 +147,13 @@ class Liveness:
         return len(self.challenge.actions) if self.challenge is not None else 1
 
     @property
-    def kept(self) -> tuple[object, ...]:
+    def progress(self) -> tuple[object, ...]:
         """Value whose change requires a checkpoint: progress that a client was told, or evidence against the person.
 
-        It contains the `kept` of every part of the evidence.
+        It contains the `progress` of every part of the evidence.
         """
         parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
-        return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
+        return *(getattr(self, part).progress for part in parts), self.passive_passed, self.steps_done, self.verdict
 
     @property
     def _requirements(self) -> Requirements:
@@ -163,18 +163,18 @@ class Liveness:
     def _moire_passed(self) -> bool:
         return self.moire.passed or not self._requirements.moire
 
-    def see(self, fingerprint: FrameFingerprint) -> bool:
+    def check_continuity(self, fingerprint: FrameFingerprint) -> bool:
         """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
         if self.policy is Policy.NONE:
             return True
-        if not self._takes(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
+        if not self._accepts(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
             return False
         self.last_seen_ms = fingerprint.at_ms
         return self.continuity.observe(fingerprint)
 
     def observe(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         """Weigh one reading of the person. A reading older than the last is ignored."""
-        if not self._takes(reading.at_ms):
+        if not self._accepts(reading.at_ms):
             return
         if self.readings:
             self.observed_ms += min(reading.at_ms - self.last_at_ms, limits.PAUSE_MS)
@@ -184,13 +184,13 @@ class Liveness:
         if self.challenge is not None:
             self.challenge.observe(reading)
         if self._requirements.alive:
-            self._look_for_life(reading, frame_samples)
+            self._observe_cues(reading, frame_samples)
         if self._requirements.watched:
             self.repetition.observe(reading)
 
     def score(self, reading: FaceReading) -> None:
         """Weigh the results of anti-spoof network and moire detection, which count for a repeated picture too."""
-        if self._takes(reading.at_ms):
+        if self._accepts(reading.at_ms):
             self.spoof.observe(reading)
             self.moire.observe(reading)
 
@@ -212,10 +212,10 @@ class Liveness:
         if self.challenge is not None:
             self.challenge.interrupt()
 
-    def _takes(self, at_ms: int) -> bool:
+    def _accepts(self, at_ms: int) -> bool:
         return self.policy is not Policy.NONE and at_ms >= self.last_at_ms and self.failure is None
 
-    def _look_for_life(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
+    def _observe_cues(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         self.blink.observe(reading)
         self.mouth.observe(reading)
         if frame_samples is not None:

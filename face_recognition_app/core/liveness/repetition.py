@@ -42,7 +42,7 @@ class Repetition:
             self.failure = "stream_repeated"
 
     @property
-    def kept(self) -> str | None:
+    def progress(self) -> str | None:
         return self.failure
 
     def _long_ago(self) -> int:

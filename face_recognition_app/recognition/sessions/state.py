@@ -34,7 +34,7 @@ COMPARED_AGAIN_FRAMES = 3 * SPOOF_EVERY_FRAMES
 AGREED_FRAMES = 16
 """A success requires that the latest comparison matched and is at most this many frames old."""
 _NEVER = -1_000
-MAX_GLANCES = 4
+MAX_UNEMBEDDED_FRAMES = 4
 """Most frames in a row that count without an embedding, however similar their appearance."""
 MAX_SEEN_DIGESTS = 150
 
@@ -181,7 +181,7 @@ class Flow:
     def progress(self) -> tuple[object, ...]:
         """Value that changes when state must be stored: what the client was told, or evidence against the person."""
         return (
-            self.liveness.kept,
+            self.liveness.progress,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
@@ -223,7 +223,7 @@ class Flow:
         `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
-        is_new = self.liveness.see(seen.fingerprint)
+        is_new = self.liveness.check_continuity(seen.fingerprint)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
@@ -242,8 +242,8 @@ class Flow:
         False while the eyes close or open: one frame of another person could fake a blink.
         """
         known = np.frombuffer(self.appearance, np.float32)
-        fresh = known.size > 0 and self.glances < MAX_GLANCES
-        return fresh and not self.liveness.blink.concerns(reading) and plainly_the_same(appearance, known)
+        fresh = known.size > 0 and self.glances < MAX_UNEMBEDDED_FRAMES
+        return fresh and not self.liveness.blink.may_change(reading) and plainly_the_same(appearance, known)
 
     def resume(self) -> None:
         """Note that a client connected again."""

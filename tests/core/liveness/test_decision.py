@@ -161,8 +161,8 @@ def test_each_session_draws_its_own_challenge() -> None:
 
 def test_a_frame_of_another_size_ends_the_session() -> None:
     liveness = begun(Policy.PASSIVE)
-    liveness.see(FrameFingerprint(0, "a", (640, 480), True))
-    liveness.see(FrameFingerprint(100, "b", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(0, "a", (640, 480), True))
+    liveness.check_continuity(FrameFingerprint(100, "b", (320, 240), True))
     assert (liveness.verdict, liveness.failure) == (Verdict.FAILED, "camera_changed")
 
 
@@ -204,7 +204,7 @@ def play(liveness: Liveness, events: Sequence[Event]) -> list[Verdict]:
             liveness.interrupt()
         if chance == 1:
             liveness.suspect(replace(reading, at_ms=now))
-        liveness.see(FrameFingerprint(now, str(number), (640, 480), True))
+        liveness.check_continuity(FrameFingerprint(now, str(number), (640, 480), True))
         liveness.observe(replace(reading, at_ms=now), scene(number) if scene else None)
         verdicts.append(liveness.verdict)
     return verdicts
@@ -328,15 +328,15 @@ def test_time_never_runs_backwards(policy: Policy, events: list[Event]) -> None:
     liveness.observe(replace(OPEN, at_ms=liveness.last_at_ms + 10_000), living(0))
     before = copy.deepcopy(liveness)
     liveness.observe(replace(LEFT, at_ms=liveness.last_at_ms - 1), living(1))
-    liveness.see(FrameFingerprint(liveness.last_at_ms - 1, "late", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(liveness.last_at_ms - 1, "late", (320, 240), True))
     assert liveness == before
 
 
 def test_a_frame_from_before_the_last_one_changes_nothing_even_without_a_face() -> None:
     liveness = begun(Policy.PASSIVE)
-    liveness.see(FrameFingerprint(1_000, "a", (640, 480), True))
+    liveness.check_continuity(FrameFingerprint(1_000, "a", (640, 480), True))
     before = copy.deepcopy(liveness)
-    liveness.see(FrameFingerprint(900, "b", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(900, "b", (320, 240), True))
     assert liveness == before
 
 

@@ -598,7 +598,7 @@ def test_a_face_that_looks_otherwise_counts_only_with_an_embedding() -> None:
 
 def test_nobody_is_taken_at_a_glance_for_ever() -> None:
     flow = known_person()
-    for number in range(flows.MAX_GLANCES):
+    for number in range(flows.MAX_UNEMBEDDED_FRAMES):
         assert watch(flow, 300 + 100 * number, look=0, who=None) is None
     outcome = watch(flow, 1_000, look=0, who=1)
     assert outcome is not None

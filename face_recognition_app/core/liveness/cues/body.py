@@ -42,16 +42,16 @@ class BodyCue:
         if self.at_rest is None:
             self.reference, self.at_rest = thumbnail.tobytes(), reading
             return
-        before = _soft(np.frombuffer(self.reference, np.uint8).reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH))
-        now, (shoulders, behind) = _soft(thumbnail), regions(self.at_rest.box)
-        if _alike(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
+        before = _smoothed(np.frombuffer(self.reference, np.uint8).reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH))
+        now, (shoulders, behind) = _smoothed(thumbnail), regions(self.at_rest.box)
+        if _at_rest(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
             moved_behind = shift(before, now, behind) if _texture(before, behind) >= _TEXTURED else (0.0, 0.0)
             self._follow_shoulders(
                 shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * THUMBNAIL_WIDTH
             )
 
     @property
-    def kept(self) -> None:
+    def progress(self) -> None:
         """Nothing of its own: it is evidence for the person only, and changes the verdict when it is enough."""
 
     def interrupt(self) -> None:
@@ -74,7 +74,7 @@ def _extent(shifts: Sequence[tuple[float, float]]) -> float:
     return float(np.hypot(*(high - low)))
 
 
-def _alike(reading: FaceReading, other: FaceReading) -> bool:
+def _at_rest(reading: FaceReading, other: FaceReading) -> bool:
     """Whether a face is at rest as in `other`: an animated photograph also warps the surroundings of a moving face."""
     turned = max(abs(reading.yaw - other.yaw), abs(reading.pitch - other.pitch))
     return (
@@ -130,7 +130,7 @@ def _slopes(grey: Grey) -> tuple[Grey, Grey]:
     return down, across
 
 
-def _soft(thumbnail: Thumbnail) -> Grey:
+def _smoothed(thumbnail: Thumbnail) -> Grey:
     """Smooth with weights 1, 2, 1 both ways: derivatives of the raw picture are mostly noise."""
     padded = np.pad(thumbnail.astype(np.float64), 1, mode="edge")
     rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4

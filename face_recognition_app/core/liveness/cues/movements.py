@@ -22,7 +22,7 @@ class BlinkCue:
 
     def observe(self, reading: FaceReading) -> None:
         known = len(self.open_readings) >= limits.MIN_OPEN_READINGS
-        if not known or not _Usual.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
+        if not known or not _Typical.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
             self._remember_open(reading)
             return
         open_blink = median(r.blink for r in self.open_readings)
@@ -35,7 +35,7 @@ class BlinkCue:
             else:
                 self._remember_open(reading)
         elif reading.at_ms - self.closed_at_ms > limits.BLINK_MAX_MS:
-            self._learn_anew(reading)
+            self._restart(reading)
         elif narrowing >= limits.BLINK_REOPENED:
             self.count += 1
             self.closed_at_ms = None
@@ -46,10 +46,10 @@ class BlinkCue:
         return self.count > 0
 
     @property
-    def kept(self) -> bool:
+    def progress(self) -> bool:
         return self.seen
 
-    def concerns(self, reading: FaceReading) -> bool:
+    def may_change(self, reading: FaceReading) -> bool:
         """Whether this reading may begin or end a blink: its eyes are narrowed, or were closed before."""
         if self.closed_at_ms is not None or len(self.open_readings) < limits.MIN_OPEN_READINGS:
             return True
@@ -58,7 +58,7 @@ class BlinkCue:
     def _remember_open(self, reading: FaceReading) -> None:
         self.open_readings = [*self.open_readings, reading][-limits.OPEN_WINDOW :]
 
-    def _learn_anew(self, reading: FaceReading) -> None:
+    def _restart(self, reading: FaceReading) -> None:
         """Forget the open eyes and begin with this reading: eyes closed for longer than a blink are narrow eyes."""
         self.closed_at_ms, self.open_readings = None, [reading]
 
@@ -73,10 +73,10 @@ class MouthCue:
     def observe(self, reading: FaceReading) -> None:
         recent = [r for r in self.readings if reading.at_ms - r.at_ms <= limits.MOUTH_WINDOW_MS]
         self.readings = [*recent, reading][-limits.MOUTH_WINDOW :]
-        self.seen = self.seen or _speaks([r.mouth_opening for r in _comparable_among(self.readings)])
+        self.seen = self.seen or _speaks([r.mouth_opening for r in _comparable(self.readings)])
 
     @property
-    def kept(self) -> bool:
+    def progress(self) -> bool:
         return self.seen
 
 
@@ -91,7 +91,7 @@ class SpoofCue:
             self.scores.append(reading.live_score)
 
     @property
-    def kept(self) -> int:
+    def progress(self) -> int:
         """What speaks against the person."""
         return sum(score < limits.LIVE_SCORE for score in self.scores)
 
@@ -120,7 +120,7 @@ class MoireCue:
             self.peaks.append(reading.moire)
 
     @property
-    def kept(self) -> int:
+    def progress(self) -> int:
         """What speaks against the person."""
         return sum(peak >= limits.MOIRE for peak in self.peaks)
 
@@ -156,7 +156,7 @@ def _speaks(openings: Sequence[float]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Usual:
+class _Typical:
     """Median pose and sharpness of several readings."""
 
     yaw: float
@@ -178,8 +178,8 @@ class _Usual:
         )
 
 
-def _comparable_among(readings: Sequence[FaceReading]) -> list[FaceReading]:
+def _comparable(readings: Sequence[FaceReading]) -> list[FaceReading]:
     third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
-    usual = _Usual.of(readings)
+    typical = _Typical.of(readings)
     sharp = [r for r in readings if r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
-    return [r for r in sharp if usual.is_like(r, limits.SHARP_SHARE)]
+    return [r for r in sharp if typical.is_like(r, limits.SHARP_SHARE)]

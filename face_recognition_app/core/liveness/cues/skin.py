@@ -36,7 +36,7 @@ class SkinCue:
                 self.change = round(max(measured, self.change or 0.0), 5)
 
     @property
-    def kept(self) -> None:
+    def progress(self) -> None:
         """Nothing of its own: it is evidence for the person only, and changes the verdict when it is enough."""
 
     def interrupt(self) -> None:
