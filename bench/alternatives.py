@@ -114,7 +114,7 @@ def decoding(models: Mapping[str, Path], frames: Sequence[RgbImage], seconds: fl
         followers: Variants = {name: _Follower(engine, jpegs) for name, engine in engines.items()}
         found.append(compare(f"light look, {width} pixels wide", followers, seconds))
     still = encode_jpeg(_enlarged(frames[0], STILL_WIDTH), _QUALITY)
-    stills: Variants = {name: partial(engine.look_at_still, still, _LIMITS) for name, engine in engines.items()}
+    stills: Variants = {name: partial(engine.analyse_still, still, _LIMITS) for name, engine in engines.items()}
     found.append(compare(f"still, {STILL_WIDTH} pixels wide", stills, seconds))
     for engine in engines.values():
         engine.close()
@@ -128,13 +128,13 @@ class _Follower:
         self._engine = engine
         self._jpegs = [*jpegs, *jpegs[-2:0:-1]]
         self._next = 0
-        self._tracking = engine.look(jpegs[0], _LIMITS).tracking(UNTRACKED)
+        self._tracking = engine.analyse(jpegs[0], _LIMITS).tracking(UNTRACKED)
 
     def __call__(self) -> None:
         data = self._jpegs[self._next % len(self._jpegs)]
         self._next += 1
-        look = self._engine.look(data, _LIMITS, self._tracking, Detail.LIGHT)
-        self._tracking = look.tracking(self._tracking)
+        view = self._engine.analyse(data, _LIMITS, self._tracking, Detail.LIGHT)
+        self._tracking = view.tracking(self._tracking)
 
 
 def _enlarged(frame: RgbImage, width: int) -> RgbImage:
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(table_of(of_batches, "CPU ms of a face, in batches of"))
         print()
-        print(table_of(of_decoding, "CPU ms of a look, decoded"))
+        print(table_of(of_decoding, "CPU ms of an analysis, decoded"))
     return 0
 
 

@@ -99,8 +99,8 @@ def embed_all(engine: FaceRecognitionEngine, names: Sequence[str], folder: Path)
     def embed(name: str) -> Timed:
         data = (folder / name).read_bytes()
         begin = time.perf_counter()
-        look = engine.look_at_still(data, _LIMITS)
-        vector = engine.embed(look) if look.faces else None
+        view = engine.analyse_still(data, _LIMITS)
+        vector = engine.embed(view) if view.faces else None
         return vector, time.perf_counter() - begin
 
     begin = time.perf_counter()

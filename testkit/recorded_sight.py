@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from core.face_mesh import UNTRACKED
-from core.face_recognition_engine import FaceRecognitionEngine, Look
+from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.face_tint import face_tint
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.imaging.frames import ImageLimits
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
@@ -30,7 +30,7 @@ class RecordedFace:
     tint: tuple[float, float]
     appearance: Appearance
     embedding: Embedding
-    traces: Traces
+    frame_samples: FrameSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class RecordedSight:
         tint = face.tint if tinted else None
         return read_face(face.mesh, self.quality.sharpness, live_score, at_ms, face.box, moire, tint)
 
-    def traces(self) -> Traces:
-        return self._known.traces
+    def frame_samples(self) -> FrameSamples:
+        return self._known.frame_samples
 
     def appearance(self) -> Appearance:
         return self._known.appearance
@@ -76,27 +76,27 @@ def watch(engine: FaceRecognitionEngine, frames: Iterable[RgbImage], jpeg_qualit
     tracking = UNTRACKED
     for rgb in frames:
         data = encode_jpeg(rgb, jpeg_quality)
-        look = engine.look(data, _LIMITS, tracking=tracking)
-        tracking = look.tracking(tracking)
-        yield record(engine, look, data)
+        view = engine.analyse(data, _LIMITS, tracking=tracking)
+        tracking = view.tracking(tracking)
+        yield record(engine, view, data)
 
 
-def record(engine: FaceRecognitionEngine, look: Look, data: bytes) -> RecordedSight:
-    """Record all analyses of the frame `data`, of which `look` is the view."""
+def record(engine: FaceRecognitionEngine, view: FrameView, data: bytes) -> RecordedSight:
+    """Record all analyses of the frame `data`, of which `view` is the engine's view."""
     digest = hashlib.sha256(data).hexdigest()
-    return RecordedSight(look.picture.size, digest, look.quality, _face(engine, look))
+    return RecordedSight(view.picture.size, digest, view.quality, _face(engine, view))
 
 
-def _face(engine: FaceRecognitionEngine, look: Look) -> RecordedFace | None:
-    if look.face is None or look.box is None:
+def _face(engine: FaceRecognitionEngine, view: FrameView) -> RecordedFace | None:
+    if view.face is None or view.box is None:
         return None
     return RecordedFace(
-        mesh=look.face,
-        box=look.box,
-        live_score=engine.live_score(look),
-        moire=engine.moire(look),
-        tint=face_tint(look.rgb, look.face),
-        appearance=engine.appearance(look),
-        embedding=engine.embed(look),
-        traces=engine.trace(look),
+        mesh=view.face,
+        box=view.box,
+        live_score=engine.live_score(view),
+        moire=engine.moire(view),
+        tint=face_tint(view.rgb, view.face),
+        appearance=engine.appearance(view),
+        embedding=engine.embed(view),
+        frame_samples=engine.sample_frame(view),
     )

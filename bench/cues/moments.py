@@ -76,7 +76,7 @@ def followed(recording: Recording) -> tuple[BodyCue, list[float], list[tuple[flo
     pixels of the thumbnail."""
     cue, motions, places = BodyCue(), [], []
     for moment in moments(recording):
-        cue.observe(moment.reading, moment.seen.traces().thumbnail)
+        cue.observe(moment.reading, moment.seen.frame_samples().thumbnail)
         motions.append(np.nan if cue.motion is None else cue.motion)
         places += [shift[2:] for shift in cue.shifts[-1:]]
     return cue, motions, places

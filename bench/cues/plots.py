@@ -155,7 +155,7 @@ def _skin_change(axes: Any, recording: Recording, dashes: str) -> None:
     liveness, shown = Liveness(Policy.PASSIVE), moments(recording)
     said = after_each(
         shown,
-        lambda moment: liveness.observe(_unscored(moment), moment.seen.traces()),
+        lambda moment: liveness.observe(_unscored(moment), moment.seen.frame_samples()),
         lambda: (liveness.skin.change, liveness.alive),
     )
     seconds, changes = seconds_of(shown), [np.nan if change is None else change for change, _ in said]

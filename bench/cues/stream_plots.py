@@ -12,7 +12,7 @@ from bench.cues.style import ATTACK, LIMIT, NOTHING, PERSON, legend, mark_refuse
 from bench.pad.observe import Recording
 from core.liveness import limits
 from core.liveness.continuity import Continuity
-from recognition.streaming.sight import mark_of
+from recognition.streaming.sight import fingerprint_of
 
 _UNLIKE = 1.5
 """Differences of stretches are drawn up to this value; larger ones are equally irrelevant."""
@@ -58,7 +58,7 @@ def _bytes(axes: Any, row: int, recording: Recording) -> None:
     for seen, second in zip(frames, seconds, strict=True):
         old.append(seen.sha256 in before)
         before.add(seen.sha256)
-        cue.observe(mark_of(seen, round(second * 1000)))
+        cue.observe(fingerprint_of(seen, round(second * 1000)))
         failed.append(cue.failure is not None)
     for known, colour, label in ((False, PERSON, "new bytes"), (True, ATTACK, "bytes of an earlier frame")):
         drawn = np.array(old) == known

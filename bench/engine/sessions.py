@@ -7,7 +7,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from bench.engine.frames import Clip, Walk
 from core.face_mesh import UNTRACKED
-from core.face_recognition_engine import Look
+from core.face_recognition_engine import FrameView
 from core.liveness.policy import Policy
 from core.types import Detail
 from recognition.sessions import checkpoints
@@ -52,17 +52,17 @@ class BenchSession:
         self._timed = timed
         self._at_ms = 0
 
-    def take(self, data: bytes) -> tuple[Look, Outcome | None]:
+    def take(self, data: bytes) -> tuple[FrameView, Outcome | None]:
         worker, flow = self._worker, self._flow
         progress, plan = flow.progress, flow.plan(self._at_ms)
         self._at_ms += FRAME_MS
-        look = worker.engine.look(data, worker.limits, self.tracking, plan.detail)
-        self.tracking = look.tracking(self.tracking)
-        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(worker.engine, look, data))
+        view = worker.engine.analyse(data, worker.limits, self.tracking, plan.detail)
+        self.tracking = view.tracking(self.tracking)
+        seen = self._timed("hash, reading", observe, flow, plan, EngineSight(worker.engine, view, data))
         outcome = self._timed("weighing", flow.observe, seen, None)
         if flow.progress != progress:
             self._timed("checkpoint", checkpoints.dump, flow)
-        return look, outcome
+        return view, outcome
 
 
 class SessionWalker:
@@ -78,11 +78,11 @@ class SessionWalker:
         """Process one frame; returns whether it showed a face."""
         if self._walk.step() or self._session is None:
             self._session = BenchSession(self._worker, self._new_flow())
-        look, outcome = self._session.take(self._walk.jpeg)
+        view, outcome = self._session.take(self._walk.jpeg)
         if outcome is not None:
             self._walk.skip_to_next_clip()
             self._session = None
-        return bool(look.faces)
+        return bool(view.faces)
 
 
 class MeshWalker:

@@ -19,10 +19,10 @@ from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
-from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector, Look
+from core.face_recognition_engine import FaceRecognitionEngine, FrameView, LivenessDetector
 from core.features.embedding import Embedder
 from core.features.spoof import SpoofDetector
-from core.features.values import Appearance, Traces
+from core.features.values import Appearance, FrameSamples
 from core.imaging.frames import Header, ImageLimits, Picture
 from core.pool import Pool
 from core.types import Detail, Embedding, MeshFace
@@ -72,24 +72,24 @@ class TimedEngine(FaceRecognitionEngine):
     def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
         return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, tracking, detail)
 
-    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
+    def _analyse(self, picture: Picture, tracking: Tracking, detail: Detail) -> FrameView:
         faces = self._find(picture, tracking, detail)
-        return self._clock.time("align, quality", Look.at, picture, faces)
+        return self._clock.time("align, quality", FrameView.of, picture, faces)
 
-    def live_score(self, look: Look) -> float:
-        return self._clock.time("anti-spoof", super().live_score, look)
+    def live_score(self, view: FrameView) -> float:
+        return self._clock.time("anti-spoof", super().live_score, view)
 
-    def moire(self, look: Look) -> float | None:
-        return self._clock.time("moire", super().moire, look)
+    def moire(self, view: FrameView) -> float | None:
+        return self._clock.time("moire", super().moire, view)
 
-    def trace(self, look: Look) -> Traces:
-        return self._clock.time("traces", super().trace, look)
+    def sample_frame(self, view: FrameView) -> FrameSamples:
+        return self._clock.time("frame samples", super().sample_frame, view)
 
-    def appearance(self, look: Look) -> Appearance:
-        return self._clock.time("appearance", super().appearance, look)
+    def appearance(self, view: FrameView) -> Appearance:
+        return self._clock.time("appearance", super().appearance, view)
 
-    def embed(self, look: Look) -> Embedding:
-        return self._clock.time("embedding", super().embed, look)
+    def embed(self, view: FrameView) -> Embedding:
+        return self._clock.time("embedding", super().embed, view)
 
 
 def _mesh_stage(tracking: Tracking, detail: Detail) -> str:
@@ -109,9 +109,9 @@ class Bystanders:
         self._mesh: FaceMesh = OpenVinoFaceMesh(networks)
         self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker)
 
-    def look(self, look: Look, tracking: Tracking) -> None:
-        """Measure them on the frame of `look`; `tracking` tracks its face."""
-        rgb, face = look.rgb, look.faces[0]
+    def measure(self, view: FrameView, tracking: Tracking) -> None:
+        """Measure them on the frame of `view`; `tracking` tracks its face."""
+        rgb, face = view.rgb, view.faces[0]
         # The face where it was, and no detection due: the detector is timed separately.
         followed = replace(tracking, frames=1)
         self._clock.time(DETECT, find_faces, self._detector, rgb)
@@ -162,9 +162,9 @@ class StageBench:
         """Run one session to its decision or the end of the clip; returns its number of frames."""
         session = BenchSession(self._worker, passive_flow(), self._clock.time)
         for number, data in enumerate(clip.jpegs):
-            look, outcome = session.take(data)
-            if look.faces and number % ASIDE_EVERY == 0:
-                self._bystanders.look(look, session.tracking)
+            view, outcome = session.take(data)
+            if view.faces and number % ASIDE_EVERY == 0:
+                self._bystanders.measure(view, session.tracking)
             if outcome is not None:
                 return number + 1
         return len(clip.jpegs)

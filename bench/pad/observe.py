@@ -25,7 +25,7 @@ import numpy.typing as npt
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.features.appearance import SIZE
 from core.features.skin_samples import SKIN_POINTS
-from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Appearance, Quality, Traces
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, Appearance, FrameSamples, Quality
 from core.imaging.frames import ImageLimits
 from core.types import Box, Embedding, MeshFace, Points, Pose
 from testkit.attacks import MAKERS, Split, Stream
@@ -115,8 +115,8 @@ def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Pa
 def _claimed(engine: FaceRecognitionEngine, stream: Stream) -> Embedding | None:
     if stream.claims is None:
         return None
-    look = engine.look_at_still(encode_jpeg(stream.claims(), 95), _LIMITS)
-    return engine.embed(look) if look.face is not None else None
+    view = engine.analyse_still(encode_jpeg(stream.claims(), 95), _LIMITS)
+    return engine.embed(view) if view.face is not None else None
 
 
 def save(recording: Recording, path: Path) -> None:
@@ -140,8 +140,8 @@ def save(recording: Recording, path: Path) -> None:
             span=np.asarray(span, np.float32),
             embeddings=np.array([face.embedding for face in faces], np.float16).reshape(-1, 512),
             appearances=np.array([face.appearance for face in faces], np.float16).reshape(-1, SIZE),
-            skin=np.array([face.traces.skin for face in faces], np.uint8).reshape(-1, len(SKIN_POINTS)),
-            thumbnails=np.array([face.traces.thumbnail for face in faces], np.uint8).reshape(
+            skin=np.array([face.frame_samples.skin for face in faces], np.uint8).reshape(-1, len(SKIN_POINTS)),
+            thumbnails=np.array([face.frame_samples.thumbnail for face in faces], np.uint8).reshape(
                 -1, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
             ),
         )
@@ -154,8 +154,8 @@ def load(path: Path) -> Recording:
         points = stored["shares"] * (stored["span"] / np.float32(65535))[:, None] + stored["low"][:, None]
         vectors = stored["embeddings"].astype(np.float32)
         appearances = stored["appearances"].astype(np.float32)
-        traces = map(Traces, stored["skin"], stored["thumbnails"])
-    kept = Kept(iter(points.astype(np.float32)), iter(appearances), iter(vectors), traces)
+        frame_samples = map(FrameSamples, stored["skin"], stored["thumbnails"])
+    kept = Kept(iter(points.astype(np.float32)), iter(appearances), iter(vectors), frame_samples)
     about["shown"] = {name: [_revived(frame, kept) for frame in frames] for name, frames in about["shown"].items()}
     about["claimed"] = None if about["claimed"] is None else np.array(about["claimed"], np.float32)
     return Recording(**about)
@@ -168,7 +168,7 @@ class Kept:
     points: Iterator[Points]
     appearances: Iterator[Appearance]
     embeddings: Iterator[Embedding]
-    traces: Iterator[Traces]
+    frame_samples: Iterator[FrameSamples]
 
 
 _MESH_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "followed")]
@@ -207,7 +207,7 @@ def _revived_face(plain: dict[str, Any], kept: Kept) -> RecordedFace:
         tint=(red, blue),
         appearance=_unit(next(kept.appearances)),
         embedding=_unit(next(kept.embeddings)),
-        traces=next(kept.traces),
+        frame_samples=next(kept.frame_samples),
     )
 
 

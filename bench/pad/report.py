@@ -14,7 +14,7 @@ import numpy as np
 from bench.pad.observe import Recording, Task
 from bench.pad.rates import HEADER, Row
 from bench.pad.tries import SESSION_S, Try
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness.cues.body import BodyCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
@@ -56,22 +56,22 @@ def _no_moire(frames: Sequence[RecordedSight]) -> float:
 
 def _skin_change(frames: Sequence[RecordedSight]) -> float:
     cue = SkinCue()
-    for reading, traces in _traced(frames):
-        cue.observe(reading, traces.skin)
+    for reading, frame_samples in _sampled(frames):
+        cue.observe(reading, frame_samples.skin)
     return cue.change or 0.0
 
 
 def _body_motion(frames: Sequence[RecordedSight]) -> float:
     cue = BodyCue()
-    for reading, traces in _traced(frames):
-        cue.observe(reading, traces.thumbnail)
+    for reading, frame_samples in _sampled(frames):
+        cue.observe(reading, frame_samples.thumbnail)
     return cue.motion or 0.0
 
 
-def _traced(frames: Sequence[RecordedSight]) -> Iterator[tuple[FaceReading, Traces]]:
+def _sampled(frames: Sequence[RecordedSight]) -> Iterator[tuple[FaceReading, FrameSamples]]:
     for at_ms, seen in enumerate(frames):
         if seen.face is not None:
-            yield seen.reading(at_ms, scored=False, tinted=False), seen.traces()
+            yield seen.reading(at_ms, scored=False, tinted=False), seen.frame_samples()
 
 
 CUES: dict[str, Cue] = {

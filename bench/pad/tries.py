@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.pad.observe import Part, Recording, Task, load, show_progress
 from core.liveness.decision import Liveness
-from core.liveness.policy import DEMANDS, Policy
+from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery.thresholds import threshold_for
 from recognition.sessions.state import Flow, Match, Outcome, Purpose
@@ -64,7 +64,7 @@ def part_for(species: str, policy: Policy) -> Part | None:
 
 
 def _asks(policy: Policy) -> bool:
-    return DEMANDS[policy].steps > 0
+    return REQUIREMENTS[policy].steps > 0
 
 
 def play(recording: Recording, policy: Policy, number: int = 0) -> Try | None:
@@ -102,7 +102,7 @@ def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
 
     A real person whose clip shows only two actions is asked for no more.
     """
-    steps = DEMANDS[policy].steps
+    steps = REQUIREMENTS[policy].steps
     if recording.species in BONA_FIDE and "frames" not in recording.shown:
         steps = min(steps, len(recording.repertoire))
     for draw in range(_DRAWS):

@@ -17,8 +17,8 @@ KIB = 2**10
 
 SPOOF_SHARE = 0.25
 """Of a session's frames, those that the anti-spoof network and the search for a display's grid look at."""
-GLANCE_SHARE = 0.7
-"""Those whose traces and appearance are taken."""
+SAMPLES_SHARE = 0.7
+"""Share of frames whose samples and appearance are computed."""
 EMBED_SHARE = 0.25
 """Those that are embedded."""
 REST = 1.25
@@ -59,18 +59,18 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class FrameCosts:
-    """CPU time in milliseconds. `look`: decode, tracked mesh and quality; `spoof`: anti-spoof and moire; `glance`:
-    traces and appearance; `embed`: an embedding."""
+    """CPU time in milliseconds. `analysis`: decode, tracked mesh and quality; `spoof`: anti-spoof and moire; `samples`:
+    samples and appearance; `embed`: an embedding."""
 
-    look: float
+    analysis: float
     spoof: float
-    glance: float
+    samples: float
     embed: float
 
     @property
     def frame_ms(self) -> float:
         """The mean frame of a session with liveness, in the service."""
-        engine = self.look + SPOOF_SHARE * self.spoof + GLANCE_SHARE * self.glance + EMBED_SHARE * self.embed
+        engine = self.analysis + SPOOF_SHARE * self.spoof + SAMPLES_SHARE * self.samples + EMBED_SHARE * self.embed
         return REST * engine
 
 

@@ -1,16 +1,16 @@
-"""What can go wrong in the engine.
+"""Errors of the engine.
 
 EngineError
-├── ImageError             the picture cannot be used; the caller may send another
+├── ImageError             the picture is unusable; the caller may send another
 │   ├── InvalidImage       not a picture, broken off, or does not decode
 │   ├── ImageTooLarge      more bytes or pixels than the limits allow
 │   ├── ImageTooComplex    decoding it would take far more work than an ordinary picture of its size
 │   └── UnsupportedFormat  a picture, but not a still JPEG, PNG or WebP
-├── NotAnalysed            nothing is wrong with the picture; another try may work
+├── NotAnalysed            the picture was not analysed; a retry may succeed
 │   ├── PoolTimeout        no instance became free in time
 │   ├── PoolClosed         the pool no longer lends
 │   └── MeshFailed         a FaceMesh raised; the instance is replaced
-└── ModelError             a model file is missing or is not the one that was pinned
+└── ModelError             a model file is missing or is not the pinned one
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class UnsupportedFormat(ImageError):
 
 
 class NotAnalysed(EngineError):
-    """Its text, which names what failed, is for the log; clients see `message`."""
+    """`str()` names what failed, for the log; clients see `message`."""
 
     code = ErrorCode.BUSY
     retry_after_ms = 500

@@ -1,4 +1,4 @@
-"""The facade of the compute engine: everything a worker computes goes through here."""
+"""Facade of the compute engine; a worker computes nothing of a picture except through it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from core.errors import EngineError, MeshFailed
 from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
 from core.features.appearance import appearance
 from core.features.embedding import Embedder
+from core.features.frame_samples import sample_frame
 from core.features.moire import moire_peak
 from core.features.quality import assess, face_box
 from core.features.spoof import SpoofDetector
-from core.features.traces import trace
-from core.features.values import NOBODY, Appearance, Quality, Traces
+from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.imaging.alignment import AlignedFace, align
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import reduction_for_followed, reduction_for_stranger
@@ -29,8 +29,8 @@ _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """`models`: the file of each of weights.catalogue.MODELS, by its name; `mesh_max_uses`: after which an instance is
-    replaced, None for never; `threads`: frames that are computed at once, for each of which every network has a graph.
+    """`models`: file of each of weights.catalogue.MODELS, by its name. `mesh_max_uses`: uses after which an instance is
+    replaced, None for never. `threads`: frames computed at once; every network has a graph for each.
     """
 
     backend: str
@@ -42,11 +42,11 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One decoded frame and what the mesh and the quality gate say of it.
+class FrameView:
+    """One decoded frame with its faces and the quality of the most prominent one.
 
-    `faces` most prominent first, in pixels of the `picture`, and the `boxes` of each; `aligned` shows the first, None
-    where there is none.
+    `faces`: most prominent first, in pixels of `picture`. `boxes`: one for each face. `aligned`: crop of the first
+    face, None without a face.
     """
 
     picture: Picture
@@ -56,7 +56,7 @@ class Look:
     quality: Quality
 
     @classmethod
-    def at(cls, picture: Picture, faces: list[MeshFace]) -> Self:
+    def of(cls, picture: Picture, faces: list[MeshFace]) -> Self:
         if not faces:
             return cls(picture, faces, [], None, NOBODY)
         aligned = align(picture.rgb, faces[0])
@@ -76,12 +76,12 @@ class Look:
         return self.boxes[0] if self.boxes else None
 
     def each_face(self) -> list[tuple[Box, Quality]]:
-        """Box of every face, and its quality as if it were alone."""
-        alone = (Look.at(self.picture, [face]) for face in self.faces)
-        return [(look.boxes[0], look.quality) for look in alone]
+        """Box and quality of every face, judged without the others."""
+        alone = (FrameView.of(self.picture, [face]) for face in self.faces)
+        return [(view.boxes[0], view.quality) for view in alone]
 
     def tracking(self, before: Tracking) -> Tracking:
-        """Tracking to pass in with the next frame; `before` is the tracking that this frame was analysed with."""
+        """Tracking for the next frame; `before` is the tracking that this frame was analysed with."""
         return before.after(self.faces).scaled(self.picture.reduction)
 
 
@@ -98,9 +98,9 @@ class LivenessDetector:
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
     ) -> list[MeshFace]:
-        """The faces of one frame, most prominent first: the only way to a mesh.
+        """Find the faces of one frame, most prominent first. Every use of a mesh goes through here.
 
-        The instance goes back to the pool whatever happens; one that raised is replaced.
+        The instance always returns to the pool; one that raised is replaced.
         Raises PoolTimeout, PoolClosed or MeshFailed.
         """
         try:
@@ -133,7 +133,7 @@ class FaceRecognitionEngine:
 
     @classmethod
     def load(cls, config: EngineConfig) -> Self:
-        """Load every model, warm, and make the pool's instances in parallel."""
+        """Load every model, make the pool's instances in parallel, and warm them up."""
         models = config.models
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
         make_mesh = mesh_factory(config.backend, mesh_models, config.threads)
@@ -147,53 +147,53 @@ class FaceRecognitionEngine:
         engine.detector.warm_up()
         return engine
 
-    def look(
+    def analyse(
         self,
         data: bytes,
         limits: ImageLimits,
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
-    ) -> Look:
-        """Decode a session's frame and find its faces: every pixel of it, unless a LIGHT look is all that is asked.
+    ) -> FrameView:
+        """Decode a session's frame, at full scale with FULL `detail`, reduced if possible with LIGHT; find its faces.
 
-        Raises ImageError, PoolTimeout, MeshFailed.
+        Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
         reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
-        return self._look_at(self._decode(data, limits, lambda _: reduction), tracking, detail)
+        return self._analyse(self._decode(data, limits, lambda _: reduction), tracking, detail)
 
-    def look_at_still(self, data: bytes, limits: ImageLimits) -> Look:
-        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises likewise."""
-        return self._look_at(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
+    def analyse_still(self, data: bytes, limits: ImageLimits) -> FrameView:
+        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises as `look`."""
+        return self._analyse(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)
         return decode_image(data, header, reduction_for(header))
 
-    def _look_at(self, picture: Picture, tracking: Tracking, detail: Detail) -> Look:
-        return Look.at(picture, self._find(picture, tracking, detail))
+    def _analyse(self, picture: Picture, tracking: Tracking, detail: Detail) -> FrameView:
+        return FrameView.of(picture, self._find(picture, tracking, detail))
 
     def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
         return self.detector.safe_process(picture.rgb, tracking.scaled(1 / picture.reduction), detail)
 
-    def embed(self, look: Look) -> Embedding:
-        """The embedding of the most prominent face. The look must have one."""
-        return self._embedder.embed(_aligned(look).crop)
+    def embed(self, view: FrameView) -> Embedding:
+        """Embedding of the most prominent face, of which there must be one."""
+        return self._embedder.embed(_aligned(view).crop)
 
-    def appearance(self, look: Look) -> Appearance:
-        """Likewise, and cheaper: enough to tell that a face is plainly the same as half a second ago."""
-        return appearance(_aligned(look).crop)
+    def appearance(self, view: FrameView) -> Appearance:
+        """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""
+        return appearance(_aligned(view).crop)
 
-    def live_score(self, look: Look) -> float:
-        """How live the most prominent face looks, 0..1. The look must have one."""
-        return self._spoof.live_score(look.rgb, look.faces[0])
+    def live_score(self, view: FrameView) -> float:
+        """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
+        return self._spoof.live_score(view.rgb, view.faces[0])
 
-    def trace(self, look: Look) -> Traces:
-        """What the frame shows of skin and shoulders. The look must have a face."""
-        return trace(look.rgb, look.faces[0], _aligned(look))
+    def sample_frame(self, view: FrameView) -> FrameSamples:
+        """Samples of the frame for the skin and body cues. There must be a face."""
+        return sample_frame(view.rgb, view.faces[0], _aligned(view))
 
-    def moire(self, look: Look) -> float | None:
-        """How much the face shows a display's grid; None for a frame that is too small. The look must have a face."""
-        return moire_peak(look.rgb, look.faces[0])
+    def moire(self, view: FrameView) -> float | None:
+        """Height of moire in the face, decades; None for a frame that is too small. There must be a face."""
+        return moire_peak(view.rgb, view.faces[0])
 
     def pool_status(self) -> PoolStatistics:
         return self.detector.pool_status()
@@ -202,6 +202,6 @@ class FaceRecognitionEngine:
         self.detector.close()
 
 
-def _aligned(look: Look) -> AlignedFace:
-    assert look.aligned is not None
-    return look.aligned
+def _aligned(view: FrameView) -> AlignedFace:
+    assert view.aligned is not None
+    return view.aligned

@@ -12,15 +12,15 @@ Matrix = npt.NDArray[np.float64]
 
 def extent(points: Points) -> tuple[Points, Points]:
     """The lowest and the highest x and y of points (n, 2 or 3), each (2,)."""
-    across = points[:, :2].T.copy()  # In rows: numpy looks through columns seven times as slowly.
+    across = points[:, :2].T.copy()  # Contiguous rows: numpy reduces columns seven times as slowly.
     return across.min(axis=1), across.max(axis=1)
 
 
 def similarity_transform(source: Points, target: Points) -> Matrix:
-    """The (2, 3) rotation, scale and shift that takes `source` to `target`, both (n, 2).
+    """(2, 3) rotation, scale and shift that map `source` to `target`, both (n, 2).
 
-    Least squares over all points, without a reflection: S. Umeyama, "Least-squares estimation of transformation
-    parameters between two point patterns", IEEE PAMI 13(4), 1991, which for two dimensions is a complex number.
+    Least squares over all points, without reflection: S. Umeyama, "Least-squares estimation of transformation
+    parameters between two point patterns", IEEE PAMI 13(4), 1991; in two dimensions a product of complex numbers.
     """
     source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
     x, y = (source - source_mean).T

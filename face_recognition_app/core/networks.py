@@ -1,4 +1,4 @@
-"""Running networks. Only this module uses the inference library."""
+"""Inference of networks. Only this module uses OpenVINO."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from openvino.preprocess import PrePostProcessor
 Tensor = npt.NDArray[np.float32]
 Array = npt.NDArray[np.generic]
 
-# The library looks numpy up when it first hands memory over. Two threads that do so at once wait for each other: one
-# for the interpreter's lock, and the other, which has it, for the first to be done.
+# OpenVINO imports numpy when it first hands memory over. Two threads that do so at once deadlock: one waits for the
+# interpreter's lock, the other holds it and waits for the first.
 _ = ov.Tensor(np.zeros(1, np.float32)).data
 
 
 class Network(Protocol):
     def run(self, batch: Tensor) -> Tensor:
-        """(1, 3, height, width) in, the first output out. Safe from several threads at once."""
+        """Compute the first output for a (1, 3, height, width) batch. Thread-safe."""
 
 
 class InferRequest:
-    """A way to run one graph of a network of fixed shapes.
+    """Inference request of one graph with fixed shapes.
 
-    The caller writes the pictures into `input`: passing a batch to the library would take a tenth of a millisecond.
+    The caller writes the pictures into `input`, because passing a batch to OpenVINO takes 0.1 ms.
     """
 
     def __init__(self, graph: ov.CompiledModel) -> None:
@@ -46,10 +46,10 @@ class InferRequest:
 
 
 class OpenVinoNetwork:
-    """Runs on the calling thread, `threads` of them at once, and has a graph for each.
+    """Network with a graph for each of `threads` callers, which computes on the calling thread.
 
-    One graph could serve many threads, but would compute on its own threads: the hand-over and back takes half a
-    millisecond, a third of what the smaller networks take. Each graph has run once: its first run takes longer.
+    One graph for all callers would compute on threads of its own: handing over and back takes 0.5 ms, a third of the
+    smaller networks' time. The constructor runs each graph once, because the first run takes longer.
     """
 
     def __init__(self, model: ov.Model, threads: int = 1) -> None:

@@ -25,8 +25,8 @@ T = TypeVar("T", bound=Closable)
 
 @dataclass(frozen=True, slots=True)
 class PoolStatistics:
-    """`pool_size`: instances alive. `in_use`: places lent, also while a new instance is made for one. `waiting`:
-    threads that wait for one. `exhausted_total`: borrows that found none free, `timeouts_total`: those that got none.
+    """`pool_size`: instances alive. `in_use`: slots lent, including those whose instance is being made. `waiting`:
+    threads waiting for a slot. `exhausted_total`: borrows that found none free; `timeouts_total`: those that timed out.
     `recycled_total`: instances replaced.
     """
 
@@ -45,14 +45,14 @@ class PoolStatistics:
 
 @dataclass(slots=True)
 class _Slot(Generic[T]):
-    """A place for one instance; empty while it waits for a replacement."""
+    """Holder of one instance; empty until its replacement is made."""
 
     instance: T | None = None
     uses: int = 0
 
 
 class Pool(Generic[T]):
-    """Lends up to `size` instances made by `factory`; never makes one more.
+    """Lends instances made by `factory`, of which never more than `size` exist.
 
     An instance that raised while it was lent, or that was lent `max_uses` times, is closed and
     replaced, outside every lock. When its replacement cannot be made, the slot stays empty and
@@ -82,7 +82,7 @@ class Pool(Generic[T]):
 
     @contextmanager
     def borrow(self, timeout: float) -> Iterator[T]:
-        """Lend an instance; it comes back however the block ends, even with its thread.
+        """Lend an instance until the block ends, however it ends.
 
         Blocks up to `timeout` seconds while all are lent. Raises PoolTimeout, PoolClosed, or what the factory raised.
         """

@@ -1,4 +1,4 @@
-"""The vocabulary of the engine, with shapes and units, named once."""
+"""Types of the engine, with shapes and units."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Embeddings: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A face's place as fractions (0..1) of the frame's width and height."""
+    """Bounding box of a face, as fractions (0..1) of the frame's width and height."""
 
     x: float
     y: float
@@ -75,14 +75,14 @@ class Framing:
 
 @dataclass(frozen=True, slots=True)
 class FollowedFace:
-    """Where to look for a face in the next frame, and how that stands about its landmarks."""
+    """Region in which to look for a face in the next frame, and its framing."""
 
     region: Region
     framing: Framing
 
 
 class Detail(StrEnum):
-    """How closely a mesh looks. LIGHT tells where a face is and how it is turned, at a third of the time."""
+    """Detail of a mesh's analysis. LIGHT gives landmarks and pose only, in a third of the time."""
 
     FULL = "full"
     LIGHT = "light"
@@ -90,11 +90,11 @@ class Detail(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeshFace:
-    """One face as a FaceMesh sees it.
+    """One face, as a FaceMesh finds it.
 
-    `points` is (478, 3); `blink_left` and `blink_right` (the person's own sides), `smile` and
-    `jaw_open` are blendshape coefficients 0..1. `followed` is what following the face takes; a mesh that does not
-    follow gives none. In a LIGHT face the irises are the middles of the eyes and the coefficients are all 0.
+    `points`: (478, 3). `blink_left` and `blink_right` (the person's own sides), `smile` and `jaw_open`: blendshape
+    coefficients, 0..1. `followed`: for tracking; None from a mesh that does not track. In a LIGHT face the irises are
+    the centres of the eyes, and all coefficients are 0.
     """
 
     points: Points

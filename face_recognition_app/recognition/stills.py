@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from core.face_recognition_engine import Look
+from core.face_recognition_engine import FrameView
 from core.features.values import Quality
 from core.types import Embedding
 from logs import request_id
@@ -37,17 +37,17 @@ async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Wo
     )
 
 
-def faces(worker: Worker, data: bytes) -> Look:
+def faces(worker: Worker, data: bytes) -> FrameView:
     """Decode the picture, find its faces and rate their quality.
 
     All readers block, and raise ImageError, PoolTimeout or MeshFailed.
     """
-    return worker.engine.look_at_still(data, worker.limits)
+    return worker.engine.analyse_still(data, worker.limits)
 
 
 def portrait(worker: Worker, data: bytes) -> Portrait:
-    look = faces(worker, data)
-    return Portrait(look.quality, worker.engine.embed(look) if look.face is not None else None)
+    view = faces(worker, data)
+    return Portrait(view.quality, worker.engine.embed(view) if view.face is not None else None)
 
 
 def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:
@@ -55,5 +55,5 @@ def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:
 
     The picture is decoded at full size: a display's pixel grid disappears when it is reduced.
     """
-    look = worker.engine.look(data, worker.limits)
-    return look.quality, worker.engine.live_score(look) if look.face is not None else 0.0
+    view = worker.engine.analyse(data, worker.limits)
+    return view.quality, worker.engine.live_score(view) if view.face is not None else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.liveness.policy import DEMANDS, Policy
+from core.liveness.policy import REQUIREMENTS, Policy
 from tenants.models import Tenant
 from vocabulary.faces import Action
 
@@ -32,7 +32,7 @@ class TenantPolicy:
         if self.steps is not None and self.steps < 1:
             raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
         possible = self._fewest_actions if self.actions is None else self.actions
-        needed = DEMANDS[self.liveness].steps if self.steps is None else self.steps
+        needed = REQUIREMENTS[self.liveness].steps if self.steps is None else self.steps
         if len(possible) < needed:
             raise InvalidPolicy(
                 f"{needed} steps need {needed} actions, and {', '.join(possible)} are {len(possible)}: "
@@ -42,7 +42,9 @@ class TenantPolicy:
     @property
     def _fewest_actions(self) -> tuple[Action, ...]:
         """The fewest actions that a challenge can draw from, over all policies that a session may name."""
-        sets = [DEMANDS[p].actions for p in Policy if DEMANDS[p].steps and p.strength >= self.minimum.strength]
+        sets = [
+            REQUIREMENTS[p].actions for p in Policy if REQUIREMENTS[p].steps and p.strength >= self.minimum.strength
+        ]
         fewest = min(sets, key=len)
         return tuple(action for action in Action if action in fewest)
 

@@ -1,1 +1,1 @@
-"""The words of the public contract: closed sets of names that every layer may import."""
+"""Closed sets of names of the public contract, which every layer may import."""

@@ -1,5 +1,6 @@
-"""Every error code of the public contract, what it means over HTTP and on the socket, and the root of the errors that
-carry one. docs/errors.md and the OpenAPI and AsyncAPI documents are made from the tables.
+"""Error codes of the public contract, with their HTTP status and close code, and the base class of errors with a code.
+
+docs/errors.md and the OpenAPI and AsyncAPI documents are generated from the tables.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 
 class ErrorCode(StrEnum):
-    """`error` stands for any status that Django answers and no other code has."""
+    """Codes of all errors; `error` is that of any status from Django that has no code of its own."""
 
     ATTEMPTS_EXCEEDED = "attempts_exceeded"
     BAD_REQUEST = "bad_request"
@@ -69,7 +70,7 @@ ImageCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class OverHttp:
-    """How a REST client is told of an error: the status, and the meaning in one or two sentences."""
+    """HTTP status of an error, and its meaning in one or two sentences."""
 
     status: int
     meaning: str
@@ -77,7 +78,7 @@ class OverHttp:
 
 @dataclass(frozen=True, slots=True)
 class OnSocket:
-    """How a socket's client is told of an error; without `close_code` the connection goes on."""
+    """Close code of an error, or None when the connection goes on, and its meaning."""
 
     close_code: int | None
     retryable: bool
@@ -151,7 +152,7 @@ HTTP: dict[ErrorCode, OverHttp] = {
         "Try again after `details.retry_after_ms`.",
     ),
 }
-"""By status, then by code."""
+"""Sorted by status, then by code."""
 
 SOCKET: dict[ErrorCode, OnSocket] = {
     _C.INVALID_IMAGE: OnSocket(None, True, "The frame is not a picture, is broken off, or is not valid base64."),
@@ -189,7 +190,7 @@ SOCKET: dict[ErrorCode, OnSocket] = {
     _C.REPLACED: OnSocket(4409, False, "A newer connection owns the session."),
     _C.TOO_FAST: OnSocket(4429, True, "Too many messages a second for too long."),
 }
-"""First those that end no connection, or are no fault of the client."""
+"""First the errors that close no connection or are not the client's fault."""
 
 CLOSE_CODES: dict[int, str] = {
     1000: "The session is over; its result was sent before.",
@@ -210,20 +211,20 @@ CLOSE_CODES: dict[int, str] = {
 
 
 class ServiceError(Exception):
-    """An error that a client can be told of: its `code` says how, over HTTP and on the socket.
+    """Base of errors that may be sent to a client; `code` gives HTTP status and close code.
 
     ServiceError
-    ├── EngineError    a picture, or the engine (core.errors)
-    ├── WireError      what a socket's client is told (wire.errors)
+    ├── EngineError    pictures and the engine (core.errors)
+    ├── WireError      errors sent on the socket (wire.errors)
     ├── KeyProblem     API keys (tenants.keys)
     ├── GalleryError   subjects and templates (gallery.people)
-    ├── SessionError   a session's life (recognition.sessions.lease)
-    ├── Refusal        a session that may not begin (recognition.sessions.refusals)
-    ├── HttpRefusal    what stands before Django refuses (web.refusal)
-    └── ApiError       anything else that a view refuses (recognition.api.errors)
+    ├── SessionError   sessions (recognition.sessions.lease)
+    ├── Refusal        sessions that may not begin (recognition.sessions.refusals)
+    ├── HttpRefusal    requests refused before Django (web.refusal)
+    └── ApiError       other requests that a view refuses (recognition.api.errors)
 
-    The first argument of the constructor is the message, which the client sees. `details` are more for a REST client;
-    `retry_after_ms` is how long to wait, where waiting helps.
+    The first argument of the constructor is the message, which the client sees. `details`: further data for a REST
+    client. `retry_after_ms`: time to wait, when waiting helps.
     """
 
     code: ErrorCode = ErrorCode.INTERNAL
@@ -239,13 +240,13 @@ class ServiceError(Exception):
 
     @property
     def status(self) -> int:
-        """Of HTTP; 500 for an error that only a socket knows."""
+        """HTTP status; 500 for an error of the socket only."""
         told = HTTP.get(self.code)
         return 500 if told is None else told.status
 
     @property
     def close_code(self) -> int | None:
-        """Of the socket; None where the connection goes on."""
+        """Close code of the socket; None when the connection goes on."""
         told = SOCKET.get(self.code)
         return None if told is None else told.close_code
 

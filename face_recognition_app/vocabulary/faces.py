@@ -1,4 +1,4 @@
-"""What is wrong with a face in a picture, and what a person can be asked to do."""
+"""Issues of a face in a picture, and actions that a person can be asked to do."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ class Action(StrEnum):
     OPEN_MOUTH = "open_mouth"
     MOVE_CLOSER = "move_closer"
     LIGHT = "light"
-    """To look at the screen while it changes its colours; core.liveness.cues.light judges it."""
+    """Look at the screen while it changes its colours (core.liveness.cues.light)."""

@@ -1,4 +1,4 @@
-"""What a session is for, how far it is, and what it found of liveness."""
+"""Kind, status and liveness outcome of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of this release. `pyproject.toml` states it, and nothing else does."""
+"""Version of this release, read from `pyproject.toml`."""
 
 from __future__ import annotations
 

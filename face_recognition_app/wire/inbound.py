@@ -1,4 +1,4 @@
-"""Inbound side of one connection: messages become events, in order and within bounds."""
+"""Inbound side of one connection: turns messages into events, and limits their rate and size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An encoded picture as it came in; `received_at` in seconds of the caller's monotonic clock."""
+    """An encoded picture as received; `received_at`: seconds on the caller's monotonic clock."""
 
     seq: int
     data: bytes
@@ -27,7 +27,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class BadFrame:
-    """A frame refused without analysis; its answer is sent in its turn."""
+    """A frame refused without analysis; its error is sent in the order of the frames."""
 
     seq: int
     error: WireError
@@ -47,7 +47,7 @@ Event = Frame | BadFrame | Ping | Cancel
 
 
 class RateLimit:
-    """A bucket of messages that refills `per_second`; overdrawn for `patience_s`, it breaks."""
+    """Leaky bucket that drains `per_second` and holds the messages of `patience_s`. `count` raises TooFast."""
 
     def __init__(self, per_second: float, patience_s: float = FLOOD_PATIENCE_S) -> None:
         self._per_second = per_second
@@ -65,10 +65,10 @@ class RateLimit:
 
 
 class WireSession:
-    """Turns what a client sends into events.
+    """Parser of one client's messages.
 
-    Raises InvalidMessage for text outside the protocol and TooFast for a flood; both end the
-    connection. A frame that cannot be used is an event like any other.
+    Raises InvalidMessage for text outside the protocol and TooFast for a flood; both end the connection. An unusable
+    frame is returned as a BadFrame.
     """
 
     def __init__(self, max_frame_bytes: int, rate: RateLimit) -> None:
@@ -116,7 +116,7 @@ class WireSession:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """Describe the first error, shortened: errors quote the client, which may have sent megabytes."""
+    """Message of the first error, shortened: it may quote the client, which may have sent megabytes."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return (f"{place}: {first['msg']}" if place else first["msg"])[:MAX_PROBLEM_LENGTH]

@@ -1,4 +1,4 @@
-"""Every message on the socket as a typed model; the AsyncAPI document is generated from here."""
+"""Messages of the socket as typed models, from which the AsyncAPI document is generated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Instant = Annotated[
 ]
 """A moment with its time zone, in ISO 8601."""
 SocketCode = Annotated[ErrorCode, WithJsonSchema({"type": "string", "enum": [str(code) for code in SOCKET]})]
-"""Of the error codes those that a socket's client is told."""
+"""Error codes that the socket sends."""
 
 
 class Message(BaseModel):
@@ -27,7 +27,7 @@ class Message(BaseModel):
 
 
 class FromClient(Message):
-    """What a newer client adds is ignored."""
+    """A message from a client; unknown fields, which a newer client may send, are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

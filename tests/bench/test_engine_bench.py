@@ -303,6 +303,6 @@ def test_every_stage_of_a_session_is_timed(worker: Worker, clip: Clip) -> None:
     assert [stages[name].calls for name in always] == [1.0] * 4
     mesh = [stage for name, stage in stages.items() if name.startswith("mesh, ")]
     assert sum(stage.calls or 0.0 for stage in mesh) == pytest.approx(1.0)
-    assert {"anti-spoof", "moire", "traces", "appearance", "embedding", "checkpoint"} <= stages.keys()
+    assert {"anti-spoof", "moire", "frame samples", "appearance", "embedding", "checkpoint"} <= stages.keys()
     assert stages.keys() >= ASIDE
     assert all(stage.median_ms > 0 for stage in stages.values())

@@ -15,10 +15,10 @@ from bench.pad import __main__, observe, rates, report
 from bench.pad import tries as pad_tries
 from bench.pad.observe import Recording, Task
 from core.face_recognition_engine import FaceRecognitionEngine
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness.policy import Policy
 from core.types import RgbImage
-from recognition.streaming.sight import mark_of
+from recognition.streaming.sight import fingerprint_of
 from testkit import clips
 from testkit.attacks import ATTACKS, BONA_FIDE, MAKERS, RESPONDING, Stream
 from testkit.attacks.stage.meshes import mesh
@@ -106,8 +106,10 @@ def test_a_recording_comes_back_as_it_was(recordings: dict[Task, Recording], tmp
     assert replace(again, shown={}) == replace(recording, shown={})
     for seen, back in zip(recording.shown["frames"], again.shown["frames"], strict=True):
         assert _without_arrays(back) == _without_arrays(seen)
-        for field in fields(Traces):
-            np.testing.assert_array_equal(getattr(back.traces(), field.name), getattr(seen.traces(), field.name))
+        for field in fields(FrameSamples):
+            np.testing.assert_array_equal(
+                getattr(back.frame_samples(), field.name), getattr(seen.frame_samples(), field.name)
+            )
         assert seen.face is not None
         assert back.face is not None
         np.testing.assert_allclose(back.face.mesh.points, seen.face.mesh.points, atol=0.02)
@@ -132,13 +134,13 @@ def test_a_recording_of_faces_and_empty_frames_keeps_each_to_its_own(
     observe.save(recording, tmp_path / "one.npz")
     again = observe.load(tmp_path / "one.npz").shown["frames"]
     assert [seen.face is None for seen in again] == [False, True, False, True, False]
-    assert mark_of(again[0], 7) == mark_of(recording.shown["frames"][0], 7) == mark_of(again[4], 7)
+    assert fingerprint_of(again[0], 7) == fingerprint_of(recording.shown["frames"][0], 7) == fingerprint_of(again[4], 7)
     assert len({seen.sha256 for seen in again}) == 3
     for seen, back in zip(recording.shown["frames"], again, strict=True):
         assert (back.size, back.quality, back.face is None) == (seen.size, seen.quality, seen.face is None)
         if back.face is not None and seen.face is not None:
             assert back.face.moire == seen.face.moire
-            np.testing.assert_array_equal(back.face.traces.thumbnail, seen.face.traces.thumbnail)
+            np.testing.assert_array_equal(back.face.frame_samples.thumbnail, seen.face.frame_samples.thumbnail)
 
 
 def test_a_recording_that_older_code_wrote_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

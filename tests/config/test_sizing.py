@@ -75,8 +75,8 @@ def test_sessions_are_what_the_usable_time_of_the_cores_holds() -> None:
 
 
 def test_a_frame_costs_its_parts_as_often_as_they_are_asked_for() -> None:
-    assert FrameCosts(look=10.0, spoof=0.0, glance=0.0, embed=0.0).frame_ms == pytest.approx(10.0 * REST)
-    everything = FrameCosts(look=10.0, spoof=10.0, glance=10.0, embed=10.0).frame_ms
+    assert FrameCosts(analysis=10.0, spoof=0.0, samples=0.0, embed=0.0).frame_ms == pytest.approx(10.0 * REST)
+    everything = FrameCosts(analysis=10.0, spoof=10.0, samples=10.0, embed=10.0).frame_ms
     assert 10.0 * REST < everything < 40.0 * REST
 
 
@@ -206,7 +206,7 @@ def test_the_drawn_face_is_followed_and_good(engine: FaceRecognitionEngine, limi
     (face,) = engine.detector.safe_process(recommend_workers.portrait())
     low, high = face.points.min(axis=0), face.points.max(axis=0)
     assert high[0] - low[0] > MIN_FACE_WIDTH_PX
-    assert recommend_workers.frame_costs(engine, limits, 0.0).look > 0
+    assert recommend_workers.frame_costs(engine, limits, 0.0).analysis > 0
 
 
 def test_an_engine_that_sees_nobody_is_no_measure(

@@ -15,7 +15,7 @@ import pytest
 from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.regions import shift
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, LivenessDetector, Look
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView, LivenessDetector
 from core.imaging.frames import Header, ImageLimits
 from core.imaging.scale import reduction_for_stranger
 from core.pool import Pool
@@ -137,12 +137,12 @@ def test_there_is_no_way_to_a_mesh_around_the_pool() -> None:
 def test_a_look_tells_faces_and_quality(
     engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
 ) -> None:
-    look = engine.look(encode_jpeg(good_picture), limits)
-    assert look.rgb.shape == good_picture.shape
-    assert look.face is look.faces[0]
-    assert look.quality.issues == ()
-    assert look.box is not None
-    assert (look.box.x + look.box.width / 2, look.box.y + look.box.height / 2) == pytest.approx((0.5, 0.5), abs=0.02)
+    view = engine.analyse(encode_jpeg(good_picture), limits)
+    assert view.rgb.shape == good_picture.shape
+    assert view.face is view.faces[0]
+    assert view.quality.issues == ()
+    assert view.box is not None
+    assert (view.box.x + view.box.width / 2, view.box.y + view.box.height / 2) == pytest.approx((0.5, 0.5), abs=0.02)
 
 
 def enlarged(picture: RgbImage, times: float) -> bytes:
@@ -155,9 +155,9 @@ def test_a_light_look_at_a_large_frame_reads_as_many_pixels_as_it_needs(
 ) -> None:
     """And tells the same as if it had read all of them."""
     data = enlarged(good_picture, times)
-    whole = engine.look(data, limits)
+    whole = engine.analyse(data, limits)
     before = whole.tracking(UNTRACKED)
-    light = engine.look(data, limits, tracking=before, detail=Detail.LIGHT)
+    light = engine.analyse(data, limits, tracking=before, detail=Detail.LIGHT)
     assert whole.rgb.shape[1] == whole.picture.size[0] == light.picture.size[0] == 640 * times
     assert round(light.picture.reduction) == reduction
     assert light.quality.issues == ()
@@ -174,18 +174,18 @@ def test_a_close_look_reads_every_pixel(
 ) -> None:
     """A display's grid is as fine as the pixels."""
     data = enlarged(good_picture, 3)
-    look = engine.look(data, limits, tracking=engine.look(data, limits).tracking(UNTRACKED))
-    assert look.picture.reduction == 1
+    view = engine.analyse(data, limits, tracking=engine.analyse(data, limits).tracking(UNTRACKED))
+    assert view.picture.reduction == 1
 
 
 def test_a_frame_of_another_size_is_looked_at_anew(
     engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
 ) -> None:
     """Where the face was says nothing then, not even how small the frame may be decoded."""
-    before = engine.look(enlarged(good_picture, 6), limits).tracking(UNTRACKED)
-    look = engine.look(encode_jpeg(good_picture), limits, tracking=before, detail=Detail.LIGHT)
-    assert look.face is not None
-    after = engine.look(encode_jpeg(good_picture), limits, tracking=look.tracking(before), detail=Detail.LIGHT)
+    before = engine.analyse(enlarged(good_picture, 6), limits).tracking(UNTRACKED)
+    view = engine.analyse(encode_jpeg(good_picture), limits, tracking=before, detail=Detail.LIGHT)
+    assert view.face is not None
+    after = engine.analyse(encode_jpeg(good_picture), limits, tracking=view.tracking(before), detail=Detail.LIGHT)
     assert after.quality.issues == ()
     assert after.picture.reduction == 1
 
@@ -194,11 +194,11 @@ def test_a_large_still_is_decoded_smaller_and_compares_as_before(
     engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
 ) -> None:
     data = enlarged(good_picture, 6)
-    whole, look = engine.look(data, limits), engine.look_at_still(data, limits)
-    assert (look.picture.size, look.picture.reduction) == ((3840, 2880), 2)
-    assert look.quality.issues == ()
-    assert float(engine.embed(look) @ engine.embed(whole)) > 0.99
-    assert engine.live_score(look) == pytest.approx(engine.live_score(whole), abs=0.05)
+    whole, view = engine.analyse(data, limits), engine.analyse_still(data, limits)
+    assert (view.picture.size, view.picture.reduction) == ((3840, 2880), 2)
+    assert view.quality.issues == ()
+    assert float(engine.embed(view) @ engine.embed(whole)) > 0.99
+    assert engine.live_score(view) == pytest.approx(engine.live_score(whole), abs=0.05)
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (3500, 2625)])
@@ -207,21 +207,21 @@ def test_a_still_that_may_show_a_face_as_small_as_can_be_compared_is_decoded_who
 
 
 def test_a_look_at_nobody_has_no_face(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
-    look = engine.look(encode_jpeg(np.full((240, 320, 3), 90, np.uint8)), limits)
-    assert (look.face, look.box, look.faces) == (None, None, [])
-    assert look.quality.issues == (Issue.NO_FACE,)
+    view = engine.analyse(encode_jpeg(np.full((240, 320, 3), 90, np.uint8)), limits)
+    assert (view.face, view.box, view.faces) == (None, None, [])
+    assert view.quality.issues == (Issue.NO_FACE,)
 
 
 def test_each_face_is_judged_as_if_it_were_alone(
     engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage
 ) -> None:
     person = good_picture[:, 120:520]
-    look = engine.look(encode_jpeg(np.hstack([person, person // 6])), limits)
-    assert set(look.quality.issues) >= {Issue.MULTIPLE_FACES}
-    judged = look.each_face()
+    view = engine.analyse(encode_jpeg(np.hstack([person, person // 6])), limits)
+    assert set(view.quality.issues) >= {Issue.MULTIPLE_FACES}
+    judged = view.each_face()
     by_place = sorted((box.x, quality.issues) for box, quality in judged)
     assert [issues for _, issues in by_place] == [(), (Issue.TOO_DARK,)]
-    assert judged[0][0] == look.box
+    assert judged[0][0] == view.box
 
 
 def test_what_is_no_picture_borrows_nothing(
@@ -230,21 +230,21 @@ def test_what_is_no_picture_borrows_nothing(
     processed: list[object] = []
     monkeypatch.setattr(engine.detector, "safe_process", lambda *frame: processed.append(frame))
     with pytest.raises(InvalidImage):
-        engine.look(b"no picture", limits)
+        engine.analyse(b"no picture", limits)
     assert processed == []
 
 
 def test_embedding_and_live_score_are_of_the_largest_face(
     engine: FaceRecognitionEngine, limits: ImageLimits, good_picture: RgbImage, hopper_rgb: RgbImage
 ) -> None:
-    near = engine.look(encode_jpeg(good_picture, 95), limits)
+    near = engine.analyse(encode_jpeg(good_picture, 95), limits)
     far = np.full((480, 256, 3), 128, np.uint8)
     far[-300:] = hopper_rgb[::2, ::2]
-    both = engine.look(encode_jpeg(np.hstack([good_picture[:, 120:520], far]), 95), limits)
+    both = engine.analyse(encode_jpeg(np.hstack([good_picture[:, 120:520], far]), 95), limits)
     assert len(both.faces) == 2
     assert float(engine.embed(both) @ engine.embed(near)) > 0.9
     assert engine.live_score(both) == pytest.approx(engine.live_score(near), abs=0.1)
-    other = Look.at(both.picture, both.faces[::-1])
+    other = FrameView.of(both.picture, both.faces[::-1])
     assert float(engine.embed(other) @ engine.embed(near)) < 0.3
 
 

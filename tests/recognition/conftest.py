@@ -123,9 +123,9 @@ def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
 
 @pytest.fixture(scope="session")
 def astronaut_embedding(worker: Worker, faces: Faces) -> Embedding:
-    return worker.engine.embed(worker.engine.look(faces.astronaut, worker.limits))
+    return worker.engine.embed(worker.engine.analyse(faces.astronaut, worker.limits))
 
 
 @pytest.fixture(scope="session")
 def hopper_embedding(worker: Worker, faces: Faces) -> Embedding:
-    return worker.engine.embed(worker.engine.look(faces.hopper, worker.limits))
+    return worker.engine.embed(worker.engine.analyse(faces.hopper, worker.limits))

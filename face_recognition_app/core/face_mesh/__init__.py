@@ -1,4 +1,4 @@
-"""FaceMesh backends. One is chosen by name; none remembers anything from frame to frame."""
+"""FaceMesh backends, chosen by name. None keeps state between frames."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from core.face_mesh.tracking import UNTRACKED, Tracking
 
 
 def mesh_factory(backend: str, models: MeshModels, threads: int = 1) -> Callable[[], FaceMesh]:
-    """What makes one instance of the named backend, of which `threads` compute at once (a backend may allow more).
+    """Factory of instances of the named backend, for at least `threads` that compute at once. Raises ValueError.
 
-    Only that backend's library is imported.
+    Imports only that backend's library.
     """
     if backend == "openvino":
         from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh

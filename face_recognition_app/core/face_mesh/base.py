@@ -13,7 +13,7 @@ from core.geometry import extent
 from core.types import Detail, MeshFace, RgbImage
 
 MAX_FACES = 2
-"""One more than a session accepts, so that a second face is seen."""
+"""One more than a session accepts, to detect a second face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,19 @@ class MeshModels:
 
 class FaceMesh(Protocol):
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
-        """The faces of one frame, most prominent first, at most MAX_FACES.
+        """Find the faces of one frame, most prominent first, at most MAX_FACES.
 
-        A mesh may look closer than `detail` asks. With `tracking` faces are looked for where they were. Blocks; one
-        thread at a time; remembers nothing.
+        Searches the regions in `tracking` first. A mesh may give more than `detail` asks. Blocks; not thread-safe;
+        keeps no state.
         """
 
     def close(self) -> None: ...
 
 
 def prominence(face: MeshFace, rgb: RgbImage) -> float:
-    """How much a face is the one in front of the camera: its area in pixels, less the further it is from the middle.
+    """Prominence of a face: its area in pixels, weighted by its distance from the centre of the frame.
 
-    Falls to nothing at the corners of the frame.
+    The weight falls linearly from 1 at the centre to 0 at the corners.
     """
     low, high = extent(face.points)
     half_diagonal = np.array([rgb.shape[1], rgb.shape[0]]) / 2

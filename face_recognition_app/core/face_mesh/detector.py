@@ -1,4 +1,4 @@
-"""Where faces are in a frame that nothing is known of: BlazeFace, short range.
+"""Face detector for a whole frame: BlazeFace, short range.
 
 V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019.
 """
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def _anchors() -> Floats:
-    """(896, 2): the middles of two boxes per cell of a 16x16 grid, then of six per cell of an 8x8 grid."""
+    """(896, 2): centres of two boxes per cell of a 16x16 grid, then of six per cell of an 8x8 grid."""
     grids = []
     for cells, boxes in ((16, 2), (8, 6)):
         middles = (np.arange(cells, dtype=np.float32) + 0.5) / cells
@@ -37,7 +37,7 @@ _ANCHORS = _anchors()
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A frame made square: scaled to fit, centred, black beside it. `left` and `top` in pixels of the square."""
+    """A frame scaled to fit a square, with black margins. `left` and `top`: margins, in pixels of the square."""
 
     picture: RgbImage
     scale: float
@@ -54,7 +54,7 @@ def letterbox(rgb: RgbImage) -> Letterbox:
 
 
 def find_faces(network: OpenVinoNetwork, rgb: RgbImage) -> list[Region]:
-    """The regions of all faces, the surest first."""
+    """Regions of all faces, the most certain first."""
     boxed = letterbox(rgb)
     with network.request() as request:
         request.input[0] = boxed.picture
@@ -63,9 +63,9 @@ def find_faces(network: OpenVinoNetwork, rgb: RgbImage) -> list[Region]:
 
 
 def decode(raw: Floats, logits: Floats) -> list[Floats]:
-    """Boxes with their points, each (16,): left, top, right, bottom, then x and y of six points; pixels of the square.
+    """Faces, each (16,): left, top, right, bottom, then x and y of six points; pixels of the square.
 
-    `raw` (896, 16) against the anchors, `logits` (896,). Of boxes of one face the mean, weighted by their scores.
+    `raw`: (896, 16), relative to the anchors. `logits`: (896,). Boxes of one face are averaged, weighted by score.
     """
     scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
     good = np.flatnonzero(scores >= _MIN_SCORE)

@@ -1,4 +1,4 @@
-"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode: it looks at every frame anew."""
+"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode, which ignores tracking."""
 
 from __future__ import annotations
 

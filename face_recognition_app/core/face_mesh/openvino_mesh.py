@@ -1,7 +1,7 @@
 """FaceMesh that runs MediaPipe's networks itself and follows faces from frame to frame.
 
-What a landmark network saw in one frame tells where to look in the next, so the detector runs only for what is not
-followed yet. Two networks find landmarks: one of 478 points that sees lids, lips and irises well enough to tell blinks,
+The landmarks of one frame give the region to search in the next, so the detector runs only for faces that are not
+followed yet. Two networks find landmarks: one of 478 points, accurate enough at lids, lips and irises to detect blinks,
 and an older one of 468 that takes a third of the time.
 """
 
@@ -25,13 +25,13 @@ from core.networks import OpenVinoNetwork, read_image_network, read_network
 from core.types import Detail, FollowedFace, MeshFace, Points, Region, RgbImage
 
 _MIN_PRESENCE = 0.0
-"""Logit of a landmark network's belief that there is a face: one half."""
+"""Least logit of a landmark network's probability that there is a face: one half."""
 _MOVED = 0.05
-"""Share of a region's side. A face that moved further since the last frame is detected anew: of 200 still faces that
-were looked at from a tenth beside them, one in twenty had its landmarks off by 8 % of the distance of the irises or
-more; from 0.15 beside, by half of it."""
+"""Share of a region's side. A face that moved further since the last frame is detected again. With the region off by
+0.1, one in twenty of 200 still faces had its landmarks off by 8 % of the distance of the irises or more; with 0.15, by
+half of it."""
 _SAME_FACE = 0.5
-"""Regions whose middles are nearer than this share of the larger side are of one face."""
+"""Distance of two regions' centres, as a share of the larger side, below which they are of one face."""
 
 _LANDMARKS = """
     0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 105
@@ -41,18 +41,18 @@ _LANDMARKS = """
     397 398 400 402 405 409 415 454 466 468 469 470 471 472 473 474 475 476 477
 """
 _BLENDSHAPE_POINTS = np.array(_LANDMARKS.split(), np.int64)
-"""The landmarks that the blendshape network was trained on, in its order."""
+"""Landmarks that the blendshape network takes, in its order."""
 _BLINK_LEFT, _BLINK_RIGHT, _JAW_OPEN, _SMILE_LEFT, _SMILE_RIGHT = 9, 10, 25, 44, 45
-"""Places of the coefficients in its output."""
+"""Indices of the coefficients in its output."""
 
 _EYES = np.array([[33, 133, 159, 145], [263, 362, 386, 374]])
-"""Corners and lids; first of the eye on the left of the picture, whose iris comes first, too."""
+"""Landmarks of corners and lids, first of the eye on the left of the picture, in the order of the irises."""
 _IRIS_POINTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class MeshNetworks:
-    """Compiled when the process starts, for all instances."""
+    """Networks shared by all instances, compiled when the process starts."""
 
     detector: OpenVinoNetwork
     full: OpenVinoNetwork
@@ -63,7 +63,7 @@ class MeshNetworks:
     @classmethod
     def load(cls, models: MeshModels, threads: int = 1) -> Self:
         with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models.landmarker) as bundle:
-            # The library reads this format from files only.
+            # OpenVINO reads this format from files only.
             bundle.extractall(directory)
             files = Path(directory)
             return cls(
@@ -83,7 +83,7 @@ class OpenVinoFaceMesh:
         faces: list[MeshFace] = []
         strayed: list[tuple[Points, FollowedFace]] = []
         for known in tracking.faces:
-            # Two that were followed may have come to one face: whoever was behind it is gone.
+            # Two followed regions may have moved onto one face, when the other face is gone.
             if _is_among(faces, known.region):
                 continue
             points = self._landmarks(rgb, known.region, detail)
@@ -98,14 +98,14 @@ class OpenVinoFaceMesh:
             faces.extend(self._new_faces(rgb, faces))
         for points, followed in strayed:
             if len(faces) < MAX_FACES and not _is_among(faces, followed.region):
-                faces.append(self._face(rgb, points, followed, detail))  # The detector sees fewer faces from the side.
+                faces.append(self._face(rgb, points, followed, detail))  # The detector misses faces in profile.
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
-        """It holds nothing of its own."""
+        """Do nothing: the networks are shared."""
 
     def _new_faces(self, rgb: RgbImage, known: Sequence[MeshFace]) -> Iterator[MeshFace]:
-        """Looked at closely, whatever is asked: how a face is framed is told by the landmarks of this network."""
+        """Detect faces that are not `known`, always in FULL detail, because framings need its landmarks."""
         found = [region for region in find_faces(self._networks.detector, rgb) if not _is_among(known, region)]
         for region in found[: MAX_FACES - len(known)]:
             points = self._landmarks(rgb, region, Detail.FULL)
@@ -114,7 +114,7 @@ class OpenVinoFaceMesh:
                 yield self._face(rgb, points, FollowedFace(region, framing), Detail.FULL)
 
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
-        """(478, 3) in pixels of the frame; None where there is no face."""
+        """Landmarks (478, 3) in pixels of the frame; None without a face in the region."""
         full = detail is Detail.FULL
         network = self._networks.full if full else self._networks.light
         with network.request() as request:
@@ -142,7 +142,7 @@ class OpenVinoFaceMesh:
 
 
 def _with_middles_of_eyes(points: Points) -> Points:
-    """Landmarks (468, 3), and where the others have their irises the middles of the eyes: (478, 3)."""
+    """Extend landmarks (468, 3) to (478, 3), with the centres of the eyes for the irises."""
     middles = points[_EYES].mean(axis=1)
     return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)])
 

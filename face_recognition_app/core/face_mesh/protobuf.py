@@ -1,4 +1,4 @@
-"""Reads the few fields of a protocol buffer that are needed: the library would bring code generated from schemas."""
+"""Minimal reader of protocol buffers without a schema; the library would need generated code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VARINT, _EIGHT_BYTES, _PART, _FOUR_BYTES = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The values of each field, by its number, in their order."""
+    """Values of each field in order, by field number."""
 
     values: dict[int, list[int | bytes]]
 
@@ -21,7 +21,7 @@ class Message:
         return value
 
     def parts(self, field: int) -> list[bytes]:
-        """Messages, strings or packed numbers."""
+        """Length-delimited values of a field: messages, strings or packed numbers."""
         return [value for value in self.values[field] if isinstance(value, bytes)]
 
     def floats(self, field: int) -> tuple[float, ...]:
@@ -31,7 +31,7 @@ class Message:
 
 
 def read(data: bytes) -> Message:
-    """Raises ValueError or IndexError for what is no message."""
+    """Parse a message. Raises ValueError or IndexError for malformed data."""
     values: dict[int, list[int | bytes]] = defaultdict(list)
     at = 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""The turned squares in which the networks look at faces."""
+"""Regions: the rotated squares of a frame that the networks take as input."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from core.geometry import Matrix, extent
 from core.types import FollowedFace, Framing, Points, Region, RgbImage
 
 _MARGIN = 1.5
-"""Side of the region over the larger side of a detected box, as the mesh networks were trained."""
+"""Side of the region over the larger side of a detected box, as in the mesh networks' training."""
 _NEAR = 3
-"""Times as large as what is cut from it: of more, most pixels are not looked at, and a copy would cost more."""
+"""Largest side of a region, over the output's, that is copied first: of larger ones most pixels are never read."""
 _EYE_CORNERS = (33, 263)
-"""Landmarks: the outer ones, first the one on the left of the picture."""
+"""Landmarks of the outer corners, first the one on the left of the picture."""
 
 
 def around_box(box: Points, left_eye: Points, right_eye: Points) -> Region:
-    """The region of a detected face: the corners of its `box`, (2, 2), and its eyes, each (2,)."""
+    """Region of a detected face, from the corners of its `box`, (2, 2), and its eyes, each (2,)."""
     tight = _tight(box, left_eye, right_eye)
     return replace(tight, side=tight.side * _MARGIN)
 
 
 def framing_of(region: Region, points: Points) -> Framing:
-    """How the region stands about the landmarks (n, 3) that were found in it."""
+    """Framing of the region relative to the landmarks (n, 3) that were found in it."""
     tight = _tight_around(points)
     cosine, sine = math.cos(tight.angle), math.sin(tight.angle)
     x, y = (region.x - tight.x) / tight.side, (region.y - tight.y) / tight.side
@@ -35,10 +35,10 @@ def framing_of(region: Region, points: Points) -> Framing:
 
 
 def followed(points: Points, framing: Framing) -> FollowedFace:
-    """The region that stands about these landmarks as one stood about earlier ones of the same face.
+    """Region with the given framing of the landmarks `points`.
 
-    A network sees lips and lids a little otherwise in every region; so a followed face is seen as it was when it was
-    detected, and nothing drifts.
+    A landmark network gives slightly different lips and lids for every region. Keeping the framing of the detection
+    keeps them comparable and prevents drift.
     """
     tight = _tight_around(points)
     cosine, sine = math.cos(tight.angle) * tight.side, math.sin(tight.angle) * tight.side
@@ -52,7 +52,7 @@ def followed(points: Points, framing: Framing) -> FollowedFace:
 
 
 def shift(region: Region, other: Region) -> float:
-    """How far apart their middles are, in sides of the first."""
+    """Distance of the centres, as a share of the first region's side."""
     return math.hypot(region.x - other.x, region.y - other.y) / region.side
 
 
@@ -70,24 +70,24 @@ def _tight(points: Points, left_eye: Points, right_eye: Points) -> Region:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How a picture was cut out: the (2, 3) `transform` of its pixels to the frame's, `scale` times as large."""
+    """Placement of a cut: `transform`, (2, 3), from its pixels to the frame's, and `scale`, frame pixels per pixel."""
 
     transform: Matrix
     scale: float
 
     def to_frame(self, landmarks: Points) -> Points:
-        """Landmarks (n, 3) in pixels of the picture as pixels of the frame."""
+        """Convert landmarks (n, 3) from pixels of the cut to pixels of the frame."""
         transform = np.zeros((3, 4))
         transform[:2, :2], transform[:2, 3], transform[2, 2] = self.transform[:, :2], self.transform[:, 2], self.scale
         return np.asarray(cv2.transform(landmarks[np.newaxis], transform)[0], np.float32)
 
 
 def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
-    """Fill `picture`, (n, n, 3), with the region made upright; what lies beyond the frame repeats its edge."""
+    """Fill `picture`, (n, n, 3), with the region turned upright; beyond the frame its edge is repeated."""
     made = Cut(_to_frame(region, len(picture)), region.side / len(picture))
     part, left, top = _around(rgb, region)
     if region.side <= _NEAR * len(picture):
-        part = part.copy()  # Rows that lie side by side are cut from in two thirds of the time.
+        part = part.copy()  # Warping from contiguous rows takes two thirds of the time.
     transform = made.transform.copy()
     transform[:, 2] -= left, top
     cv2.warpAffine(
@@ -102,7 +102,7 @@ def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
 
 
 def _around(rgb: RgbImage, region: Region) -> tuple[RgbImage, int, int]:
-    """The upright part of the frame that the region covers, one pixel at least, and where it begins."""
+    """Bounding rectangle of the region in the frame, at least one pixel, and its left and top."""
     height, width = rgb.shape[:2]
     reach = region.side / 2 * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2
     left, right = _within(region.x - reach, region.x + reach, width)
@@ -116,7 +116,7 @@ def _within(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 def _to_frame(region: Region, size: int) -> Matrix:
-    """The (2, 3) transform from pixels of the cut to pixels of the frame."""
+    """(2, 3) transform from pixels of the cut to pixels of the frame."""
     scale = region.side / size
     cosine, sine = math.cos(region.angle) * scale, math.sin(region.angle) * scale
     half = size / 2

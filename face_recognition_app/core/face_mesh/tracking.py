@@ -1,6 +1,6 @@
-"""Where a session's faces were in its last frame.
+"""Tracking: regions of a session's faces in its last frame.
 
-It belongs to the session and travels with its frames, so that any pooled instance serves any session.
+It belongs to the session and is passed with each frame, so that any pooled instance serves any session.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Self
 from core.types import FollowedFace, MeshFace
 
 LOOK_AGAIN_FRAMES = 10
-"""A second face can come into a frame whose first is followed: the detector looks for it this often."""
+"""Frames between runs of the detector while a face is followed, to find a second one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """`frames` counts those since the detector was due."""
+    """`frames`: number of frames since the detector was due."""
 
     faces: tuple[FollowedFace, ...] = ()
     frames: int = 0
@@ -27,12 +27,12 @@ class Tracking:
         return not self.faces or self.frames >= LOOK_AGAIN_FRAMES
 
     def after(self, faces: Sequence[MeshFace]) -> Self:
-        """Tracking to pass in with the next frame, when this one showed `faces`."""
+        """Tracking for the next frame, after one with these `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
         return type(self)(tuple(face.followed for face in faces if face.followed is not None), frames)
 
     def scaled(self, times: float) -> Self:
-        """The same in a frame that is so many times as large."""
+        """The same tracking in a frame that is `times` as large."""
         if times == 1:
             return self
         return replace(self, faces=tuple(replace(face, region=face.region.scaled(times)) for face in self.faces))

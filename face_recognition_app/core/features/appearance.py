@@ -1,6 +1,6 @@
-"""Whether two frames show the same face so plainly that no embedding need tell.
+"""Fine structure of a face, which shows without an embedding that two frames are plainly of the same person.
 
-It saves embeddings and never replaces a refusal: what does not look the same is embedded.
+It only saves embeddings: a face that does not look the same is embedded, and never refused for its appearance.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from core.types import RgbImage
 _SIDE = 28
 SIZE = _SIDE**2
 _COARSE = 4.0
-"""Pixels: shading that is wider than this is light, not structure."""
+"""Sigma, pixels, of the blur that is subtracted: wider shading is light, not structure."""
 
 
 def appearance(crop: RgbImage) -> Appearance:

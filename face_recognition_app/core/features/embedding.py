@@ -1,4 +1,4 @@
-"""Faces to vectors that can be compared."""
+"""Embedding network: faces to vectors that can be compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Embedder:
         return cls(read_network(path, threads))
 
     def embed(self, crop: RgbImage) -> Embedding:
-        """Embedding of an aligned crop."""
+        """Embedding of an aligned (112, 112, 3) RGB crop."""
         bgr = crop[:, :, ::-1]
         batch = (bgr.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - 127.5) / 127.5
         vector = self._network.run(batch)[0]

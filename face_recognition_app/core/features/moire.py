@@ -1,4 +1,4 @@
-"""The grid of a display, as a sensor samples it: regular, where skin is not."""
+"""Detection of moire: a camera that films a display records its pixel grid as a regular pattern, which skin lacks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.types import MeshFace, RgbImage
 
 _SIDE = 128
 _LOWEST = 0.12
-"""Cycles per pixel. Below are the features of a face."""
+"""Lowest frequency searched, cycles per pixel. The features of a face lie below."""
 _AROUND, _OWN = 5, 2
-"""What a pattern must stand out of: the places of the spectrum up to _AROUND away from it, without its own."""
+"""Half sides of two squares of the spectrum about a peak: it is compared with the outer square without the inner."""
 _CODEC = 1.3
-"""Decades by which a pattern that is just upright must be stronger: codecs leave their blocks and their halved colour
-there, up to 1.2 above the limit in clips and press photographs."""
+"""Decades by which an exactly horizontal or vertical pattern must be stronger: codecs leave their blocks and their
+halved colour there, up to 1.2 above the limit in clips and press photographs."""
 
 Spectrum = npt.NDArray[np.float32]
 """(_SIDE, _SIDE // 2 + 1)."""
@@ -38,17 +38,17 @@ _HANDICAP = _handicap()
 
 
 def moire_peak(rgb: RgbImage, face: MeshFace) -> float | None:
-    """How far the strongest regular pattern in the face stands out of its surroundings, decades of power.
+    """Height of the strongest regular pattern in the face above its surroundings in the spectrum, decades of power.
 
-    The larger of brightness and colour (red less blue); None where the frame is smaller than the patch.
-    The frame's own pixels are looked at: a scaled picture has no grid any more.
+    The larger of brightness and colour (red less blue); None when the frame is smaller than the patch. `rgb` must be
+    at full scale: scaling removes the pixel grid.
     """
     spectra = standing_out(rgb, face)
     return None if spectra is None else max(float(spectrum.max()) for spectrum in spectra)
 
 
 def standing_out(rgb: RgbImage, face: MeshFace) -> tuple[Spectrum, Spectrum] | None:
-    """How far brightness and colour stand out of their surroundings, decades; -inf where no pattern is looked for."""
+    """Spectra of brightness and colour relative to their surroundings, decades; -inf outside the searched band."""
     patch = _patch(rgb, face)
     if patch is None:
         return None
@@ -73,7 +73,7 @@ def _stands_out(plane: npt.NDArray[np.float32]) -> Spectrum:
 
 
 def _around(decades: Spectrum) -> Spectrum:
-    """The mean of each place's neighbours; the spectrum goes on at its ends, mirrored where it is halved."""
+    """Mean of each frequency's neighbours. Rows wrap around; columns are mirrored, since the spectrum is halved."""
     rows = np.concatenate([decades[-_AROUND:], decades, decades[:_AROUND]])
     padded = cv2.copyMakeBorder(rows, 0, 0, _AROUND, _AROUND, cv2.BORDER_REFLECT_101)
     wide, own = (cv2.boxFilter(padded, -1, (2 * n + 1, 2 * n + 1), normalize=False) for n in (_AROUND, _OWN))

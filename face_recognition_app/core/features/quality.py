@@ -1,6 +1,6 @@
-"""Is this face good enough to compare, and if not, what should the person do.
+"""Quality gate: whether a face is good enough to compare, and if not, what the person should change.
 
-The limits keep 95 of 100 faces of Labeled Faces in the Wild, press photographs of every kind.
+The limits accept 95 of 100 faces of Labeled Faces in the Wild, press photographs of every kind.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def face_box(face: MeshFace, rgb: RgbImage) -> Box:
 
 
 def assess(face: MeshFace, aligned: AlignedFace, boxes: Sequence[Box], frame_width: int) -> Quality:
-    """Judge the most prominent face, which `aligned` shows; its box is the first of all faces' `boxes`."""
+    """Quality of the most prominent face. `aligned` is its crop, and the first of all faces' `boxes` is its box."""
     box = boxes[0]
     grey = cv2.cvtColor(aligned.crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     sharpness = _sharpness(grey)
@@ -89,7 +89,7 @@ def _exposure(brightness: float) -> list[Issue]:
 
 
 def _eyes(face: MeshFace, grey: npt.NDArray[np.float32]) -> list[Issue]:
-    """Covered: both eye regions of the aligned crop are much darker than the cheeks, as behind dark glasses."""
+    """Eyes are covered when both eye regions of the crop are much darker than the cheeks, as behind dark glasses."""
     left_eye, right_eye = grey[42:62, 26:50], grey[42:62, 62:86]
     cheeks = float(np.median(np.concatenate([grey[70:84, 24:40], grey[70:84, 72:88]])))
     brightest_eye = max(_upper_quartile(left_eye), _upper_quartile(right_eye))
@@ -103,7 +103,7 @@ def _upper_quartile(values: npt.NDArray[np.float32]) -> float:
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:
-    """Energy of the second derivative against the contrast, so that dim light is not taken for blur."""
+    """Variance of the Laplacian over that of the brightness, so that dim light is not taken for blur."""
     smooth = cv2.GaussianBlur(grey, (3, 3), 0.8)
     return float(cv2.Laplacian(smooth, cv2.CV_32F).var() / (grey.var() + 25.0))
 

@@ -1,4 +1,4 @@
-"""How bright the skin is at fixed places of the mesh: a picture of the face that moves with it."""
+"""Brightness of the skin at fixed landmarks, sampled where they are in each frame."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LANDMARKS = """
     420 422 424 426 428 430 432 434 436 438 440 455 457 459 461
 """
 SKIN_POINTS = np.array(_LANDMARKS.split(), np.int64)
-"""Every second landmark of nose, cheeks and chin that is not of a lip or the outline.
+"""Every second landmark of nose, cheeks and chin, without lips and outline.
 
-Higher up hair falls, lids move and masks have their holes.
+The upper face is left out: hair covers it, lids move, and masks have their holes there.
 """
 
 _SMOOTHING = 2.0
-"""Pixels of the aligned crop: what a landmark is off by matters less."""
+"""Sigma, pixels of the aligned crop, of a blur that makes errors of the landmarks matter less."""
 
 
 def sample_skin(aligned: AlignedFace, face: MeshFace) -> SkinSamples:

@@ -26,7 +26,7 @@ class SpoofDetector:
         return cls(read_network(path, threads))
 
     def live_score(self, rgb: RgbImage, face: MeshFace) -> float:
-        """How sure the network is of a live face, 0..1 (softmax of its live class)."""
+        """Probability of a live face, 0..1 (softmax of the network's live class)."""
         bgr = square_crop(rgb, face, _CROP_SCALE, _CROP_SIZE)[:, :, ::-1]
         logits = self._network.run(bgr.transpose(2, 0, 1)[np.newaxis].astype(np.float32))[0].astype(np.float64)
         exponentials = np.exp(logits - logits.max())

@@ -1,4 +1,4 @@
-"""The whole frame, small and grey: enough to see shoulders and walls move by a tenth of a pixel."""
+"""Small grey copy of the frame, in which motion of shoulders and walls is measured to a tenth of a pixel."""
 
 from __future__ import annotations
 

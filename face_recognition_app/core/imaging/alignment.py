@@ -1,4 +1,4 @@
-"""Crops that the networks were trained on."""
+"""Face crops, placed and scaled as the networks' training data were."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _ARCFACE_POINTS = np.array(
 
 @dataclass(frozen=True, slots=True)
 class AlignedFace:
-    """The (112, 112, 3) RGB crop in which eyes, nose and mouth stand where the embedder expects them, and the (2, 3)
-    similarity transform from the frame to it."""
+    """`crop`: (112, 112, 3) RGB, with eyes, nose and mouth where the embedder expects them. `transform`: the (2, 3)
+    similarity transform from frame to crop."""
 
     crop: RgbImage
     transform: Matrix
@@ -38,8 +38,8 @@ def align(rgb: RgbImage, face: MeshFace) -> AlignedFace:
 def square_crop(rgb: RgbImage, face: MeshFace, scale: float, size: int) -> RgbImage:
     """A (size, size, 3) RGB crop around the face, `scale` times the larger side of its box.
 
-    Where that reaches beyond the picture the crop is moved inside, and made smaller if it must be:
-    a black margin looks like the edge of a display to the anti-spoof network.
+    A crop that reaches beyond the picture is moved inside, and reduced if necessary: the anti-spoof network takes a
+    black margin for the edge of a display.
     """
     height, width = rgb.shape[:2]
     low, high = extent(face.points)

@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels, with every limit checked before a pixel is decoded."""
+"""Decoding of pictures. Every limit is checked before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.types import RgbImage
 
 _OTHER_PICTURES = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 _FTYP = slice(4, 8)
-"""Position of the mark of an ISO media file (HEIC, AVIF)."""
+"""Position of `ftyp`, which marks an ISO media file (HEIC, AVIF)."""
 
 REDUCTIONS = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -22,7 +22,7 @@ REDUCTIONS = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
 }
-"""Times as small as it is that a JPEG can be decoded, and how OpenCV is told: the bit of its size with that of RGB."""
+"""Factors by which a JPEG can be decoded smaller, with OpenCV's flags: the bit of the reduced size and that of RGB."""
 
 _READ_SIZE = {"JPEG": jpeg.read_size, "PNG": png.read_size, "WEBP": webp.read_size}
 
@@ -43,7 +43,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Upright pixels, and the `size` (width, height) of the whole picture, of which they may be a smaller copy."""
+    """Upright pixels `rgb`, possibly reduced, and the `size` (width, height) of the picture at full scale."""
 
     rgb: RgbImage
     size: tuple[int, int]
@@ -61,8 +61,8 @@ class Picture:
 def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
     """Decode one still JPEG, PNG or WebP, turned upright as its EXIF orientation says.
 
-    Every colour mode and depth comes out as 8-bit RGB. What stands behind the end of the picture is ignored. A JPEG
-    comes out smaller by one of REDUCTIONS, in a fraction of the time; of other kinds everything is decoded anyway.
+    Every colour mode and depth becomes 8-bit RGB. Bytes behind the end of the picture are ignored. `reduction`, one of
+    REDUCTIONS, makes a JPEG that many times smaller, in a fraction of the time; other formats ignore it.
     Raises InvalidImage or ImageTooComplex.
     """
     width, height = header.size
@@ -83,7 +83,7 @@ def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
-    """The kind is told by the content; the whole structure of the file is walked.
+    """Recognise the format by its first bytes and check the structure of the whole file.
 
     Raises InvalidImage, ImageTooLarge, ImageTooComplex or UnsupportedFormat.
     """

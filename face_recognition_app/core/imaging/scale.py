@@ -1,4 +1,4 @@
-"""How much smaller than it is a picture may be decoded: a half, a quarter or an eighth takes a fraction of the time."""
+"""Reduction at which a picture is decoded: at a half, a quarter or an eighth it takes a fraction of the time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from core.face_mesh import Tracking
 from core.imaging.frames import REDUCTIONS, Header
 
 _REGION_PX = 256
-"""Least side of a face's region: of so many pixels the larger mesh, which looks at new faces, makes its picture. What
-is compared has less than half of the scale."""
+"""Least side of a face's region after reduction: the input size of the larger mesh network, which sees new faces. The
+embedding's crop needs less than half of that scale."""
 _SMALLEST_REGION = 0.135
-"""Share of a picture's larger side: the region of the smallest face that the detector finds. Of 52 faces that take a
-tenth of that side it found 23, of smaller ones none."""
+"""Region of the smallest face that the detector finds, as a share of the picture's larger side. It found 23 of 52
+faces that measure a tenth of that side, and none that are smaller."""
 
 
 def reduction_for_followed(tracking: Tracking) -> int:
-    """For a LIGHT look at a frame of a session: every face that is followed is seen as well as in the whole frame."""
+    """Largest reduction for a LIGHT analysis that keeps every followed face at the mesh network's input size."""
     return _reduction(min((face.region.side for face in tracking.faces), default=0.0))
 
 
 def reduction_for_stranger(header: Header) -> int:
-    """For a single picture: whatever face the detector can find in it."""
+    """Largest reduction for a single picture that keeps every face that the detector can find."""
     return _reduction(_SMALLEST_REGION * max(header.size))
 
 

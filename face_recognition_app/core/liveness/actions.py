@@ -1,4 +1,4 @@
-"""What a person can be asked to do, and whether it is being done: geometry against the person's own neutral face."""
+"""Actions of a challenge, recognised by comparing a face with the same person's neutral face."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from core.liveness.observation import FaceReading
 from vocabulary.faces import Action
 
 MOVEMENTS = frozenset(Action) - {Action.LIGHT}
-"""What is asked unless an operator wants the light, too: not everybody may look at a screen that changes."""
+"""Actions without the light, which an operator must enable: some people must not look at a screen that flashes."""
 
 MAY_COINCIDE = frozenset({Action.SMILE, Action.OPEN_MOUTH})
-"""People smile with an open mouth. Of any other two actions at once neither counts: a video of pairs would do too
-much."""
+"""The only actions that may be done at once: people smile with an open mouth. Two others at once count as neither,
+because a video of pairs would pass too many challenges."""
 
 KNOWN_BY_VERSION: dict[int, frozenset[Action]] = {
     1: frozenset({Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT}),
     2: MOVEMENTS,
     3: frozenset(Action),
 }
-"""What a client of each version of the challenge can show its user."""
+"""Actions that a client can show its user, by the challenge version that it supports."""
 NEWEST_VERSION = max(KNOWN_BY_VERSION)
 
 
 def known_by(version: int) -> frozenset[Action]:
-    """A newer client than we know of knows at least all of ours."""
+    """Actions that a client of this challenge version can show; a newer version than ours includes all of ours."""
     return KNOWN_BY_VERSION[min(version, NEWEST_VERSION)]
 
 
 @dataclass(frozen=True, slots=True)
 class Neutral:
-    """A face at rest; units as in FaceReading."""
+    """Measures of a person's face at rest; units as in FaceReading."""
 
     yaw: float
     pitch: float
@@ -53,8 +53,8 @@ class Neutral:
             size=median(r.size for r in readings),
         )
 
-    def holds(self, reading: FaceReading) -> bool:
-        """Whether the face is at rest again; the eyes may blink."""
+    def matches(self, reading: FaceReading) -> bool:
+        """Whether the reading shows a face at rest; its eyes may blink."""
         return (
             max(abs(reading.yaw - self.yaw), abs(reading.pitch - self.pitch)) <= limits.NEUTRAL_DEG
             and reading.smile - self.smile <= limits.NEUTRAL_SMILE
@@ -62,8 +62,8 @@ class Neutral:
             and abs(reading.size / self.size - 1.0) <= limits.NEUTRAL_SIZE
         )
 
-    def shown(self, reading: FaceReading) -> frozenset[Action]:
-        """The actions that one reading shows; a blink takes several, a nod its way back."""
+    def actions_in(self, reading: FaceReading) -> frozenset[Action]:
+        """Actions that one reading shows. A blink takes several readings; a nod counts only once it is undone."""
         turned = reading.yaw - self.yaw
         widened = reading.mouth_width >= self.mouth_width * limits.SMILE_WIDENING
         signs = {

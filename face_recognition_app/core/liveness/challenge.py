@@ -1,4 +1,4 @@
-"""A random sequence of actions that a recording cannot know."""
+"""Challenge: a random sequence of actions, which a recording cannot predict."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from vocabulary.faces import Action
 
 
 class TooFewActions(ValueError):
-    """Fewer actions are allowed than steps are asked for."""
+    """The challenge has more steps than there are allowed actions."""
 
 
 @dataclass(slots=True)
 class Challenge:
     """Actions to be done in order, each from the person's own neutral face and within its own time.
 
-    Something else that is done instead is a mistake: one who does everything, or follows another
-    sequence, makes too many. A blink is nobody's mistake.
+    Any other action counts as a mistake, except a blink. A person who tries everything, or a recording of another
+    sequence, makes too many mistakes.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Challenge:
 
     @classmethod
     def draw(cls, challenge_id: str, steps: int, allowed: Set[Action], source: random.Random) -> Challenge:
-        """No action comes twice. Raises TooFewActions."""
+        """Draw `steps` different actions of `allowed`. Raises TooFewActions."""
         if len(allowed) < steps:
             raise TooFewActions(f"{steps} steps of {len(allowed)} actions")
         actions = source.sample(sorted(allowed), steps)
@@ -57,12 +57,12 @@ class Challenge:
         return self.failure is None and self.current is None
 
     @property
-    def kept(self) -> tuple[object, ...]:
+    def progress(self) -> tuple[object, ...]:
         return self.done, self.step_began_ms, self.mistakes, self.colour
 
     @property
     def colour(self) -> Colour | None:
-        """What the person's screen should show now."""
+        """Colour that the person's screen should show now; None unless the current step is the light."""
         asked = self.current is Action.LIGHT and self.failure is None
         return self.light.colour if self.light is not None and asked else None
 
@@ -78,8 +78,8 @@ class Challenge:
             self._next_step(reading)
 
     def interrupt(self) -> None:
-        """The face was lost: what was begun counts no more, what was done stays."""
-        self._begin_anew()
+        """Restart the current step, because the face was lost. Steps that were done stay done."""
+        self._restart_step()
 
     def _knows_neutral(self, reading: FaceReading) -> bool:
         if len(self.neutral_readings) < limits.NEUTRAL_READINGS:
@@ -90,11 +90,11 @@ class Challenge:
 
     def _performed(self, action: Action, reading: FaceReading) -> bool:
         neutral = Neutral.of(self.neutral_readings)
-        at_rest = neutral.holds(reading)
+        at_rest = neutral.matches(reading)
         if self.neutral_held < limits.NEUTRAL_HELD:
             self.neutral_held = self.neutral_held + 1 if at_rest else 0
             return False
-        shown = neutral.shown(reading)
+        shown = neutral.actions_in(reading)
         if action is Action.BLINK:
             self.blink.observe(reading)
             self._count_mistakes(bool(shown))
@@ -116,16 +116,16 @@ class Challenge:
         if self.astray < limits.MISTAKE_READINGS:
             return
         self.mistakes += 1
-        self._begin_anew()
+        self._restart_step()
         if self.mistakes > limits.MISTAKES_ALLOWED:
             self.failure = "wrong_action"
 
     def _next_step(self, reading: FaceReading) -> None:
         self.done += 1
         self.step_began_ms = reading.at_ms
-        self._begin_anew()
+        self._restart_step()
 
-    def _begin_anew(self) -> None:
+    def _restart_step(self) -> None:
         self.neutral_held = self.astray = self.doing = 0
         self.nodding = False
         self.blink = BlinkCue()

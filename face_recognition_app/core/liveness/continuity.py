@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from core.liveness import limits
 
 DIGEST_LENGTH = 16
-"""Hexadecimal digits of a SHA-256: enough to tell apart all frames that are ever sent."""
+"""Hexadecimal digits of a SHA-256 that are kept; enough to tell all frames apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class FrameMark:
+class FrameFingerprint:
     """Identity of a frame: `digest` of its encoded bytes, `size` (width, height) pixels."""
 
     at_ms: int
@@ -22,10 +22,10 @@ class FrameMark:
 
 @dataclass(slots=True)
 class Continuity:
-    """`failure` is the reason why the frames cannot all be one camera's, once there is one.
+    """Check that all frames come from one live camera; `failure` is the reason code once they cannot.
 
-    Only a frame that shows a face is evidence, so only its bytes must be new: a covered camera, or one that begins
-    with a black picture each time, sends the same bytes and harms nobody. The size is every frame's.
+    Only frames that show a face are evidence, so only their bytes must be new: a covered camera, or one that starts
+    with black pictures, repeats bytes harmlessly. The size must be the same in every frame.
     """
 
     digests: list[str] = field(default_factory=list)
@@ -34,37 +34,37 @@ class Continuity:
     still_since_ms: int = 0
     failure: str | None = None
 
-    def observe(self, mark: FrameMark) -> bool:
+    def observe(self, fingerprint: FrameFingerprint) -> bool:
         """Judge a frame. Returns whether its bytes are new."""
-        is_new = mark.digest not in self.digests
+        is_new = fingerprint.digest not in self.digests
         if self.failure is None:
-            self.failure = self._judge(mark)
-        self.size = mark.size
+            self.failure = self._judge(fingerprint)
+        self.size = fingerprint.size
         return is_new
 
     @property
-    def kept(self) -> str | None:
+    def progress(self) -> str | None:
         return self.failure
 
     def resume(self) -> None:
-        """A client that connects again may send what it does not know to have arrived, and nothing older."""
+        """Allow a reconnected client to repeat its newest RESENT_FRAMES frames, whose answers may have been lost."""
         self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0
 
-    def _judge(self, mark: FrameMark) -> str | None:
-        if self.size is not None and mark.size != self.size:
+    def _judge(self, fingerprint: FrameFingerprint) -> str | None:
+        if self.size is not None and fingerprint.size != self.size:
             return "camera_changed"
-        if not mark.shows_face:
-            self.still_frames, self.still_since_ms = 0, mark.at_ms
+        if not fingerprint.shows_face:
+            self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
             return None
-        if self.digests and mark.digest == self.digests[-1]:
-            return self._stand_still(mark)
-        self.still_frames, self.still_since_ms = 0, mark.at_ms
-        if mark.digest in self.digests:
+        if self.digests and fingerprint.digest == self.digests[-1]:
+            return self._judge_repeat(fingerprint)
+        self.still_frames, self.still_since_ms = 0, fingerprint.at_ms
+        if fingerprint.digest in self.digests:
             return "stream_repeated"
-        self.digests = [*self.digests, mark.digest][-limits.DIGESTS_KEPT :]
+        self.digests = [*self.digests, fingerprint.digest][-limits.DIGESTS_KEPT :]
         return None
 
-    def _stand_still(self, mark: FrameMark) -> str | None:
+    def _judge_repeat(self, fingerprint: FrameFingerprint) -> str | None:
         self.still_frames += 1
-        long = mark.at_ms - self.still_since_ms >= limits.FROZEN_MS
+        long = fingerprint.at_ms - self.still_since_ms >= limits.FROZEN_MS
         return "stream_frozen" if long and self.still_frames >= limits.FROZEN_FRAMES else None

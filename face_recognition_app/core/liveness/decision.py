@@ -7,15 +7,15 @@ from collections.abc import Set
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness import limits
 from core.liveness.challenge import Challenge
-from core.liveness.continuity import Continuity, FrameMark
+from core.liveness.continuity import Continuity, FrameFingerprint
 from core.liveness.cues.body import BodyCue
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
-from core.liveness.policy import DEMANDS, Demands, Policy
+from core.liveness.policy import REQUIREMENTS, Policy, Requirements
 from core.liveness.repetition import Repetition
 from vocabulary.faces import Action
 
@@ -43,7 +43,7 @@ class Liveness:
     continuity: Continuity = field(default_factory=Continuity)
     readings: int = 0
     observed_ms: int = 0
-    """Between readings, of longer pauses only the beginning."""
+    """Sum of the times between readings, each counted up to PAUSE_MS."""
     last_at_ms: int = 0
     last_seen_ms: int = 0
 
@@ -56,12 +56,12 @@ class Liveness:
         steps: int | None = None,
         allowed: Set[Action] | None = None,
     ) -> Liveness:
-        """`steps` and `allowed` stand for the policy's own. Raises TooFewActions."""
-        demands = DEMANDS[policy]
-        if not demands.steps:
+        """`steps` and `allowed` replace those of the policy. Raises TooFewActions."""
+        requirements = REQUIREMENTS[policy]
+        if not requirements.steps:
             return cls(policy)
-        possible = demands.actions if allowed is None else allowed
-        return cls(policy, Challenge.draw(challenge_id, steps or demands.steps, possible, source))
+        possible = requirements.actions if allowed is None else allowed
+        return cls(policy, Challenge.draw(challenge_id, steps or requirements.steps, possible, source))
 
     @property
     def verdict(self) -> Verdict:
@@ -74,34 +74,34 @@ class Liveness:
 
     @property
     def failure(self) -> str | None:
-        """Reason why no living person is before the camera; None while there is no such reason."""
+        """Reason code of the refusal; None while nothing refuses the person."""
         if self.policy is Policy.NONE:
             return None
         if self.continuity.failure is not None:
             return self.continuity.failure
-        if self.spoof.refused or (self._demands.moire and self.moire.refused):
+        if self.spoof.refused or (self._requirements.moire and self.moire.refused):
             return "spoof_suspected"
-        if self._demands.watched and self.repetition.failure is not None:
+        if self._requirements.watched and self.repetition.failure is not None:
             return self.repetition.failure
         return self.challenge.failure if self.challenge is not None else None
 
     @property
     def acted(self) -> bool:
         """Whether the challenge was done; without a challenge, whether the person blinked or spoke."""
-        if self._demands.steps:
+        if self._requirements.steps:
             return self.challenge is not None and self.challenge.passed
         return self.blink.seen or self.mouth.seen
 
     @property
     def alive(self) -> bool:
-        """Whether skin and shoulders are not those of a photograph: see docs/liveness.md for the rule."""
-        return not self._demands.alive or (self.skin.change or 0.0) >= self._skin_must_change
+        """Whether skin and shoulders move as a living person's; docs/liveness.md has the rule."""
+        return not self._requirements.alive or (self.skin.change or 0.0) >= self._skin_must_change
 
     @property
     def _skin_must_change(self) -> float:
-        """The less else the person does, the more; infinite for shoulders that do not breathe.
+        """Least change of the skin: larger for a person who does little else, infinite for shoulders that do not move.
 
-        Beside a challenge shoulders must be seen: an animated portrait's skin changes, and its shoulders tell it.
+        With a challenge, shoulders must be in view: the skin of an animated portrait changes, its shoulders do not.
         """
         if self.challenge is None and self.mouth.seen:
             return limits.SKIN_CHANGED
@@ -113,7 +113,7 @@ class Liveness:
 
     @property
     def watched(self) -> bool:
-        if not self._demands.watched:
+        if not self._requirements.watched:
             return True
         return self.observed_ms >= limits.OBSERVED_MS or self.readings >= limits.OBSERVED_READINGS
 
@@ -121,7 +121,7 @@ class Liveness:
     def doubtful(self) -> bool:
         """Whether there is evidence against the person, even if it is not yet enough to refuse."""
         mistaken = self.challenge is not None and self.challenge.mistakes > 0
-        return mistaken or self.spoof.doubtful or (self._demands.moire and self.moire.doubtful)
+        return mistaken or self.spoof.doubtful or (self._requirements.moire and self.moire.doubtful)
 
     @property
     def passive_passed(self) -> bool:
@@ -147,34 +147,34 @@ class Liveness:
         return len(self.challenge.actions) if self.challenge is not None else 1
 
     @property
-    def kept(self) -> tuple[object, ...]:
-        """Changes when something happened that must outlive a worker: what a client is told, what speaks against it.
+    def progress(self) -> tuple[object, ...]:
+        """Value whose change requires a checkpoint: progress that a client was told, or evidence against the person.
 
-        Every part of the evidence has a `kept` of its own.
+        It contains the `progress` of every part of the evidence.
         """
         parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
-        return *(getattr(self, part).kept for part in parts), self.passive_passed, self.steps_done, self.verdict
+        return *(getattr(self, part).progress for part in parts), self.passive_passed, self.steps_done, self.verdict
 
     @property
-    def _demands(self) -> Demands:
-        return DEMANDS[self.policy]
+    def _requirements(self) -> Requirements:
+        return REQUIREMENTS[self.policy]
 
     @property
     def _moire_passed(self) -> bool:
-        return self.moire.passed or not self._demands.moire
+        return self.moire.passed or not self._requirements.moire
 
-    def see(self, mark: FrameMark) -> bool:
-        """Take note of a frame, whatever it shows; whether it can show anything new, which the same bytes cannot."""
+    def check_continuity(self, fingerprint: FrameFingerprint) -> bool:
+        """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
         if self.policy is Policy.NONE:
             return True
-        if not self._takes(mark.at_ms) or mark.at_ms < self.last_seen_ms:
+        if not self._accepts(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
             return False
-        self.last_seen_ms = mark.at_ms
-        return self.continuity.observe(mark)
+        self.last_seen_ms = fingerprint.at_ms
+        return self.continuity.observe(fingerprint)
 
-    def observe(self, reading: FaceReading, traces: Traces | None) -> None:
-        """Take one reading of the person. Readings older than the last are refused: time does not run backwards."""
-        if not self._takes(reading.at_ms):
+    def observe(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
+        """Weigh one reading of the person. A reading older than the last is ignored."""
+        if not self._accepts(reading.at_ms):
             return
         if self.readings:
             self.observed_ms += min(reading.at_ms - self.last_at_ms, limits.PAUSE_MS)
@@ -183,19 +183,19 @@ class Liveness:
         self.score(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
-        if self._demands.alive:
-            self._look_for_life(reading, traces)
-        if self._demands.watched:
+        if self._requirements.alive:
+            self._observe_cues(reading, frame_samples)
+        if self._requirements.watched:
             self.repetition.observe(reading)
 
     def score(self, reading: FaceReading) -> None:
-        """Take the results of the anti-spoof network and the grid search. They count for a repeated picture too."""
-        if self._takes(reading.at_ms):
+        """Weigh the results of anti-spoof network and moire detection, which count for a repeated picture too."""
+        if self._accepts(reading.at_ms):
             self.spoof.observe(reading)
             self.moire.observe(reading)
 
     def suspect(self, reading: FaceReading) -> None:
-        """Take only the evidence against the person from a frame that may not count in favour."""
+        """Weigh only evidence against the person: for frames that may not count in favour."""
         if self.policy is Policy.NONE or self.failure is not None:
             return
         if reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
@@ -212,12 +212,12 @@ class Liveness:
         if self.challenge is not None:
             self.challenge.interrupt()
 
-    def _takes(self, at_ms: int) -> bool:
+    def _accepts(self, at_ms: int) -> bool:
         return self.policy is not Policy.NONE and at_ms >= self.last_at_ms and self.failure is None
 
-    def _look_for_life(self, reading: FaceReading, traces: Traces | None) -> None:
+    def _observe_cues(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         self.blink.observe(reading)
         self.mouth.observe(reading)
-        if traces is not None:
-            self.skin.observe(reading, traces.skin)
-            self.body.observe(reading, traces.thumbnail)
+        if frame_samples is not None:
+            self.skin.observe(reading, frame_samples.skin)
+            self.body.observe(reading, frame_samples.thumbnail)

@@ -1,4 +1,4 @@
-"""The numbers behind a decision, to explain it later. No pictures."""
+"""Evidence of a decision: the numbers that explain it later, without pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.liveness.decision import Liveness
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`live_score_worst` and the medians are None when nothing was measured; the rest is as the cues name it."""
+    """Results of the cues, under their names. `live_score_worst` and the median are None when nothing was measured."""
 
     policy: str
     verdict: str

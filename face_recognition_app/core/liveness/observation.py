@@ -1,4 +1,4 @@
-"""Input of the liveness machines for one frame."""
+"""Reading of a face: the input of the liveness machines for one frame."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MOUTH_CORNERS = (61, 291)
 class FaceReading:
     """Measures of one face in one frame.
 
-    `at_ms`: milliseconds since the session began, by the server's clock. `blink`: the less closed
-    eye's coefficient, 0 open .. 1 closed; `smile` likewise. `eye_opening`: lid distance over eye width.
-    `mouth_opening` and `mouth_width`: of the lips and corners, over the distance of the irises. Angles in
-    degrees. `box`: around the landmarks. `x`, `y`: the middle of the landmarks, and `size`: their root mean
-    square distance from it, in widths of the frame. `sharpness` as in features.quality. `live_score`: the anti-spoof
-    network's 0..1, `moire` as in features.traces, and `tint` as in features.face_tint: None when they were not asked.
+    `at_ms`: milliseconds since the session began, by the server's clock. `blink`: coefficient of the less closed eye,
+    0 open .. 1 closed. `smile`: coefficient, 0..1. `eye_opening`: lid distance over eye width. `mouth_opening` and
+    `mouth_width`: distance of the lips and of the corners, over that of the irises. Angles in degrees. `box`: around
+    the landmarks. `x`, `y`: centre of the landmarks, and `size`: their root mean square distance from it, in widths of
+    the frame. `sharpness`: see features.quality. `live_score`: the anti-spoof network's, 0..1; `moire`: see
+    features.moire; `tint`: see features.face_tint; each None when it was not computed.
     """
 
     at_ms: int

@@ -1,4 +1,4 @@
-"""Liveness policies: what is asked of the person, and what must be proved."""
+"""Liveness policies: what the person is asked to do, and what must be proved."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from vocabulary.faces import Action
 
 
 class Policy(StrEnum):
-    """From nothing to everything; docs/liveness.md tells how to choose.
+    """Policies from the weakest to the strongest; docs/liveness.md helps to choose.
 
-    none: nothing. passive: the person looks into the camera, and blinks or speaks. active: a short random
-    challenge, and neither skin nor shoulders nor a display's grid. strict: a longer one, and these as well.
+    none: no check. passive: the person looks into the camera, and blinks or speaks. active: a short random challenge,
+    without checks of skin, shoulders and moire. strict: a longer challenge, with these checks.
     """
 
     NONE = "none"
@@ -27,9 +27,10 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
-    """`steps` of a challenge, drawn from `actions`; `moire`: no display's grid may be seen; `alive`: skin must live,
-    and shoulders where they are seen; `watched`: for repetition, and long enough for a loop to show."""
+class Requirements:
+    """What a policy requires. `steps`: length of the challenge, drawn from `actions`. `moire`: no moire may be found.
+    `alive`: skin, and shoulders in view, must move. `watched`: motion must not repeat, over a time in which a loop
+    would show."""
 
     steps: int
     moire: bool
@@ -39,11 +40,11 @@ class Demands:
 
 
 _AT_A_DESK = MOVEMENTS - {Action.MOVE_CLOSER}
-"""What needs no room; a phone is moved more easily than a head before a webcam."""
+"""Movements without moving closer, which is easy with a phone but not before a webcam."""
 
-DEMANDS: dict[Policy, Demands] = {
-    Policy.NONE: Demands(0, False, False, False),
-    Policy.PASSIVE: Demands(0, True, True, True),
-    Policy.ACTIVE: Demands(2, False, False, False, _AT_A_DESK),
-    Policy.STRICT: Demands(3, True, True, False, MOVEMENTS),
+REQUIREMENTS: dict[Policy, Requirements] = {
+    Policy.NONE: Requirements(0, False, False, False),
+    Policy.PASSIVE: Requirements(0, True, True, True),
+    Policy.ACTIVE: Requirements(2, False, False, False, _AT_A_DESK),
+    Policy.STRICT: Requirements(3, True, True, False, MOVEMENTS),
 }

@@ -13,13 +13,13 @@ from core.liveness.observation import FaceReading
 
 Motion: TypeAlias = tuple[float, ...]
 Track = npt.NDArray[np.float64]
-"""(frames, measures), each measure in units of what the mesh is off by from frame to frame."""
+"""(frames, measures), each measure in units of the mesh's error from frame to frame."""
 
 
 @dataclass(slots=True)
 class Repetition:
-    """`failure` is the reason, once there is one; `alike` the smallest difference of two stretches seen so far, in
-    shares of their own motion, and `stillness` the smallest motion of LONG_STILL readings."""
+    """`alike`: smallest difference of two stretches so far, over their own motion. `stillness`: smallest motion of
+    LONG_STILL readings so far. `failure`: reason code, once there is one."""
 
     track: list[Motion] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)
@@ -42,11 +42,11 @@ class Repetition:
             self.failure = "stream_repeated"
 
     @property
-    def kept(self) -> str | None:
+    def progress(self) -> str | None:
         return self.failure
 
     def _long_ago(self) -> int:
-        """The first of the readings that are long enough for stillness to mean something."""
+        """Index of the first reading of the shortest stretch to measure stillness over; past the end without one."""
         now = self.times_ms[-1]
         recent = sum(now - at < limits.LONG_STILL_MS for at in self.times_ms) + 1
         return -max(recent, limits.LONG_STILL) if recent <= len(self.times_ms) else len(self.times_ms)
@@ -68,8 +68,8 @@ def _motion(reading: FaceReading) -> Motion:
 def difference(track: Track, length: int, *, reverse: bool) -> float:
     """Smallest difference of the newest `length` readings from as many earlier ones, or from those backwards.
 
-    The smallest root mean square difference, over the newest stretch's own deviation; infinite for a
-    stretch in which too little moves to be told from another.
+    Root mean square difference over the newest stretch's own deviation; infinite when too little moves in that
+    stretch to distinguish it from another.
     """
     if len(track) < 2 * length:
         return float("inf")
@@ -84,7 +84,7 @@ def difference(track: Track, length: int, *, reverse: bool) -> float:
 
 
 def stillness(track: Track) -> float:
-    """Average range of the measures; infinite for less than LONG_STILL readings."""
+    """Average range of the measures; infinite for fewer than LONG_STILL readings."""
     if len(track) < limits.LONG_STILL:
         return float("inf")
     high, low = np.percentile(track, [90, 10], axis=0)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
-from core.features.values import Appearance, Quality, Traces, plainly_the_same
-from core.liveness.continuity import FrameMark
+from core.features.values import Appearance, FrameSamples, Quality, plainly_the_same
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.limits import LIVE_SCORE
@@ -34,7 +34,7 @@ COMPARED_AGAIN_FRAMES = 3 * SPOOF_EVERY_FRAMES
 AGREED_FRAMES = 16
 """A success requires that the latest comparison matched and is at most this many frames old."""
 _NEVER = -1_000
-MAX_GLANCES = 4
+MAX_UNEMBEDDED_FRAMES = 4
 """Most frames in a row that count without an embedding, however similar their appearance."""
 MAX_SEEN_DIGESTS = 150
 
@@ -51,7 +51,7 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FramePlan:
     """What to compute from the frame of `at_ms` besides the mesh.
 
     `spoof`: the anti-spoof network, and the search for the grid of a display.
@@ -88,12 +88,12 @@ class Match:
 class FaceSeen:
     """The face of a frame that counts.
 
-    `traces` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe always has
-    an embedding.
+    `frame_samples` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe
+    always has an embedding.
     """
 
     reading: FaceReading
-    traces: Traces | None
+    frame_samples: FrameSamples | None
     appearance: Appearance
     embedding: Embedding | None
     is_probe: bool
@@ -103,7 +103,7 @@ class FaceSeen:
 class Observation:
     """Result of analysing one frame; `face` is None when the frame does not count."""
 
-    mark: FrameMark
+    fingerprint: FrameFingerprint
     box: Box | None
     quality: Quality
     face: FaceSeen | None = None
@@ -181,7 +181,7 @@ class Flow:
     def progress(self) -> tuple[object, ...]:
         """Value that changes when state must be stored: what the client was told, or evidence against the person."""
         return (
-            self.liveness.kept,
+            self.liveness.progress,
             self.frames > 0,
             len(self.samples),
             len(self.anchor),
@@ -204,12 +204,12 @@ class Flow:
         """The numbers behind the decision, as JSON values."""
         return asdict(Evidence.of(self.liveness))
 
-    def plan(self, at_ms: int) -> Plan:
+    def plan(self, at_ms: int) -> FramePlan:
         """What to compute from the next frame."""
         asked = self.liveness.policy is not Policy.NONE
         pending = self.liveness.verdict is Verdict.PENDING
         probe = self._wants_probes and self._gap_is_over(at_ms)
-        return Plan(
+        return FramePlan(
             at_ms,
             spoof=asked and (probe or (pending and self.frames % SPOOF_EVERY_FRAMES == 0)),
             identity=pending,
@@ -223,7 +223,7 @@ class Flow:
         `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
-        is_new = self.liveness.see(seen.mark)
+        is_new = self.liveness.check_continuity(seen.fingerprint)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
@@ -242,8 +242,8 @@ class Flow:
         False while the eyes close or open: one frame of another person could fake a blink.
         """
         known = np.frombuffer(self.appearance, np.float32)
-        fresh = known.size > 0 and self.glances < MAX_GLANCES
-        return fresh and not self.liveness.blink.concerns(reading) and plainly_the_same(appearance, known)
+        fresh = known.size > 0 and self.glances < MAX_UNEMBEDDED_FRAMES
+        return fresh and not self.liveness.blink.may_change(reading) and plainly_the_same(appearance, known)
 
     def resume(self) -> None:
         """Note that a client connected again."""
@@ -331,9 +331,9 @@ class Flow:
         return same
 
     def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
-        self.liveness.observe(face.reading, face.traces)
+        self.liveness.observe(face.reading, face.frame_samples)
         if seen.probe is not None:
-            self.probed_frame, self.probed_at_ms = self.frames, seen.mark.at_ms
+            self.probed_frame, self.probed_at_ms = self.frames, seen.fingerprint.at_ms
             unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score
             if unasked or (live_score is not None and live_score >= LIVE_SCORE):
                 vector = seen.probe.astype(np.float32).tobytes()

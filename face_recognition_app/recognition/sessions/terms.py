@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.liveness.actions import NEWEST_VERSION, known_by
 from core.liveness.challenge import Challenge
-from core.liveness.policy import DEMANDS, Policy
+from core.liveness.policy import REQUIREMENTS, Policy
 from recognition.sessions.refusals import ChallengeImpossible, PolicyTooWeak
 from tenants.liveness_policy import TenantPolicy, policy_of
 from tenants.models import Tenant
@@ -42,17 +42,17 @@ def resolve_terms(tenant: Tenant, liveness_request: LivenessRequest) -> Challeng
             f"liveness {liveness} is less than this tenant allows: ask for {policy.minimum} or stronger",
             {"minimum": policy.minimum.value},
         )
-    if not DEMANDS[liveness].steps:
+    if not REQUIREMENTS[liveness].steps:
         return ChallengeTerms(liveness, None, frozenset())
     allowed = _allowed(policy, liveness_request, liveness)
-    steps = DEMANDS[liveness].steps if policy.steps is None else policy.steps
+    steps = REQUIREMENTS[liveness].steps if policy.steps is None else policy.steps
     if len(allowed) < steps:
         raise _impossible(policy, steps, allowed)
     return ChallengeTerms(liveness, policy.steps, frozenset(allowed))
 
 
 def _allowed(policy: TenantPolicy, liveness_request: LivenessRequest, liveness: Policy) -> list[Action]:
-    default = [action for action in Action if action in DEMANDS[liveness].actions]
+    default = [action for action in Action if action in REQUIREMENTS[liveness].actions]
     tenants_own = default if policy.actions is None else policy.actions
     return [
         action
@@ -69,7 +69,7 @@ def _impossible(policy: TenantPolicy, steps: int, allowed: list[Action]) -> Chal
         f"use a client of challenge_version {NEWEST_VERSION}",
         "let manage.py set_policy allow more actions or fewer steps",
     ]
-    if not DEMANDS[policy.minimum].steps:
+    if not REQUIREMENTS[policy.minimum].steps:
         ways_out.append("ask for liveness passive")
     return ChallengeImpossible(
         f"a challenge of {steps} steps needs {steps} actions, and {', '.join(remaining) or 'none'} would remain: "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from core.face_recognition_engine import FaceRecognitionEngine, Look
+from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.face_tint import face_tint
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
 from core.types import Box, Embedding
@@ -21,7 +21,7 @@ class EngineSight:
     """A Sight of the frame `data` and its `look`. Each method runs its network or filter when called."""
 
     engine: FaceRecognitionEngine
-    look: Look
+    view: FrameView
     data: bytes
 
     @property
@@ -30,33 +30,33 @@ class EngineSight:
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.look.picture.size
+        return self.view.picture.size
 
     @property
     def quality(self) -> Quality:
-        return self.look.quality
+        return self.view.quality
 
     @property
     def box(self) -> Box | None:
-        return self.look.box
+        return self.view.box
 
     def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
-        look = self.look
-        assert look.face is not None
-        assert look.box is not None
-        live_score = self.engine.live_score(look) if scored else None
-        moire = self.engine.moire(look) if scored else None
-        tint = face_tint(look.rgb, look.face) if tinted else None
-        return read_face(look.face, look.quality.sharpness, live_score, at_ms, look.box, moire, tint)
+        view = self.view
+        assert view.face is not None
+        assert view.box is not None
+        live_score = self.engine.live_score(view) if scored else None
+        moire = self.engine.moire(view) if scored else None
+        tint = face_tint(view.rgb, view.face) if tinted else None
+        return read_face(view.face, view.quality.sharpness, live_score, at_ms, view.box, moire, tint)
 
-    def traces(self) -> Traces:
-        return self.engine.trace(self.look)
+    def frame_samples(self) -> FrameSamples:
+        return self.engine.sample_frame(self.view)
 
     def appearance(self) -> Appearance:
-        return self.engine.appearance(self.look)
+        return self.engine.appearance(self.view)
 
     def embedding(self) -> Embedding:
-        return self.engine.embed(self.look)
+        return self.engine.embed(self.view)
 
 
 def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation) -> Match | None:

@@ -151,15 +151,15 @@ class Stream(ABC):
             raise frame.error
         plan = self.flow.plan(self.elapsed_ms)
         try:
-            look = self.worker.engine.look(frame.data, self.worker.limits, self._tracking, plan.detail)
+            view = self.worker.engine.analyse(frame.data, self.worker.limits, self._tracking, plan.detail)
         except ImageError as error:
             raise UnusableFrame(str(error), error.code) from error
         except NotAnalysed as error:
             logger.warning("frame %d was not analysed: %s", frame.seq, error)
             self._tracking = UNTRACKED  # The mesh may fail again at the same place.
             raise Busy(error.message, error.retry_after_ms) from error
-        self._tracking = look.tracking(self._tracking)
-        return observe(self.flow, plan, EngineSight(self.worker.engine, look, frame.data))
+        self._tracking = view.tracking(self._tracking)
+        return observe(self.flow, plan, EngineSight(self.worker.engine, view, frame.data))
 
     @abstractmethod
     async def _match(self, seen: Observation) -> Match | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from core.features.values import Appearance, Quality, Traces
-from core.liveness.continuity import FrameMark
+from core.features.values import Appearance, FrameSamples, Quality
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.observation import FaceReading
 from core.types import Box, Embedding
-from recognition.sessions.state import HARMLESS_TO_LIVENESS, FaceSeen, Flow, Observation, Plan
+from recognition.sessions.state import HARMLESS_TO_LIVENESS, FaceSeen, Flow, FramePlan, Observation
 
 
 class Sight(Protocol):
@@ -32,33 +32,35 @@ class Sight(Protocol):
     def reading(self, at_ms: int, *, scored: bool, tinted: bool) -> FaceReading:
         """Measures of the face: with `scored` also `live_score` and `moire`, with `tinted` also `tint`."""
 
-    def traces(self) -> Traces: ...
+    def frame_samples(self) -> FrameSamples: ...
 
     def appearance(self) -> Appearance: ...
 
     def embedding(self) -> Embedding: ...
 
 
-def observe(flow: Flow, plan: Plan, sight: Sight) -> Observation:
+def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     """Compute what `plan`, the flow's plan for this frame, needs. Changes nothing.
 
     A frame ruled out by its issues yields only the place and quality of its face. A frame that plainly shows the person
     of the last embedding is not embedded again.
     """
-    mark = mark_of(sight, plan.at_ms)
+    fingerprint = fingerprint_of(sight, plan.at_ms)
     issues = set(sight.quality.issues)
     is_probe = plan.probe and not issues
     counts = is_probe or (plan.identity and issues <= HARMLESS_TO_LIVENESS)
     if sight.box is None or not counts:
-        return Observation(mark, sight.box, sight.quality)
+        return Observation(fingerprint, sight.box, sight.quality)
     reading = sight.reading(plan.at_ms, scored=plan.spoof, tinted=plan.tint)
-    traces = sight.traces() if plan.identity else None
+    frame_samples = sight.frame_samples() if plan.identity else None
     appearance = sight.appearance()
     known = not is_probe and flow.recognises(appearance, reading)
     embedding = None if known else sight.embedding()
-    return Observation(mark, sight.box, sight.quality, FaceSeen(reading, traces, appearance, embedding, is_probe))
+    return Observation(
+        fingerprint, sight.box, sight.quality, FaceSeen(reading, frame_samples, appearance, embedding, is_probe)
+    )
 
 
-def mark_of(sight: Sight, at_ms: int) -> FrameMark:
+def fingerprint_of(sight: Sight, at_ms: int) -> FrameFingerprint:
     """Identity of the frame of `at_ms`, whether the frame counts or not."""
-    return FrameMark(at_ms, sight.digest, sight.size, sight.box is not None)
+    return FrameFingerprint(at_ms, sight.digest, sight.size, sight.box is not None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.face_mesh import UNTRACKED, FaceMesh, mesh_factory
-from core.face_recognition_engine import Look
+from core.face_recognition_engine import FrameView
 from core.features.quality import face_box
 from core.imaging.frames import Picture
 from core.liveness.cues.movements import BlinkCue
@@ -71,7 +71,7 @@ def blinks(frames: Sequence[RgbImage], faces: Sequence[MeshFace]) -> list[int]:
     """The frames in which a blink was complete."""
     cue, counts = BlinkCue(), [0]
     for index, (rgb, face) in enumerate(zip(frames, faces, strict=True)):
-        sharpness = Look.at(Picture.whole(rgb), [face]).quality.sharpness
+        sharpness = FrameView.of(Picture.whole(rgb), [face]).quality.sharpness
         cue.observe(read_face(face, sharpness, None, index * 40, face_box(face, rgb)))
         counts.append(cue.count)
     return [index for index, (before, after) in enumerate(pairwise(counts)) if after > before]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.face_mesh import FaceMesh
-from core.face_recognition_engine import Look
+from core.face_recognition_engine import FrameView
 from core.features.quality import face_box
 from core.features.values import Quality
 from core.imaging.frames import Picture
@@ -24,7 +24,7 @@ EYES = ((33, 133), (263, 362))
 
 
 def judged(rgb: RgbImage, mesh: FaceMesh) -> Quality:
-    return Look.at(Picture.whole(rgb), mesh.process(rgb)).quality
+    return FrameView.of(Picture.whole(rgb), mesh.process(rgb)).quality
 
 
 def rotated(rgb: RgbImage, degrees: float) -> RgbImage:
@@ -139,7 +139,7 @@ def test_somebody_small_behind_is_no_second_face(good_picture: RgbImage, mesh: F
     faces = mesh.process(picture)
     assert len(faces) == 2
     assert face_box(faces[1], picture).area < 0.35 * face_box(faces[0], picture).area
-    assert Look.at(Picture.whole(picture), faces).quality.issues == ()
+    assert FrameView.of(Picture.whole(picture), faces).quality.issues == ()
 
 
 def test_dim_light_is_not_taken_for_blur(good_picture: RgbImage, mesh: FaceMesh) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.face_recognition_engine import LivenessDetector, Look
+from core.face_recognition_engine import FrameView, LivenessDetector
 from core.features.quality import face_box
 from core.imaging.frames import Picture
 from core.liveness.observation import FaceReading, read_face
@@ -94,7 +94,7 @@ def readings_of(frames: Sequence[RgbImage], detector: LivenessDetector, fps: flo
 
     def read(index: int) -> FaceReading | None:
         faces = detector.safe_process(frames[index])
-        quality = Look.at(Picture.whole(frames[index]), faces).quality
+        quality = FrameView.of(Picture.whole(frames[index]), faces).quality
         if not faces or not set(quality.issues) <= HARMLESS:
             return None
         box = face_box(faces[0], frames[index])

@@ -1,4 +1,4 @@
-"""Traces of made up scenes: a textured person before a textured wall, each shifted by shares of a pixel."""
+"""Samples of made up scenes: a textured person before a textured wall, each shifted by shares of a pixel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.features.skin_samples import SKIN_POINTS
-from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, SkinSamples, Thumbnail, Traces
+from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, FrameSamples, SkinSamples, Thumbnail
 from core.liveness.cues.body import Region, regions
 from core.types import Box
 from tests.core.liveness.readings import OPEN
@@ -60,17 +60,17 @@ def skin(frame: int, *, alive: float = 0.0, noise: float = 1.0) -> SkinSamples:
 
 
 @cache
-def living(frame: int) -> Traces:
+def living(frame: int) -> FrameSamples:
     """Skin that changes and shoulders that breathe."""
     breath = (0.1 * wave(frame, 31), 0.3 * wave(frame, 31))
-    return traces(skin(frame, alive=0.08), scene(breath, noise=1.0, seed=frame))
+    return frame_samples(skin(frame, alive=0.08), scene(breath, noise=1.0, seed=frame))
 
 
 @cache
-def photographed(frame: int) -> Traces:
+def photographed(frame: int) -> FrameSamples:
     """Noise alone."""
-    return traces(skin(frame), scene(noise=1.0, seed=frame))
+    return frame_samples(skin(frame), scene(noise=1.0, seed=frame))
 
 
-def traces(samples: SkinSamples, thumbnail: Thumbnail) -> Traces:
-    return Traces(samples, thumbnail)
+def frame_samples(samples: SkinSamples, thumbnail: Thumbnail) -> FrameSamples:
+    return FrameSamples(samples, thumbnail)

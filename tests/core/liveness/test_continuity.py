@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.liveness.continuity import Continuity, FrameMark
+from core.liveness.continuity import Continuity, FrameFingerprint
 from core.liveness.limits import FROZEN_FRAMES, FROZEN_MS, RESENT_FRAMES
 
 SIZE = (640, 480)
@@ -14,7 +14,7 @@ def told(
     """Of one frame after another, each known by a number."""
     continuity = continuity or Continuity()
     for index, picture in enumerate(pictures):
-        continuity.observe(FrameMark(begin_ms + index * step_ms, f"{picture:016x}", SIZE, True))
+        continuity.observe(FrameFingerprint(begin_ms + index * step_ms, f"{picture:016x}", SIZE, True))
     return continuity
 
 
@@ -50,13 +50,13 @@ def test_a_picture_that_comes_again_later_is_a_repetition() -> None:
 
 def test_another_size_is_another_camera() -> None:
     continuity = told([0, 1])
-    continuity.observe(FrameMark(200, f"{2:016x}", (480, 640), True))
+    continuity.observe(FrameFingerprint(200, f"{2:016x}", (480, 640), True))
     assert continuity.failure == "camera_changed"
 
 
 def test_the_first_failure_stays() -> None:
     continuity = told([0, 1, 0])
-    continuity.observe(FrameMark(400, f"{9:016x}", (320, 240), True))
+    continuity.observe(FrameFingerprint(400, f"{9:016x}", (320, 240), True))
     continuity.resume()
     told([20, 21], continuity=continuity, begin_ms=500)
     assert continuity.failure == "stream_repeated"
@@ -80,7 +80,7 @@ def test_who_connects_again_may_have_stood_still_and_keeps_the_camera() -> None:
 
     turned = told([0, 1])
     turned.resume()
-    turned.observe(FrameMark(200, f"{2:016x}", (480, 640), True))
+    turned.observe(FrameFingerprint(200, f"{2:016x}", (480, 640), True))
     assert turned.failure == "camera_changed"
 
 
@@ -91,10 +91,10 @@ def test_after_connecting_again_the_rules_hold_as_before() -> None:
 
 
 def test_pictures_without_a_face_may_come_again_and_stand_still_but_not_change_their_size() -> None:
-    dark = [FrameMark(100 * at, "0" * 16, SIZE, False) for at in range(3 * FROZEN_FRAMES)]
+    dark = [FrameFingerprint(100 * at, "0" * 16, SIZE, False) for at in range(3 * FROZEN_FRAMES)]
     continuity = Continuity()
-    for mark in (*dark[:5], FrameMark(500, "1" * 16, SIZE, True), *dark[6:]):
-        continuity.observe(mark)
+    for fingerprint in (*dark[:5], FrameFingerprint(500, "1" * 16, SIZE, True), *dark[6:]):
+        continuity.observe(fingerprint)
     assert (continuity.failure, continuity.digests) == (None, ["1" * 16])
-    continuity.observe(FrameMark(9_000, "2" * 16, (320, 240), False))
+    continuity.observe(FrameFingerprint(9_000, "2" * 16, (320, 240), False))
     assert continuity.failure == "camera_changed"

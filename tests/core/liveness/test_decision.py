@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.features.values import Traces
+from core.features.values import FrameSamples
 from core.liveness import limits
 from core.liveness.challenge import Challenge
-from core.liveness.continuity import FrameMark
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
 from core.liveness.observation import FaceReading
@@ -27,7 +27,7 @@ from vocabulary.faces import Action
 LONG = 60
 """Readings that are enough for every cue."""
 ASKING = [Policy.PASSIVE, Policy.ACTIVE, Policy.STRICT]
-Scene = Callable[[int], Traces]
+Scene = Callable[[int], FrameSamples]
 
 
 def begun(policy: Policy, seed: int = 0) -> Liveness:
@@ -161,8 +161,8 @@ def test_each_session_draws_its_own_challenge() -> None:
 
 def test_a_frame_of_another_size_ends_the_session() -> None:
     liveness = begun(Policy.PASSIVE)
-    liveness.see(FrameMark(0, "a", (640, 480), True))
-    liveness.see(FrameMark(100, "b", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(0, "a", (640, 480), True))
+    liveness.check_continuity(FrameFingerprint(100, "b", (320, 240), True))
     assert (liveness.verdict, liveness.failure) == (Verdict.FAILED, "camera_changed")
 
 
@@ -204,7 +204,7 @@ def play(liveness: Liveness, events: Sequence[Event]) -> list[Verdict]:
             liveness.interrupt()
         if chance == 1:
             liveness.suspect(replace(reading, at_ms=now))
-        liveness.see(FrameMark(now, str(number), (640, 480), True))
+        liveness.check_continuity(FrameFingerprint(now, str(number), (640, 480), True))
         liveness.observe(replace(reading, at_ms=now), scene(number) if scene else None)
         verdicts.append(liveness.verdict)
     return verdicts
@@ -267,7 +267,7 @@ WITHHELD: dict[str, tuple[list[Policy], Withhold]] = {
     "scores": (ASKING, lambda reading, scene: (replace(reading, live_score=None), scene)),
     "good scores": (ASKING, lambda reading, scene: (replace(reading, live_score=0.49), scene)),
     "moire": (PATIENT, lambda reading, scene: (replace(reading, moire=None), scene)),
-    "traces": (PATIENT, lambda reading, scene: (reading, None)),
+    "samples": (PATIENT, lambda reading, scene: (reading, None)),
     "living skin": (PATIENT, lambda reading, scene: (reading, photographed)),
     "action": (ASKING, lambda reading, scene: (at_rest(reading), scene)),
 }
@@ -328,15 +328,15 @@ def test_time_never_runs_backwards(policy: Policy, events: list[Event]) -> None:
     liveness.observe(replace(OPEN, at_ms=liveness.last_at_ms + 10_000), living(0))
     before = copy.deepcopy(liveness)
     liveness.observe(replace(LEFT, at_ms=liveness.last_at_ms - 1), living(1))
-    liveness.see(FrameMark(liveness.last_at_ms - 1, "late", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(liveness.last_at_ms - 1, "late", (320, 240), True))
     assert liveness == before
 
 
 def test_a_frame_from_before_the_last_one_changes_nothing_even_without_a_face() -> None:
     liveness = begun(Policy.PASSIVE)
-    liveness.see(FrameMark(1_000, "a", (640, 480), True))
+    liveness.check_continuity(FrameFingerprint(1_000, "a", (640, 480), True))
     before = copy.deepcopy(liveness)
-    liveness.see(FrameMark(900, "b", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(900, "b", (320, 240), True))
     assert liveness == before
 
 

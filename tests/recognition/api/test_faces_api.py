@@ -229,9 +229,9 @@ async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_ca
         assert (await ask(api, "detect", faces.astronaut)).status_code == 200
         served.append("picture")
 
-    async def look() -> None:
+    async def analyse() -> None:
         for _ in range(3):
-            await held.executor.run(lambda: held.engine.look(faces.astronaut, held.limits), owner=owner)
+            await held.executor.run(lambda: held.engine.analyse(faces.astronaut, held.limits), owner=owner)
             served.append("frame")
 
     def in_line() -> int:
@@ -241,7 +241,7 @@ async def test_many_pictures_of_a_tenant_do_not_hold_up_who_stands_before_its_ca
     owner = backend.tenant.pk
     asked = [asyncio.create_task(post()) for _ in range(24)]
     await became(lambda: in_line() == 24, "all pictures wait")
-    asked.append(asyncio.create_task(look()))
+    asked.append(asyncio.create_task(analyse()))
     await became(lambda: in_line() == 25, "the frame waits")
     gate.open()
     await asyncio.gather(*asked)

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.features.appearance import SIZE
-from core.features.values import Appearance, Quality, Traces
+from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.challenge import Challenge
-from core.liveness.continuity import FrameMark
+from core.liveness.continuity import FrameFingerprint
 from core.liveness.cues.light import LightCue
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.observation import FaceReading
@@ -64,7 +64,7 @@ class FakeSight:
     quality: Quality
     box: Box | None
     measures: FaceReading
-    marks: Traces
+    marks: FrameSamples
     look: Appearance
     who: Embedding | None
 
@@ -73,7 +73,7 @@ class FakeSight:
         asked = asked if scored else replace(asked, live_score=None, moire=None)
         return asked if tinted else replace(asked, tint=None)
 
-    def traces(self) -> Traces:
+    def frame_samples(self) -> FrameSamples:
         return self.marks
 
     def appearance(self) -> Appearance:
@@ -589,16 +589,16 @@ def test_a_face_that_looks_otherwise_is_embedded() -> None:
 
 def test_a_face_that_looks_otherwise_counts_only_with_an_embedding() -> None:
     flow = known_person()
-    mark = FrameMark(300, f"{9:016x}", (640, 480), True)
+    fingerprint = FrameFingerprint(300, f"{9:016x}", (640, 480), True)
     for look, readings in ((1, 3), (0, 4)):
         face = FaceSeen(replace(OPEN_EYES, at_ms=300), living(3), looks_like(look), None, is_probe=False)
-        flow.observe(Observation(replace(mark, digest=f"{look:016x}"), BOX, GOOD, face), None)
+        flow.observe(Observation(replace(fingerprint, digest=f"{look:016x}"), BOX, GOOD, face), None)
         assert flow.liveness.readings == readings
 
 
 def test_nobody_is_taken_at_a_glance_for_ever() -> None:
     flow = known_person()
-    for number in range(flows.MAX_GLANCES):
+    for number in range(flows.MAX_UNEMBEDDED_FRAMES):
         assert watch(flow, 300 + 100 * number, look=0, who=None) is None
     outcome = watch(flow, 1_000, look=0, who=1)
     assert outcome is not None

@@ -18,7 +18,7 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Detail, Embedding, RgbImage
 from gallery.people import Sample, enroll
-from recognition.sessions.state import Flow, Observation, Outcome, Plan, Purpose
+from recognition.sessions.state import Flow, FramePlan, Observation, Outcome, Purpose
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
 from recognition.worker import Worker
@@ -37,15 +37,15 @@ def test_a_frame_that_is_decoded_smaller_keeps_its_size(worker: Worker, astronau
     """A session whose frames change their size is refused as a change of the camera."""
     data = encode_jpeg(np.asarray(cv2.resize(astronaut_rgb, (1923, 1921)), np.uint8))
     flow = Flow.begin(Purpose.SANDBOX, None, Policy.PASSIVE, "", 0, 0)
-    closely, briefly = Plan(0, spoof=True, identity=True, probe=False), Plan(0, False, False, False)
+    closely, briefly = FramePlan(0, spoof=True, identity=True, probe=False), FramePlan(0, False, False, False)
     tracking, sizes, reductions = UNTRACKED, set(), []
     for plan in (closely, briefly, closely):
-        look = worker.engine.look(data, worker.limits, tracking, plan.detail)
-        tracking = look.tracking(tracking)
-        seen = observe(flow, plan, EngineSight(worker.engine, look, data))
-        sizes.add(seen.mark.size)
-        reductions.append(round(look.picture.reduction))
-        assert seen.mark.shows_face
+        view = worker.engine.analyse(data, worker.limits, tracking, plan.detail)
+        tracking = view.tracking(tracking)
+        seen = observe(flow, plan, EngineSight(worker.engine, view, data))
+        sizes.add(seen.fingerprint.size)
+        reductions.append(round(view.picture.reduction))
+        assert seen.fingerprint.shows_face
     assert sizes == {(1923, 1921)}
     assert reductions == [1, 2, 1]
 
@@ -80,18 +80,18 @@ class Taken:
         for rgb in frames:
             data, plan = encode_jpeg(rgb, JPEG_QUALITY), self._plan()
             assert plan.detail is Detail.FULL, "a recording knows nothing of what a brief look would see"
-            look = engine.look(data, self._worker.limits, tracking, plan.detail)
-            tracking = look.tracking(tracking)
-            self._take(plan, EngineSight(engine, look, data))
+            view = engine.analyse(data, self._worker.limits, tracking, plan.detail)
+            tracking = view.tracking(tracking)
+            self._take(plan, EngineSight(engine, view, data))
 
     @property
     def decision(self) -> Outcome | None:
         return self.outcomes[-1]
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> FramePlan:
         return self.flow.plan(len(self.outcomes) * FRAME_MS)
 
-    def _take(self, plan: Plan, sight: Sight) -> None:
+    def _take(self, plan: FramePlan, sight: Sight) -> None:
         if self.outcomes and self.decision is not None:
             return
         seen = observe(self.flow, plan, sight)

@@ -56,12 +56,12 @@ def filmed(frames: Iterable[tuple[RgbImage, object]], chance: np.random.Generato
 
 @pytest.fixture(scope="module")
 def claimed(worker: Worker, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return worker.engine.embed(worker.engine.look(encode_jpeg(astronaut_rgb), limits))
+    return worker.engine.embed(worker.engine.analyse(encode_jpeg(astronaut_rgb), limits))
 
 
 @pytest.fixture(scope="module")
 def stranger(worker: Worker, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return worker.engine.embed(worker.engine.look(encode_jpeg(hopper_rgb), limits))
+    return worker.engine.embed(worker.engine.analyse(encode_jpeg(hopper_rgb), limits))
 
 
 def session(asked: Sequence[Action], policy: Policy = Policy.ACTIVE) -> Flow:

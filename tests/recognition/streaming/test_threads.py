@@ -75,16 +75,16 @@ async def test_a_sandbox_makes_no_query(backend: Backend, faces: Faces, queries:
 
 
 class Counted:
-    """Counts the calls of `FaceRecognitionEngine.look` and of `Flow.observe`."""
+    """Counts the calls of `FaceRecognitionEngine.analyse` and of `Flow.observe`."""
 
     def __init__(self, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.looks = self.weighed = 0
+        self.analysed = self.weighed = 0
         self.weighing = threading.Semaphore(0)
-        look, observe = type(worker.engine).look, Flow.observe
+        analyse, observe = type(worker.engine).analyse, Flow.observe
 
-        def counted_look(*args: Any, **options: Any) -> Any:
-            self.looks += 1
-            return look(*args, **options)
+        def counted_analyse(*args: Any, **options: Any) -> Any:
+            self.analysed += 1
+            return analyse(*args, **options)
 
         def counted_observe(flow: Flow, seen: Observation, match: Match | None) -> Outcome | None:
             outcome = observe(flow, seen, match)
@@ -92,7 +92,7 @@ class Counted:
             self.weighing.release()
             return outcome
 
-        monkeypatch.setattr(type(worker.engine), "look", counted_look)
+        monkeypatch.setattr(type(worker.engine), "analyse", counted_analyse)
         monkeypatch.setattr(Flow, "observe", counted_observe)
 
 
@@ -119,7 +119,7 @@ async def test_a_frame_whose_match_fails_at_first_is_looked_at_and_counted_once(
         answer = await socket.ask(faces.astronaut)
     assert failures == 0
     assert answer["type"] in ("frame_processed", "identification_complete")
-    assert (counted.looks, counted.weighed) == (1, 1)
+    assert (counted.analysed, counted.weighed) == (1, 1)
 
 
 async def test_a_frame_that_cannot_be_matched_is_told_and_counts_for_nothing(
@@ -136,7 +136,7 @@ async def test_a_frame_that_cannot_be_matched_is_told_and_counts_for_nothing(
             await socket.greeted()
             await socket.send(faces.astronaut)
             assert await socket.refused() == ("unavailable", 1013)
-    assert (counted.looks, counted.weighed) == (1, 0)
+    assert (counted.analysed, counted.weighed) == (1, 0)
     async with connect(secret) as again:
         await again.greeted()
         _, result = await until_complete(again, faces.astronaut)

@@ -33,15 +33,15 @@ from gunicorn_config import *
 def post_worker_init(worker):
     from core.face_recognition_engine import FaceRecognitionEngine
 
-    look = FaceRecognitionEngine.look
+    analyse = FaceRecognitionEngine.analyse
 
     def cursed(self, data, *arguments, **options):
         if data.endswith({CURSE!r}):
             with open(os.environ["HELD_LOCK"]) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-        return look(self, data, *arguments, **options)
+        return analyse(self, data, *arguments, **options)
 
-    FaceRecognitionEngine.look = cursed
+    FaceRecognitionEngine.analyse = cursed
 """
 
 

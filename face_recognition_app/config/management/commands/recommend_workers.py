@@ -21,7 +21,7 @@ from config.settings import Settings
 from config.sizing import FrameCosts, Machine, Recommendation, pool_size_for, recommend, this_machine, workers_for
 from core.errors import ModelError
 from core.face_mesh import UNTRACKED, Tracking
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, Look
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView
 from core.imaging.frames import ImageLimits
 from core.types import RgbImage
 from weights.catalogue import ensure_models
@@ -81,9 +81,9 @@ def frame_costs(engine: FaceRecognitionEngine, limits: ImageLimits, seconds: flo
         samples.append(costs)
     counted = samples[_WARM_UP_FRAMES:]
     return FrameCosts(
-        look=statistics.median(sample.look for sample in counted),
+        analysis=statistics.median(sample.analysis for sample in counted),
         spoof=statistics.median(sample.spoof for sample in counted),
-        glance=statistics.median(sample.glance for sample in counted),
+        samples=statistics.median(sample.samples for sample in counted),
         embed=statistics.median(sample.embed for sample in counted),
     )
 
@@ -92,23 +92,23 @@ def _one_frame(
     engine: FaceRecognitionEngine, data: bytes, limits: ImageLimits, tracking: Tracking
 ) -> tuple[FrameCosts, Tracking]:
     began_s = time.process_time()
-    look = engine.look(data, limits, tracking=tracking)
-    look_ms = 1000 * (time.process_time() - began_s)
-    if look.face is None:
+    view = engine.analyse(data, limits, tracking=tracking)
+    analysis_ms = 1000 * (time.process_time() - began_s)
+    if view.face is None:
         raise CommandError("the engine does not see the face that was drawn for it; its models are not the right ones")
     costs = FrameCosts(
-        look=look_ms,
-        spoof=_ms(engine.live_score, look) + _ms(engine.moire, look),
-        glance=_ms(engine.trace, look) + _ms(engine.appearance, look),
-        embed=_ms(engine.embed, look),
+        analysis=analysis_ms,
+        spoof=_ms(engine.live_score, view) + _ms(engine.moire, view),
+        samples=_ms(engine.sample_frame, view) + _ms(engine.appearance, view),
+        embed=_ms(engine.embed, view),
     )
-    return costs, look.tracking(tracking)
+    return costs, view.tracking(tracking)
 
 
-def _ms(part: Callable[[Look], object], look: Look) -> float:
+def _ms(part: Callable[[FrameView], object], view: FrameView) -> float:
     """CPU time of all threads: one of the backends computes on threads of its own."""
     began_s = time.process_time()
-    part(look)
+    part(view)
     return 1000 * (time.process_time() - began_s)
 
 

@@ -1,6 +1,6 @@
-"""The structure of picture files, walked before a decoder sees them, so that no picture costs much more than its size.
+"""Parsers that check the structure of a picture file before a decoder sees it, to bound the cost of decoding.
 
-Each module reads its format's size and refuses what is broken, or what would take a decoder far more work than any
-ordinary picture of as many pixels. A walk looks at some hundreds of parts at most; what lies between them is searched
-at C speed.
+Each module reads the width and height of its format. It refuses a damaged file, and one that a decoder would work on
+far longer than on an ordinary picture of as many pixels. A parser visits some hundreds of parts at most and searches
+the bytes between them at C speed.
 """

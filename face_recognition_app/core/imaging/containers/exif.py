@@ -1,4 +1,4 @@
-"""What the entries of an EXIF block make a decoder do."""
+"""Bound on the work that EXIF blocks cause in a decoder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _TIFF = 42
 
 
 class ExifBudget:
-    """What the EXIF blocks of one picture may still cost.
+    """Bytes that a decoder may still copy for the EXIF blocks of one picture.
 
-    OpenCV copies the text of each entry, and an entry may name the whole block as its text: the cost of a block is its
-    entries times its size. Like OpenCV it takes for little-endian only what says so.
+    OpenCV copies the text of each entry, and an entry may name the whole block as its text, so a block costs its
+    number of entries times its size. As in OpenCV, a block is little-endian only when it begins with `II`.
     """
 
     def __init__(self) -> None:
         self._left = MAX_COPIED
 
     def spend(self, block: bytes) -> None:
-        """`block` begins with the byte order. Raises ImageTooComplex."""
+        """Charge the cost of `block`, which begins with the byte order. Raises ImageTooComplex."""
         order = "<" if block.startswith(b"II") else ">"
         if len(block) < 8:
             return

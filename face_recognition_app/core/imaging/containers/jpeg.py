@@ -12,7 +12,7 @@ from core.imaging.containers.exif import ExifBudget
 SIGNATURE = b"\xff\xd8\xff"
 
 MAX_SEGMENTS = 512
-"""A colour profile has up to 255 segments, a few megabytes of XMP some 50, a progressive picture 2 for each scan."""
+"""A colour profile takes up to 255 segments, a few megabytes of XMP some 50, each progressive scan 2."""
 MAX_TABLE_BYTES = 1 << 17
 """Huffman and quantisation tables: an ordinary picture has 1 kB, one with 64 scans and tables for each some 30 kB."""
 MAX_FILL_BYTES = 1 << 16
@@ -21,10 +21,10 @@ MAX_SCAN_BYTES_PER_PIXEL = 6
 SPARE_SCAN_BYTES = 1 << 16
 
 MAX_WORK = 1_600
-"""Coefficients that scans may visit for each 8x8 pixels, of all components together. libjpeg's progressive scans visit
-360 with halved chroma, 560 with full chroma and 960 in CMYK; mozjpeg's with full chroma some 800."""
+"""Coefficients, over all components and scans, that may be visited for each 8x8 pixels. libjpeg's progressive scans
+visit 360 with halved chroma, 560 with full chroma and 960 in CMYK; mozjpeg's with full chroma some 800."""
 BLOCK_OVERHEAD = 8
-"""Coefficients that could be visited in the time that it takes to come to a block."""
+"""Fixed cost of visiting a block, in coefficients."""
 
 _SEQUENTIAL = (0xC0, 0xC1)
 _PROGRESSIVE = 0xC2
@@ -36,15 +36,15 @@ _ALONE = {0x01, *range(0xD0, 0xD8)}
 _START, _END, _SCAN, _EXIF = 0xD8, 0xD9, 0xDA, 0xE1
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""What ends the data of a scan: neither a stuffed byte, nor a restart, nor a fill byte."""
+"""The marker that ends the data of a scan: not a stuffed byte, a restart or a fill byte."""
 _FILL = re.compile(rb"\xff+")
 _WINDOW = 1 << 18
-"""Bytes that are searched in one go: other threads wait meanwhile, for at most 2 ms."""
+"""Bytes searched in one call, which holds the interpreter's lock for at most 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """`blocks`: of each component, by its id; `areas`: 8x8 pixels of the picture."""
+    """Header of a frame. `blocks`: number of 8x8 blocks by component id; `areas`: number of 8x8 pixel areas."""
 
     size: tuple[int, int]
     progressive: bool
@@ -84,7 +84,7 @@ class _Walk:
         self._scan_bytes = 0
         self._work = 0
         self._coded: set[int] = set()
-        """The components that a sequential picture's scans have had."""
+        """Ids of the components coded so far by the scans of a sequential picture."""
 
     def size(self) -> tuple[int, int]:
         at = 2
@@ -99,7 +99,7 @@ class _Walk:
         return self._frame.size
 
     def _marker(self, at: int) -> tuple[int, int]:
-        """The marker at `at`, and what stands behind it."""
+        """Return the position behind the marker at `at`, and the marker."""
         self._segments += 1
         if self._segments > MAX_SEGMENTS:
             raise ImageTooComplex("the picture has too many segments")
@@ -117,7 +117,7 @@ class _Walk:
         return fill.end() + 1, marker
 
     def _segment(self, at: int, marker: int) -> int:
-        """Look at the segment behind a marker; where the next marker stands."""
+        """Check the segment that begins at `at`; return the position of the next marker."""
         length = int.from_bytes(self._data[at : at + 2], "big")
         end = at + length
         if length < 2 or end > len(self._data):
@@ -140,7 +140,7 @@ class _Walk:
         return end
 
     def _scan(self, body: bytes, at: int) -> int:
-        """Count what a scan costs; where its data ends."""
+        """Charge the cost of a scan whose header is `body`; return the position where its data, from `at` on, ends."""
         frame, count = self._frame, body[0] if body else 0
         names = body[1 : 1 + 2 * count : 2]
         if frame is None or not count or len(body) != 4 + 2 * count or not frame.blocks.keys() >= set(names):
@@ -172,7 +172,7 @@ class _Walk:
 
 
 def read_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a still JPEG, baseline or progressive, that ends: libjpeg would paint the rest grey.
+    """Width and height of a still JPEG, baseline or progressive. Refuses a truncated one: libjpeg fills it with grey.
 
     Raises InvalidImage, UnsupportedFormat or ImageTooComplex.
     """

@@ -1,4 +1,4 @@
-"""PNG: chunks; those with the pixels are parts of one zlib stream."""
+"""PNG: a sequence of chunks. The IDAT chunks together hold the pixels as one zlib stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 SPARE_CHUNKS = 64
 BYTES_PER_CHUNK = 2_048
-"""On average, beyond the spare ones: encoders cut the pixels into chunks of 4 kB (ffmpeg), 8 kB (libpng) or more."""
+"""Least average size of chunks beyond the spare ones; encoders write 4 kB (ffmpeg), 8 kB (libpng) or more."""
 SPARE_BYTES = 1 << 16
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -23,14 +23,14 @@ _ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 _NEEDED = {b"tRNS", b"eXIf"}
 _ONE_PASS = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""Of each pass the first column and row, and how many columns and rows apart the others are."""
+"""First column, first row, column step and row step of each pass."""
 _SLICE = 1 << 14
 _PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """A chunk's whole place, and its data."""
+    """One chunk. `start` and `end` enclose its length, type and checksum too; `data` is the payload."""
 
     kind: bytes
     start: int
@@ -39,7 +39,7 @@ class _Chunk:
 
 
 def read_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a still PNG that has its end. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
+    """Width and height of a complete, still PNG. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
     chunks = _chunks(data)
     width, height, *_ = _header(chunks)
     exif = ExifBudget()
@@ -52,10 +52,10 @@ def read_size(data: bytes) -> tuple[int, int]:
 
 
 def bare(data: bytes) -> bytearray:
-    """The same picture as a decoder has the least work with.
+    """The picture re-packed to bound a decoder's work: without metadata, and with its pixels stored uncompressed.
 
-    Text, colour profile and the like are gone: libpng would inflate them, each to 8 MB. The pixels are inflated before,
-    and no more of them than the picture needs: libpng would go on to the end of their stream.
+    Text, colour profile and other ancillary chunks are dropped, because libpng would inflate each to up to 8 MB. The
+    pixels are inflated here and checked against the picture's size, because libpng would read a stream of any length.
     Raises InvalidImage or ImageTooComplex.
     """
     chunks = _chunks(data)
@@ -72,7 +72,7 @@ def bare(data: bytes) -> bytearray:
 
 
 def _chunks(data: bytes) -> list[_Chunk]:
-    """All of them, to the end of the picture."""
+    """Every chunk up to IEND. Raises InvalidImage or ImageTooComplex."""
     view, at, chunks = memoryview(data), len(SIGNATURE), list[_Chunk]()
     allowed = SPARE_CHUNKS + len(data) // BYTES_PER_CHUNK
     while at + 12 <= len(data):
@@ -90,7 +90,7 @@ def _chunks(data: bytes) -> list[_Chunk]:
 
 
 def _header(chunks: list[_Chunk]) -> tuple[int, int, int, bool]:
-    """Width, height, bits of a pixel, and whether the picture is interlaced."""
+    """Width, height, bits per pixel, and whether the picture is interlaced."""
     if chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
         raise InvalidImage("the picture's header is damaged")
     width, height, depth, colours, *_, interlaced = struct.unpack_from(">IIBBBBB", chunks[0].data)
@@ -100,7 +100,7 @@ def _header(chunks: list[_Chunk]) -> tuple[int, int, int, bool]:
 
 
 def _raw_bytes(width: int, height: int, bits: int, interlaced: bool) -> int:
-    """Of the inflated pixels: every row of a pass begins with its filter."""
+    """Bytes of the inflated pixels; every row of a pass begins with a filter byte."""
     total = 0
     for x, y, step_x, step_y in _ADAM7 if interlaced else _ONE_PASS:
         columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
@@ -110,7 +110,7 @@ def _raw_bytes(width: int, height: int, bits: int, interlaced: bool) -> int:
 
 
 def _inflated(pixels: list[memoryview], raw_bytes: int) -> Iterator[bytes]:
-    """Piece by piece. Deflated data that is larger than what is in it would only keep the inflater busy."""
+    """Inflate the pixels piece by piece. Refuses streams larger than the pixels, which only cost time."""
     left = raw_bytes + SPARE_BYTES
     if sum(map(len, pixels)) > left:
         raise ImageTooComplex("the picture has too much data for its size")
@@ -131,7 +131,7 @@ def _inflated(pixels: list[memoryview], raw_bytes: int) -> Iterator[bytes]:
 
 
 def _append_stored(picture: bytearray, pieces: Iterable[bytes]) -> None:
-    """One chunk of pixels, in a stream that need not be inflated."""
+    """Append `pieces` as one IDAT chunk whose zlib stream is stored, not compressed."""
     start = len(picture)
     picture += bytes(4) + b"IDAT"
     stream = zlib.compressobj(0)

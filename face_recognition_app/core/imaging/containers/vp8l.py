@@ -1,8 +1,8 @@
-"""The lossless stream of WebP, read as far as it says how many prefix codes it has.
+"""Parser for the lossless stream of WebP (VP8L), up to the number of its prefix-code groups.
 
-A decoder makes five tables for each group of codes, and goes from group to group as it goes from block to block: with a
-group for every 4x4 pixels it takes forty times as long. The number of blocks stands behind the transforms, whose own
-data must be read to come to it, but need not be kept.
+A decoder builds five tables for each group of prefix codes and switches groups from block to block. With a group for
+every 4x4 pixels, decoding takes forty times as long. The number of blocks follows the transforms, whose data must be
+parsed to reach it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from core.errors import ImageTooComplex, InvalidImage
 
 MAX_BLOCKS = 4_096
-"""With a group of codes each; libwebp makes at most 2,600."""
+"""Blocks with a group of prefix codes each; libwebp writes at most 2,600."""
 SPARE_SYMBOLS = 1 << 15
 PIXELS_PER_SYMBOL = 128
-"""In the data of transforms, beyond the spare ones: libwebp has one for 16x16 pixels, in each of two transforms."""
+"""Pixels for each symbol of transform data beyond the spare ones; libwebp writes 2 symbols per 16x16 pixels."""
 
 _PREDICTOR, _COLOUR, _SUBTRACT_GREEN, _PALETTE = range(4)
 _LITERALS, _LENGTHS, _DISTANCES = 256, 24, 40
@@ -26,7 +26,7 @@ _LONGEST = 15
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """`table`: symbol and length of the code that the next `longest` bits begin with; 0 bits have one entry."""
+    """Decoding table of a prefix code: (symbol, code length), indexed by the next `longest` bits."""
 
     longest: int
     table: list[tuple[int, int]]
@@ -34,14 +34,14 @@ class _Code:
 
 class Stream:
     def __init__(self, data: bytes, at: int) -> None:
-        """`at`: the byte where the stream begins, behind the sizes."""
+        """`at`: position of the stream's first byte behind the picture's size."""
         self._data = data
         self._bit = 8 * at
         self._end = 8 * len(data)
         self._symbols_left = SPARE_SYMBOLS
 
     def check(self, width: int, height: int) -> None:
-        """Raises InvalidImage or ImageTooComplex."""
+        """Parse the stream up to its prefix codes. Raises InvalidImage or ImageTooComplex."""
         self._symbols_left += width * height // PIXELS_PER_SYMBOL
         seen: set[int] = set()
         while self._read(1):
@@ -56,7 +56,7 @@ class Stream:
             raise ImageTooComplex("the picture has too many prefix codes")
 
     def _skip_transform(self, transform: int, width: int, height: int) -> int:
-        """The width of the picture to which it is applied: several colours of a small palette share a pixel."""
+        """Skip a transform; return the width it leaves: with a small palette, one coded pixel holds several."""
         if transform in (_PREDICTOR, _COLOUR):
             self._skip_pixels(_blocks(width, height, 2 + self._read(3)))
         elif transform == _PALETTE:
@@ -71,7 +71,7 @@ class Stream:
             self._code(size) for size in (_LITERALS + _LENGTHS + cached, _LITERALS, _LITERALS, _LITERALS, _DISTANCES)
         )
         if not green.longest and not any(code.longest for code in others) and green.table[0][0] < _LITERALS:
-            return  # All pixels alike take no bits.
+            return  # Equal pixels take no bits.
         others = [code for code in others if code.longest]
         while count > 0:
             self._symbols_left -= 1
@@ -87,7 +87,7 @@ class Stream:
                 self._prefixed(self._symbol(distance))
 
     def _prefixed(self, symbol: int) -> int:
-        """A length or a distance: the symbol says how many bits follow."""
+        """A length or a distance, whose extra bits follow its prefix `symbol`."""
         if symbol < 4:
             return symbol + 1
         extra = (symbol - 2) >> 1
@@ -144,7 +144,7 @@ def _blocks(width: int, height: int, bits: int) -> int:
 
 
 def _code_of(lengths: Sequence[int]) -> _Code:
-    """Canonical: shorter codes first, then smaller symbols; a code is read from its highest bit on."""
+    """Decoding table of the canonical prefix code with these code lengths (by symbol). Raises InvalidImage."""
     used = sorted((length, symbol) for symbol, length in enumerate(lengths) if length)
     if len(used) < 2:
         return _Code(0, [(used[0][1] if used else 0, 0)])

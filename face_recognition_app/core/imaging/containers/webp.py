@@ -11,9 +11,9 @@ from core.imaging.containers.exif import ExifBudget
 MAX_CHUNKS = 64
 """A still picture has six kinds of chunks, each once, and perhaps some of its maker's own."""
 MAX_LOSSLESS_BYTES_PER_PIXEL = 3
-"""As many as the pixels themselves; noise takes that many, a photograph 1 to 2."""
+"""Noise takes 3, as many as the raw pixels; a photograph takes 1 to 2."""
 MAX_ALPHA_BYTES_PER_PIXEL = 0.25
-"""A person cut out takes some hundredths."""
+"""The outline of a person takes some hundredths."""
 SPARE_BYTES = 1 << 14
 
 _ANIMATED = 0x02
@@ -21,7 +21,7 @@ _PIXELS = {b"VP8 ", b"VP8L"}
 _KINDS = _PIXELS | {b"VP8X"}
 _LOSSLESS_HEADER = 5
 _COMPRESSION, _COMPRESSED = 0x03, 1
-"""In the first byte of the alpha."""
+"""Mask and value, in the first byte of the alpha chunk."""
 _START_CODE = b"\x9d\x01\x2a"
 
 

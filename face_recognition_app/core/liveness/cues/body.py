@@ -1,4 +1,4 @@
-"""Shoulders breathe. An animated photograph moves its face and leaves its shoulders where they are."""
+"""Body cue: breathing moves the shoulders; an animated photograph moves only its face."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BELOW_CHIN = 0.12
 _SHOULDERS = 1.8
 _BESIDE = 0.95
 _ABOVE_CHIN = 0.2
-"""Of the face's width and height: where shoulders are looked for, and what is behind the person."""
+"""Limits of the regions of shoulders and background, as shares of the face's width and height."""
 _MIN_PIXELS = 60
 _TEXTURED = 4.0
-"""Mean gradient, brightness per pixel, of a background whose own motion can be told."""
+"""Least root mean square gradient, brightness per pixel, of a background whose motion can be measured."""
 
 
 @dataclass(slots=True)
 class BodyCue:
-    """`motion` is the largest extent seen so far, per cent of the face's width; None where no shoulders are seen."""
+    """`motion`: largest extent of the shoulders' motion so far, per cent of the face's width; None until measured."""
 
     reference: Base64UrlBytes = b""
     at_rest: FaceReading | None = None
@@ -42,23 +42,23 @@ class BodyCue:
         if self.at_rest is None:
             self.reference, self.at_rest = thumbnail.tobytes(), reading
             return
-        before = _soft(np.frombuffer(self.reference, np.uint8).reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH))
-        now, (shoulders, behind) = _soft(thumbnail), regions(self.at_rest.box)
-        if _alike(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
+        before = _smoothed(np.frombuffer(self.reference, np.uint8).reshape(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH))
+        now, (shoulders, behind) = _smoothed(thumbnail), regions(self.at_rest.box)
+        if _at_rest(reading, self.at_rest) and shoulders.sum() >= _MIN_PIXELS:
             moved_behind = shift(before, now, behind) if _texture(before, behind) >= _TEXTURED else (0.0, 0.0)
             self._follow_shoulders(
                 shift(before, now, shoulders), moved_behind, max(1e-6, self.at_rest.box.width) * THUMBNAIL_WIDTH
             )
 
     @property
-    def kept(self) -> None:
-        """Nothing by itself: it speaks for the person only, and the verdict tells when it is enough."""
+    def progress(self) -> None:
+        """Nothing of its own: it is evidence for the person only, and changes the verdict when it is enough."""
 
     def interrupt(self) -> None:
         self.at_rest, self.shifts = None, []
 
     def _follow_shoulders(self, moved: tuple[float, float], behind: tuple[float, float], face_width: float) -> None:
-        """By themselves, and against the background where that can be told: the less of both counts."""
+        """Add a shift of the shoulders; the smaller of their motion in the frame and against the background counts."""
         (x, y), (x_behind, y_behind) = moved, behind
         self.shifts = [*self.shifts, (x, y, x - x_behind, y - y_behind)][-limits.BODY_WINDOW :]
         if len(self.shifts) >= limits.MIN_BODY_READINGS:
@@ -67,15 +67,15 @@ class BodyCue:
 
 
 def _extent(shifts: Sequence[tuple[float, float]]) -> float:
-    """How far places went to and fro, smoothed over three against noise, without the outermost."""
+    """Extent of the shifts, smoothed over three against noise, without the outermost tenth."""
     places = np.array(shifts)
     smooth = (places[2:] + places[1:-1] + places[:-2]) / 3
     high, low = np.percentile(smooth, [95, 5], axis=0)
     return float(np.hypot(*(high - low)))
 
 
-def _alike(reading: FaceReading, other: FaceReading) -> bool:
-    """Whether the face is as it was: what is drawn around a face that turns or opens its mouth moves with it."""
+def _at_rest(reading: FaceReading, other: FaceReading) -> bool:
+    """Whether a face is at rest as in `other`: an animated photograph also warps the surroundings of a moving face."""
     turned = max(abs(reading.yaw - other.yaw), abs(reading.pitch - other.pitch))
     return (
         turned <= limits.BODY_POSE_DEG
@@ -86,7 +86,7 @@ def _alike(reading: FaceReading, other: FaceReading) -> bool:
 
 
 def regions(box: Box) -> tuple[Region, Region]:
-    """Where the shoulders are, below the face, and what is behind the person, beside and above it."""
+    """Masks of the shoulders, below the face, and of the background, beside and above it."""
     rows, columns = np.arange(THUMBNAIL_HEIGHT), np.arange(THUMBNAIL_WIDTH)
     middle, chin = (box.x + box.width / 2) * THUMBNAIL_WIDTH, (box.y + box.height) * THUMBNAIL_HEIGHT
     width, height = box.width * THUMBNAIL_WIDTH, box.height * THUMBNAIL_HEIGHT
@@ -101,17 +101,17 @@ def regions(box: Box) -> tuple[Region, Region]:
 
 
 def shift(before: Grey, now: Grey, region: Region) -> tuple[float, float]:
-    """How far what is in the region moved, pixels to the right and down; brightness may change meanwhile.
+    """Motion of the region's content, pixels to the right and down; brightness may change meanwhile.
 
-    One step of least squares: B. Lucas and T. Kanade, IJCAI 1981. Good for motions of about a
-    pixel; longer ones come out shorter than they are.
+    One step of least squares: B. Lucas and T. Kanade, IJCAI 1981. Accurate for motions of about a pixel; longer ones
+    are underestimated.
     """
     changed = (before - now)[region]
     if changed.size < _MIN_PIXELS:
         return 0.0, 0.0
     down, across = _slopes((before + now) / 2)
     terms = np.stack([across[region], down[region], before[region], np.ones(changed.size)])
-    # Through the normal equations: four unknowns of a thousand pixels.
+    # Normal equations: there are four unknowns and a thousand pixels.
     found = np.linalg.lstsq(terms @ terms.T, terms @ changed, rcond=1e-10)[0]
     return float(found[0]), float(found[1])
 
@@ -123,15 +123,15 @@ def _texture(grey: Grey, region: Region) -> float:
 
 
 def _slopes(grey: Grey) -> tuple[Grey, Grey]:
-    """Of brightness per pixel, down and across; none at the edge, which is of no region."""
+    """Gradient of brightness per pixel, down and across; 0 at the edge, which no region includes."""
     down, across = np.zeros_like(grey), np.zeros_like(grey)
     down[1:-1] = (grey[2:] - grey[:-2]) / 2
     across[:, 1:-1] = (grey[:, 2:] - grey[:, :-2]) / 2
     return down, across
 
 
-def _soft(thumbnail: Thumbnail) -> Grey:
-    """Smoothed with weights 1, 2, 1 both ways: derivatives of a bare picture are mostly noise."""
+def _smoothed(thumbnail: Thumbnail) -> Grey:
+    """Smooth with weights 1, 2, 1 both ways: derivatives of the raw picture are mostly noise."""
     padded = np.pad(thumbnail.astype(np.float64), 1, mode="edge")
     rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
     return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4

@@ -1,4 +1,4 @@
-"""Light cue: the screen lights the face in colours that cannot be predicted, and a face takes them on."""
+"""Light cue: the screen lights the face in random colours, and the face's tint must follow them."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Colour(StrEnum):
 
     @property
     def tint(self) -> Tint:
-        """Where the colour draws the tint of what it falls on; only the direction matters."""
+        """Direction in which the colour shifts the tint of what it lights; the length has no meaning."""
         red, green, blue = self.rgb
         return red - green, blue - green
 
 
 @dataclass(slots=True)
 class LightCue:
-    """Colours one after the other, each held so long that the screen never flashes faster than LIGHT_HOLD_MS.
+    """Colours shown one after the other, each for at least LIGHT_HOLD_MS.
 
-    What the face shows of a colour is measured when light and exposure have settled. `agreement` is the best
-    correlation so far of the newest LIGHT_COLOURS answers with what was shown.
+    `answers`: tint of the face under each colour, measured when light and exposure have settled. `agreement`: best
+    correlation so far of the newest LIGHT_COLOURS answers with their colours. `told`: index of the colour announced.
     """
 
     colours: list[Colour]
@@ -54,7 +54,7 @@ class LightCue:
 
     @classmethod
     def draw(cls, source: random.Random) -> LightCue:
-        """More than are needed: one after an answer that could not be read. None follows itself."""
+        """Draw LIGHT_DRAWN colours, none twice in a row: more than needed, to replace answers that did not fit."""
         colours: list[Colour] = []
         while len(colours) < limits.LIGHT_DRAWN:
             colours.append(source.choice([colour for colour in Colour if [colour] != colours[-1:]]))
@@ -81,7 +81,7 @@ class LightCue:
             self._next_colour(reading.at_ms)
 
     def interrupt(self) -> None:
-        """What was measured counts no more. The colour stays: no screen may flash because a face comes and goes."""
+        """Drop all measurements. The colour stays, so that the screen does not flash when a face comes and goes."""
         self.settled, self.answers = [], []
 
     def _next_colour(self, now_ms: int) -> None:
@@ -94,8 +94,8 @@ class LightCue:
 
 
 def agreement(colours: list[Colour], answers: list[Tint]) -> float:
-    """The correlation, -1..1, of the newest LIGHT_COLOURS answers with their colours; 0 for a face that takes on less
-    than LIGHT_TINT of them."""
+    """Correlation, -1..1, of the newest LIGHT_COLOURS answers with their colours; 0 when the answers vary by less than
+    LIGHT_TINT."""
     expected = np.array([colour.tint for colour in colours[-limits.LIGHT_COLOURS :]])
     found = np.array(answers[-limits.LIGHT_COLOURS :])
     expected, found = expected - expected.mean(axis=0), found - found.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Evidence that a face lives, each a small machine over readings."""
+"""Cues over readings of a face: blinking, speaking, anti-spoof scores and moire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.liveness.observation import FaceReading
 
 @dataclass(slots=True)
 class BlinkCue:
-    """Eyes that were open, closed, and open again within a second; `count` of them."""
+    """Blinks: eyes that were open, closed, and open again within a second. `count`: blinks so far."""
 
     count: int = 0
     open_readings: list[FaceReading] = field(default_factory=list)
@@ -22,7 +22,7 @@ class BlinkCue:
 
     def observe(self, reading: FaceReading) -> None:
         known = len(self.open_readings) >= limits.MIN_OPEN_READINGS
-        if not known or not _Usual.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
+        if not known or not _Typical.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
             self._remember_open(reading)
             return
         open_blink = median(r.blink for r in self.open_readings)
@@ -35,7 +35,7 @@ class BlinkCue:
             else:
                 self._remember_open(reading)
         elif reading.at_ms - self.closed_at_ms > limits.BLINK_MAX_MS:
-            self._learn_anew(reading)
+            self._restart(reading)
         elif narrowing >= limits.BLINK_REOPENED:
             self.count += 1
             self.closed_at_ms = None
@@ -46,11 +46,11 @@ class BlinkCue:
         return self.count > 0
 
     @property
-    def kept(self) -> bool:
+    def progress(self) -> bool:
         return self.seen
 
-    def concerns(self, reading: FaceReading) -> bool:
-        """Whether eyes close in it, or are closed until now: a reading that may begin or end a blink."""
+    def may_change(self, reading: FaceReading) -> bool:
+        """Whether this reading may begin or end a blink: its eyes are narrowed, or were closed before."""
         if self.closed_at_ms is not None or len(self.open_readings) < limits.MIN_OPEN_READINGS:
             return True
         return reading.eye_opening < limits.BLINK_REOPENED * median(r.eye_opening for r in self.open_readings)
@@ -58,14 +58,14 @@ class BlinkCue:
     def _remember_open(self, reading: FaceReading) -> None:
         self.open_readings = [*self.open_readings, reading][-limits.OPEN_WINDOW :]
 
-    def _learn_anew(self, reading: FaceReading) -> None:
-        """Closed for longer than a blink: these eyes are narrow now, whatever they were before."""
+    def _restart(self, reading: FaceReading) -> None:
+        """Forget the open eyes and begin with this reading: eyes closed for longer than a blink are narrow eyes."""
         self.closed_at_ms, self.open_readings = None, [reading]
 
 
 @dataclass(slots=True)
 class MouthCue:
-    """A mouth that opens and closes while the head stays as it is."""
+    """Speech: a mouth that opens and closes while the head is steady."""
 
     seen: bool = False
     readings: list[FaceReading] = field(default_factory=list)
@@ -73,16 +73,16 @@ class MouthCue:
     def observe(self, reading: FaceReading) -> None:
         recent = [r for r in self.readings if reading.at_ms - r.at_ms <= limits.MOUTH_WINDOW_MS]
         self.readings = [*recent, reading][-limits.MOUTH_WINDOW :]
-        self.seen = self.seen or _speaks([r.mouth_opening for r in _comparable_among(self.readings)])
+        self.seen = self.seen or _speaks([r.mouth_opening for r in _comparable(self.readings)])
 
     @property
-    def kept(self) -> bool:
+    def progress(self) -> bool:
         return self.seen
 
 
 @dataclass(slots=True)
 class SpoofCue:
-    """The anti-spoof network's answers over several frames."""
+    """Median of the anti-spoof network's scores over several frames."""
 
     scores: list[float] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ class SpoofCue:
             self.scores.append(reading.live_score)
 
     @property
-    def kept(self) -> int:
+    def progress(self) -> int:
         """What speaks against the person."""
         return sum(score < limits.LIVE_SCORE for score in self.scores)
 
@@ -110,8 +110,8 @@ class SpoofCue:
 
 @dataclass(slots=True)
 class MoireCue:
-    """Regular patterns in the face, which displays have. They come and go as a display is moved: a quarter of the
-    frames is enough."""
+    """Moire, which a display shows in the face. It comes and goes as the display moves, so a quarter of the frames
+    decides."""
 
     peaks: list[float] = field(default_factory=list)
 
@@ -120,7 +120,7 @@ class MoireCue:
             self.peaks.append(reading.moire)
 
     @property
-    def kept(self) -> int:
+    def progress(self) -> int:
         """What speaks against the person."""
         return sum(peak >= limits.MOIRE for peak in self.peaks)
 
@@ -156,8 +156,8 @@ def _speaks(openings: Sequence[float]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Usual:
-    """How the head is held most of the time, and how sharp it is then."""
+class _Typical:
+    """Median pose and sharpness of several readings."""
 
     yaw: float
     pitch: float
@@ -178,8 +178,8 @@ class _Usual:
         )
 
 
-def _comparable_among(readings: Sequence[FaceReading]) -> list[FaceReading]:
+def _comparable(readings: Sequence[FaceReading]) -> list[FaceReading]:
     third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
-    usual = _Usual.of(readings)
+    typical = _Typical.of(readings)
     sharp = [r for r in readings if r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
-    return [r for r in sharp if usual.is_like(r, limits.SHARP_SHARE)]
+    return [r for r in sharp if typical.is_like(r, limits.SHARP_SHARE)]

@@ -1,4 +1,4 @@
-"""Living skin changes as a face moves: light and folds. A photograph's does not, however it is bent and squeezed."""
+"""Skin cue: light and folds on living skin change as a face moves; on a photograph, bent or squeezed, they do not."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Series = npt.NDArray[np.float64]
 
 @dataclass(slots=True)
 class SkinCue:
-    """`change` is the largest seen so far: how much the upper quarter of the skin's points went to and fro, in shares
-    of the skin's brightness, after all that light and landmarks explain. None until it could be measured."""
+    """`change`: largest `skin_change` of the newest samples so far; None until it was measured. `seen`: samples taken
+    since the last interruption."""
 
     samples: list[Base64UrlBytes] = field(default_factory=list)
     poses: list[tuple[float, float]] = field(default_factory=list)
@@ -36,8 +36,8 @@ class SkinCue:
                 self.change = round(max(measured, self.change or 0.0), 5)
 
     @property
-    def kept(self) -> None:
-        """Nothing by itself: it speaks for the person only, and the verdict tells when it is enough."""
+    def progress(self) -> None:
+        """Nothing of its own: it is evidence for the person only, and changes the verdict when it is enough."""
 
     def interrupt(self) -> None:
         self.samples, self.poses, self.seen = [], [], 0
@@ -53,10 +53,10 @@ class SkinCue:
 
 
 def skin_change(skin: Series) -> float:
-    """Of brightness series (frames, points): the upper quartile over the points of their slow deviation.
+    """Upper quartile, over the points, of their slow deviation, as a share of the skin's brightness.
 
-    Every frame is explained as the median frame, brighter or darker, by least squares without
-    outliers; what is left is smoothed over three frames, against noise.
+    `skin`: brightness, (frames, points). Every frame is fitted as the median frame, brighter or darker, by least
+    squares without outliers; the residual is smoothed over three frames against noise.
     """
     still = np.median(skin, axis=0)
     rest = skin - _explained(skin, still, np.ones_like(skin))
@@ -68,7 +68,7 @@ def skin_change(skin: Series) -> float:
 
 
 def _explained(skin: Series, still: Series, weights: npt.NDArray[np.generic]) -> Series:
-    """Each frame's best share of `still` and offset, by least squares over the points that its weights keep."""
+    """Fit of each frame as a multiple of `still` plus an offset, by least squares over the points of weight 1."""
     kept = weights.astype(np.float64)
     count = kept.sum(axis=1)
     still_mean, frame_mean = kept @ still / count, (kept * skin).sum(axis=1) / count
