@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import distribution
 
 import dj_database_url
 
@@ -24,11 +25,10 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Daphne and Ninja are no entries: both would be loaded by every command. `runserver` and the API import them.
 INSTALLED_APPS = [
     "recognition",
-    "daphne",
     "django.contrib.staticfiles",
-    "ninja",
     "tenants",
     "gallery",
     "config",
@@ -49,8 +49,17 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # CsrfViewMiddleware: no cookie and nothing else that a browser sends by itself opens anything
 ]
 
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+# Ninja's page of the API's documentation and its scripts, found without an import.
+NINJA = distribution("django-ninja")
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "DIRS": [str(NINJA.locate_file("ninja/templates"))],
+    }
+]
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [str(NINJA.locate_file("ninja/static"))]
 SERVESTATIC_USE_FINDERS = True
 
 # Give up a database that does not answer within seconds, so that callers get an error and threads are freed.

@@ -2,13 +2,15 @@
 
 The workers of one master wait on one queue of connections, so what one of them does not take, because it is busy or
 has died, another does. The system would give most of a burst to the first that wakes. So a worker that has more
-sockets than another lets that one go first for a moment, and takes what is left.
+sockets than another leaves a connection to that one, until it has caught up or has taken nothing for a while.
+Connections whose request has not come yet count as sockets: a burst is accepted before any of it has shown what it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 from collections.abc import Callable
 from ssl import SSLContext
@@ -17,10 +19,11 @@ from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
-GIVEN_WAY_S = 0.01
-"""Longer than the event loop of a worker under load takes for one turn."""
-GIVEN_WAY_AT_MOST = 20
-"""Times in a row, to somebody who takes nothing; then nobody is waited for during IGNORED_S."""
+GIVEN_WAY_S = 0.001
+"""Pause before the counts are compared again. Short: two workers that take turns accept about one connection in it."""
+GIVEN_WAY_AT_MOST = 200
+"""Pauses in a row in which the worker that has the fewest sockets takes nothing; then none is waited for during
+IGNORED_S. Pauses are counted instead of time, so that a worker that was itself not running does not lose patience."""
 IGNORED_S = 1.0
 OUT_OF_FILES_S = 0.5
 _SLACK = 16
@@ -40,10 +43,11 @@ class SocketCount:
         return self._slot.stage is Stage.DRAINING
 
     @property
-    def is_ahead(self) -> bool:
-        """This worker has more open sockets than some other. Most of what arrives becomes none, and does not count."""
+    def fewest_if_ahead(self) -> int | None:
+        """The sockets of the worker that has the fewest, where this one has more; None where it has not."""
         fewest = self._slot.fewest_elsewhere
-        return fewest is not None and self.open - self.open // _SLACK > fewest
+        mine = self.open + self._arriving
+        return fewest if fewest is not None and mine - mine // _SLACK > fewest else None
 
     def arrived(self) -> None:
         """A connection that has not shown yet whether it becomes a socket."""
@@ -83,10 +87,15 @@ class Acceptor:
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
+        self._waited_for = -1
+        """The sockets of the worker that has the fewest, when this one began to give way."""
         self._gave_way = 0
+        self._ignored_until = 0.0
         self._arriving: set[asyncio.Task[None]] = set()
         self._listening = True
         listener.setblocking(False)
+        self._waiting = select.poll()
+        self._waiting.register(listener, select.POLLIN)
         self._loop.add_reader(listener, self._accept)
 
     @property
@@ -104,40 +113,41 @@ class Acceptor:
             self._listener.close()
 
     def _accept(self) -> None:
-        if not self._sockets.is_ahead:
+        """Take the connection that waits, or leave it to another worker for a moment."""
+        fewest = self._sockets.fewest_if_ahead
+        if fewest is None or self._has_waited_enough_for(fewest):
             self._gave_way = 0
-            self._take()
-        elif self._gave_way == GIVEN_WAY_AT_MOST:
             self._take()
         else:
             self._gave_way += 1
-            self._wait(GIVEN_WAY_S, self._take_what_is_left)
+            self._wait(GIVEN_WAY_S, self._look_again)
 
-    def _take_what_is_left(self) -> None:
-        self._go_on()
-        if not self._take():
-            self._gave_way = 0  # Somebody else took it: waiting was of use.
+    def _has_waited_enough_for(self, fewest: int) -> bool:
+        now = self._loop.time()
+        if fewest != self._waited_for:  # That worker takes connections.
+            self._waited_for, self._gave_way = fewest, 0
         elif self._gave_way == GIVEN_WAY_AT_MOST:
-            self._loop.call_later(IGNORED_S, self._wait_again)
+            self._ignored_until = now + IGNORED_S
+        return now < self._ignored_until
 
-    def _wait_again(self) -> None:
-        self._gave_way = 0
+    def _look_again(self) -> None:
+        if not self._waiting.poll(0):  # Another worker took it.
+            self._gave_way = 0
+        self._go_on()
 
-    def _take(self) -> bool:
-        """Whether there was a connection."""
+    def _take(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return False
+            return
         except OSError as error:  # Out of descriptors or memory: who has some left takes it, or this worker later.
             logger.error("no connection can be accepted: %s", error)
             self._wait(OUT_OF_FILES_S, self._go_on)
-            return False
+            return
         self._sockets.arrived()
         task = self._loop.create_task(self._connect(connection))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
-        return True
 
     async def _connect(self, connection: socket.socket) -> None:
         try:

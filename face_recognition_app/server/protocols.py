@@ -196,8 +196,9 @@ class CountedHttp(BoundedHttp):
             self.cycle.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
-        super().handle_websocket_upgrade()
+        # Before it is counted as a socket: counted twice for a moment, it would draw a connection to another worker.
         self._settle()
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

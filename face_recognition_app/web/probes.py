@@ -13,7 +13,7 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 
 from config.settings import Settings
 from logs import request_id
-from monitoring import metrics
+from monitoring.exposition import CONTENT_TYPE, exposition
 from monitoring.pool_status import pool_status
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
@@ -80,8 +80,8 @@ class Probes:
                     200, await asyncio.to_thread(pool_status, self._settings.run_dir, self._settings.mesh_backend)
                 )
             case _:
-                text = await asyncio.to_thread(metrics.exposition, self._settings.run_dir)
-                return _answer_of(200, metrics.CONTENT_TYPE, text)
+                text = await asyncio.to_thread(exposition, self._settings.run_dir)
+                return _answer_of(200, CONTENT_TYPE, text)
 
 
 @lru_cache(maxsize=1)

@@ -22,7 +22,8 @@ if "wait" in sys.argv:
 
 from pathlib import Path
 from monitoring import metric_files
-from monitoring.metrics import exposition, frames
+from monitoring.exposition import exposition
+from monitoring.metrics import frames
 
 metric_files.TRIED_AGAIN_S = 0.0
 if "wait" not in sys.argv:

@@ -8,6 +8,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import metrics
+from monitoring.exposition import MULTIPROCESS_VARIABLE, exposition
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
 from monitoring.worker_stats import WorkerBoard
@@ -25,8 +26,8 @@ print("ready", flush=True)
 sys.stdin.read()
 """
 
-EXPOSE = "import sys; from pathlib import Path; from monitoring import metrics; " + (
-    "sys.stdout.buffer.write(metrics.exposition(Path(sys.argv[1])))"
+EXPOSE = "import sys; from pathlib import Path; from monitoring import exposition, metrics; " + (
+    "sys.stdout.buffer.write(exposition.exposition(Path(sys.argv[1])))"
 )
 
 
@@ -43,7 +44,7 @@ def value(families: dict[str, Metric], name: str, sample: str = "", **labels: st
 def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
     board = WorkerBoard(tmp_path, lambda: POOL, lambda: WorkState(8, None))
     try:
-        families = parse(metrics.exposition(tmp_path).decode())
+        families = parse(exposition(tmp_path).decode())
     finally:
         board.close()
     gauges = {"workers": 1, "pool_instances": 2, "pool_max": 3, "pool_in_use": 1, "pool_waiting": 4, "pool_stuck": 8}
@@ -58,13 +59,13 @@ def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
 
 
 def test_without_a_worker_there_are_still_metrics(tmp_path: Path) -> None:
-    assert value(parse(metrics.exposition(tmp_path).decode()), "face_workers") == 0
+    assert value(parse(exposition(tmp_path).decode()), "face_workers") == 0
 
 
 def test_every_family_is_there_once_and_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(metrics.MULTIPROCESS_VARIABLE, raising=False)
+    monkeypatch.delenv(MULTIPROCESS_VARIABLE, raising=False)
     metrics.decisions.labels("enrollment", "failure", "timeout").inc(0)
-    lines = metrics.exposition(tmp_path).decode().splitlines()
+    lines = exposition(tmp_path).decode().splitlines()
     helped = [line.split()[2] for line in lines if line.startswith("# HELP face_")]
     assert len(helped) == len(set(helped))
     families = parse("\n".join(lines) + "\n")
@@ -76,7 +77,7 @@ def test_every_family_is_there_once_and_explained(tmp_path: Path, monkeypatch: p
 def test_what_workers_count_is_told_together_whoever_answers(tmp_path: Path) -> None:
     directory = tmp_path / "metrics"
     directory.mkdir()
-    together = {metrics.MULTIPROCESS_VARIABLE: str(directory)}
+    together = {MULTIPROCESS_VARIABLE: str(directory)}
     with living(WORKER, "3", **together), living(WORKER, "4", **together):
         done = run("-c", EXPOSE, str(tmp_path), **together)
     assert done.returncode == 0, done.stderr
@@ -88,7 +89,7 @@ def test_what_workers_count_is_told_together_whoever_answers(tmp_path: Path) -> 
 
 def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
     """What gunicorn_config.child_exit does when a worker ends."""
-    together = {metrics.MULTIPROCESS_VARIABLE: str(tmp_path)}
+    together = {MULTIPROCESS_VARIABLE: str(tmp_path)}
     with living(WORKER, "3", **together) as dead, living(WORKER, "4", **together):
         dead.kill()
         dead.wait(10)
@@ -106,7 +107,7 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
 def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
     board = WorkerBoard(tmp_path, lambda: replace(POOL, pool_size=0), lambda: WorkState(0, None))
     try:
-        assert value(parse(metrics.exposition(tmp_path).decode()), "face_pool_instances") == 0
+        assert value(parse(exposition(tmp_path).decode()), "face_pool_instances") == 0
     finally:
         board.close()
 
@@ -114,6 +115,6 @@ def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
 def test_without_a_place_to_share_them_a_worker_tells_its_own(tmp_path: Path) -> None:
     """As where the run directory could not be made."""
     count = "from monitoring.metrics import frames; frames.labels('ok').inc(5); "
-    done = run("-c", count + EXPOSE, str(tmp_path), **{metrics.MULTIPROCESS_VARIABLE: str(tmp_path / "missing")})
+    done = run("-c", count + EXPOSE, str(tmp_path), **{MULTIPROCESS_VARIABLE: str(tmp_path / "missing")})
     assert done.returncode == 0, done.stderr
     assert value(parse(done.stdout), "face_frames", "face_frames_total", outcome="ok") == 5

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.acceptor import GIVEN_WAY_AT_MOST, Acceptor, SocketCount
+from server.acceptor import Acceptor, SocketCount
 from server.roster import Roster, Slot, Stage
 from testkit.service import LiveService, running_service
 
@@ -83,6 +83,18 @@ async def test_sockets_are_shared_out_evenly(service: LiveService, count: int) -
     assert shares[-1] - shares[0] <= 1
 
 
+@pytest.mark.parametrize(("number", "count"), [(2, 12), (3, 10), (4, 60)])
+async def test_sockets_that_come_at_once_are_shared_out_evenly(tmp_path: Path, number: int, count: int) -> None:
+    with running_service(tmp_path, workers=number, pool_size=1) as service:
+        for _ in range(10):
+            await until_idle(service)
+            async with open_sockets(service, count, at_once=count) as sockets:
+                shares = shares_of(service)
+                assert all([await answers(opened) for opened in sockets])
+            assert sum(shares) == count
+            assert shares[-1] - shares[0] <= 1, shares
+
+
 async def test_none_of_many_that_come_at_once_is_lost(service: LiveService) -> None:
     async with open_sockets(service, 40, at_once=40) as sockets:
         assert all([await answers(opened) for opened in sockets])
@@ -139,16 +151,17 @@ async def test_who_is_ahead_takes_what_nobody_else_takes(slots: tuple[Slot, Slot
     sockets = SocketCount(mine)
     sockets.opened()
     async with accepting(sockets) as (taken, connect_to_it):
-        for _ in range(2 * GIVEN_WAY_AT_MOST):
+        for _ in range(40):
             connect_to_it()
-        await became(lambda: len(taken) == 2 * GIVEN_WAY_AT_MOST)
-    assert mine.sockets == 1 + 2 * GIVEN_WAY_AT_MOST
+        await became(lambda: len(taken) == 40)
+    assert mine.sockets == 1 + 40
 
 
-async def test_who_is_ahead_lets_another_go_first(slots: tuple[Slot, Slot]) -> None:
+@pytest.mark.parametrize("has", [SocketCount.opened, SocketCount.arrived])
+async def test_who_is_ahead_lets_another_go_first(slots: tuple[Slot, Slot], has: Callable[[SocketCount], None]) -> None:
     mine, other = slots
     ahead, behind = SocketCount(mine), SocketCount(other)
-    ahead.opened()
+    has(ahead)
     taken: dict[str, list[Taken]] = {"ahead": [], "behind": []}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         first = Acceptor(listener, ahead, lambda: Taken(taken["ahead"]))

@@ -23,11 +23,18 @@ PAGE = 1_000
 
 @dataclass(slots=True)
 class _Copy:
-    """One tenant's templates as of a revision. Hold the lock to use them; each tenant has its own."""
+    """One tenant's templates as of a revision."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held to search `rows` and to change rows or revision, never during a query."""
+    updating: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one thread that reads what is missing. Nobody else changes rows or revision meanwhile."""
     revision: int = -1
     rows: Rows = field(default_factory=Rows)
+
+    def missing(self, ids: Sequence[int]) -> list[int]:
+        with self.lock:
+            return [pk for pk, is_known in zip(ids, self.rows.knows(ids), strict=True) if not is_known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ class _Page:
 class ExactStore:
     """Compares a probe with every template. A small query before each search reads the changes since the last one.
 
-    In a transaction, which may be rolled back, a search uses the changes beside the copy and does not keep them.
+    One thread reads what changed; those that need the same wait for it, and read nothing themselves. In a transaction,
+    which may be rolled back, a search uses the changes beside the copy and does not keep them.
     """
 
     def __init__(self, model_id: str, protection: TemplateProtection) -> None:
@@ -54,16 +62,14 @@ class ExactStore:
     def refresh(self, tenant: Tenant) -> None:
         if connection.in_atomic_block:
             return
-        copy = self._copy_of(tenant)
-        with copy.lock:
-            self._bring_up_to_date(tenant, copy)
+        self._bring_up_to_date(tenant, self._copy_of(tenant))
 
     def search(self, tenant: Tenant, probes: Sequence[Embedding], limit: int) -> Ranking:
         copy = self._copy_of(tenant)
+        if connection.in_atomic_block:
+            return self._search_beside(tenant, copy, probes, limit)
+        self._bring_up_to_date(tenant, copy)
         with copy.lock:
-            if connection.in_atomic_block:
-                return self._search_beside(tenant, copy, probes, limit)
-            self._bring_up_to_date(tenant, copy)
             return _ranking(copy.rows.best(probes, limit), len(copy.rows))
 
     def of_subject(self, tenant: Tenant, subject_id: str) -> Embeddings:
@@ -90,33 +96,47 @@ class ExactStore:
             return self._copies.setdefault(tenant.pk, _Copy())
 
     def _bring_up_to_date(self, tenant: Tenant, copy: _Copy) -> None:
+        """Return when the copy has every change that was committed before the call."""
+        held = copy.revision
         revision = changes.revision_of(tenant)
+        if revision == held:
+            return
+        with copy.updating:
+            # A revision below `held` is of another database, put in the place of the one before.
+            if copy.revision != revision and not held < revision < copy.revision:
+                self._follow(tenant, copy, revision)
+
+    def _follow(self, tenant: Tenant, copy: _Copy, revision: int) -> None:
         changed = changes.between(tenant, copy.revision, revision)
         if changed is None:
-            copy.rows = self._read_all(tenant)
-        else:
-            pages = list(self._read(tenant, changed.added, copy.rows))
+            rows = self._read_all(tenant)
+            with copy.lock:
+                copy.rows, copy.revision = rows, revision
+            return
+        pages = list(self._read(tenant, copy.missing(changed.added)))
+        with copy.lock:
             copy.rows.remove(changed.removed)
             for page in pages:
                 copy.rows.add(page.ids, page.subjects, page.vectors)
-            if copy.rows.mostly_gone:
-                copy.rows = copy.rows.compacted()
-        copy.revision = revision
+            copy.revision = revision
+        if copy.rows.mostly_gone:
+            compacted = copy.rows.compacted()
+            with copy.lock:
+                copy.rows = compacted
 
     def _search_beside(self, tenant: Tenant, copy: _Copy, probes: Sequence[Embedding], limit: int) -> Ranking:
-        changed = changes.between(tenant, copy.revision, changes.revision_of(tenant))
-        if changed is None:
-            everything = self._read_all(tenant)
-            return _ranking(everything.best(probes, limit), len(everything))
-        added = Rows()
-        for page in self._read(tenant, changed.added, copy.rows):
-            added.add(page.ids, page.subjects, page.vectors)
-        best = copy.rows.best(probes, limit, hidden=changed.removed)
-        for subject_id, similarity in added.best(probes, limit).items():
-            best[subject_id] = max(similarity, best.get(subject_id, similarity))
-        hidden = int(copy.rows.knows(changed.removed).sum())
-        ranking = _ranking(best, len(copy.rows) - hidden + len(added))
-        return Ranking(ranking.candidates[:limit], ranking.templates)
+        while True:
+            since = copy.revision
+            changed = changes.between(tenant, since, changes.revision_of(tenant))
+            if changed is None:
+                everything = self._read_all(tenant)
+                return _ranking(everything.best(probes, limit), len(everything))
+            added = Rows()
+            for page in self._read(tenant, copy.missing(changed.added)):
+                added.add(page.ids, page.subjects, page.vectors)
+            with copy.lock:
+                if copy.revision == since:  # Otherwise the changes are those of another copy.
+                    return _best_of_both(copy.rows, changed, added, probes, limit)
 
     def _read_all(self, tenant: Tenant) -> Rows:
         """Read all templates page by page. The revision was read before: the log has all later changes."""
@@ -126,9 +146,8 @@ class ExactStore:
             last = page.ids[-1]
         return rows
 
-    def _read(self, tenant: Tenant, ids: Sequence[int], known: Rows) -> Iterator[_Page]:
-        """Read the templates of `ids` that are not known yet and still exist."""
-        missing = [pk for pk, is_known in zip(ids, known.knows(ids), strict=True) if not is_known]
+    def _read(self, tenant: Tenant, missing: Sequence[int]) -> Iterator[_Page]:
+        """Read the templates with these primary keys that still exist."""
         for begin in range(0, len(missing), PAGE):
             if page := self._page(self._templates(tenant).filter(pk__in=missing[begin : begin + PAGE]), tenant):
                 yield page
@@ -150,3 +169,15 @@ class ExactStore:
 def _ranking(best: dict[str, float], templates: int) -> Ranking:
     in_order = sorted(best.items(), key=lambda found: -found[1])
     return Ranking([Candidate(subject_id, similarity) for subject_id, similarity in in_order], templates)
+
+
+def _best_of_both(
+    rows: Rows, changed: changes.Changes, added: Rows, probes: Sequence[Embedding], limit: int
+) -> Ranking:
+    """Rank `rows` without what was removed, together with what was added."""
+    best = rows.best(probes, limit, hidden=changed.removed)
+    for subject_id, similarity in added.best(probes, limit).items():
+        best[subject_id] = max(similarity, best.get(subject_id, similarity))
+    hidden = int(rows.knows(changed.removed).sum())
+    ranking = _ranking(best, len(rows) - hidden + len(added))
+    return Ranking(ranking.candidates[:limit], ranking.templates)

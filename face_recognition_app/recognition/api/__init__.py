@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from logs.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.api.errors import ApiError, as_service_error, error_response
-from recognition.api.openapi.document import FaceApi
+from recognition.api.openapi.document import FaceApi, LocalSwagger
 from vocabulary.errors import ErrorCode
 from vocabulary.version import VERSION
 from web.credentials import SEND_CREDENTIALS
@@ -21,6 +21,7 @@ def make_api() -> FaceApi:
         title="Face recognition service",
         version=VERSION,
         description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",
+        docs=LocalSwagger(),
         docs_url="/docs",
         urls_namespace="api",
     )

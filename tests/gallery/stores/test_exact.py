@@ -11,6 +11,7 @@ from django.db import transaction
 
 from core.types import Embedding, Embeddings
 from database.calls import with_connection
+from gallery import changes
 from gallery.matching import Gallery, exact_gallery
 from gallery.models import Template, TemplateChange
 from gallery.people import delete_subject, delete_template
@@ -307,6 +308,84 @@ def test_a_tenant_whose_gallery_is_being_read_holds_up_no_other(
         finally:
             go_on.set()
         assert [one.subject_id for one in first.result(30).candidates] == ["alice"]
+
+
+@each_database
+def test_a_search_that_waits_for_the_database_holds_up_no_other_of_its_tenant(
+    tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    gallery.store.refresh(tenant)
+    asking, go_on = threading.Event(), threading.Event()
+    revision_of = changes.revision_of
+
+    def slow_for_the_first(of: Tenant) -> int:
+        if not asking.is_set():
+            asking.set()
+            assert go_on.wait(30)
+        return revision_of(of)
+
+    monkeypatch.setattr(changes, "revision_of", slow_for_the_first)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(with_connection, search, gallery, tenant, face(1), 1)
+        try:
+            assert asking.wait(30)
+            other = threads.submit(with_connection, search, gallery, tenant, face(1), 1)
+            assert ids(other.result(30)) == ["alice"]
+            assert not first.done()
+        finally:
+            go_on.set()
+        assert ids(first.result(30)) == ["alice"]
+
+
+@each_database
+def test_a_gallery_is_read_once_for_all_who_need_it_and_a_transaction_does_not_wait_for_that(
+    tenant: Tenant, gallery: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    reading, go_on = threading.Event(), threading.Event()
+    reads: list[int] = []
+
+    class SlowAtFirst(PlainProtection):
+        def restore(self, stored: Sequence[Protected], of: Tenant) -> Embeddings:
+            reads.append(len(stored))
+            if not reading.is_set():
+                reading.set()
+                assert go_on.wait(30)
+            return super().restore(stored, of)
+
+    store = ExactStore(gallery.model_id, SlowAtFirst())
+
+    def found() -> list[str]:
+        return ids(list(store.search(tenant, [face(1)], 1).candidates))
+
+    def found_in_a_transaction() -> list[str]:
+        with transaction.atomic():
+            return found()
+
+    with ThreadPoolExecutor(4) as threads:
+        try:
+            waiting = [threads.submit(with_connection, found)]
+            assert reading.wait(30)
+            beside = threads.submit(with_connection, found_in_a_transaction)
+            assert beside.result(30) == ["alice"]
+            waiting += [threads.submit(with_connection, found) for _ in range(2)]
+            assert not waiting[0].done()
+        finally:
+            go_on.set()
+        assert [one.result(30) for one in waiting] == [["alice"]] * 3
+    assert reads == [1, 1], "one reads for all, and the transaction for itself"
+
+
+@each_database
+def test_a_gallery_of_an_older_database_replaces_the_copy(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    assert size(gallery, tenant) == 2
+    Template.objects.filter(subject__subject_id="bob").delete()
+    TemplateChange.objects.filter(tenant=tenant, revision__gt=1).delete()
+    Tenant.objects.filter(pk=tenant.pk).update(gallery_version=1)
+    assert ids(search(gallery, tenant, face(2), 5)) == ["alice"]
 
 
 def test_a_template_that_is_none_is_an_error_and_no_face(tenant: Tenant, gallery: Gallery) -> None:

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from itertools import groupby
 from typing import Any, TypeVar, get_args
 
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Swagger
+from ninja.openapi.docs import ABS_TPL_PATH
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
@@ -82,6 +83,12 @@ def error_codes(operation: Operation) -> Iterator[ErrorCode]:
         yield from WITH_PICTURES
     if "{uuid" in operation.path:
         yield from WITH_UUID_IN_PATH
+
+
+class LocalSwagger(Swagger):
+    """The page with scripts of this service. Ninja takes them from a CDN unless it is an installed app of Django."""
+
+    template_cdn = str(ABS_TPL_PATH / "swagger.html")
 
 
 class FaceApi(NinjaAPI):
