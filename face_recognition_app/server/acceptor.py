@@ -1,8 +1,8 @@
-"""Connections off a listener that all workers share, in such turns that each worker gets as many sockets.
+"""Accepts connections from the listener that all workers share, so that each worker holds about as many sockets.
 
-The workers of one master wait on one queue of connections, so what one of them does not take, because it is busy or
-has died, another does. The system would give most of a burst to the first that wakes. So a worker that has more
-sockets than another lets that one go first for a moment, and takes what is left.
+The kernel has one queue of connections for all workers of a master, so a worker that is busy or dead holds none back.
+But the worker that wakes first would take most of a burst. So a worker with more sockets than another yields: it
+pauses before it accepts, and takes what the others have left.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from server.roster import Slot, Stage
 logger = logging.getLogger(__name__)
 
 GIVEN_WAY_S = 0.01
-"""Longer than the event loop of a worker under load takes for one turn."""
+"""Pause of a worker that yields: longer than one turn of the event loop of a worker under load."""
 GIVEN_WAY_AT_MOST = 20
-"""Times in a row, to somebody who takes nothing; then nobody is waited for during IGNORED_S."""
+"""Yields in a row of which no worker made use; after them this one does not yield for IGNORED_S."""
 IGNORED_S = 1.0
 OUT_OF_FILES_S = 0.5
+"""Pause after the system had no descriptor or memory for another connection."""
 _SLACK = 16
-"""One in so many sockets more than another worker has is even enough."""
+"""Tolerated imbalance: 1/16 of this worker's sockets."""
 
 
 class SocketCount:
-    """The sockets of this worker, as the other workers see them: those open, and connections just accepted."""
+    """Publishes this worker's sockets to the other workers: the open ones, and new connections that may become some."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
@@ -41,17 +42,17 @@ class SocketCount:
 
     @property
     def is_ahead(self) -> bool:
-        """This worker has more open sockets than some other. Most of what arrives becomes none, and does not count."""
+        """Whether this worker has more open sockets than another. New connections do not count: most become none."""
         fewest = self._slot.fewest_elsewhere
         return fewest is not None and self.open - self.open // _SLACK > fewest
 
     def arrived(self) -> None:
-        """A connection that has not shown yet whether it becomes a socket."""
+        """Count a new connection, which may become a socket."""
         self._arriving += 1
         self._publish()
 
     def settled(self) -> None:
-        """It has: as a request, as a socket that is counted from now on, or by ending."""
+        """Count one new connection less: it sent a plain request, became a socket (see `opened`) or ended."""
         self._arriving -= 1
         self._publish()
 
@@ -68,7 +69,7 @@ class SocketCount:
 
 
 class Acceptor:
-    """Takes connections off one listener, one at a time. Used on the event loop only."""
+    """Accepts connections from one listener, one at a time. Used on the event loop only."""
 
     def __init__(
         self,
@@ -91,11 +92,11 @@ class Acceptor:
 
     @property
     def is_quiet(self) -> bool:
-        """No connection that was accepted is still without a protocol."""
+        """Whether every accepted connection has its protocol."""
         return not self._arriving
 
     def close(self) -> None:
-        """Take no more; what waits is for the other workers."""
+        """Accept no more; connections in the queue go to the other workers."""
         if self._listening:
             self._listening = False
             self._loop.remove_reader(self._listener)
@@ -116,7 +117,7 @@ class Acceptor:
     def _take_what_is_left(self) -> None:
         self._go_on()
         if not self._take():
-            self._gave_way = 0  # Somebody else took it: waiting was of use.
+            self._gave_way = 0  # Another worker took it: yielding helped.
         elif self._gave_way == GIVEN_WAY_AT_MOST:
             self._loop.call_later(IGNORED_S, self._wait_again)
 
@@ -124,12 +125,12 @@ class Acceptor:
         self._gave_way = 0
 
     def _take(self) -> bool:
-        """Whether there was a connection."""
+        """Accept one connection. Returns whether there was one."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return False
-        except OSError as error:  # Out of descriptors or memory: who has some left takes it, or this worker later.
+        except OSError as error:  # Out of descriptors or memory: another worker takes it, or this one later.
             logger.error("no connection can be accepted: %s", error)
             self._wait(OUT_OF_FILES_S, self._go_on)
             return False
@@ -142,7 +143,7 @@ class Acceptor:
     async def _connect(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._new_protocol, connection, ssl=self._ssl)
-        except OSError:  # The client has gone, or speaks no TLS.
+        except OSError:  # The client is gone, or does not speak TLS.
             self._sockets.settled()
             connection.close()
 

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP with a budget: what a connection may cost before the application knows who is asking."""
+"""Uvicorn's HTTP protocol with limits on what a connection may cost before the application knows its client."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Of the request line and the headers together."""
+"""Limit of the request line and the headers together."""
 MAX_HEADER_LINES = 100
 LINGER_S = 1.0
-"""For a client that is still sending, to read why it was refused."""
+"""Time in which a refused client that is still sending can read the answer."""
 LINGER_BYTES = 1 << 20
+"""Bytes that such a client may still send."""
 VERSIONS = ("1.0", "1.1")
 RETRY_AFTER_MS = 2_000
 _HEAD_END = b"\r\n\r\n"
@@ -31,13 +32,13 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Of one worker. A body must bring `min_body_bytes_per_s` on average of every `timeout_s`."""
+    """Limits of one worker. A body must bring `min_body_bytes_per_s` on average of every `timeout_s`."""
 
     timeout_s: float
-    """For a whole head, and between two looks at how fast a body comes."""
+    """Seconds for a complete head, and between two checks of a body's rate."""
     min_body_bytes_per_s: int
     max_connections: int
-    """Of every kind, sockets included."""
+    """Connections of every kind, sockets included."""
 
     @classmethod
     def of(cls, settings: Settings) -> HttpLimits:
@@ -46,7 +47,7 @@ class HttpLimits:
 
 
 class LingeringTransport:
-    """A transport whose `close` first lets a client that is still sending read its answer."""
+    """Transport with another `close`, which first lets a client that is still sending read its answer."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._transport = transport
@@ -57,7 +58,7 @@ class LingeringTransport:
 
 
 class HoldingFlow(FlowControl):
-    """Flow control that the application cannot resume while the next request waits in our buffer."""
+    """Flow control that the application cannot resume while the next request waits in the protocol's buffer."""
 
     is_held = False
 
@@ -77,8 +78,8 @@ class HoldingFlow(FlowControl):
 class BoundedHttp(HttpToolsProtocol):
     """Feeds Uvicorn's parser one head at a time, and no byte beyond it before the request is answered.
 
-    So the answers of pipelined requests keep their order, an upgrade comes after the answers before it, and what waits
-    is bytes and not requests. A chunked body is refused, so every body's length is known from its head.
+    So the answers of pipelined requests keep their order, an upgrade comes after the answers before it, and pipelined
+    requests wait as bytes. A chunked body is refused, so every body's length is known from its head.
     """
 
     def __init__(self, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
@@ -86,18 +87,18 @@ class BoundedHttp(HttpToolsProtocol):
         self._door = door
         self._limits = limits
         self._unparsed = bytearray()
-        """At most what two reads bring: nothing more is read while something waits here."""
+        """Bytes of two reads at most: reading pauses while some wait here."""
         self._head_bytes = 0
         self._tail = b""
-        """The last bytes of an incomplete head: its end may be split between two reads."""
+        """Last bytes of an incomplete head: the blank line that ends it may be split between two reads."""
         self._body_left = 0
         self._body_window = 0
-        """Bytes of the body since the last look at how fast they come."""
+        """Bytes of the body since the last check of its rate."""
         self._deadline: asyncio.TimerHandle | None = None
         self._linger_left = LINGER_BYTES
         self._is_over = False
 
-    # What Uvicorn's server and the transport call.
+    # Called by Uvicorn's server and the transport.
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._connection = cast(asyncio.Transport, transport)
@@ -113,7 +114,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
-        self._lingering.close = self._connection.close  # Or the two would keep each other.
+        self._lingering.close = self._connection.close  # Breaks a cycle: transport, bound method, protocol.
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -127,7 +128,7 @@ class BoundedHttp(HttpToolsProtocol):
     def evict(self) -> None:
         self._end(self._connection.close)
 
-    # What the parser and the cycle call.
+    # Called by the parser and the request cycle.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MAX_HEADER_LINES:
@@ -157,7 +158,7 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self.flow.let_go()
         super().on_response_complete()
-        if self._body_left:  # Answered without it; nobody will read it.
+        if self._body_left:  # Answered before the body came: it is not read.
             self._linger()
             return
         self._door.rests(self)
@@ -187,7 +188,7 @@ class BoundedHttp(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _head_size(self) -> int:
-        """Bytes that belong to the head that is read now; 0 when it is too long."""
+        """Number of waiting bytes that belong to the present head; 0 when the head is too long."""
         room = self._unparsed[: MAX_HEAD_BYTES - self._head_bytes]
         end = (self._tail + room).find(_HEAD_END)
         return len(room) if end < 0 else end + len(_HEAD_END) - len(self._tail)
@@ -205,7 +206,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(ours if isinstance(ours, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
 
     def _checked_length(self) -> int:
-        """Bytes of the body. Raises HttpRefusal for a head that two readers could understand differently."""
+        """Length of the body in bytes. Raises HttpRefusal for a head that two parsers could read differently."""
         if self.parser.get_http_version() not in VERSIONS:
             raise _unreadable("send HTTP/1.1")
         names = [name for name, _ in self.headers]
@@ -219,7 +220,7 @@ class BoundedHttp(HttpToolsProtocol):
         return length
 
     def _upgrade(self) -> None:
-        if not self._should_upgrade():  # It is answered as if it had not asked, but the parser goes no further.
+        if not self._should_upgrade():  # Answered as a plain request, and the last one: the parser stops here.
             self.cycle.keep_alive = False
             return
         if len(self.connections) > self._limits.max_connections:
@@ -259,7 +260,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._end(self._connection.close)
 
     def _look_at_body(self) -> None:
-        """Nothing is asked of a client while it is the application that does not read."""
+        """Refuse a body that is too slow, unless it is the application that does not read."""
         self._deadline = None
         enough = self._limits.min_body_bytes_per_s * self._limits.timeout_s
         if self.flow.read_paused or self._body_window >= enough:
@@ -280,14 +281,14 @@ class BoundedHttp(HttpToolsProtocol):
         self._linger()
 
     def _worded(self, refusal: HttpRefusal) -> bytes:
-        # Only now: Gunicorn imports this module before it says where the workers' metrics are.
+        # Imported late: Gunicorn loads this module before it sets PROMETHEUS_MULTIPROC_DIR.
         from monitoring import metrics
 
         metrics.refused_requests.labels(status=refusal.status).inc()
         return refusal.answer(request_id.choose(self.headers or ()))
 
     def _close(self) -> None:
-        """In place of the transport's own. Closing with bytes unread makes the system drop what was written."""
+        """Replaces the transport's close: with bytes unread, that would make the system drop the answer."""
         if self._is_over:
             return
         if self._body_left or self._unparsed:
@@ -312,7 +313,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._connection.abort()
 
     def _end(self, close: Callable[[], None] | None = None) -> None:
-        """Nothing more is parsed, expected or counted here."""
+        """Stop parsing, the timer and the counting, then call `close`."""
         self._is_over = True
         self._expect_nothing()
         self._unset_keepalive_if_required()

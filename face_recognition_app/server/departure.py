@@ -1,7 +1,7 @@
-"""When a worker goes: one way for a reload, fewer workers, too much memory, a signal, and the end of the master.
+"""How a worker ends: one way for a reload, fewer workers, too much memory, a signal, and the end of the master.
 
-Told to go, a worker serves until as many others are ready as the master wants; if none is on its way it asks the
-master for one. Then it drains: it takes no new connections, and whoever is connected has `drain_s` to finish.
+A worker that is asked to leave serves until as many others are ready as the master wants; if none is starting, it asks
+the master for one. Then it drains: it accepts no new connections, and open ones have `drain_s` to finish.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from server.roster import Request, Slot, Stage
 logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 15
-"""For requests that are still under way when the worker has drained."""
+"""Time for requests that are still in work after the drain."""
 ASK_AFTER_S = 0.5
-"""Without a replacement on its way. On a reload the master starts the new workers before it tells the old ones."""
+"""Time without a starting worker: on a reload the master starts new workers before it signals the old ones."""
 
 
 class Departure:
-    """Of the worker in `slot`. `tell` may be called by a signal handler, at any time and any number of times."""
+    """The end of the worker in `slot`. A signal handler may call `tell`, at any time and any number of times."""
 
     def __init__(self, slot: Slot, master_pid: int, drain_s: float) -> None:
         self._slot = slot
@@ -46,7 +46,7 @@ class Departure:
         return self.stage is Stage.DRAINING and self.draining_s > self._drain_s
 
     def started(self) -> None:
-        """The worker serves from now on, if only until others do who were started after it was told to go."""
+        """Mark the worker as serving: until it is replaced, if it was asked to leave during its start."""
         self._slot.stage = Stage.LEAVING if self._reason else Stage.READY
         self._slot.roster.a_worker_is_ready()
 
@@ -67,10 +67,11 @@ class Departure:
 
     @property
     def _nobody_follows(self) -> bool:
+        """Whether no worker is started any more: the master ends, or has died."""
         return self._slot.roster.is_stopping or os.getppid() != self._master_pid
 
     def _ask(self) -> None:
-        """Have the master start another worker, if none is starting."""
+        """Ask the master for another worker, if none is starting."""
         if self._slot.request is not Request.NONE or self._slot.roster.count(Stage.STARTING):
             self._alone_since = None
             return

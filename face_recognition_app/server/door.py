@@ -1,4 +1,4 @@
-"""The connections of one worker that are no sockets, and which of them goes when there is no place for another."""
+"""The limit of a worker's HTTP connections: which of them is closed to make room for a new one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 
 class Connection(Protocol):
     def evict(self) -> None:
-        """Be closed without a word."""
+        """Close without an answer."""
 
 
 class Door:
-    """Counts connections by what they do. In each group the one that has been there longest is first.
+    """Counts connections by their state; in each group the one that has been there longest is first.
 
-    Idle ones between two requests are closed first, then those whose request head is not complete: an honest head takes
-    milliseconds, so the oldest of them is a client that only holds its place. One that is at work is never closed.
+    Connections that are idle between two requests are closed first, then those whose request head is incomplete: an
+    honest head takes milliseconds, so the oldest of them only holds its place. One with a request in work never is.
     """
 
     def __init__(self, max_connections: int) -> None:
@@ -27,7 +27,7 @@ class Door:
         return len(self._idle) + len(self._arriving) + len(self._working)
 
     def admit(self, connection: Connection) -> bool:
-        """Take in a new connection, in another's place if need be; False when all others are at work."""
+        """Count a new connection, if need be in place of an evicted one; False when all others are working."""
         if len(self) >= self._max_connections:
             victim = next(iter(self._idle or self._arriving), None)
             if victim is None:
@@ -50,7 +50,7 @@ class Door:
         self._move(connection, self._idle)
 
     def leave(self, connection: Connection) -> None:
-        """Be counted no more; a connection that is not counted may leave again."""
+        """Count the connection no more. Without effect on one that is not counted."""
         for group in (self._working, self._idle, self._arriving):
             group.pop(connection, None)
 

@@ -1,4 +1,4 @@
-"""Uvicorn's protocols, bounded: what one connection may cost before the application knows of it."""
+"""Uvicorn's protocols with limits on what a connection may cost before the application knows of it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from wire.inbound import RateLimit
 from wire.messages import ErrorMessage
 
 LINGER_S = 1.0
-"""For whoever must be told why a connection ends, and may not read it."""
+"""Grace period for the close message of a client that may not be reading."""
 PARSED_AT_ONCE = 4096
+"""Bytes."""
 LARGE_FRAGMENT = 1024
-"""Bytes. A large message may come in pieces; only small ones cost more to take apart than they carry."""
+"""Bytes from which a fragment is not counted: only small ones cost more to parse than they carry."""
 
 
 HANDSHAKE_CODES = {
@@ -37,11 +38,11 @@ HANDSHAKE_CODES = {
     431: ErrorCode.HEADERS_TOO_LARGE,
     500: ErrorCode.INTERNAL,
 }
-"""Of refused handshakes; any other status is a `bad_request`."""
+"""Error code by status of a refused handshake; `bad_request` for any other."""
 
 
 class Handshake(ServerProtocol):
-    """The handshake of websockets, whose refusals carry the envelope and the request's id like every other."""
+    """The handshake of websockets, with the error envelope and the request's id in its refusals."""
 
     _asked_by: str | None = None
 
@@ -64,17 +65,17 @@ class Handshake(ServerProtocol):
 
 
 class FairWebSockets(WebSocketsSansIOProtocol):
-    """Uvicorn's sockets, of which none can hold up the others or make the worker grow."""
+    """Uvicorn's WebSockets, bounded so that none can delay the others or make the worker grow."""
 
     def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
         self._sockets = sockets
         self._unseen = RateLimit(max_messages_per_s)
-        """Of what the application never sees and cannot count itself."""
+        """Limit of what the application does not see: pings, pongs, small fragments, messages after the close."""
         self._flooded = False
         self._early = b""
-        """What came before the handshake was answered, and is looked at afterwards."""
+        """Bytes that came before the handshake was answered; parsed after it."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -85,7 +86,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         self._sockets.closed()
 
     async def send(self, message: Any) -> None:
-        # That the client has gone is no fault, and the application reads it from `receive`.
+        # A client that is gone is no error: the application learns of it from `receive`.
         with suppress(ClientDisconnected):
             await super().send(message)
         if self._early and self.handshake_complete and not self.transport.is_closing():
@@ -98,7 +99,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
             self._early += data
             self.transport.pause_reading()
             return
-        # In pieces: of a whole read thousands of frames would be parsed before the first of them is counted.
+        # In pieces: one read may hold thousands of frames, and all would be parsed before the first is counted.
         for begin in range(0, len(data), PARSED_AT_ONCE):
             if self._flooded:
                 return
@@ -108,7 +109,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 
     async def receive(self) -> Any:
         message = await super().receive()
-        # Thousands of small messages arrive in one read, and none of them would let the loop turn to anyone else.
+        # One read may hold thousands of small messages; yield between them so that other connections run.
         if not self.queue.empty():
             await asyncio.sleep(0)
         return message
@@ -126,7 +127,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        # Nothing else bounds pongs: a client that pings without reading would have them pile up here.
+        # Nothing else bounds pongs: they would pile up for a client that pings without reading.
         if self._may_go_on() and self.writable.is_set():
             super().handle_ping()
         else:
@@ -138,11 +139,11 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
-        # Uvicorn waits until all was read that had been sent, which may be never.
+        # Uvicorn waits until the client has read everything that was sent, which may never happen.
         self.loop.call_later(LINGER_S, self.transport.abort)
 
     def _refuse_request(self) -> None:
-        """Of a request that cannot be parsed Uvicorn hears nothing; the connection would stay for ever."""
+        """Answer a request that cannot be parsed, and close: Uvicorn does not notice it and would wait for ever."""
         self.close_sent = self.handshake_complete = True
         said = b"".join(self.conn.data_to_send())
         unreadable = HttpRefusal(ErrorCode.BAD_REQUEST, "this cannot be read as a request for a socket")
@@ -163,7 +164,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         if self.close_sent or not self.writable.is_set():
             self.transport.abort()
             return
-        self.transport.pause_reading()  # What still comes is not even thrown away.
+        self.transport.pause_reading()  # What still comes stays unread in the kernel.
         self.close_timeout = LINGER_S
         task = self.loop.create_task(self._say_why(flood))
         self.tasks.add(task)
@@ -176,7 +177,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 
 
 class CountedHttp(BoundedHttp):
-    """HTTP with a budget, which tells when a new connection has shown that it is no socket yet, or that it is one."""
+    """BoundedHttp that tells SocketCount when a new connection has sent a plain request, or has become a socket."""
 
     def __init__(self, sockets: SocketCount, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
         super().__init__(door, limits, **uvicorns)
@@ -191,7 +192,7 @@ class CountedHttp(BoundedHttp):
             self._settle()
 
     def answer_is_last(self) -> None:
-        """Close after the answer to the request under way, if there is one: the client's next is for another worker."""
+        """Close after the answer to the request in work, if any, so that the next one goes to another worker."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 

@@ -1,4 +1,4 @@
-"""A worker that has grown too large leaves, like one that is told to."""
+"""Replacement of a worker that uses too much memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from server.roster import Slot, Stage
 logger = logging.getLogger(__name__)
 
 ONE_IN_MS = 60_000
-"""Workers retire one at a time and not more often: a bound that every new worker passes must not stop the service."""
+"""Least time between two retirements: a limit that every new worker exceeds must not stop the service."""
 
 
 class Retirement:
-    """Of the worker in `slot`, once it uses more than `limit_bytes`; None is no limit."""
+    """Ends the worker in `slot` once it uses more than `limit_bytes`; None is no limit."""
 
     def __init__(self, slot: Slot, limit_bytes: int | None, departure: Departure) -> None:
         self._slot = slot
@@ -25,7 +25,7 @@ class Retirement:
         self._departure = departure
 
     def consider(self) -> None:
-        """Leave if this worker is too large and no other one leaves."""
+        """Ask this worker to leave if it is too large, and none leaves or has retired just now."""
         if self._limit_bytes is None or self._slot.stage is not Stage.READY:
             return
         try:

@@ -34,14 +34,14 @@ BASE64_OVERHEAD = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 UNREAD_ANSWERS_TIMEOUT_MS = 60_000
 LINGER_S = 2.0
-"""A connection that is open when the worker begins to drain may have a request on its way for so long."""
+"""Age of the drain from which idle connections are closed: before, a request may be on its way."""
 TICKS_BETWEEN_LOOKS = 50
-"""At the size of the worker. Uvicorn ticks ten times a second."""
+"""Ticks between two checks of the worker's memory. Uvicorn ticks ten times a second."""
 LONGEST_BACK_OFF_S = 30.0
 
 
 class FaceServer(Server):
-    """Uvicorn's server, which takes connections in turns with the other workers, and departs instead of ending."""
+    """Uvicorn's server with an Acceptor for each shared listener, and a Departure instead of an immediate end."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class FaceServer(Server):
         self._farewell: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Warm up, and only then take connections."""
+        """Warm up, and only then accept connections."""
         await super().startup(sockets=[])
         if self.started:
             new = partial(
@@ -88,7 +88,7 @@ class FaceServer(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._take_no_more()
-        # Open sockets get the farewell again: the time until they reconnect counts from the close, which comes now.
+        # Sent to open sockets once more: their time to reconnect counts from the close, which comes now.
         await say_farewell()
         await super().shutdown(sockets=[])
 
@@ -119,7 +119,7 @@ class FaceServer(Server):
 
 
 class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typed
-    """Uvicorn with a message limit that fits a base64 frame, and no compression: JPEG does not shrink."""
+    """Gunicorn's worker with Uvicorn. A message may hold a base64 frame. None is compressed: JPEG does not shrink."""
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
@@ -133,7 +133,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
     """Set by gunicorn_config before the fork."""
 
     def init_process(self) -> None:
-        """Serve until the end. A worker that cannot start ends the master, unless the service has been up before."""
+        """Serve until the end. A worker that cannot start ends the master, unless another worker has served before."""
         roster = self.slot.roster
         if roster.has_served and roster.failed_starts:
             time.sleep(min(2.0 ** (roster.failed_starts - 1), LONGEST_BACK_OFF_S))
@@ -171,19 +171,19 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         return FaceServer(self.config, sockets, new_http, departure, retirement)
 
     async def _beat(self) -> None:
-        """Tell the master that the event loop turns, also while the worker warms up and while it ends."""
+        """Tell the master that the event loop runs, also during the warm-up and the shutdown."""
         while True:
             self.notify()
             await asyncio.sleep(min(1.0, self.timeout / 2))
 
 
 def drop_who_reads_nothing(listener: socket.socket) -> None:
-    """Connections inherit it: the system ends one whose peer takes nothing of what was sent, which no close could."""
+    """Have the kernel abort connections whose client reads nothing for that long; accepted ones inherit the option."""
     if listener.family in (socket.AF_INET, socket.AF_INET6):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWERS_TIMEOUT_MS)
 
 
 def allow_many_sockets() -> None:
-    """The usual limit of open files is 1,024, far below what a worker is asked to hold."""
+    """Raise the limit of open files, usually 1,024, to the hard one: each connection needs a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
