@@ -1,4 +1,4 @@
-"""What is answered before Django: health, readiness, the pools and the metrics."""
+"""Health, readiness, pool status and metrics, answered before Django."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Probes:
             await self._application(scope, receive, send)
             return
         chosen = request_id.choose(scope["headers"])
-        # Asked for most often by far, and also while every core computes: nothing is set up for it.
+        # The most frequent request, also under full load: answered with the least work.
         if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in READING:
             await _send(scope, send, _healthy(os.getpid()), chosen)
             return
@@ -86,7 +86,7 @@ class Probes:
 
 @lru_cache(maxsize=1)
 def _healthy(pid: int) -> Answer:
-    """By process, for a worker may be forked from one that has answered."""
+    """Cached by process: a worker may be forked from one that has answered."""
     return _json(200, {"status": "ok", "pid": pid})
 
 
