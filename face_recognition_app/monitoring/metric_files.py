@@ -1,8 +1,8 @@
 """The files in which prometheus_client shares a worker's metrics, made so that a full disk costs metrics and no worker.
 
-The library maps files that are sparse: a value stored into a page for which the disk has no room ends the process with
-SIGBUS. Here each file has its blocks before it is mapped. Where it cannot have them, the values are kept in memory, are
-not seen by the other workers, and move into the file once there is room.
+The library maps sparse files: a store into a page for which the disk has no room ends the process with SIGBUS. Here
+the blocks of a file are allocated before it is mapped. Without room for them the values stay in memory, unseen by the
+other workers, and move into the file once there is room.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ logger = logging.getLogger(__name__)
 
 FIRST_BYTES = 1 << 16
 TRIED_AGAIN_S = 5.0
+"""Time after which values in memory are moved into a file again."""
 _LARGEST_PADDING = 8
 _HEADER_BYTES = 8
 _OF_A_VALUE_BYTES = 4 + _LARGEST_PADDING + 16
-"""Besides its key: the key's length, what fills it up, the value and its time."""
+"""Bytes of a value besides its key: the key's length, the padding, the value and its time."""
 
 
 class AllocatedDict(MmapedDict):
-    """Of one worker's metrics of one type. Used under the library's lock."""
+    """The values of one worker's metrics of one type. Used under the library's lock."""
 
     _f: Any
-    """The open file, or None where there is none."""
+    """The open file; None while the values are in memory."""
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         self._tried_at: float | None = None
@@ -65,7 +66,7 @@ class AllocatedDict(MmapedDict):
         self._tell(error)
 
     def _move_into_file(self) -> None:
-        """Into as large a file as `_capacity` says, or when that cannot be, into as much memory."""
+        """Move the values into a file of `_capacity` bytes, or, without room for one, into as much memory."""
         held = self._m[: self._used]
         try:
             _allocate(self._fname, self._capacity)
@@ -93,7 +94,7 @@ class AllocatedDict(MmapedDict):
 
 
 def _allocate(filename: str, size: int) -> None:
-    """Give the file so many bytes on the disk. A new one appears with them: nobody reads it half made."""
+    """Allocate `size` bytes of disk to the file. A new file appears complete, so no reader sees a part of it."""
     path = Path(filename)
     if path.exists():
         _fill(path, size)
@@ -117,5 +118,5 @@ def _fill(path: Path, size: int) -> None:
 
 
 def install() -> None:
-    """Before the first metric is made."""
+    """Replace the library's class. Call this before the first metric is made."""
     values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what this worker counts, and the text for all workers together."""
+"""Prometheus metrics: this worker's counters, and the text of all workers' together."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ connections = Gauge("face_connections", "Open sockets.", multiprocess_mode="live
 
 
 class PoolCollector:
-    """The FaceMesh pools, from the same boards as /api/pool/status/."""
+    """Collects the numbers of all workers' pools, from the same files as /api/pool/status/."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir

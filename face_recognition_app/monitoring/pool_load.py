@@ -1,4 +1,4 @@
-"""The pool of one worker as an operator sees it: its instances, and the frames that want them."""
+"""The load of one worker's pool as an operator sees it: its instances, and the frames that need them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scheduling.waits import NO_WAITS
 
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
-    """The numbers of /api/pool/status/; docs/architecture.md says what each means. Those of workers add up."""
+    """The numbers of /api/pool/status/; docs/architecture.md says what each means. Those of several workers add up."""
 
     pool_size: int = 0
     max_size: int = 0

@@ -1,4 +1,4 @@
-"""Whether this worker can do its work, component by component."""
+"""Readiness of this worker, component by component."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 PATIENCE_S = 5.0
+"""Time after which a check that hangs is answered."""
 ROOM_BYTES = 1 << 20
-"""What a disk must still take: more than a few requests write."""
+"""Bytes that a disk must have free: more than a few requests write."""
 
 
 class MigrationsMissing(Exception):
@@ -30,14 +31,14 @@ class MigrationsMissing(Exception):
 
 
 Report = dict[str, str]
-"""For each component that was looked at so far: `ok`, or what is wrong in one word."""
+"""`ok`, or the fault in one word, of each component that was checked so far."""
 
 
 class SharedCheck:
-    """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
-    on a disk or a database, each of them is told in time what it hangs on, and no more than one thread is lost to it.
+    """Runs one check at a time and gives its answer to all requests that come meanwhile, so frequent ones cost no more.
+    A check that hangs, on a disk or a database, holds one thread at most; each request is told in time where it hangs.
 
-    `check` fills in the report it is given, and calls a component unavailable before it waits for it.
+    `check` fills in the report it is given, and reports a component as unavailable before it waits for it.
     """
 
     def __init__(self, check: Callable[[HTTPScope, Report], Awaitable[None]], patience_s: float = PATIENCE_S) -> None:
@@ -58,9 +59,9 @@ class SharedCheck:
 
 
 def check_components(report: Report) -> None:
-    """Look at database, migrations, the directories and, if set, redis, one after the other. Blocks.
+    """Check database, migrations, the directories and, if set, redis, one after the other. Blocks.
 
-    What is wrong is one word: the answer is the public's, and the log has the rest.
+    A fault is one word, since the answer is public; the log has the rest.
     """
     settings = service_settings()
     probes: dict[str, Callable[[], None]] = {
@@ -89,7 +90,7 @@ def _check(probe: Callable[[], None]) -> str:
 
 
 def _database() -> None:
-    """Writes nothing, but may: a database that is locked, read-only or another one says so."""
+    """Run an update of no row, which fails in a database that is locked, read-only or another one."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE django_migrations SET name = name WHERE id = 0")
 
@@ -103,7 +104,7 @@ def _migrations() -> None:
 
 
 def _takes_files(directory: Path) -> None:
-    """Write a file there that has no name and is gone at once."""
+    """Allocate ROOM_BYTES to a file without a name, which goes when it is closed."""
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         file.write(b"ready")
         os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)

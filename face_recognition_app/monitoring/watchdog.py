@@ -1,7 +1,7 @@
-"""Work that does not end: it is named in the log, counted, and ends the process when it leaves nothing to compute with.
+"""Work that does not end: it is logged, counted, and ends the process when no compute thread is left.
 
 Nothing can interrupt a thread that is in C code, and Python waits for all of its threads before it exits. So a process
-whose compute threads are all stuck is ended by the system's alarm, and whoever started it starts another.
+whose compute threads are all stuck is ended by SIGALRM, and its supervisor starts another.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.25
 LOOKS_BEFORE_THE_END = 8
-"""In a row that find every compute thread stuck. A process that was paused does not look meanwhile, so its threads have
-this long to go on with what only seems to have taken long."""
+"""Checks in a row that must find every compute thread stuck. A process that was paused makes none meanwhile, so its
+threads have this time to go on with work that only seems to have taken long."""
 GRACE_S = 5.0
-"""Between the signal to end and the alarm: what waits for a thread is told busy, and open sockets that they must go."""
+"""Time between the signal to end and SIGALRM: for `busy` to waiting work, and notices to open sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkState:
-    """How many compute threads are stuck, and since when (monotonic seconds) the oldest work is in hand."""
+    """`stuck`: number of stuck compute threads. `oldest_began`: monotonic seconds, None without work."""
 
     stuck: int
     oldest_began: float | None
 
     def oldest_ms(self, now: float) -> int:
-        """Also of another process: the system's monotonic clock is the same for all."""
+        """Age of the oldest work. Right for another process's state too: they share the system's monotonic clock."""
         return 0 if self.oldest_began is None else max(0, int(1000 * (now - self.oldest_began)))
 
 
@@ -52,14 +52,14 @@ def all_stuck(threads: StartedThreads, limit_s: float) -> bool:
 
 
 def end_this_process() -> None:
-    """Ask it to end at once, replaced or not, and have the system end it in GRACE_S whatever its threads do."""
+    """Signal this process to end without a replacement; SIGALRM ends it after GRACE_S whatever its threads do."""
     signal.setitimer(signal.ITIMER_REAL, GRACE_S)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 class Watchdog:
-    """Over the threads that compute and `others`. `end` is called once: when work on every compute thread is older than
-    `limit_s` and another process could do better, which none could that waits for the same database."""
+    """Watches the compute threads and `others`. Calls `end` once: when work on every compute thread is older than
+    `limit_s`, and none of it waits for the database, since another process would wait for the same one."""
 
     def __init__(
         self, compute: StartedThreads, others: Sequence[StartedThreads], limit_s: float, end: Callable[[], None]
@@ -98,7 +98,7 @@ def _named(work: Work) -> str:
 
 
 def _stack(work: Work) -> str:
-    """Where the thread is now: whatever it does, this names it."""
+    """The stack of the thread now, in text."""
     frame = sys._current_frames().get(work.thread_id)
     return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
 

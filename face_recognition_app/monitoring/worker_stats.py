@@ -1,4 +1,4 @@
-"""Every worker's pool, readable by every other worker: one small file each, right at any moment."""
+"""Statistics of every worker, in one small file each, which every other worker can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
 _NOTHING_IN_HAND = -1.0
 TRIED_AGAIN_S = 1.0
-"""A board that could not be written is tried again after so long."""
+"""Time after which a file that could not be written is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,10 @@ class WorkerPool:
 
 
 class WorkerBoard:
-    """Publishes this process's pool for as long as it lives.
+    """Publishes the statistics of this process in a file.
 
-    The file is locked while the process lives, however it ends; so an unlocked board is a dead
-    worker's, and nobody has to trust a process id. A disk that takes none costs the worker its
-    place in the status, and nothing else.
+    The file is locked while the process lives, however it ends. So an unlocked one is a dead worker's, and no process
+    id has to be trusted. A worker for whose file the disk has no room is missing from the status, and serves on.
     """
 
     def __init__(self, run_dir: Path, load: Callable[[], PoolLoad], work: Callable[[], WorkState]) -> None:
@@ -53,7 +52,7 @@ class WorkerBoard:
         self.publish()
 
     def publish(self) -> None:
-        """Write the pool's statistics as they are now, in a file that is made if there is none yet."""
+        """Write the present statistics; make the file if there is none yet."""
         with self._lock:
             if self._is_closed or self._failed_just_now():
                 return
@@ -100,7 +99,7 @@ class WorkerBoard:
 
 
 def living_workers(run_dir: Path) -> list[WorkerPool]:
-    """The pools of all workers that live, by process id; what dead ones left is removed."""
+    """Statistics of all live workers, by process id. Removes the files of dead ones."""
     return sorted(_read_boards(run_dir), key=lambda worker: worker.pid)
 
 
@@ -110,13 +109,13 @@ def _read_boards(run_dir: Path) -> Iterator[WorkerPool]:
         try:
             with path.open("rb") as file:
                 if _is_abandoned(file.fileno()):
-                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Not yet a new worker's.
+                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Else it is a new worker's already.
                         _remove(path)
                     continue
                 data = file.read()
         except FileNotFoundError:
             continue
-        if len(data) == _LAYOUT.size:  # Not of a worker of another version, that ends while this one begins.
+        if len(data) == _LAYOUT.size:  # Skips the file of another version, whose worker ends while this one starts.
             yield _unpack(int(path.name), data)
 
 
@@ -129,7 +128,7 @@ def _is_abandoned(descriptor: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):  # Another one did, or the disk lets nobody; it counts for nothing either way.
+    with suppress(OSError):  # Removed by another worker, or a read-only disk: an unlocked file counts for nothing.
         path.unlink()
 
 
