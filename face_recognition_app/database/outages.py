@@ -1,4 +1,4 @@
-"""A database or a disk that cannot be used: which errors say so, what callers are told, and what the log is told."""
+"""Outages of the database or the disk: which errors mean one, what callers get, and what is logged."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ T = TypeVar("T")
 
 RETRY_AFTER_MS = 2_000
 RIDE_OUT_S = 2.0
-"""How long a session waits for the database before its client is told: a failover or a lock is often over sooner."""
+"""Time for which a session retries before its client is told: a failover or a lock often ends sooner."""
 PAUSE_S = 0.2
 WARN_EVERY_S = 30.0
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 DEFECTS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
-"""Of the database's errors those that are about a statement: they say nothing against the database."""
+"""Errors of Django's that are about a statement, and do not mean an outage."""
 
 
 class OutageWatch:
-    """When this process last saw an outage; its log hears of it, but not of every call that failed."""
+    """Remembers when this process last saw an outage, and logs it, but not every call that failed."""
 
     def __init__(self) -> None:
         self._seen_at = -math.inf
@@ -49,9 +49,9 @@ watch = OutageWatch()
 
 
 def outage_of(error: BaseException) -> Unavailable | None:
-    """What to tell a caller when `error` says that the database or the disk cannot be used, which is noted; else None.
+    """The error for the caller if `error` means that the database or the disk cannot be used, else None.
 
-    The message names no fault: it is the public's.
+    An outage is noted by `watch`. The message is public, and so does not name the fault.
     """
     if isinstance(error, Unavailable):
         return error
@@ -70,9 +70,9 @@ def _says_database(error: BaseException) -> bool:
 
 
 async def ride_out(call: Callable[[], Awaitable[T]]) -> T:
-    """What `call` gives, which is made again while there is an outage, for RIDE_OUT_S. Raises Unavailable.
+    """Call `call`, again and again during an outage, for RIDE_OUT_S; then raises Unavailable.
 
-    Only for what may be done twice: a call that failed may have been carried out.
+    Only for calls that may be repeated: one that failed may have been carried out.
     """
     until = time.monotonic() + RIDE_OUT_S
     while True:

@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log, which keeps earlier versions of a page until it is written over."""
+"""SQLite's write-ahead log, which keeps deleted content until it is emptied."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ PATIENCE_MS = 1_000
 
 
 def empty() -> bool:
-    """Write the log back into the database and cut it to nothing; False when that must be left to a later call.
+    """Write the log back into the database and truncate it. Returns False when a later call must do it.
 
-    Deleted content is zero in the database by then (secure_delete), and gone with the log. A database server keeps
-    its own log: there it is for the operator to see to, and this does nothing. Not within a transaction.
+    Deleted content is zero in the database (secure_delete), and gone with the log. Does nothing on PostgreSQL, whose
+    log is the operator's concern. Must not be called within a transaction.
     """
     if connection.vendor != "sqlite":
         return True
     try:
         emptied = _checkpoint()
-    except DatabaseError:  # What was deleted is deleted; only the log still has it.
+    except DatabaseError:  # The deletion itself is done; only the log still has the content.
         logger.warning("the write-ahead log could not be emptied; it is tried again later", exc_info=True)
         return False
     if not emptied:

@@ -1,7 +1,7 @@
-"""Django's SQLite backend, for a file that is moved, replaced or deleted while it is served.
+"""Django's SQLite backend, for a file that is moved, replaced or deleted while it is in use.
 
-SQLite goes on with the file it has opened, which nobody will see again. Its log it leaves at the old path, where it
-would be read into whatever file comes next; so the log is emptied into the file it belongs to before that is closed.
+SQLite would go on with the file that it has opened, and leave its log at the old path, to be read into the next file
+there. So each connection notices the move, and empties the log into the file it belongs to before it closes that.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
 SETTLE_S = 3.0
-"""From when another file is seen at the path until it is opened: every worker has closed the old one by then."""
+"""Time for which another file must lie at the path until it is opened: by then each worker has closed the old one."""
 
 Identity = tuple[int, int]
 """Device and inode."""
 
 
 def identity(path: str) -> Identity | None:
-    """Of the file at `path`; None when there is none."""
+    """Identity of the file at `path`; None if there is none."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -32,18 +32,18 @@ def identity(path: str) -> Identity | None:
 
 
 class ServedFile:
-    """The file that this process serves from one path."""
+    """Decides which file this process uses at one path."""
 
     def __init__(self) -> None:
         self.log_is_empty = True
-        """Of the last file that was closed because it was moved."""
+        """Whether the log of the last moved file was emptied before the file was closed."""
         self._lock = threading.Lock()
         self._served: Identity | None = None
         self._other: Identity | None = None
         self._other_seen_at = 0.0
 
     def admit(self, found: Identity) -> None:
-        """Raises OperationalError for another file than the one before, until it has lain there for SETTLE_S."""
+        """Raises OperationalError for a file that replaced another one, until it has lain there for SETTLE_S."""
         with self._lock:
             if self._served is None or found == self._served:
                 self._served = found
@@ -58,7 +58,7 @@ class ServedFile:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes one option more, `mode`: `rw` does not make a file that is missing; `rwc`, the default, does."""
+    """Takes one more option, `mode`: `rwc`, the default, makes a missing file; `rw` does not."""
 
     _files: dict[str, ServedFile] = {}
     _opened: Identity | None = None
@@ -86,7 +86,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self.is_in_memory_db() or self._opened == identity(self.settings_dict["NAME"])
 
     def _commit(self) -> None:
-        """What was written into a file that is gone is not told as done."""
+        """Raises OperationalError for a moved file: what was written there must not be reported as done."""
         if not self.is_usable():
             raise OperationalError("the database file was moved away")
         super()._commit()  # type: ignore[misc]  # not in the stubs
