@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment. The only list of options."""
+"""All settings of the service, read once from the environment. The only list of options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _YEAR_S = 31_536_000
 
 
 class SettingsError(Exception):
-    """The environment asks for something that cannot be; the message says what, one problem a line."""
+    """The environment has an invalid setting; the message has one problem a line."""
 
 
 def _comma_separated(value: object) -> object:
@@ -25,7 +25,7 @@ def _comma_separated(value: object) -> object:
 
 
 def _from_repository(value: object) -> object:
-    """Wherever a command is run, a relative directory is the same one."""
+    """Resolve a relative directory from the repository, wherever the command is run."""
     return REPOSITORY / value if isinstance(value, str | Path) else value
 
 
@@ -34,7 +34,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 
 
 def _port(address: str) -> int | None:
-    """The port of HOST:PORT; None when there is none, as for unix:PATH."""
+    """The port of HOST:PORT; None if there is none, as in unix:PATH."""
     host, colon, port = address.rpartition(":")
     return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
 
@@ -275,12 +275,12 @@ class Settings(BaseModel):
 
     @property
     def admin_port(self) -> int | None:
-        """Tells the requests of `admin_bind` from the public ones, whatever address they were sent to."""
+        """The port of `admin_bind`, by which its requests are told from public ones."""
         return None if self.admin_bind is None else _port(self.admin_bind)
 
     @property
     def hsts_max_age_s(self) -> int:
-        """0 in development: browsers would keep it for every other service on localhost."""
+        """Max-age of Strict-Transport-Security. 0 in development: browsers would apply it to all of localhost."""
         default = 0 if self.development else _YEAR_S
         return default if self.hsts_s is None else self.hsts_s
 
@@ -294,8 +294,8 @@ class Settings(BaseModel):
 
     @property
     def compute_threads(self) -> int:
-        """Frames that a worker computes at once. With more than its share of the cores each frame takes longer, and
-        fewer are answered: docs/performance.md has the figures."""
+        """Frames that a worker computes at once: its share of the cores by default. With more threads each frame takes
+        longer, and fewer are answered: docs/performance.md has the figures."""
         return self.threads or compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
 
     @model_validator(mode="after")
@@ -334,7 +334,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        # A default that is made of another setting has no problem of its own.
+        # A default derived from an invalid setting is not a problem of its own.
         problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
         raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
 
