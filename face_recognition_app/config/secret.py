@@ -38,7 +38,7 @@ def secret_key(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, make: Callable[[], bytes]) -> Iterator[Path]:
-    """A temporary file with the content, mode 600, in the directory of `path`; removed after the block if not renamed."""
+    """Temporary file with the content, mode 600, in the directory of `path`; removed after the block if still there."""
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     temporary = Path(name)
     try:

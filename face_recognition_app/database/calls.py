@@ -49,7 +49,7 @@ class DatabaseThreads:
         self.threads = StartedThreads(DATABASE_THREADS, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `with_connection`, on one of the threads. Also raises Unavailable if none is free within BEGIN_WITHIN_S."""
+        """As `with_connection`, on one of the threads. Raises Unavailable, too, if none is free in BEGIN_WITHIN_S."""
         call = partial(with_connection, function, *args, **kwargs)
         work = self.threads.submit(copy_context().run, call)
         timer = asyncio.get_running_loop().call_later(BEGIN_WITHIN_S, work.cancel)  # Not once it has begun.
