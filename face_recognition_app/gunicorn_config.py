@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from config.processes import announce
+from config.processes import publish_worker_count
 from config.settings import SettingsError, load
 from server.departure import SHUTDOWN_S
 from server.roster import Request, shared_roster
@@ -69,7 +69,7 @@ def when_ready(server: Arbiter) -> None:
 
 def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> None:
     """Publish the number of workers, at the start and whenever a signal or a reload changes it."""
-    announce(new_value)
+    publish_worker_count(new_value)
     _roster.wanted = new_value
     if old_value is not None and new_value > old_value:
         _roster.grant()

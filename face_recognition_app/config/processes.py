@@ -10,14 +10,14 @@ from config.settings import Settings
 _VARIABLE = "SERVING_PROCESSES"
 
 
-def announce(number: int) -> None:
+def publish_worker_count(number: int) -> None:
     """Publish the number to every process that is started from now on."""
     os.environ[_VARIABLE] = str(number)
 
 
-def of_this_process(settings: Settings) -> Settings:
+def with_actual_workers(settings: Settings) -> Settings:
     """The settings with the actual number of workers."""
-    announced = os.environ.get(_VARIABLE)
-    if announced is not None:
-        return settings.model_copy(update={"workers": max(1, int(announced))})
+    published = os.environ.get(_VARIABLE)
+    if published is not None:
+        return settings.model_copy(update={"workers": max(1, int(published))})
     return settings if "workers" in settings.model_fields_set else settings.model_copy(update={"workers": 1})

@@ -11,7 +11,7 @@ from config import processes, secret, settings
 # Faces and keys are nobody else's on this machine; every process that writes them reads this first.
 os.umask(0o077)
 
-FACE = processes.of_this_process(settings.load())
+FACE = processes.with_actual_workers(settings.load())
 
 SECRET_KEY = secret.secret_key(FACE)
 DEBUG = False
