@@ -52,7 +52,7 @@ def on_starting(server: Arbiter) -> None:
     try:
         _metrics_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        server.log.error("each worker tells its own metrics only: %s", error)
+        server.log.error("each worker reports its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 

@@ -100,7 +100,7 @@ class Settings(BaseModel):
     run_dir: Directory = Field(
         default_factory=lambda given: given["data_dir"] / "run",
         alias="FACE_RUN_DIR",
-        description="Worker boards, metrics and locks of this one server, for as long as it runs; may lie on tmpfs.",
+        description="Worker statistics, metrics and locks of this one server while it runs; may lie on tmpfs.",
     )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."

@@ -22,7 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 logger = logging.getLogger(__name__)
 
 FIRST_BYTES = 1 << 16
-TRIED_AGAIN_S = 5.0
+WRITE_RETRY_S = 5.0
 """Time after which values in memory are moved into a file again."""
 _LARGEST_PADDING = 8
 _HEADER_BYTES = 8
@@ -45,7 +45,7 @@ class AllocatedDict(MmapedDict):
             self._keep_in_memory(filename, error)
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
-        if self._tried_at is not None and time.monotonic() - self._tried_at > TRIED_AGAIN_S:
+        if self._tried_at is not None and time.monotonic() - self._tried_at > WRITE_RETRY_S:
             self._move_into_file()
         super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
 
@@ -84,13 +84,15 @@ class AllocatedDict(MmapedDict):
 
     def _tell(self, error: OSError) -> None:
         if self._tried_at is None:
-            logger.error("the other workers do not tell all metrics of this one while %s: %s", self._fname, error)
+            logger.error(
+                "other workers do not show all metrics of this one until %s can be written: %s", self._fname, error
+            )
         self._tried_at = time.monotonic()
 
     def _tell_end(self) -> None:
         if self._tried_at is not None:
             self._tried_at = None
-            logger.warning("the other workers tell the metrics of this one again: %s", self._fname)
+            logger.warning("all workers see the metrics of this worker again: %s", self._fname)
 
 
 def _allocate(filename: str, size: int) -> None:

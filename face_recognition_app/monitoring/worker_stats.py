@@ -21,18 +21,18 @@ logger = logging.getLogger(__name__)
 
 _LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
 _NOTHING_IN_HAND = -1.0
-TRIED_AGAIN_S = 1.0
+WRITE_RETRY_S = 1.0
 """Time after which a file that could not be written is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPool:
+class WorkerStats:
     pid: int
     load: PoolLoad
     work: WorkState
 
 
-class WorkerBoard:
+class WorkerStatsFile:
     """Publishes the statistics of this process in a file.
 
     The file is locked while the process lives, however it ends. So an unlocked one is a dead worker's, and no process
@@ -78,16 +78,16 @@ class WorkerBoard:
         self._temporary.replace(self._path)
         if self._failed_at is not None:
             self._failed_at = None
-            logger.warning("the status of the pools names this worker again")
+            logger.warning("this worker is in the pool status again")
 
     def _fail(self, error: OSError) -> None:
         if self._failed_at is None:
-            logger.error("the status of the pools does not name this worker until its board can be written: %s", error)
+            logger.error("this worker is missing from the pool status until its statistics can be written: %s", error)
         self._failed_at = time.monotonic()
         self._let_go()
 
     def _failed_just_now(self) -> bool:
-        return self._failed_at is not None and time.monotonic() - self._failed_at < TRIED_AGAIN_S
+        return self._failed_at is not None and time.monotonic() - self._failed_at < WRITE_RETRY_S
 
     def _let_go(self) -> None:
         if self._file < 0:
@@ -98,12 +98,12 @@ class WorkerBoard:
         self._file = -1
 
 
-def living_workers(run_dir: Path) -> list[WorkerPool]:
+def read_live_workers(run_dir: Path) -> list[WorkerStats]:
     """Statistics of all live workers, by process id. Removes the files of dead ones."""
-    return sorted(_read_boards(run_dir), key=lambda worker: worker.pid)
+    return sorted(_read_files(run_dir), key=lambda worker: worker.pid)
 
 
-def _read_boards(run_dir: Path) -> Iterator[WorkerPool]:
+def _read_files(run_dir: Path) -> Iterator[WorkerStats]:
     directory = _directory(run_dir)
     for path in directory.glob("[0-9]*") if directory.is_dir() else ():
         try:
@@ -153,10 +153,10 @@ def _pack(load: PoolLoad, work: WorkState) -> bytes:
     )
 
 
-def _unpack(pid: int, data: bytes) -> WorkerPool:
+def _unpack(pid: int, data: bytes) -> WorkerStats:
     pool_size, max_size, threads, computing, in_use, waiting, *rest = _LAYOUT.unpack(data)
     exhausted, timeouts, recycled, *waits, stuck, began = rest
     load = PoolLoad(
         pool_size, max_size, threads, computing, in_use, waiting, exhausted, timeouts, recycled, tuple(waits)
     )
-    return WorkerPool(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))
+    return WorkerStats(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))

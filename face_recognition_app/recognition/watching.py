@@ -24,6 +24,6 @@ async def keep_watch(worker: Worker, loop_threads: StartedThreads) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
         try:
             watchdog.look()
-            worker.board.publish()
+            worker.stats_file.publish()
         except Exception:
             logger.exception("the watchdog could not look; it looks again")
