@@ -15,12 +15,11 @@ from pathlib import Path
 
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
-from scheduling.waits import WAIT_BOUNDS_MS
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
-_NOTHING_IN_HAND = -1.0
+_LAYOUT = struct.Struct(f"<{len(PoolLoad().numbers)}qqd")
+_NO_WORK = -1.0
 WRITE_RETRY_S = 1.0
 """Time after which a file that could not be written is tried again."""
 
@@ -137,26 +136,10 @@ def _directory(run_dir: Path) -> Path:
 
 
 def _pack(load: PoolLoad, work: WorkState) -> bytes:
-    return _LAYOUT.pack(
-        load.pool_size,
-        load.max_size,
-        load.compute_threads,
-        load.computing,
-        load.in_use,
-        load.waiting,
-        load.exhausted_total,
-        load.timeouts_total,
-        load.recycled_total,
-        *load.wait_counts,
-        work.stuck,
-        _NOTHING_IN_HAND if work.oldest_began is None else work.oldest_began,
-    )
+    began = _NO_WORK if work.oldest_began is None else work.oldest_began
+    return _LAYOUT.pack(*load.numbers, work.stuck, began)
 
 
 def _unpack(pid: int, data: bytes) -> WorkerStats:
-    pool_size, max_size, threads, computing, in_use, waiting, *rest = _LAYOUT.unpack(data)
-    exhausted, timeouts, recycled, *waits, stuck, began = rest
-    load = PoolLoad(
-        pool_size, max_size, threads, computing, in_use, waiting, exhausted, timeouts, recycled, tuple(waits)
-    )
-    return WorkerStats(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))
+    *numbers, stuck, began = _LAYOUT.unpack(data)
+    return WorkerStats(pid, PoolLoad.from_numbers(numbers), WorkState(stuck, None if began == _NO_WORK else began))
