@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from config.processes import publish_worker_count
 from config.settings import SettingsError, load
-from server.departure import SHUTDOWN_S
+from server.graceful_exit import SHUTDOWN_S
 from server.roster import Request, shared_roster
 
 if TYPE_CHECKING:

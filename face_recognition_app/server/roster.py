@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _HEADER = 8
-_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RETIRED_AT_MS = range(6)
+_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS = range(6)
 _SLOT = 4
 _STAGE, _SOCKETS, _REQUEST = range(3)
 _SLOTS = 20_000
@@ -90,18 +90,19 @@ class Roster:
         """Number of workers that ended before they were ready, since the last one became ready."""
         return self._cells[_FAILED_STARTS]
 
-    def a_worker_is_ready(self) -> None:
+    def note_ready(self) -> None:
+        """A worker has become ready."""
         self._cells[_HAS_SERVED] = 1
         self._cells[_FAILED_STARTS] = 0
 
     @property
-    def retired_at_ms(self) -> int:
-        """Time of the last retirement for memory, by the system's monotonic clock; 0 if there was none."""
-        return self._cells[_RETIRED_AT_MS]
+    def recycled_at_ms(self) -> int:
+        """Time of the last replacement for memory, by the system's monotonic clock; 0 if there was none."""
+        return self._cells[_RECYCLED_AT_MS]
 
-    @retired_at_ms.setter
-    def retired_at_ms(self, at_ms: int) -> None:
-        self._cells[_RETIRED_AT_MS] = at_ms
+    @recycled_at_ms.setter
+    def recycled_at_ms(self, at_ms: int) -> None:
+        self._cells[_RECYCLED_AT_MS] = at_ms
 
     def slots(self) -> list[Slot]:
         """The slots in use."""
@@ -112,7 +113,7 @@ class Roster:
         return sum(slot.stage is stage for slot in self.slots())
 
     @property
-    def is_complete(self) -> bool:
+    def has_enough_ready(self) -> bool:
         """Whether as many workers are ready as the master wants, replacements for leaving ones not counted."""
         granted = sum(slot.request is Request.GRANTED for slot in self.slots())
         return self.count(Stage.READY) >= self.wanted - granted

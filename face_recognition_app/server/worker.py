@@ -21,11 +21,11 @@ from uvicorn_worker import UvicornWorker
 from config.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
-from server.departure import SHUTDOWN_S, Departure
 from server.door import Door
 from server.draining import say_farewell
+from server.graceful_exit import SHUTDOWN_S, GracefulExit
+from server.memory_recycler import MemoryRecycler
 from server.protocols import CountedHttp, FairWebSockets
-from server.retirement import Retirement
 from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
@@ -41,21 +41,21 @@ LONGEST_BACK_OFF_S = 30.0
 
 
 class FaceServer(Server):
-    """Uvicorn's server with an Acceptor for each shared listener, and a Departure instead of an immediate end."""
+    """Uvicorn's server with an Acceptor for each shared listener, and a GracefulExit instead of an immediate end."""
 
     def __init__(
         self,
         config: Config,
         sockets: SocketCount,
         new_http: partial[CountedHttp],
-        departure: Departure,
-        retirement: Retirement,
+        graceful_exit: GracefulExit,
+        recycler: MemoryRecycler,
     ) -> None:
         super().__init__(config)
         self._sockets = sockets
         self._new_http = new_http
-        self._departure = departure
-        self._retirement = retirement
+        self._exit = graceful_exit
+        self._recycler = recycler
         self._acceptors: list[Acceptor] = []
         self._farewell: asyncio.Task[None] | None = None
 
@@ -70,19 +70,19 @@ class FaceServer(Server):
                 app_state=self.lifespan.state,
             )
             self._acceptors = [Acceptor(one, self._sockets, new, self.config.ssl) for one in sockets or ()]
-            self._departure.started()
+            self._exit.started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGTERM:
-            self._departure.tell()
+            self._exit.request()
         else:
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
         if counter and counter % TICKS_BETWEEN_LOOKS == 0:
-            self._retirement.consider()
-        self._departure.consider()
-        if self._departure.stage is Stage.DRAINING and self._farewell is None:
+            self._recycler.check()
+        self._exit.advance()
+        if self._exit.stage is Stage.DRAINING and self._farewell is None:
             self._begin_to_drain()
         return await super().on_tick(counter) or self._has_drained()
 
@@ -104,11 +104,11 @@ class FaceServer(Server):
             acceptor.close()
 
     def _has_drained(self) -> bool:
-        if self._departure.stage is not Stage.DRAINING:
+        if self._exit.stage is not Stage.DRAINING:
             return False
-        if self._departure.is_overdue:
+        if self._exit.is_overdue:
             return True
-        if self._departure.draining_s > LINGER_S:
+        if self._exit.draining_s > LINGER_S:
             self._close_idle_connections()
         return not self.server_state.connections and all(acceptor.is_quiet for acceptor in self._acceptors)
 
@@ -165,10 +165,10 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         sockets = SocketCount(self.slot)
         self.config.ws = partial(FairWebSockets, sockets, settings.max_messages_per_s)
         self.config.callback_notify = None
-        departure = Departure(self.slot, self.ppid, settings.drain_s)
-        retirement = Retirement(self.slot, settings.worker_max_memory_bytes, departure)
+        graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
+        recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
         new_http = partial(CountedHttp, sockets, Door(settings.max_http_connections), HttpLimits.of(settings))
-        return FaceServer(self.config, sockets, new_http, departure, retirement)
+        return FaceServer(self.config, sockets, new_http, graceful_exit, recycler)
 
     async def _beat(self) -> None:
         """Tell the master that the event loop runs, also during the warm-up and the shutdown."""

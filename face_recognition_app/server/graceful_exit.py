@@ -17,19 +17,19 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 15
 """Time for requests that are still in work after the drain."""
-ASK_AFTER_S = 0.5
-"""Time without a starting worker: on a reload the master starts new workers before it signals the old ones."""
+REPLACEMENT_DELAY_S = 0.5
+"""Wait before a replacement is requested: on a reload the master starts new workers, then signals the old ones."""
 
 
-class Departure:
-    """The end of the worker in `slot`. A signal handler may call `tell`, at any time and any number of times."""
+class GracefulExit:
+    """The end of the worker in `slot`. A signal handler may call `request`, at any time and any number of times."""
 
     def __init__(self, slot: Slot, master_pid: int, drain_s: float) -> None:
         self._slot = slot
         self._master_pid = master_pid
         self._drain_s = drain_s
         self._reason = ""
-        self._alone_since: float | None = None
+        self._none_starting_since: float | None = None
         self._draining_since = 0.0
 
     @property
@@ -48,34 +48,35 @@ class Departure:
     def started(self) -> None:
         """Mark the worker as serving: until it is replaced, if it was asked to leave during its start."""
         self._slot.stage = Stage.LEAVING if self._reason else Stage.READY
-        self._slot.roster.a_worker_is_ready()
+        self._slot.roster.note_ready()
 
-    def tell(self, reason: str = "it was told to") -> None:
+    def request(self, reason: str = "it was asked to") -> None:
+        """Have the worker leave; only the first reason counts."""
         self._reason = self._reason or reason
 
-    def consider(self) -> None:
+    def advance(self) -> None:
         """Take the next step if it is due."""
-        if self.stage is Stage.READY and (self._reason or self._nobody_follows):
+        if self.stage is Stage.READY and (self._reason or self._is_service_ending):
             self._slot.stage = Stage.LEAVING
-            logger.info("this worker goes when it is replaced: %s", self._reason or "the service ends")
+            logger.info("this worker ends when it is replaced: %s", self._reason or "the service ends")
         if self.stage is Stage.LEAVING:
-            if self._nobody_follows or self._slot.roster.is_complete:
+            if self._is_service_ending or self._slot.roster.has_enough_ready:
                 self._slot.stage = Stage.DRAINING
                 self._draining_since = time.monotonic()
             else:
-                self._ask()
+                self._request_replacement()
 
     @property
-    def _nobody_follows(self) -> bool:
+    def _is_service_ending(self) -> bool:
         """Whether no worker is started any more: the master ends, or has died."""
         return self._slot.roster.is_stopping or os.getppid() != self._master_pid
 
-    def _ask(self) -> None:
+    def _request_replacement(self) -> None:
         """Ask the master for another worker, if none is starting."""
         if self._slot.request is not Request.NONE or self._slot.roster.count(Stage.STARTING):
-            self._alone_since = None
+            self._none_starting_since = None
             return
-        self._alone_since = self._alone_since or time.monotonic()
-        if time.monotonic() - self._alone_since > ASK_AFTER_S:
+        self._none_starting_since = self._none_starting_since or time.monotonic()
+        if time.monotonic() - self._none_starting_since > REPLACEMENT_DELAY_S:
             self._slot.request = Request.MADE
             os.kill(self._master_pid, signal.SIGTTIN)
