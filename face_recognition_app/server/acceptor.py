@@ -17,14 +17,14 @@ from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
-GIVEN_WAY_S = 0.01
+YIELD_S = 0.01
 """Pause of a worker that yields: longer than one turn of the event loop of a worker under load."""
-GIVEN_WAY_AT_MOST = 20
-"""Yields in a row of which no worker made use; after them this one does not yield for IGNORED_S."""
-IGNORED_S = 1.0
-OUT_OF_FILES_S = 0.5
+MAX_YIELDS = 20
+"""Yields in a row of which no worker made use; after them this one does not yield for NO_YIELD_S."""
+NO_YIELD_S = 1.0
+ACCEPT_RETRY_S = 0.5
 """Pause after the system had no descriptor or memory for another connection."""
-_SLACK = 16
+_TOLERANCE = 16
 """Tolerated imbalance: 1/16 of this worker's sockets."""
 
 
@@ -34,7 +34,7 @@ class SocketCount:
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self.open = 0
-        self._arriving = 0
+        self._new = 0
 
     @property
     def is_draining(self) -> bool:
@@ -44,16 +44,16 @@ class SocketCount:
     def is_ahead(self) -> bool:
         """Whether this worker has more open sockets than another. New connections do not count: most become none."""
         fewest = self._slot.fewest_elsewhere
-        return fewest is not None and self.open - self.open // _SLACK > fewest
+        return fewest is not None and self.open - self.open // _TOLERANCE > fewest
 
-    def arrived(self) -> None:
+    def add_new(self) -> None:
         """Count a new connection, which may become a socket."""
-        self._arriving += 1
+        self._new += 1
         self._publish()
 
-    def settled(self) -> None:
+    def remove_new(self) -> None:
         """Count one new connection less: it sent a plain request, became a socket (see `opened`) or ended."""
-        self._arriving -= 1
+        self._new -= 1
         self._publish()
 
     def opened(self) -> None:
@@ -65,7 +65,7 @@ class SocketCount:
         self._publish()
 
     def _publish(self) -> None:
-        self._slot.sockets = self.open + self._arriving
+        self._slot.sockets = self.open + self._new
 
 
 class Acceptor:
@@ -84,16 +84,16 @@ class Acceptor:
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._gave_way = 0
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._yields = 0
+        self._connecting: set[asyncio.Task[None]] = set()
         self._listening = True
         listener.setblocking(False)
-        self._loop.add_reader(listener, self._accept)
+        self._loop.add_reader(listener, self._on_readable)
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether every accepted connection has its protocol."""
-        return not self._arriving
+    def is_connecting(self) -> bool:
+        """Whether an accepted connection has no protocol yet."""
+        return bool(self._connecting)
 
     def close(self) -> None:
         """Accept no more; connections in the queue go to the other workers."""
@@ -104,27 +104,27 @@ class Acceptor:
                 self._pause.cancel()
             self._listener.close()
 
-    def _accept(self) -> None:
+    def _on_readable(self) -> None:
         if not self._sockets.is_ahead:
-            self._gave_way = 0
-            self._take()
-        elif self._gave_way == GIVEN_WAY_AT_MOST:
-            self._take()
+            self._yields = 0
+            self._accept_one()
+        elif self._yields == MAX_YIELDS:
+            self._accept_one()
         else:
-            self._gave_way += 1
-            self._wait(GIVEN_WAY_S, self._take_what_is_left)
+            self._yields += 1
+            self._pause_for(YIELD_S, self._accept_leftovers)
 
-    def _take_what_is_left(self) -> None:
-        self._go_on()
-        if not self._take():
-            self._gave_way = 0  # Another worker took it: yielding helped.
-        elif self._gave_way == GIVEN_WAY_AT_MOST:
-            self._loop.call_later(IGNORED_S, self._wait_again)
+    def _accept_leftovers(self) -> None:
+        self._resume()
+        if not self._accept_one():
+            self._yields = 0  # Another worker took it: yielding helped.
+        elif self._yields == MAX_YIELDS:
+            self._loop.call_later(NO_YIELD_S, self._yield_again)
 
-    def _wait_again(self) -> None:
-        self._gave_way = 0
+    def _yield_again(self) -> None:
+        self._yields = 0
 
-    def _take(self) -> bool:
+    def _accept_one(self) -> bool:
         """Accept one connection. Returns whether there was one."""
         try:
             connection, _ = self._listener.accept()
@@ -132,26 +132,26 @@ class Acceptor:
             return False
         except OSError as error:  # Out of descriptors or memory: another worker takes it, or this one later.
             logger.error("no connection can be accepted: %s", error)
-            self._wait(OUT_OF_FILES_S, self._go_on)
+            self._pause_for(ACCEPT_RETRY_S, self._resume)
             return False
-        self._sockets.arrived()
+        self._sockets.add_new()
         task = self._loop.create_task(self._connect(connection))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
         return True
 
     async def _connect(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._new_protocol, connection, ssl=self._ssl)
         except OSError:  # The client is gone, or does not speak TLS.
-            self._sockets.settled()
+            self._sockets.remove_new()
             connection.close()
 
-    def _wait(self, seconds: float, then: Callable[[], object]) -> None:
+    def _pause_for(self, seconds: float, then: Callable[[], object]) -> None:
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(seconds, then)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._pause = None
         if self._listening:
-            self._loop.add_reader(self._listener, self._accept)
+            self._loop.add_reader(self._listener, self._on_readable)

@@ -207,4 +207,4 @@ class CountedHttp(BoundedHttp):
     def _settle(self) -> None:
         if self._is_new:
             self._is_new = False
-            self._sockets.settled()
+            self._sockets.remove_new()

@@ -110,7 +110,7 @@ class FaceServer(Server):
             return True
         if self._exit.draining_s > LINGER_S:
             self._close_idle_connections()
-        return not self.server_state.connections and all(acceptor.is_quiet for acceptor in self._acceptors)
+        return not self.server_state.connections and not any(one.is_connecting for one in self._acceptors)
 
     def _close_idle_connections(self) -> None:
         for connection in list(self.server_state.connections):
