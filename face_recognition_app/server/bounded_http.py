@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import Settings
 from logs import request_id
-from server.door import Door
+from server.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
@@ -82,9 +82,9 @@ class BoundedHttp(HttpToolsProtocol):
     requests wait as bytes. A chunked body is refused, so every body's length is known from its head.
     """
 
-    def __init__(self, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
+    def __init__(self, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
-        self._door = door
+        self._connection_limit = connection_limit
         self._limits = limits
         self._unparsed = bytearray()
         """Bytes of two reads at most: reading pauses while some wait here."""
@@ -106,7 +106,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow: HoldingFlow = HoldingFlow(self._connection)
         self._lingering = LingeringTransport(self._connection, self._close)
         self.transport = cast(asyncio.Transport, self._lingering)
-        if self._door.admit(self):
+        if self._connection_limit.admit(self):
             self._expect(self._limits.timeout_s, self._head_is_late)
         else:
             self._connection.write(self._worded(_overloaded("connection")))
@@ -141,7 +141,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._tail = b""
         self._body_left = length
-        self._door.works(self)
+        self._connection_limit.head_complete(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -161,7 +161,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._body_left:  # Answered before the body came: it is not read.
             self._linger()
             return
-        self._door.rests(self)
+        self._connection_limit.answered(self)
         if self._unparsed:
             self._unset_keepalive_if_required()
             self._parse()
@@ -241,7 +241,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._body_window = 0
             self._expect(self._limits.timeout_s, self._look_at_body)
         elif self._head_bytes:
-            self._door.arrives(self)
+            self._connection_limit.head_began(self)
             self._expect(self._limits.timeout_s, self._head_is_late)
 
     def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
@@ -317,7 +317,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_over = True
         self._expect_nothing()
         self._unset_keepalive_if_required()
-        self._door.leave(self)
+        self._connection_limit.remove(self)
         if close is not None:
             close()
 

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from logs import request_id
 from server.acceptor import SocketCount
 from server.bounded_http import BoundedHttp, HttpLimits
-from server.door import Door
+from server.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 from wire.errors import TooFast
@@ -179,8 +179,10 @@ class FairWebSockets(WebSocketsSansIOProtocol):
 class CountedHttp(BoundedHttp):
     """BoundedHttp that tells SocketCount when a new connection has sent a plain request, or has become a socket."""
 
-    def __init__(self, sockets: SocketCount, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
-        super().__init__(door, limits, **uvicorns)
+    def __init__(
+        self, sockets: SocketCount, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorns: Any
+    ) -> None:
+        super().__init__(connection_limit, limits, **uvicorns)
         self._sockets = sockets
         self._is_new = True
 

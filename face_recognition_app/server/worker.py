@@ -21,7 +21,7 @@ from uvicorn_worker import UvicornWorker
 from config.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
-from server.door import Door
+from server.connection_limit import ConnectionLimit
 from server.draining import say_farewell
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
 from server.memory_recycler import MemoryRecycler
@@ -167,7 +167,9 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.callback_notify = None
         graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
         recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
-        new_http = partial(CountedHttp, sockets, Door(settings.max_http_connections), HttpLimits.of(settings))
+        new_http = partial(
+            CountedHttp, sockets, ConnectionLimit(settings.max_http_connections), HttpLimits.of(settings)
+        )
         return FaceServer(self.config, sockets, new_http, graceful_exit, recycler)
 
     async def _beat(self) -> None:

@@ -17,7 +17,7 @@ from websockets.frames import Close
 
 from server.bounded_http import LINGER_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
 from testkit.service import LiveService, running_service
-from tests.server.doors.raw_sockets import PING, client_frame, upgrade_request
+from tests.server.limits.raw_sockets import PING, client_frame, upgrade_request
 from web.body_limit import SMALL_BYTES
 
 TIMEOUT_S = 2.0

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from core.types import RgbImage
 from testkit.clips import encode_jpeg
 from testkit.service import LiveService, running_service
-from tests.server.doors.raw_sockets import PING, client_frame, raw_socket, upgrade_request
+from tests.server.limits.raw_sockets import PING, client_frame, raw_socket, upgrade_request
 
 FRAMES = 1_000
 PATIENCE_S = 60.0

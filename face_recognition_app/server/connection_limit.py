@@ -10,7 +10,7 @@ class Connection(Protocol):
         """Close without an answer."""
 
 
-class Door:
+class ConnectionLimit:
     """Counts connections by their state; in each group the one that has been there longest is first.
 
     Connections that are idle between two requests are closed first, then those whose request head is incomplete: an
@@ -32,28 +32,28 @@ class Door:
             victim = next(iter(self._idle or self._arriving), None)
             if victim is None:
                 return False
-            self.leave(victim)
+            self.remove(victim)
             victim.evict()
         self._arriving[connection] = None
         return True
 
-    def arrives(self, connection: Connection) -> None:
-        """The head of another request has begun."""
+    def head_began(self, connection: Connection) -> None:
+        """Mark a connection whose next request has begun to arrive."""
         self._move(connection, self._arriving)
 
-    def works(self, connection: Connection) -> None:
-        """The head is complete."""
+    def head_complete(self, connection: Connection) -> None:
+        """Mark a connection with a request in work."""
         self._move(connection, self._working)
 
-    def rests(self, connection: Connection) -> None:
-        """The request is answered."""
+    def answered(self, connection: Connection) -> None:
+        """Mark a connection as idle."""
         self._move(connection, self._idle)
 
-    def leave(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """Count the connection no more. Without effect on one that is not counted."""
         for group in (self._working, self._idle, self._arriving):
             group.pop(connection, None)
 
     def _move(self, connection: Connection, group: dict[Connection, None]) -> None:
-        self.leave(connection)
+        self.remove(connection)
         group[connection] = None
