@@ -21,12 +21,12 @@ from web.refusal import HttpRefusal
 MAX_HEAD_BYTES = 32 * 1024
 """Limit of the request line and the headers together."""
 MAX_HEADER_LINES = 100
-LINGER_S = 1.0
+LINGERING_CLOSE_S = 1.0
 """Time in which a refused client that is still sending can read the answer."""
-LINGER_BYTES = 1 << 20
+LINGERING_CLOSE_BYTES = 1 << 20
 """Bytes that such a client may still send."""
-VERSIONS = ("1.0", "1.1")
-RETRY_AFTER_MS = 2_000
+HTTP_VERSIONS = ("1.0", "1.1")
+OVERLOADED_RETRY_MS = 2_000
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -66,7 +66,7 @@ class HoldingFlow(FlowControl):
         self.is_held = True
         self.pause_reading()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.is_held = False
         self.resume_reading()
 
@@ -82,8 +82,8 @@ class BoundedHttp(HttpToolsProtocol):
     requests wait as bytes. A chunked body is refused, so every body's length is known from its head.
     """
 
-    def __init__(self, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    def __init__(self, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
         self._connection_limit = connection_limit
         self._limits = limits
         self._unparsed = bytearray()
@@ -94,9 +94,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._body_left = 0
         self._body_window = 0
         """Bytes of the body since the last check of its rate."""
-        self._deadline: asyncio.TimerHandle | None = None
-        self._linger_left = LINGER_BYTES
-        self._is_over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._linger_left = LINGERING_CLOSE_BYTES
+        self._has_ended = False
 
     # Called by Uvicorn's server and the transport.
 
@@ -107,9 +107,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._lingering = LingeringTransport(self._connection, self._close)
         self.transport = cast(asyncio.Transport, self._lingering)
         if self._connection_limit.admit(self):
-            self._expect(self._limits.timeout_s, self._head_is_late)
+            self._set_timer(self._limits.timeout_s, self._on_late_head)
         else:
-            self._connection.write(self._worded(_overloaded("connection")))
+            self._connection.write(self._error_answer(_overloaded("connection")))
             self._end(self._connection.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,12 +118,12 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
+        if self._has_ended:
             self._discard(len(data))
             return
         self._unset_keepalive_if_required()
         self._unparsed += data
-        self._parse()
+        self._parse_waiting()
 
     def evict(self) -> None:
         self._end(self._connection.close)
@@ -137,7 +137,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         length = self._checked_length()
-        self._expect_nothing()
+        self._cancel_timer()
         self._head_bytes = 0
         self._tail = b""
         self._body_left = length
@@ -150,13 +150,13 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._expect_nothing()
+        self._cancel_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self._is_over:
+        if self._has_ended:
             return
-        self.flow.let_go()
+        self.flow.release()
         super().on_response_complete()
         if self._body_left:  # Answered before the body came: it is not read.
             self._linger()
@@ -164,12 +164,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._connection_limit.answered(self)
         if self._unparsed:
             self._unset_keepalive_if_required()
-            self._parse()
+            self._parse_waiting()
 
     # From bytes to requests.
 
-    def _parse(self) -> None:
-        while self._unparsed and not self._is_over:
+    def _parse_waiting(self) -> None:
+        while self._unparsed and not self._has_ended:
             if not self._body_left and self._is_answering:
                 self.flow.hold()
                 return
@@ -180,8 +180,8 @@ class BoundedHttp(HttpToolsProtocol):
             piece = bytes(self._unparsed[:size])
             del self._unparsed[:size]
             self._feed(piece)
-        if not self._is_over and self._deadline is None:
-            self._watch()
+        if not self._has_ended and self._timer is None:
+            self._time_the_rest()
 
     @property
     def _is_answering(self) -> bool:
@@ -202,12 +202,12 @@ class BoundedHttp(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._upgrade()
         except httptools.HttpParserError as error:
-            ours = error.__context__
-            self._refuse(ours if isinstance(ours, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
 
     def _checked_length(self) -> int:
         """Length of the body in bytes. Raises HttpRefusal for a head that two parsers could read differently."""
-        if self.parser.get_http_version() not in VERSIONS:
+        if self.parser.get_http_version() not in HTTP_VERSIONS:
             raise _unreadable("send HTTP/1.1")
         names = [name for name, _ in self.headers]
         if names.count(b"host") > 1:
@@ -236,35 +236,35 @@ class BoundedHttp(HttpToolsProtocol):
 
     # Time.
 
-    def _watch(self) -> None:
+    def _time_the_rest(self) -> None:
         if self._body_left:
             self._body_window = 0
-            self._expect(self._limits.timeout_s, self._look_at_body)
+            self._set_timer(self._limits.timeout_s, self._check_body_rate)
         elif self._head_bytes:
             self._connection_limit.head_began(self)
-            self._expect(self._limits.timeout_s, self._head_is_late)
+            self._set_timer(self._limits.timeout_s, self._on_late_head)
 
-    def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(seconds, otherwise)
+    def _set_timer(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = self.loop.call_later(seconds, on_timeout)
 
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _head_is_late(self) -> None:
+    def _on_late_head(self) -> None:
         if self._head_bytes:
             self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the request took too long to arrive"))
         else:
             self._end(self._connection.close)
 
-    def _look_at_body(self) -> None:
+    def _check_body_rate(self) -> None:
         """Refuse a body that is too slow, unless it is the application that does not read."""
-        self._deadline = None
+        self._timer = None
         enough = self._limits.min_body_bytes_per_s * self._limits.timeout_s
         if self.flow.read_paused or self._body_window >= enough:
-            self._watch()
+            self._time_the_rest()
         else:
             self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the body came too slowly"))
 
@@ -277,10 +277,10 @@ class BoundedHttp(HttpToolsProtocol):
             if self.cycle.response_started:
                 self._end(self._connection.abort)
                 return
-        self._connection.write(self._worded(refusal))
+        self._connection.write(self._error_answer(refusal))
         self._linger()
 
-    def _worded(self, refusal: HttpRefusal) -> bytes:
+    def _error_answer(self, refusal: HttpRefusal) -> bytes:
         # Imported late: Gunicorn loads this module before it sets PROMETHEUS_MULTIPROC_DIR.
         from monitoring import metrics
 
@@ -289,7 +289,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Replaces the transport's close: with bytes unread, that would make the system drop the answer."""
-        if self._is_over:
+        if self._has_ended:
             return
         if self._body_left or self._unparsed:
             self._linger()
@@ -304,8 +304,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._unparsed.clear()
         if self._connection.can_write_eof():
             self._connection.write_eof()
-        self.flow.let_go()
-        self._expect(LINGER_S, self._connection.abort)
+        self.flow.release()
+        self._set_timer(LINGERING_CLOSE_S, self._connection.abort)
 
     def _discard(self, received: int) -> None:
         self._linger_left -= received
@@ -314,8 +314,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _end(self, close: Callable[[], None] | None = None) -> None:
         """Stop parsing, the timer and the counting, then call `close`."""
-        self._is_over = True
-        self._expect_nothing()
+        self._has_ended = True
+        self._cancel_timer()
         self._unset_keepalive_if_required()
         self._connection_limit.remove(self)
         if close is not None:
@@ -328,4 +328,4 @@ def _unreadable(message: str) -> HttpRefusal:
 
 def _overloaded(what: str) -> HttpRefusal:
     message = f"this worker has no place for another {what}"
-    return HttpRefusal(ErrorCode.OVERLOADED, message, retry_after_ms=RETRY_AFTER_MS)
+    return HttpRefusal(ErrorCode.OVERLOADED, message, retry_after_ms=OVERLOADED_RETRY_MS)

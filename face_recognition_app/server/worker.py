@@ -25,19 +25,19 @@ from server.connection_limit import ConnectionLimit
 from server.draining import say_farewell
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
 from server.memory_recycler import MemoryRecycler
-from server.protocols import CountedHttp, FairWebSockets
+from server.protocols import BoundedWebSockets, CountedHttp
 from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
 BASE64_OVERHEAD = 4 / 3
-ENVELOPE_BYTES = 64 * 1024
-UNREAD_ANSWERS_TIMEOUT_MS = 60_000
-LINGER_S = 2.0
+JSON_OVERHEAD_BYTES = 64 * 1024
+UNREAD_TIMEOUT_MS = 60_000
+IDLE_CLOSE_AFTER_S = 2.0
 """Age of the drain from which idle connections are closed: before, a request may be on its way."""
-TICKS_BETWEEN_LOOKS = 50
+TICKS_PER_MEMORY_CHECK = 50
 """Ticks between two checks of the worker's memory. Uvicorn ticks ten times a second."""
-LONGEST_BACK_OFF_S = 30.0
+MAX_BACKOFF_S = 30.0
 
 
 class FaceServer(Server):
@@ -79,27 +79,27 @@ class FaceServer(Server):
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        if counter and counter % TICKS_BETWEEN_LOOKS == 0:
+        if counter and counter % TICKS_PER_MEMORY_CHECK == 0:
             self._recycler.check()
         self._exit.advance()
         if self._exit.stage is Stage.DRAINING and self._farewell is None:
-            self._begin_to_drain()
+            self._begin_drain()
         return await super().on_tick(counter) or self._has_drained()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._take_no_more()
+        self._stop_accepting()
         # Sent to open sockets once more: their time to reconnect counts from the close, which comes now.
         await say_farewell()
         await super().shutdown(sockets=[])
 
-    def _begin_to_drain(self) -> None:
-        self._take_no_more()
+    def _begin_drain(self) -> None:
+        self._stop_accepting()
         for connection in list(self.server_state.connections):
             if isinstance(connection, CountedHttp):
-                connection.answer_is_last()
+                connection.close_after_answer()
         self._farewell = asyncio.create_task(say_farewell())
 
-    def _take_no_more(self) -> None:
+    def _stop_accepting(self) -> None:
         for acceptor in self._acceptors:
             acceptor.close()
 
@@ -108,7 +108,7 @@ class FaceServer(Server):
             return False
         if self._exit.is_overdue:
             return True
-        if self._exit.draining_s > LINGER_S:
+        if self._exit.draining_s > IDLE_CLOSE_AFTER_S:
             self._close_idle_connections()
         return not self.server_state.connections and not any(one.is_connecting for one in self._acceptors)
 
@@ -126,7 +126,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         "lifespan": "on",
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": SHUTDOWN_S,
-        "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES,
+        "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + JSON_OVERHEAD_BYTES,
     }
 
     slot: Slot
@@ -136,7 +136,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         """Serve until the end. A worker that cannot start ends the master, unless another worker has served before."""
         roster = self.slot.roster
         if roster.has_served and roster.failed_starts:
-            time.sleep(min(2.0 ** (roster.failed_starts - 1), LONGEST_BACK_OFF_S))
+            time.sleep(min(2.0 ** (roster.failed_starts - 1), MAX_BACKOFF_S))
         try:
             super().init_process()
         except BaseException as error:
@@ -149,21 +149,21 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.app = self.wsgi
         settings = load()
         self._install_sigquit_handler()
-        allow_many_sockets()
+        raise_fd_limit()
         for listener in self.sockets:
-            drop_who_reads_nothing(listener)
+            set_unread_timeout(listener)
         server = self._server(settings)
-        beat = asyncio.create_task(self._beat())
+        heartbeats = asyncio.create_task(self._send_heartbeats())
         try:
             await server.serve(sockets=self.sockets)
         finally:
-            beat.cancel()
+            heartbeats.cancel()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _server(self, settings: Settings) -> FaceServer:
         sockets = SocketCount(self.slot)
-        self.config.ws = partial(FairWebSockets, sockets, settings.max_messages_per_s)
+        self.config.ws = partial(BoundedWebSockets, sockets, settings.max_messages_per_s)
         self.config.callback_notify = None
         graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
         recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
@@ -172,20 +172,20 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         )
         return FaceServer(self.config, sockets, new_http, graceful_exit, recycler)
 
-    async def _beat(self) -> None:
+    async def _send_heartbeats(self) -> None:
         """Tell the master that the event loop runs, also during the warm-up and the shutdown."""
         while True:
             self.notify()
             await asyncio.sleep(min(1.0, self.timeout / 2))
 
 
-def drop_who_reads_nothing(listener: socket.socket) -> None:
-    """Have the kernel abort connections whose client reads nothing for that long; accepted ones inherit the option."""
+def set_unread_timeout(listener: socket.socket) -> None:
+    """Have the kernel abort connections whose client reads nothing for UNREAD_TIMEOUT_MS; accepted ones inherit it."""
     if listener.family in (socket.AF_INET, socket.AF_INET6):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWERS_TIMEOUT_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
 
 
-def allow_many_sockets() -> None:
+def raise_fd_limit() -> None:
     """Raise the limit of open files, usually 1,024, to the hard one: each connection needs a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
