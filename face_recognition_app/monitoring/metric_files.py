@@ -26,7 +26,7 @@ WRITE_RETRY_S = 5.0
 """Time after which values in memory are moved into a file again."""
 _LARGEST_PADDING = 8
 _HEADER_BYTES = 8
-_OF_A_VALUE_BYTES = 4 + _LARGEST_PADDING + 16
+_VALUE_OVERHEAD_BYTES = 4 + _LARGEST_PADDING + 16
 """Bytes of a value besides its key: the key's length, the padding, the value and its time."""
 
 
@@ -50,7 +50,7 @@ class AllocatedDict(MmapedDict):
         super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
 
     def _init_value(self, key: str) -> None:
-        while self._used + len(key.encode()) + _OF_A_VALUE_BYTES > self._capacity:
+        while self._used + len(key.encode()) + _VALUE_OVERHEAD_BYTES > self._capacity:
             self._capacity *= 2
             self._move_into_file()
         super()._init_value(key)  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ class AllocatedDict(MmapedDict):
         self._positions: dict[str, int] = {}
         self._used = _HEADER_BYTES
         self._m[:4] = self._used.to_bytes(4, sys.byteorder)
-        self._tell(error)
+        self._log_failure(error)
 
     def _move_into_file(self) -> None:
         """Move the values into a file of `_capacity` bytes, or, without room for one, into as much memory."""
@@ -73,23 +73,23 @@ class AllocatedDict(MmapedDict):
             file = Path(self._fname).open("r+b")  # noqa: SIM115 - open as long as the values are
             mapped = mmap.mmap(file.fileno(), self._capacity)
         except OSError as error:
-            self._tell(error)
+            self._log_failure(error)
             file, mapped = None, mmap.mmap(-1, self._capacity)
         else:
-            self._tell_end()
+            self._log_recovery()
         mapped[: self._used] = held
         if self._f is not None:
             self._f.close()
         self._m, self._f = mapped, file
 
-    def _tell(self, error: OSError) -> None:
+    def _log_failure(self, error: OSError) -> None:
         if self._tried_at is None:
             logger.error(
                 "other workers do not show all metrics of this one until %s can be written: %s", self._fname, error
             )
         self._tried_at = time.monotonic()
 
-    def _tell_end(self) -> None:
+    def _log_recovery(self) -> None:
         if self._tried_at is not None:
             self._tried_at = None
             logger.warning("all workers see the metrics of this worker again: %s", self._fname)

@@ -20,9 +20,9 @@ from config.service import service_settings
 logger = logging.getLogger(__name__)
 
 
-PATIENCE_S = 5.0
+CHECK_TIMEOUT_S = 5.0
 """Time after which a check that hangs is answered."""
-ROOM_BYTES = 1 << 20
+MIN_FREE_BYTES = 1 << 20
 """Bytes that a disk must have free: more than a few requests write."""
 
 
@@ -41,9 +41,11 @@ class SharedCheck:
     `check` fills in the report it is given, and reports a component as unavailable before it waits for it.
     """
 
-    def __init__(self, check: Callable[[HTTPScope, Report], Awaitable[None]], patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, check: Callable[[HTTPScope, Report], Awaitable[None]], timeout_s: float = CHECK_TIMEOUT_S
+    ) -> None:
         self._check = check
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._running: asyncio.Future[None] | None = None
         self._report: Report = {}
 
@@ -52,7 +54,7 @@ class SharedCheck:
             self._report = {}
             self._running = asyncio.ensure_future(self._check(scope, self._report))
         running, report = self._running, self._report
-        done, _ = await asyncio.wait({running}, timeout=self._patience_s)
+        done, _ = await asyncio.wait({running}, timeout=self._timeout_s)
         if done:
             running.result()
         return {**report} if done else {**report, "check": "unavailable"}
@@ -67,8 +69,8 @@ def check_components(report: Report) -> None:
     probes: dict[str, Callable[[], None]] = {
         "database": _database,
         "migrations": _migrations,
-        "data_dir": lambda: _takes_files(settings.data_dir),
-        "run_dir": lambda: _takes_files(settings.run_dir),
+        "data_dir": lambda: _reserve_space(settings.data_dir),
+        "run_dir": lambda: _reserve_space(settings.run_dir),
     }
     if settings.redis_url:
         probes["redis"] = _redis
@@ -103,11 +105,11 @@ def _migrations() -> None:
         raise MigrationsMissing(f"{len(missing)} migrations are not applied; run manage.py prepare")
 
 
-def _takes_files(directory: Path) -> None:
-    """Allocate ROOM_BYTES to a file without a name, which goes when it is closed."""
+def _reserve_space(directory: Path) -> None:
+    """Allocate MIN_FREE_BYTES to a file without a name, which goes when it is closed."""
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         file.write(b"ready")
-        os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+        os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
 
 
 def _redis() -> None:

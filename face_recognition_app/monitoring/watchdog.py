@@ -19,11 +19,11 @@ from scheduling.threads import StartedThreads, Work
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.25
-LOOKS_BEFORE_THE_END = 8
+CHECK_INTERVAL_S = 0.25
+CHECKS_BEFORE_END = 8
 """Checks in a row that must find every compute thread stuck. A process that was paused makes none meanwhile, so its
 threads have this time to go on with work that only seems to have taken long."""
-GRACE_S = 5.0
+ALARM_AFTER_S = 5.0
 """Time between the signal to end and SIGALRM: for `busy` to waiting work, and notices to open sockets."""
 
 
@@ -52,8 +52,8 @@ def all_stuck(threads: StartedThreads, limit_s: float) -> bool:
 
 
 def end_this_process() -> None:
-    """Signal this process to end without a replacement; SIGALRM ends it after GRACE_S whatever its threads do."""
-    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+    """Signal this process to end without a replacement; SIGALRM ends it after ALARM_AFTER_S whatever its threads do."""
+    signal.setitimer(signal.ITIMER_REAL, ALARM_AFTER_S)
     os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -68,26 +68,26 @@ class Watchdog:
         self._pools = (compute, *others)
         self._limit_s = limit_s
         self._end = end
-        self._told: set[Work] = set()
-        self._hopeless_looks = 0
+        self._logged: set[Work] = set()
+        self._hopeless_checks = 0
 
-    def look(self) -> None:
-        """Call it every LOOK_EVERY_S."""
+    def check(self) -> None:
+        """Call it every CHECK_INTERVAL_S."""
         now = time.monotonic()
-        for work in [work for work in self._told if work.ended is not None]:
-            self._told.remove(work)
+        for work in [work for work in self._logged if work.ended is not None]:
+            self._logged.remove(work)
             logger.warning("no longer stuck: %s ended after %.1f s", _named(work), work.age_s(now))
         for pool in self._pools:
             for work in pool.in_hand():
-                if work.age_s(now) > self._limit_s and work not in self._told:
-                    self._told.add(work)
+                if work.age_s(now) > self._limit_s and work not in self._logged:
+                    self._logged.add(work)
                     logger.warning("stuck: %s takes %.1f s so far\n%s", _named(work), work.age_s(now), _stack(work))
-        self._hopeless_looks = self._hopeless_looks + 1 if self._is_hopeless() else 0
-        if self._hopeless_looks == LOOKS_BEFORE_THE_END:
+        self._hopeless_checks = self._hopeless_checks + 1 if self._no_thread_left() else 0
+        if self._hopeless_checks == CHECKS_BEFORE_END:
             logger.critical("all %d threads that compute are stuck: this worker ends", self._compute.size)
             self._end()
 
-    def _is_hopeless(self) -> bool:
+    def _no_thread_left(self) -> bool:
         if not all_stuck(self._compute, self._limit_s):
             return False
         return not any(_waits_for_database(work) for work in self._compute.in_hand())

@@ -53,23 +53,23 @@ class WorkerStatsFile:
     def publish(self) -> None:
         """Write the present statistics; make the file if there is none yet."""
         with self._lock:
-            if self._is_closed or self._failed_just_now():
+            if self._is_closed or self._failed_recently():
                 return
             data = _pack(self._load(), self._work())
             try:
                 if self._file < 0:
-                    self._make(data)
+                    self._create(data)
                 else:
                     os.pwrite(self._file, data, 0)
             except OSError as error:
-                self._fail(error)
+                self._give_up(error)
 
     def close(self) -> None:
         with self._lock:
             self._is_closed = True
-            self._let_go()
+            self._remove_file()
 
-    def _make(self, data: bytes) -> None:
+    def _create(self, data: bytes) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -79,16 +79,16 @@ class WorkerStatsFile:
             self._failed_at = None
             logger.warning("this worker is in the pool status again")
 
-    def _fail(self, error: OSError) -> None:
+    def _give_up(self, error: OSError) -> None:
         if self._failed_at is None:
             logger.error("this worker is missing from the pool status until its statistics can be written: %s", error)
         self._failed_at = time.monotonic()
-        self._let_go()
+        self._remove_file()
 
-    def _failed_just_now(self) -> bool:
+    def _failed_recently(self) -> bool:
         return self._failed_at is not None and time.monotonic() - self._failed_at < WRITE_RETRY_S
 
-    def _let_go(self) -> None:
+    def _remove_file(self) -> None:
         if self._file < 0:
             return
         for path in (self._temporary, self._path):

@@ -1,11 +1,11 @@
-"""The watchdog's rounds in a worker."""
+"""The watchdog as a task of the worker."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-from monitoring.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
+from monitoring.watchdog import CHECK_INTERVAL_S, Watchdog, end_this_process
 from recognition.worker import Worker
 from scheduling.threads import StartedThreads
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_watch(worker: Worker, loop_threads: StartedThreads) -> None:
-    """Look at all threads again and again, until cancelled, and publish what was seen."""
+    """Check all threads every CHECK_INTERVAL_S, until cancelled, and publish the statistics."""
     watchdog = Watchdog(
         worker.executor.threads,
         [worker.database.threads, loop_threads],
@@ -21,9 +21,9 @@ async def keep_watch(worker: Worker, loop_threads: StartedThreads) -> None:
         end_this_process,
     )
     while True:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         try:
-            watchdog.look()
+            watchdog.check()
             worker.stats_file.publish()
         except Exception:
-            logger.exception("the watchdog could not look; it looks again")
+            logger.exception("the watchdog could not check the threads; it tries again")
