@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from database.connections import good_connection
 from database.outages import RETRY_AFTER_MS, outage_of
-from database.postgresql.base import answer_within_s
+from database.postgresql.base import statement_timeout_s
 from scheduling.threads import StartedThreads
 from wire.errors import Unavailable
 
@@ -18,9 +18,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DATABASE_THREADS = 4
-ANSWER_WITHIN_S = 5.0
+STATEMENT_TIMEOUT_S = 5.0
 """Time-out of one statement of PostgreSQL. SQLite waits as long for its lock, see the project's settings."""
-BEGIN_WITHIN_S = 3.0
+THREAD_TIMEOUT_S = 3.0
 """Time-out for a thread: it ends calls early while a database that does not answer holds all threads."""
 
 
@@ -29,7 +29,7 @@ def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     Raises what `function` raises, and Unavailable when the database or the disk cannot be used.
     """
-    patience = answer_within_s.set(ANSWER_WITHIN_S)
+    before = statement_timeout_s.set(STATEMENT_TIMEOUT_S)
     try:
         with good_connection():
             return function(*args, **kwargs)
@@ -39,7 +39,7 @@ def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             raise
         raise outage from error
     finally:
-        answer_within_s.reset(patience)
+        statement_timeout_s.reset(before)
 
 
 class DatabaseThreads:
@@ -49,10 +49,10 @@ class DatabaseThreads:
         self.threads = StartedThreads(DATABASE_THREADS, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `with_connection`, on one of the threads. Raises Unavailable, too, if none is free in BEGIN_WITHIN_S."""
+        """As `with_connection`, on one of the threads. Raises Unavailable, too, if none is free in THREAD_TIMEOUT_S."""
         call = partial(with_connection, function, *args, **kwargs)
         work = self.threads.submit(copy_context().run, call)
-        timer = asyncio.get_running_loop().call_later(BEGIN_WITHIN_S, work.cancel)  # Not once it has begun.
+        timer = asyncio.get_running_loop().call_later(THREAD_TIMEOUT_S, work.cancel)  # Not once it has begun.
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:

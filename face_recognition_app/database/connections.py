@@ -10,13 +10,13 @@ from weakref import WeakSet
 from django.db import close_old_connections, connections
 
 
-class _Hold:
+class _OwnConnection:
     """One thread's connection, and a lock that the thread holds while it uses it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.connection = connections["default"]
-        _holds.add(self)
+        _connections.add(self)
 
     def close_if_unusable(self) -> None:
         """Close the connection if it is idle and unusable. Any thread may call this."""
@@ -31,19 +31,19 @@ class _Hold:
             self.lock.release()
 
 
-class _ThreadHold(threading.local):
+class _ThreadConnection(threading.local):
     def __init__(self) -> None:
-        self.hold = _Hold()
+        self.own = _OwnConnection()
 
 
-_holds: WeakSet[_Hold] = WeakSet()
-_this_thread = _ThreadHold()
+_connections: WeakSet[_OwnConnection] = WeakSet()
+_this_thread = _ThreadConnection()
 
 
 @contextmanager
 def good_connection() -> Iterator[None]:
     """Test this thread's connection, or replace it, and let no other thread close it until the block ends."""
-    with _this_thread.hold.lock:
+    with _this_thread.own.lock:
         close_old_connections()
         try:
             yield
@@ -54,6 +54,6 @@ def good_connection() -> Iterator[None]:
 def close_moved_files() -> None:
     """Close idle connections to a SQLite file that is no longer at its path. Else its log would stay there, beside the
     file that replaces it."""
-    for hold in tuple(_holds):
-        if hold.connection.vendor == "sqlite":
-            hold.close_if_unusable()
+    for own in tuple(_connections):
+        if own.connection.vendor == "sqlite":
+            own.close_if_unusable()

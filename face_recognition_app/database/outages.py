@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_AFTER_MS = 2_000
-RIDE_OUT_S = 2.0
+OUTAGE_RETRY_S = 2.0
 """Time for which a session retries before its client is told: a failover or a lock often ends sooner."""
-PAUSE_S = 0.2
-WARN_EVERY_S = 30.0
+RETRY_INTERVAL_S = 0.2
+OUTAGE_LOG_INTERVAL_S = 30.0
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 DEFECTS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
@@ -37,7 +37,7 @@ class OutageWatch:
 
     def note(self, error: BaseException) -> None:
         self._seen_at = now = time.monotonic()
-        if now - self._warned_at > WARN_EVERY_S:
+        if now - self._warned_at > OUTAGE_LOG_INTERVAL_S:
             self._warned_at = now
             logger.error("the database or the disk cannot be used: %s: %s", type(error).__name__, error)
 
@@ -56,29 +56,29 @@ def outage_of(error: BaseException) -> Unavailable | None:
     if isinstance(error, Unavailable):
         return error
     if _says_database(error):
-        told = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
+        unavailable = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
     elif isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        told = Unavailable("the disk cannot be used now", RETRY_AFTER_MS)
+        unavailable = Unavailable("the disk cannot be used now", RETRY_AFTER_MS)
     else:
         return None
     watch.note(error)
-    return told
+    return unavailable
 
 
 def _says_database(error: BaseException) -> bool:
     return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DEFECTS)
 
 
-async def ride_out(call: Callable[[], Awaitable[T]]) -> T:
-    """Call `call`, again and again during an outage, for RIDE_OUT_S; then raises Unavailable.
+async def retry_unavailable(call: Callable[[], Awaitable[T]]) -> T:
+    """Call `call`, again and again during an outage, for OUTAGE_RETRY_S; then raises Unavailable.
 
     Only for calls that may be repeated: one that failed may have been carried out.
     """
-    until = time.monotonic() + RIDE_OUT_S
+    deadline = time.monotonic() + OUTAGE_RETRY_S
     while True:
         try:
             return await call()
         except Unavailable:
-            if time.monotonic() + PAUSE_S > until:
+            if time.monotonic() + RETRY_INTERVAL_S > deadline:
                 raise
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(RETRY_INTERVAL_S)

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_MS = 1_000
+CHECKPOINT_TIMEOUT_MS = 1_000
 
 
 def empty() -> bool:
@@ -31,10 +31,10 @@ def empty() -> bool:
 
 def _checkpoint() -> bool:
     with connection.cursor() as cursor:
-        (patience_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+        (before_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_TIMEOUT_MS}")
         try:
             is_busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
-            cursor.execute(f"PRAGMA busy_timeout = {patience_ms}")
+            cursor.execute(f"PRAGMA busy_timeout = {before_ms}")
     return not is_busy

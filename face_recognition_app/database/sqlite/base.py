@@ -15,14 +15,14 @@ from typing import Any
 from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
-SETTLE_S = 3.0
+REPLACEMENT_SETTLE_S = 3.0
 """Time for which another file must lie at the path until it is opened: by then each worker has closed the old one."""
 
-Identity = tuple[int, int]
+FileIdentity = tuple[int, int]
 """Device and inode."""
 
 
-def identity(path: str) -> Identity | None:
+def file_identity(path: str) -> FileIdentity | None:
     """Identity of the file at `path`; None if there is none."""
     try:
         found = Path(path).stat()
@@ -38,19 +38,19 @@ class ServedFile:
         self.log_is_empty = True
         """Whether the log of the last moved file was emptied before the file was closed."""
         self._lock = threading.Lock()
-        self._served: Identity | None = None
-        self._other: Identity | None = None
+        self._served: FileIdentity | None = None
+        self._other: FileIdentity | None = None
         self._other_seen_at = 0.0
 
-    def admit(self, found: Identity) -> None:
-        """Raises OperationalError for a file that replaced another one, until it has lain there for SETTLE_S."""
+    def admit(self, found: FileIdentity) -> None:
+        """Raises OperationalError for a file that replaced another one, until it has lain there long enough."""
         with self._lock:
             if self._served is None or found == self._served:
                 self._served = found
                 return
             if found != self._other:
                 self._other, self._other_seen_at = found, time.monotonic()
-            if time.monotonic() - self._other_seen_at < SETTLE_S:
+            if time.monotonic() - self._other_seen_at < REPLACEMENT_SETTLE_S:
                 raise OperationalError("the database file was replaced; the new one is opened in a moment")
             if not self.log_is_empty:
                 raise OperationalError("the database file was replaced, but its log is still there: put it back")
@@ -61,7 +61,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Takes one more option, `mode`: `rwc`, the default, makes a missing file; `rw` does not."""
 
     _files: dict[str, ServedFile] = {}
-    _opened: Identity | None = None
+    _opened: FileIdentity | None = None
 
     @property
     def _file(self) -> ServedFile:
@@ -75,15 +75,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        found = identity(self.settings_dict["NAME"])
+        found = file_identity(self.settings_dict["NAME"])
         if found is not None:
             self._file.admit(found)
         connection = super().get_new_connection(conn_params)
-        self._opened = found or identity(self.settings_dict["NAME"])
+        self._opened = found or file_identity(self.settings_dict["NAME"])
         return connection
 
     def is_usable(self) -> bool:
-        return self.is_in_memory_db() or self._opened == identity(self.settings_dict["NAME"])
+        return self.is_in_memory_db() or self._opened == file_identity(self.settings_dict["NAME"])
 
     def _commit(self) -> None:
         """Raises OperationalError for a moved file: what was written there must not be reported as done."""
