@@ -80,7 +80,7 @@ class BodyLimit:
         return length
 
 
-def _length(said: bytes) -> int:
-    if not said.isdigit() or len(said) > MAX_LENGTH_DIGITS:
+def _length(text: bytes) -> int:
+    if not text.isdigit() or len(text) > MAX_LENGTH_DIGITS:
         raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, "the Content-Length is no length that a request may have")
-    return int(said)
+    return int(text)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, "this host is not served here; see FACE_ALLOWED_HOSTS")
 
 
-class KnownHosts:
+class AllowedHosts:
     """ASGI application in front of another. `no_such_host` answers a socket: it accepts first, since a browser learns
     nothing from a refused handshake."""
 
@@ -41,8 +41,8 @@ class KnownHosts:
 
 def _host(scope: HTTPScope | WebSocketScope) -> str:
     """The host as Django reads it: the header, or the address that the request came to."""
-    said = dict(scope["headers"]).get(b"host")
-    if said is not None:
-        return said.decode("latin-1")
+    header = dict(scope["headers"]).get(b"host")
+    if header is not None:
+        return header.decode("latin-1")
     server = scope.get("server")
     return server[0] if server else "unknown"

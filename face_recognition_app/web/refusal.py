@@ -27,16 +27,16 @@ class HttpRefusal(ServiceError):
     def message(self) -> str:
         return str(self.args[1])
 
-    def body(self, asked_by: str) -> bytes:
-        """The JSON envelope; `asked_by` is the request's id."""
-        return json.dumps(envelope(self, asked_by)).encode()
+    def body(self, id_: str) -> bytes:
+        """The JSON envelope; `id_` is the request's id."""
+        return json.dumps(envelope(self, id_)).encode()
 
-    def answer(self, asked_by: str) -> bytes:
+    def answer(self, id_: str) -> bytes:
         """The whole answer in bytes, for a connection that ends with it."""
-        body = self.body(asked_by)
+        body = self.body(id_)
         lines = [b"HTTP/1.1 %d %s" % (self.status, HTTPStatus(self.status).phrase.encode())]
         lines += [b"%s: %s" % header for header in self._all_headers(body)]
-        lines += [b"x-request-id: " + asked_by.encode(), b"", body]
+        lines += [b"x-request-id: " + id_.encode(), b"", body]
         return b"\r\n".join(lines)
 
     async def send(self, send: ASGISendCallable) -> None:
