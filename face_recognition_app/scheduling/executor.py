@@ -21,9 +21,9 @@ from wire.inbound import BadFrame, Frame
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-WARN_EVERY_S = 30.0
-MIN_RETRY_MS = 100
-MAX_RETRY_MS = 5_000
+BUSY_LOG_INTERVAL_S = 30.0
+MIN_BUSY_RETRY_MS = 100
+MAX_BUSY_RETRY_MS = 5_000
 CAMERA_INTERVAL_S = 0.1
 """Interval between the frames of an ordinary camera."""
 
@@ -52,7 +52,7 @@ class ExecutorStatistics:
     wait_counts: tuple[int, ...]
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
@@ -71,14 +71,14 @@ class Executor:
             raise ValueError(f"threads must be 1 to the number of instances, {instances}, not {threads}")
         self.threads = StartedThreads(threads, "frame")
         self.pacer = Pacer(threads, clock)
-        self.on_change: Callable[[], None] = _nothing
+        self.on_change: Callable[[], None] = _do_nothing
         self._clock = clock
         self._queue = FrameQueue(clock)
         self._instances = instances
         self._timeout_s = timeout_s
         self._exhausted_total = 0
         self._timeouts_total = 0
-        self._warned_at = float("-inf")
+        self._logged_at = float("-inf")
 
     async def run(
         self,
@@ -202,8 +202,8 @@ class Executor:
         self._timeouts_total += 1
         self._notify()
         now = self._clock()
-        if now - self._warned_at > WARN_EVERY_S:
-            self._warned_at = now
+        if now - self._logged_at > BUSY_LOG_INTERVAL_S:
+            self._logged_at = now
             logger.warning(
                 "frames wait too long: %d are computed at once, %d in all; more workers help while cores are idle",
                 self.threads.size,
@@ -211,7 +211,7 @@ class Executor:
             )
         return Busy(
             "too many frames wait before this one",
-            retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, int(1000 * expected_s))),
+            retry_after_ms=min(MAX_BUSY_RETRY_MS, max(MIN_BUSY_RETRY_MS, int(1000 * expected_s))),
         )
 
     def _notify(self) -> None:
