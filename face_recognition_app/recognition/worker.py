@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
 from scheduling.executor import Executor
+from server.open_sockets import OpenSockets
 from weights.catalogue import ensure_models
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Worker:
     executor: Executor
     database: DatabaseThreads
     stats_file: WorkerStatsFile
+    open_sockets: OpenSockets = field(default_factory=OpenSockets)
 
     @classmethod
     def start(cls, settings: Settings) -> Worker:

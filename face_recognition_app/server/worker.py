@@ -22,9 +22,9 @@ from config.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
 from server.connection_limit import ConnectionLimit
-from server.draining import say_farewell
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
 from server.memory_recycler import MemoryRecycler
+from server.open_sockets import STATE_KEY, OpenSockets
 from server.protocols import BoundedWebSockets, CountedHttp
 from server.roster import Slot, Stage
 
@@ -57,7 +57,7 @@ class FaceServer(Server):
         self._exit = graceful_exit
         self._recycler = recycler
         self._acceptors: list[Acceptor] = []
-        self._farewell: asyncio.Task[None] | None = None
+        self._notices: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Warm up, and only then accept connections."""
@@ -82,14 +82,14 @@ class FaceServer(Server):
         if counter and counter % TICKS_PER_MEMORY_CHECK == 0:
             self._recycler.check()
         self._exit.advance()
-        if self._exit.stage is Stage.DRAINING and self._farewell is None:
+        if self._exit.stage is Stage.DRAINING and self._notices is None:
             self._begin_drain()
         return await super().on_tick(counter) or self._has_drained()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stop_accepting()
         # Sent to open sockets once more: their time to reconnect counts from the close, which comes now.
-        await say_farewell()
+        await self._send_notices()
         await super().shutdown(sockets=[])
 
     def _begin_drain(self) -> None:
@@ -97,7 +97,11 @@ class FaceServer(Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, CountedHttp):
                 connection.close_after_answer()
-        self._farewell = asyncio.create_task(say_farewell())
+        self._notices = asyncio.create_task(self._send_notices())
+
+    async def _send_notices(self) -> None:
+        open_sockets: OpenSockets = self.lifespan.state[STATE_KEY]
+        await open_sockets.send_notices()
 
     def _stop_accepting(self) -> None:
         for acceptor in self._acceptors:
