@@ -52,7 +52,10 @@ class Settings(BaseModel):
     )
     bind: str = Field("0.0.0.0:8003", alias="GUNICORN_BIND", description="HOST:PORT to serve on.")
     timeout_s: int = Field(
-        120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
+        120,
+        alias="GUNICORN_TIMEOUT",
+        ge=1,
+        description="Seconds without a turn of its event loop after which a worker is replaced.",
     )
     drain_s: float = Field(
         5,
@@ -130,7 +133,7 @@ class Settings(BaseModel):
         None,
         alias="FACE_HSTS_S",
         ge=0,
-        description="Browsers that came over https use nothing else for so long; default: a year, in development 0.",
+        description="Max-age of Strict-Transport-Security in seconds; default: a year, in development 0.",
     )
     max_image_bytes: int = Field(
         10 * 1024 * 1024, alias="FACE_MAX_IMAGE_BYTES", ge=10_000, description="Bytes of one encoded image."
@@ -156,7 +159,7 @@ class Settings(BaseModel):
         alias="FACE_REQUEST_TIMEOUT_S",
         gt=0,
         le=600,
-        description="A request's head must be complete within so long.",
+        description="Seconds in which a request's head must be complete.",
     )
     min_body_bytes_per_s: int = Field(
         1_024,
@@ -172,31 +175,34 @@ class Settings(BaseModel):
     public_status: bool = Field(
         False,
         alias="FACE_PUBLIC_STATUS",
-        description="In production, answer those on the public port to anybody, not to keys alone.",
+        description="In production, answer those on the public port without a key.",
     )
     idle_timeout_s: float = Field(
-        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
+        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="Seconds of silence after which a socket closes with 4408."
     )
     admission_timeout_ms: int = Field(
-        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
+        3_000,
+        alias="FACE_ADMISSION_TIMEOUT_MS",
+        ge=1,
+        description="Work that has not begun by then is refused as busy.",
     )
     stuck_after_ms: int = Field(
         5_000,
         alias="FACE_STUCK_AFTER_MS",
         ge=1,
-        description="Work older than that is stuck; a worker all of whose compute threads are is replaced.",
+        description="Older work counts as stuck; a worker is replaced when all its compute threads are stuck.",
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
     )
     enrollment_time_limit_s: float = Field(
-        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="From the first connection."
+        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="Enrolment, from the first connection."
     )
     recognition_time_limit_s: float = Field(
-        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Authentication and identification, likewise."
+        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Other sessions, likewise."
     )
     token_ttl_s: float = Field(
-        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="A session must be connected to within so long."
+        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="Time in which a session must get its first connection."
     )
     no_match_frames: int = Field(
         8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
@@ -212,7 +218,7 @@ class Settings(BaseModel):
         description="Failures from one client address that lock it; unset: four times FACE_ATTEMPTS_LIMIT.",
     )
     attempts_window_s: float = Field(
-        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Failures count together within so long."
+        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Window in which failures count together."
     )
     attempts_lock_s: float = Field(
         1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
@@ -229,13 +235,17 @@ class Settings(BaseModel):
         alias="FACE_IDENTIFICATION_FAILURES_PER_MIN",
         ge=1,
         le=10_000,
-        description="Failed identifications of one tenant, but on known devices; more are refused.",
+        description="Failed identifications of one tenant, those on known devices not counted; more are refused.",
     )
     retain_sessions_days: int = Field(
         90, alias="FACE_RETAIN_SESSIONS_DAYS", ge=1, le=3_650, description="Sessions that ended, and their decisions."
     )
     retain_metadata_days: int = Field(
-        30, alias="FACE_RETAIN_METADATA_DAYS", ge=1, le=3_650, description="What a backend kept with such a session."
+        30,
+        alias="FACE_RETAIN_METADATA_DAYS",
+        ge=1,
+        le=3_650,
+        description="Metadata that a backend stored with such a session.",
     )
     retain_known_devices_days: int = Field(
         180,
@@ -245,7 +255,11 @@ class Settings(BaseModel):
         description="Devices that a subject succeeded on, from the last time.",
     )
     replay_memory_days: int = Field(
-        30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."
+        30,
+        alias="FACE_REPLAY_MEMORY_DAYS",
+        ge=1,
+        le=3_650,
+        description="How long frames are remembered, to detect replays.",
     )
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
