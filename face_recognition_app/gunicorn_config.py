@@ -9,9 +9,9 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from config.processes import announce
+from config.processes import publish_worker_count
 from config.settings import SettingsError, load
-from server.departure import SHUTDOWN_S
+from server.graceful_exit import SHUTDOWN_S
 from server.roster import Request, shared_roster
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ bind = [_settings.bind, *([_settings.admin_bind] if _settings.admin_bind else []
 workers = _settings.workers
 worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s
-# The master's patience after it was told to end: the drain, then the requests that are still under way.
+# How long the master waits for its workers when it ends: the drain, then requests that are still in work.
 graceful_timeout = int(_settings.drain_s) + SHUTDOWN_S + 10
 keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
-# One listener for all workers: a worker that starts or dies leaves no connection waiting in a queue of its own.
+# One listener for all workers: with a queue for each, connections would wait in that of one that starts or died.
 reuse_port = False
-# The heartbeats' files: on a disk that is full or read-only no worker could be started.
+# Heartbeat files in memory: no worker could start while the disk is full or read-only.
 _memory = "/dev/shm"  # noqa: S108 - Gunicorn makes its files there with names that nobody can guess
 worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 # A second service of one user would collide on the default control socket.
@@ -47,17 +47,17 @@ control_socket = str(_settings.run_dir / "gunicorn.ctl")
 
 
 def on_starting(server: Arbiter) -> None:
-    """Workers write their metrics beside each other; what an earlier run left is not theirs."""
+    """Empty the directory of the workers' metrics: files of an earlier run would be added to theirs."""
     shutil.rmtree(_metrics_dir, ignore_errors=True)
     try:
         _metrics_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        server.log.error("each worker tells its own metrics only: %s", error)
+        server.log.error("each worker reports its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
 
 
 def when_ready(server: Arbiter) -> None:
-    """Tells the workers that nobody follows them, before Gunicorn tells them to end."""
+    """Mark the roster as stopping before Gunicorn signals the workers, so that none waits for a replacement."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         _roster.stop()
@@ -68,8 +68,8 @@ def when_ready(server: Arbiter) -> None:
 
 
 def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> None:
-    """At the start, whatever flag gave the number, and whenever a signal or a reload changes it."""
-    announce(new_value)
+    """Publish the number of workers, at the start and whenever a signal or a reload changes it."""
+    publish_worker_count(new_value)
     _roster.wanted = new_value
     if old_value is not None and new_value > old_value:
         _roster.grant()
@@ -84,12 +84,12 @@ def pre_fork(server: Arbiter, worker: FaceWorker) -> None:
 
 
 def child_exit(server: Arbiter, worker: FaceWorker) -> None:
-    """The worker that was started to take this one's place stays in its place."""
+    """Free the worker's slot. If a replacement was granted, it stays, and the master wants one worker fewer again."""
     from prometheus_client.multiprocess import mark_process_dead
 
     try:
         mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
-    except OSError as error:  # It would end the master, and so the service.
+    except OSError as error:  # Raised further, it would end the master and the service.
         server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)
     replaced = worker.slot.request is Request.GRANTED
     _roster.leave(worker.slot)

@@ -1,1 +1,1 @@
-"""The service's settings, where they come from, and what the machine allows."""
+"""Settings of the service, secrets, and sizes that suit the machine."""

@@ -1,5 +1,5 @@
 from django.apps import AppConfig
 
 
-class OpsConfig(AppConfig):
+class SettingsConfig(AppConfig):
     name = "config"

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: 90, 30m, 24h, 90d."""
+"""Durations: parsing of 90, 30m, 24h or 90d, and conversion of units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST = timedelta(days=3_650)
 
 
 def parse_duration(text: str) -> timedelta:
-    """A whole number of seconds, or of the unit behind it: s, m, h or d. Raises ValueError."""
+    """Parse a whole number of seconds, or of the unit that follows it: s, m, h or d. Raises ValueError."""
     found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
     duration = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
     if duration is None or duration > LONGEST:
@@ -20,7 +20,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def milliseconds_until(end: datetime, now: datetime) -> int:
-    """0 when `end` is past."""
+    """Milliseconds from `now` to `end`; 0 if `end` is past."""
     return max(0, int((end - now).total_seconds() * 1000))
 
 

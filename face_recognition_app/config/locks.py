@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Locks between processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait for and hold a lock on `path`, which is made if missing; it ends with the process at the latest."""
+    """Wait for a lock on `path`, a file made if missing, and hold it during the block, or until the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""What processes use."""
+"""Memory of processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def memory_bytes(pid: int) -> int:
-    """What a process has in memory, shared pages included; 0 when there is none."""
+    """Resident memory of a process, shared pages included; 0 if there is no such process."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     except FileNotFoundError:

@@ -1,5 +1,5 @@
-"""How many processes serve beside each other. Gunicorn tells each worker that it starts, since a flag or a signal may
-have changed their number; of other servers there is one process, unless GUNICORN_WORKERS says otherwise."""
+"""The actual number of worker processes. Gunicorn's `-w`, TTIN and TTOU override the setting, so its master publishes
+the number to the workers that it starts. Other servers are one process, unless GUNICORN_WORKERS says otherwise."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from config.settings import Settings
 _VARIABLE = "SERVING_PROCESSES"
 
 
-def announce(number: int) -> None:
-    """To every process that is started from now on."""
+def publish_worker_count(number: int) -> None:
+    """Publish the number to every process that is started from now on."""
     os.environ[_VARIABLE] = str(number)
 
 
-def of_this_process(settings: Settings) -> Settings:
-    """The settings, with as many workers as there are."""
-    announced = os.environ.get(_VARIABLE)
-    if announced is not None:
-        return settings.model_copy(update={"workers": max(1, int(announced))})
+def with_actual_workers(settings: Settings) -> Settings:
+    """The settings with the actual number of workers."""
+    published = os.environ.get(_VARIABLE)
+    if published is not None:
+        return settings.model_copy(update={"workers": max(1, int(published))})
     return settings if "workers" in settings.model_fields_set else settings.model_copy(update={"workers": 1})

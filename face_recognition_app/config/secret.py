@@ -1,4 +1,4 @@
-"""Files that only this service may read, made once however many processes ask."""
+"""Secret files, mode 600, written atomically and made once however many processes ask."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from config.settings import Settings
 
 
 def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of `path`; when it is not there it is written, mode 600, and the first writer wins."""
+    """The content of `path`. A missing file is made, mode 600; of several writers the first wins."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -24,13 +24,13 @@ def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write `path`, mode 600: whoever reads it, also after a power cut, has the old content or the new one."""
+    """Write `path` atomically, mode 600: a reader, also after a power cut, finds the old content or the new one."""
     with _written_beside(path, lambda: content) as temporary:
         temporary.replace(path)
 
 
 def secret_key(settings: Settings) -> str:
-    """FACE_SECRET_KEY, or in development one of this installation's own."""
+    """FACE_SECRET_KEY, or in development a key of this installation's own, made once."""
     if settings.secret_key:
         return settings.secret_key
     return read_or_make(settings.data_dir / "keys" / "secret-key", lambda: secrets.token_urlsafe(48).encode()).decode()
@@ -38,7 +38,7 @@ def secret_key(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, make: Callable[[], bytes]) -> Iterator[Path]:
-    """A file with the content, mode 600, in the directory of `path`; what is left of it goes afterwards."""
+    """Temporary file with the content, mode 600, in the directory of `path`; removed after the block if still there."""
     descriptor, name = tempfile.mkstemp(dir=path.parent)
     temporary = Path(name)
     try:

@@ -1,4 +1,4 @@
-"""The service's settings as Django carries them."""
+"""Access to the service's settings in Django's."""
 
 from __future__ import annotations
 

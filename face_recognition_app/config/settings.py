@@ -1,4 +1,4 @@
-"""Every setting of the service, read once from the environment. The only list of options."""
+"""All settings of the service, read once from the environment. The only list of options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _YEAR_S = 31_536_000
 
 
 class SettingsError(Exception):
-    """The environment asks for something that cannot be; the message says what, one problem a line."""
+    """The environment has an invalid setting; the message has one problem a line."""
 
 
 def _comma_separated(value: object) -> object:
@@ -25,7 +25,7 @@ def _comma_separated(value: object) -> object:
 
 
 def _from_repository(value: object) -> object:
-    """Wherever a command is run, a relative directory is the same one."""
+    """Resolve a relative directory from the repository, wherever the command is run."""
     return REPOSITORY / value if isinstance(value, str | Path) else value
 
 
@@ -34,7 +34,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 
 
 def _port(address: str) -> int | None:
-    """The port of HOST:PORT; None when there is none, as for unix:PATH."""
+    """The port of HOST:PORT; None if there is none, as in unix:PATH."""
     host, colon, port = address.rpartition(":")
     return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
 
@@ -52,7 +52,10 @@ class Settings(BaseModel):
     )
     bind: str = Field("0.0.0.0:8003", alias="GUNICORN_BIND", description="HOST:PORT to serve on.")
     timeout_s: int = Field(
-        120, alias="GUNICORN_TIMEOUT", ge=1, description="A worker whose event loop is silent for so long is replaced."
+        120,
+        alias="GUNICORN_TIMEOUT",
+        ge=1,
+        description="Seconds without a turn of its event loop after which a worker is replaced.",
     )
     drain_s: float = Field(
         5,
@@ -100,7 +103,7 @@ class Settings(BaseModel):
     run_dir: Directory = Field(
         default_factory=lambda given: given["data_dir"] / "run",
         alias="FACE_RUN_DIR",
-        description="Worker boards, metrics and locks of this one server, for as long as it runs; may lie on tmpfs.",
+        description="Worker statistics, metrics and locks of this one server while it runs; may lie on tmpfs.",
     )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
@@ -130,7 +133,7 @@ class Settings(BaseModel):
         None,
         alias="FACE_HSTS_S",
         ge=0,
-        description="Browsers that came over https use nothing else for so long; default: a year, in development 0.",
+        description="Max-age of Strict-Transport-Security in seconds; default: a year, in development 0.",
     )
     max_image_bytes: int = Field(
         10 * 1024 * 1024, alias="FACE_MAX_IMAGE_BYTES", ge=10_000, description="Bytes of one encoded image."
@@ -156,7 +159,7 @@ class Settings(BaseModel):
         alias="FACE_REQUEST_TIMEOUT_S",
         gt=0,
         le=600,
-        description="A request's head must be complete within so long.",
+        description="Seconds in which a request's head must be complete.",
     )
     min_body_bytes_per_s: int = Field(
         1_024,
@@ -172,31 +175,34 @@ class Settings(BaseModel):
     public_status: bool = Field(
         False,
         alias="FACE_PUBLIC_STATUS",
-        description="In production, answer those on the public port to anybody, not to keys alone.",
+        description="In production, answer those on the public port without a key.",
     )
     idle_timeout_s: float = Field(
-        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="A socket that sends nothing for so long closes with 4408."
+        90.0, alias="FACE_IDLE_TIMEOUT_S", gt=0, description="Seconds of silence after which a socket closes with 4408."
     )
     admission_timeout_ms: int = Field(
-        3_000, alias="FACE_ADMISSION_TIMEOUT_MS", ge=1, description="What has not begun within so long is told busy."
+        3_000,
+        alias="FACE_ADMISSION_TIMEOUT_MS",
+        ge=1,
+        description="Work that has not begun by then is refused as busy.",
     )
     stuck_after_ms: int = Field(
         5_000,
         alias="FACE_STUCK_AFTER_MS",
         ge=1,
-        description="Work older than that is stuck; a worker all of whose compute threads are is replaced.",
+        description="Older work counts as stuck; a worker is replaced when all its compute threads are stuck.",
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
     )
     enrollment_time_limit_s: float = Field(
-        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="From the first connection."
+        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="Enrolment, from the first connection."
     )
     recognition_time_limit_s: float = Field(
-        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Authentication and identification, likewise."
+        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Other sessions, likewise."
     )
     token_ttl_s: float = Field(
-        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="A session must be connected to within so long."
+        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="Time in which a session must get its first connection."
     )
     no_match_frames: int = Field(
         8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
@@ -212,7 +218,7 @@ class Settings(BaseModel):
         description="Failures from one client address that lock it; unset: four times FACE_ATTEMPTS_LIMIT.",
     )
     attempts_window_s: float = Field(
-        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Failures count together within so long."
+        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Window in which failures count together."
     )
     attempts_lock_s: float = Field(
         1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
@@ -229,13 +235,17 @@ class Settings(BaseModel):
         alias="FACE_IDENTIFICATION_FAILURES_PER_MIN",
         ge=1,
         le=10_000,
-        description="Failed identifications of one tenant, but on known devices; more are refused.",
+        description="Failed identifications of one tenant, those on known devices not counted; more are refused.",
     )
     retain_sessions_days: int = Field(
         90, alias="FACE_RETAIN_SESSIONS_DAYS", ge=1, le=3_650, description="Sessions that ended, and their decisions."
     )
     retain_metadata_days: int = Field(
-        30, alias="FACE_RETAIN_METADATA_DAYS", ge=1, le=3_650, description="What a backend kept with such a session."
+        30,
+        alias="FACE_RETAIN_METADATA_DAYS",
+        ge=1,
+        le=3_650,
+        description="Metadata that a backend stored with such a session.",
     )
     retain_known_devices_days: int = Field(
         180,
@@ -245,7 +255,11 @@ class Settings(BaseModel):
         description="Devices that a subject succeeded on, from the last time.",
     )
     replay_memory_days: int = Field(
-        30, alias="FACE_REPLAY_MEMORY_DAYS", ge=1, le=3_650, description="Frames are recognised again for so long."
+        30,
+        alias="FACE_REPLAY_MEMORY_DAYS",
+        ge=1,
+        le=3_650,
+        description="How long frames are remembered, to detect replays.",
     )
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."
@@ -275,12 +289,12 @@ class Settings(BaseModel):
 
     @property
     def admin_port(self) -> int | None:
-        """Tells the requests of `admin_bind` from the public ones, whatever address they were sent to."""
+        """The port of `admin_bind`, by which its requests are told from public ones."""
         return None if self.admin_bind is None else _port(self.admin_bind)
 
     @property
     def hsts_max_age_s(self) -> int:
-        """0 in development: browsers would keep it for every other service on localhost."""
+        """Max-age of Strict-Transport-Security. 0 in development: browsers would apply it to all of localhost."""
         default = 0 if self.development else _YEAR_S
         return default if self.hsts_s is None else self.hsts_s
 
@@ -294,8 +308,8 @@ class Settings(BaseModel):
 
     @property
     def compute_threads(self) -> int:
-        """Frames that a worker computes at once. With more than its share of the cores each frame takes longer, and
-        fewer are answered: docs/performance.md has the figures."""
+        """Frames that a worker computes at once: its share of the cores by default. With more threads each frame takes
+        longer, and fewer are answered: docs/performance.md has the figures."""
         return self.threads or compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
 
     @model_validator(mode="after")
@@ -334,7 +348,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        # A default that is made of another setting has no problem of its own.
+        # A default derived from an invalid setting is not a problem of its own.
         problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
         raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
 

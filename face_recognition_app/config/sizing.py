@@ -1,4 +1,4 @@
-"""How many workers and instances suit a machine, and how many live sessions it will hold.
+"""Sizing: how many workers and instances suit a machine, and how many live sessions it will serve.
 
 The shares are those of a session with passive liveness; the factors beside them are estimates on the safe side, to be
 read against what bench.capacity finds on the machine itself.
@@ -16,41 +16,41 @@ MIB = 2**20
 KIB = 2**10
 
 SPOOF_SHARE = 0.25
-"""Of a session's frames, those that the anti-spoof network and the search for a display's grid look at."""
+"""Share of a session's frames that get the anti-spoof network and the search for a display's grid."""
 SAMPLES_SHARE = 0.7
 """Share of frames whose samples and appearance are computed."""
 EMBED_SHARE = 0.25
-"""Those that are embedded."""
+"""Share of which an embedding is computed."""
 REST = 1.25
 """A frame's time in the service over that in the engine: the detector now and then, weighing, sockets, database."""
 USABLE = 0.7
-"""Of the cores, the part that can be busy while 95 of 100 frames are still answered within 200 ms."""
+"""Part of the cores that can be busy while 95 of 100 frames are still answered within 200 ms."""
 CORES_PER_WORKER = 1.5
-"""What one worker is counted on to use: its networks run side by side, its Python does not."""
+"""Cores that one worker can use: its networks run in parallel, its Python does not."""
 
 MAX_COMPUTE_THREADS = 8
-"""Of a worker: one at a time has the interpreter, a quarter of a frame's time, and each has graphs of its own."""
+"""Limit of a worker: a quarter of a frame's time is under the interpreter's lock, and each thread has its graphs."""
 THREAD_BYTES = 57 * MIB
-"""What each of them but the first adds to a worker, with the openvino mesh; less with the other."""
+"""Memory that each compute thread but the first adds with the openvino mesh; less with mediapipe."""
 
 MIN_POOL, MAX_POOL = 4, 128
 INSTANCES_PER_CORE = 2
-"""Twice the compute threads: room for FACE_COMPUTE_THREADS, and for an instance that is being replaced."""
+"""Twice the compute threads: room for a larger FACE_COMPUTE_THREADS, and for instances being replaced."""
 MAX_WORKERS = 256
 MEMORY_SHARE = 0.8
-"""Of the memory available; the rest is for galleries, pictures in work and the system."""
+"""Share of the available memory for workers; the rest is for galleries, pictures in work and the system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What this process may use. `quota`: cores by the cgroup's CPU quota, None without one."""
+    """Resources of this process. `affinity`: cores; `quota`: cores by the cgroup's CPU quota, None without one."""
 
     affinity: int
     quota: float | None
     memory_bytes: int
-    """Available, or what the cgroup allows where that is less."""
+    """Available memory, or the cgroup's limit if that is less."""
     memory_is_limited: bool
-    """Whether that is by a cgroup."""
+    """Whether the cgroup's limit is less."""
 
     @property
     def cores(self) -> float:
@@ -59,7 +59,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class FrameCosts:
-    """CPU time in milliseconds. `analysis`: decode, tracked mesh and quality; `spoof`: anti-spoof and moire; `samples`:
+    """CPU times in ms. `analysis`: decode, tracked mesh and quality; `spoof`: anti-spoof and moire; `samples`:
     samples and appearance; `embed`: an embedding."""
 
     analysis: float
@@ -69,7 +69,7 @@ class FrameCosts:
 
     @property
     def frame_ms(self) -> float:
-        """The mean frame of a session with liveness, in the service."""
+        """CPU time of the mean frame of a session with liveness, in the service."""
         engine = self.analysis + SPOOF_SHARE * self.spoof + SAMPLES_SHARE * self.samples + EMBED_SHARE * self.embed
         return REST * engine
 
@@ -83,16 +83,16 @@ class Recommendation:
     workers: int
     pool_size: int
     sessions: int
-    """Live ones at `fps` frames a second each."""
+    """Live sessions at `fps` frames a second each."""
 
     @property
     def wanted_workers(self) -> int:
-        """As many as the cores could feed."""
+        """Workers that the cores suffice for, whatever the memory."""
         return workers_for(self.machine.cores)
 
     @property
     def line(self) -> str:
-        """What to type, and in short what it gives."""
+        """The command line to start the service, and in short what it gives."""
         sessions = f"about {self.sessions}" if self.sessions else "less than one"
         return (
             f"./run_gunicorn.sh --workers {self.workers} --pool-size {self.pool_size}   "
@@ -106,7 +106,7 @@ class Recommendation:
 
 
 def recommend(machine: Machine, frame_ms: float, worker_bytes: int, fps: float) -> Recommendation:
-    """A worker for each whole core as far as memory goes, but one at least. `worker_bytes` of one with one thread."""
+    """One worker for each whole core as far as memory allows, at least one. `worker_bytes`: of one with one thread."""
     workers = workers_for(machine.cores)
     while workers > 1 and workers * _bytes_of_one(machine, workers, worker_bytes) > MEMORY_SHARE * machine.memory_bytes:
         workers -= 1
@@ -127,7 +127,7 @@ def _bytes_of_one(machine: Machine, workers: int, worker_bytes: int) -> int:
 
 
 def compute_threads(cores: float, workers: int, pool_size: int) -> int:
-    """Threads of a worker that compute frames: its share of the cores."""
+    """Number of compute threads of a worker: its share of the cores."""
     return min(pool_size, MAX_COMPUTE_THREADS, math.ceil(cores / workers))
 
 
@@ -136,7 +136,7 @@ def workers_for(cores: float) -> int:
 
 
 def pool_size_for(cores: float, workers: int) -> int:
-    """Instances of each worker."""
+    """Number of FaceMesh instances of each worker."""
     return min(MAX_POOL, max(MIN_POOL, math.ceil(INSTANCES_PER_CORE * cores / workers)))
 
 
@@ -157,7 +157,7 @@ def this_machine(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgrou
 
 
 def available_memory(meminfo: str) -> int:
-    """Bytes that can be used without swapping, as /proc/meminfo tells. Raises ValueError."""
+    """Bytes available without swapping, from the text of /proc/meminfo. Raises ValueError."""
     for line in meminfo.splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable":
@@ -167,14 +167,14 @@ def available_memory(meminfo: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The least of all that a group and those above it allow; None without one."""
+    """Lowest limits of a cgroup and those above it; None without one."""
 
     cores: float | None
     memory_bytes: int | None
 
 
 def cgroup_limits(membership: str, root: Path) -> Limits:
-    """Of the groups that `membership` tells, a /proc/PID/cgroup of version 1, 2 or both, with files below `root`."""
+    """Limits of the groups in `membership`, a /proc/PID/cgroup of version 1, 2 or both, with files below `root`."""
     cores: list[float] = []
     memory: list[int] = []
     for directory in _directories(membership, root):
@@ -184,7 +184,7 @@ def cgroup_limits(membership: str, root: Path) -> Limits:
 
 
 def _directories(membership: str, root: Path) -> Iterator[Path]:
-    """A container may see its own group as the root, whatever its membership says: what is not there is no limit."""
+    """Directories of the groups and those above. Some may be missing: a container can see its own group as the root."""
     for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)
         mounts = {root / name for name in (controllers, *controllers.split(","))}
@@ -194,13 +194,13 @@ def _directories(membership: str, root: Path) -> Iterator[Path]:
 
 
 def _quota_of_version_2(directory: Path) -> float | None:
-    """From cpu.max: microseconds in each period, or `max`."""
+    """Cores by cpu.max, which has microseconds in each period, or `max`."""
     words = _words(directory / "cpu.max")
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
 
 
 def _quota_of_version_1(directory: Path) -> float | None:
-    """Likewise in two files; -1 is no quota."""
+    """Cores by two files with microseconds; a quota of -1 is none."""
     quota, period = _number(directory / "cpu.cfs_quota_us"), _number(directory / "cpu.cfs_period_us")
     return quota / period if quota is not None and period and quota > 0 else None
 

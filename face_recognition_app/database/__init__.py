@@ -1,1 +1,1 @@
-"""Databases that stand still, move or fill up: backends, calls with an end, outages."""
+"""Database access that ends in time: backends, calls from the event loop, outages."""

@@ -1,4 +1,4 @@
-"""Database calls from the event loop, on threads of their own. None of them waits for ever."""
+"""Database calls from the event loop, on threads of their own and with time-outs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from database.connections import good_connection
 from database.outages import RETRY_AFTER_MS, outage_of
-from database.postgresql.base import answer_within_s
+from database.postgresql.base import statement_timeout_s
 from scheduling.threads import StartedThreads
 from wire.errors import Unavailable
 
@@ -18,18 +18,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 DATABASE_THREADS = 4
-ANSWER_WITHIN_S = 5.0
-"""For one statement of PostgreSQL. SQLite waits as long for its lock, see the project's settings."""
-BEGIN_WITHIN_S = 3.0
-"""For a call to get a thread: while a database that does not answer holds all of them, others are told at once."""
+STATEMENT_TIMEOUT_S = 5.0
+"""Time-out of one statement of PostgreSQL. SQLite waits as long for its lock, see the project's settings."""
+THREAD_TIMEOUT_S = 3.0
+"""Time-out for a thread: it ends calls early while a database that does not answer holds all threads."""
 
 
 def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `function` on this thread with a database connection that is known to be good.
+    """Call `function` on this thread with a database connection that was tested or is new.
 
-    Raises what it raises, and Unavailable when the database or the disk cannot be used.
+    Raises what `function` raises, and Unavailable when the database or the disk cannot be used.
     """
-    patience = answer_within_s.set(ANSWER_WITHIN_S)
+    before = statement_timeout_s.set(STATEMENT_TIMEOUT_S)
     try:
         with good_connection():
             return function(*args, **kwargs)
@@ -39,20 +39,20 @@ def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             raise
         raise outage from error
     finally:
-        answer_within_s.reset(patience)
+        statement_timeout_s.reset(before)
 
 
 class DatabaseThreads:
-    """Django's own helpers put every call of a process on one thread; here they run side by side."""
+    """Threads for database calls. Django's own helpers put every call of a process on one thread."""
 
     def __init__(self) -> None:
         self.threads = StartedThreads(DATABASE_THREADS, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `with_connection`; also raises Unavailable when no thread came free in time. Then nothing has begun."""
+        """As `with_connection`, on one of the threads. Raises Unavailable, too, if none is free in THREAD_TIMEOUT_S."""
         call = partial(with_connection, function, *args, **kwargs)
         work = self.threads.submit(copy_context().run, call)
-        timer = asyncio.get_running_loop().call_later(BEGIN_WITHIN_S, work.cancel)  # Not once it has begun.
+        timer = asyncio.get_running_loop().call_later(THREAD_TIMEOUT_S, work.cancel)  # Not once it has begun.
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""Each thread's database connection, and how one that waits for work is closed from another thread."""
+"""Each thread's database connection, which another thread can close while it is idle."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from weakref import WeakSet
 from django.db import close_old_connections, connections
 
 
-class _Hold:
-    """A thread's connection; the lock is held while the thread uses it."""
+class _OwnConnection:
+    """One thread's connection, and a lock that the thread holds while it uses it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.connection = connections["default"]
-        _holds.add(self)
+        _connections.add(self)
 
     def close_if_unusable(self) -> None:
-        """Whatever thread calls it; one in use is left to its own thread."""
+        """Close the connection if it is idle and unusable. Any thread may call this."""
         if not self.lock.acquire(blocking=False):
             return
         try:
@@ -31,19 +31,19 @@ class _Hold:
             self.lock.release()
 
 
-class _ThreadHold(threading.local):
+class _ThreadConnection(threading.local):
     def __init__(self) -> None:
-        self.hold = _Hold()
+        self.own = _OwnConnection()
 
 
-_holds: WeakSet[_Hold] = WeakSet()
-_this_thread = _ThreadHold()
+_connections: WeakSet[_OwnConnection] = WeakSet()
+_this_thread = _ThreadConnection()
 
 
 @contextmanager
 def good_connection() -> Iterator[None]:
-    """This thread's connection is known to be good, or made anew, and stays the thread's own until the block ends."""
-    with _this_thread.hold.lock:
+    """Test this thread's connection, or replace it, and let no other thread close it until the block ends."""
+    with _this_thread.own.lock:
         close_old_connections()
         try:
             yield
@@ -52,8 +52,8 @@ def good_connection() -> Iterator[None]:
 
 
 def close_moved_files() -> None:
-    """Close what waits for work on a SQLite file that is no longer at its path: else its log would stay there, beside
-    whatever file is put in its place."""
-    for hold in tuple(_holds):
-        if hold.connection.vendor == "sqlite":
-            hold.close_if_unusable()
+    """Close idle connections to a SQLite file that is no longer at its path. Else its log would stay there, beside the
+    file that replaces it."""
+    for own in tuple(_connections):
+        if own.connection.vendor == "sqlite":
+            own.close_if_unusable()

@@ -1,4 +1,4 @@
-"""A database or a disk that cannot be used: which errors say so, what callers are told, and what the log is told."""
+"""Outages of the database or the disk: which errors mean one, what callers get, and what is logged."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_AFTER_MS = 2_000
-RIDE_OUT_S = 2.0
-"""How long a session waits for the database before its client is told: a failover or a lock is often over sooner."""
-PAUSE_S = 0.2
-WARN_EVERY_S = 30.0
+OUTAGE_RETRY_S = 2.0
+"""Time for which a session retries before its client is told: a failover or a lock often ends sooner."""
+RETRY_INTERVAL_S = 0.2
+OUTAGE_LOG_INTERVAL_S = 30.0
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 DEFECTS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
-"""Of the database's errors those that are about a statement: they say nothing against the database."""
+"""Errors of Django's that are about a statement, and do not mean an outage."""
 
 
 class OutageWatch:
-    """When this process last saw an outage; its log hears of it, but not of every call that failed."""
+    """Remembers when this process last saw an outage, and logs it, but not every call that failed."""
 
     def __init__(self) -> None:
         self._seen_at = -math.inf
@@ -37,7 +37,7 @@ class OutageWatch:
 
     def note(self, error: BaseException) -> None:
         self._seen_at = now = time.monotonic()
-        if now - self._warned_at > WARN_EVERY_S:
+        if now - self._warned_at > OUTAGE_LOG_INTERVAL_S:
             self._warned_at = now
             logger.error("the database or the disk cannot be used: %s: %s", type(error).__name__, error)
 
@@ -49,36 +49,36 @@ watch = OutageWatch()
 
 
 def outage_of(error: BaseException) -> Unavailable | None:
-    """What to tell a caller when `error` says that the database or the disk cannot be used, which is noted; else None.
+    """The error for the caller if `error` means that the database or the disk cannot be used, else None.
 
-    The message names no fault: it is the public's.
+    An outage is noted by `watch`. The message is public, and so does not name the fault.
     """
     if isinstance(error, Unavailable):
         return error
     if _says_database(error):
-        told = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
+        unavailable = Unavailable("the database cannot be used now", RETRY_AFTER_MS)
     elif isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        told = Unavailable("the disk cannot be used now", RETRY_AFTER_MS)
+        unavailable = Unavailable("the disk cannot be used now", RETRY_AFTER_MS)
     else:
         return None
     watch.note(error)
-    return told
+    return unavailable
 
 
 def _says_database(error: BaseException) -> bool:
     return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DEFECTS)
 
 
-async def ride_out(call: Callable[[], Awaitable[T]]) -> T:
-    """What `call` gives, which is made again while there is an outage, for RIDE_OUT_S. Raises Unavailable.
+async def retry_unavailable(call: Callable[[], Awaitable[T]]) -> T:
+    """Call `call`, again and again during an outage, for OUTAGE_RETRY_S; then raises Unavailable.
 
-    Only for what may be done twice: a call that failed may have been carried out.
+    Only for calls that may be repeated: one that failed may have been carried out.
     """
-    until = time.monotonic() + RIDE_OUT_S
+    deadline = time.monotonic() + OUTAGE_RETRY_S
     while True:
         try:
             return await call()
         except Unavailable:
-            if time.monotonic() + PAUSE_S > until:
+            if time.monotonic() + RETRY_INTERVAL_S > deadline:
                 raise
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(RETRY_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""SQLite's write-ahead log, which keeps earlier versions of a page until it is written over."""
+"""SQLite's write-ahead log, which keeps deleted content until it is emptied."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from django.db import DatabaseError, connection
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_MS = 1_000
+CHECKPOINT_TIMEOUT_MS = 1_000
 
 
 def empty() -> bool:
-    """Write the log back into the database and cut it to nothing; False when that must be left to a later call.
+    """Write the log back into the database and truncate it. Returns False when a later call must do it.
 
-    Deleted content is zero in the database by then (secure_delete), and gone with the log. A database server keeps
-    its own log: there it is for the operator to see to, and this does nothing. Not within a transaction.
+    Deleted content is zero in the database (secure_delete), and gone with the log. Does nothing on PostgreSQL, whose
+    log is the operator's concern. Must not be called within a transaction.
     """
     if connection.vendor != "sqlite":
         return True
     try:
         emptied = _checkpoint()
-    except DatabaseError:  # What was deleted is deleted; only the log still has it.
+    except DatabaseError:  # The deletion itself is done; only the log still has the content.
         logger.warning("the write-ahead log could not be emptied; it is tried again later", exc_info=True)
         return False
     if not emptied:
@@ -31,10 +31,10 @@ def empty() -> bool:
 
 def _checkpoint() -> bool:
     with connection.cursor() as cursor:
-        (patience_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+        (before_ms,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {CHECKPOINT_TIMEOUT_MS}")
         try:
             is_busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
-            cursor.execute(f"PRAGMA busy_timeout = {patience_ms}")
+            cursor.execute(f"PRAGMA busy_timeout = {before_ms}")
     return not is_busy

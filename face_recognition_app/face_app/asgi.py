@@ -30,7 +30,7 @@ from recognition.streaming.answers import error_message  # noqa: E402
 from recognition.streaming.consumer import serve_socket  # noqa: E402
 from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
 from web.body_limit import Allowance, BodyLimit  # noqa: E402
-from web.hosts import KnownHosts  # noqa: E402
+from web.hosts import AllowedHosts  # noqa: E402
 from web.probes import Probes  # noqa: E402
 from web.status_access import StatusAccess  # noqa: E402
 from web.strict_transport import StrictTransport  # noqa: E402
@@ -98,8 +98,8 @@ application = StrictTransport(
         ProtocolTypeRouter(
             {
                 "lifespan": Lifespan(Worker.start),
-                "http": KnownHosts(http, settings.ALLOWED_HOSTS, no_such_host),
-                "websocket": KnownHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
+                "http": AllowedHosts(http, settings.ALLOWED_HOSTS, no_such_host),
+                "websocket": AllowedHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
             }
         ),
         service_settings(),

@@ -20,6 +20,7 @@ from recognition.retention.rounds import run_periodic_work
 from recognition.watching import run_watchdog
 from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
+from server import open_sockets
 from tenants.demo import key_file
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Lifespan:
             logger.exception("the worker cannot start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        scope["state"][STATE_KEY] = worker
+        scope["state"] |= {STATE_KEY: worker, open_sockets.STATE_KEY: worker.open_sockets}
         periodic_work = asyncio.create_task(run_periodic_work(worker))
         watch = asyncio.create_task(run_watchdog(worker, loop_threads))
         await send({"type": "lifespan.startup.complete"})

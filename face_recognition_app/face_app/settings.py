@@ -12,7 +12,7 @@ from config import processes, secret, settings
 # No other user may read the files with faces and keys; every process that writes them imports this module first.
 os.umask(0o077)
 
-FACE = processes.of_this_process(settings.load())
+FACE = processes.with_actual_workers(settings.load())
 
 SECRET_KEY = secret.secret_key(FACE)
 DEBUG = False

@@ -1,1 +1,1 @@
-"""Log lines: what each one carries, and what none may."""
+"""Log lines: the request's id in each, bounded length, no session tokens."""

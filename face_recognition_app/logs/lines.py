@@ -1,4 +1,4 @@
-"""What every log line carries, and what none may."""
+"""Filters and formatter of log lines: the request's id, no session tokens, bounded length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from logs import request_id
 
 MAX_CHARACTERS = 4_000
-"""Of a message and of each line of a traceback: both may hold what a client sent."""
+"""Limit of a message and of each line of a traceback: both may hold what a client sent."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TOKEN_IN_PATH = re.compile(r"(/ws/auth/process-image/)[^/\s\"?]+")
 
@@ -21,7 +21,7 @@ class RequestIdFilter(logging.Filter):
 
 
 class TokenFilter(logging.Filter):
-    """Keeps session tokens out: whoever holds one may speak for its session."""
+    """Replaces session tokens in messages: the holder of one can use its session."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg = _TOKEN_IN_PATH.sub(r"\1...", record.getMessage())
@@ -30,7 +30,7 @@ class TokenFilter(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """One bounded line for a message, whatever a client put into it, and bounded ones for a traceback."""
+    """Writes a message as one bounded line, whatever a client put into it, and a traceback as bounded lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         record.message = _one_line(record.message)

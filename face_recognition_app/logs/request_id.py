@@ -16,6 +16,6 @@ def choose(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == b"x-request-id" and _VALID.fullmatch(value):
             return value.decode()
-    # Tells requests apart and guards nothing. Asking the system for randomness would let go of the interpreter's
-    # lock, and the event loop would have to wait for it behind a thread that computes.
+    # Not a secret. The system's randomness would release the interpreter's lock, and the event loop would wait to get
+    # it back from a thread that computes.
     return f"{random.getrandbits(128):032x}"

@@ -1,1 +1,1 @@
-"""What is known of running workers: pools, metrics, readiness, stuck work."""
+"""Monitoring of running workers: pools, metrics, readiness, stuck work."""

@@ -13,20 +13,20 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from config.memory import memory_bytes
 from monitoring.pool_load import sum_loads
 from monitoring.pool_status import sum_work
-from monitoring.worker_stats import living_workers
+from monitoring.worker_stats import read_live_workers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class PoolCollector:
-    """The FaceMesh pools, from the same boards as /api/pool/status/."""
+    """Collects the numbers of all workers' pools, from the same files as /api/pool/status/."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
 
     def collect(self) -> Iterator[Metric]:
-        workers = living_workers(self._run_dir)
+        workers = read_live_workers(self._run_dir)
         pool = sum_loads(worker.load for worker in workers)
         work = sum_work([worker.work for worker in workers])
         yield GaugeMetricFamily("face_workers", "Workers that live.", len(workers))

@@ -1,8 +1,8 @@
 """The files in which prometheus_client shares a worker's metrics, made so that a full disk costs metrics and no worker.
 
-The library maps files that are sparse: a value stored into a page for which the disk has no room ends the process with
-SIGBUS. Here each file has its blocks before it is mapped. Where it cannot have them, the values are kept in memory, are
-not seen by the other workers, and move into the file once there is room.
+The library maps sparse files: a store into a page for which the disk has no room ends the process with SIGBUS. Here
+the blocks of a file are allocated before it is mapped. Without room for them the values stay in memory, unseen by the
+other workers, and move into the file once there is room.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from prometheus_client.mmap_dict import MmapedDict
 logger = logging.getLogger(__name__)
 
 FIRST_BYTES = 1 << 16
-TRIED_AGAIN_S = 5.0
+WRITE_RETRY_S = 5.0
+"""Time after which values in memory are moved into a file again."""
 _LARGEST_PADDING = 8
 _HEADER_BYTES = 8
-_OF_A_VALUE_BYTES = 4 + _LARGEST_PADDING + 16
-"""Besides its key: the key's length, what fills it up, the value and its time."""
+_VALUE_OVERHEAD_BYTES = 4 + _LARGEST_PADDING + 16
+"""Bytes of a value besides its key: the key's length, the padding, the value and its time."""
 
 
 class AllocatedDict(MmapedDict):
-    """Of one worker's metrics of one type. Used under the library's lock."""
+    """The values of one worker's metrics of one type. Used under the library's lock."""
 
     _f: Any
-    """The open file, or None where there is none."""
+    """The open file; None while the values are in memory."""
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         self._tried_at: float | None = None
@@ -44,12 +45,12 @@ class AllocatedDict(MmapedDict):
             self._keep_in_memory(filename, error)
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
-        if self._tried_at is not None and time.monotonic() - self._tried_at > TRIED_AGAIN_S:
+        if self._tried_at is not None and time.monotonic() - self._tried_at > WRITE_RETRY_S:
             self._move_into_file()
         super().write_value(key, value, timestamp)  # type: ignore[no-untyped-call]
 
     def _init_value(self, key: str) -> None:
-        while self._used + len(key.encode()) + _OF_A_VALUE_BYTES > self._capacity:
+        while self._used + len(key.encode()) + _VALUE_OVERHEAD_BYTES > self._capacity:
             self._capacity *= 2
             self._move_into_file()
         super()._init_value(key)  # type: ignore[no-untyped-call]
@@ -62,38 +63,40 @@ class AllocatedDict(MmapedDict):
         self._positions: dict[str, int] = {}
         self._used = _HEADER_BYTES
         self._m[:4] = self._used.to_bytes(4, sys.byteorder)
-        self._tell(error)
+        self._log_failure(error)
 
     def _move_into_file(self) -> None:
-        """Into as large a file as `_capacity` says, or when that cannot be, into as much memory."""
+        """Move the values into a file of `_capacity` bytes, or, without room for one, into as much memory."""
         held = self._m[: self._used]
         try:
             _allocate(self._fname, self._capacity)
             file = Path(self._fname).open("r+b")  # noqa: SIM115 - open as long as the values are
             mapped = mmap.mmap(file.fileno(), self._capacity)
         except OSError as error:
-            self._tell(error)
+            self._log_failure(error)
             file, mapped = None, mmap.mmap(-1, self._capacity)
         else:
-            self._tell_end()
+            self._log_recovery()
         mapped[: self._used] = held
         if self._f is not None:
             self._f.close()
         self._m, self._f = mapped, file
 
-    def _tell(self, error: OSError) -> None:
+    def _log_failure(self, error: OSError) -> None:
         if self._tried_at is None:
-            logger.error("the other workers do not tell all metrics of this one while %s: %s", self._fname, error)
+            logger.error(
+                "other workers do not show all metrics of this one until %s can be written: %s", self._fname, error
+            )
         self._tried_at = time.monotonic()
 
-    def _tell_end(self) -> None:
+    def _log_recovery(self) -> None:
         if self._tried_at is not None:
             self._tried_at = None
-            logger.warning("the other workers tell the metrics of this one again: %s", self._fname)
+            logger.warning("all workers see the metrics of this worker again: %s", self._fname)
 
 
 def _allocate(filename: str, size: int) -> None:
-    """Give the file so many bytes on the disk. A new one appears with them: nobody reads it half made."""
+    """Allocate `size` bytes of disk to the file. A new file appears complete, so no reader sees a part of it."""
     path = Path(filename)
     if path.exists():
         _fill(path, size)
@@ -117,5 +120,5 @@ def _fill(path: Path, size: int) -> None:
 
 
 def install() -> None:
-    """Before the first metric is made."""
+    """Replace the library's class. Call this before the first metric is made."""
     values.MmapedDict = AllocatedDict  # type: ignore[attr-defined]

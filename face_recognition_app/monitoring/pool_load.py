@@ -1,11 +1,11 @@
-"""The pool of one worker as an operator sees it: its instances, and the frames that want them."""
+"""The load of one worker's pool as an operator sees it: its instances, and the frames that need them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import reduce
-from typing import Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from operator import add
+from typing import Any, Self
 
 from core.pool import PoolStatistics
 from scheduling.executor import ExecutorStatistics
@@ -14,7 +14,10 @@ from scheduling.waits import NO_WAITS
 
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
-    """The numbers of /api/pool/status/; docs/architecture.md says what each means. Those of workers add up."""
+    """The numbers of /api/pool/status/; docs/architecture.md says what each means. Those of several workers add up.
+
+    All are counts, and `wait_counts` is the last field: `numbers` and `from_numbers` rely on that.
+    """
 
     pool_size: int = 0
     max_size: int = 0
@@ -46,20 +49,22 @@ class PoolLoad:
     def available(self) -> int:
         return max(0, self.pool_size - self.in_use)
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every number in the order of the fields."""
+        *counts, waits = (getattr(self, field.name) for field in fields(self))
+        return (*counts, *waits)
+
+    @classmethod
+    def from_numbers(cls, numbers: Sequence[int]) -> Self:
+        """The inverse of `numbers`."""
+        waits = len(numbers) - len(NO_WAITS)
+        values: list[Any] = [*numbers[:waits], tuple(numbers[waits:])]
+        return cls(*values)
+
     def __add__(self, other: PoolLoad) -> PoolLoad:
-        return PoolLoad(
-            pool_size=self.pool_size + other.pool_size,
-            max_size=self.max_size + other.max_size,
-            compute_threads=self.compute_threads + other.compute_threads,
-            computing=self.computing + other.computing,
-            in_use=self.in_use + other.in_use,
-            waiting=self.waiting + other.waiting,
-            exhausted_total=self.exhausted_total + other.exhausted_total,
-            timeouts_total=self.timeouts_total + other.timeouts_total,
-            recycled_total=self.recycled_total + other.recycled_total,
-            wait_counts=tuple(map(sum, zip(self.wait_counts, other.wait_counts, strict=True))),
-        )
+        return PoolLoad.from_numbers(tuple(map(add, self.numbers, other.numbers)))
 
 
 def sum_loads(loads: Iterable[PoolLoad]) -> PoolLoad:
-    return reduce(PoolLoad.__add__, loads, PoolLoad())
+    return sum(loads, PoolLoad())

@@ -8,12 +8,12 @@ from typing import Any
 
 from monitoring.pool_load import PoolLoad, sum_loads
 from monitoring.watchdog import WorkState
-from monitoring.worker_stats import living_workers
+from monitoring.worker_stats import read_live_workers
 from scheduling.waits import wait_percentile_ms
 
 
 def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
-    workers = living_workers(run_dir)
+    workers = read_live_workers(run_dir)
     total = sum_loads(worker.load for worker in workers)
     work = sum_work([worker.work for worker in workers])
     return {

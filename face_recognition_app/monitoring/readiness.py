@@ -1,4 +1,4 @@
-"""Whether this worker can do its work, component by component."""
+"""Readiness of this worker, component by component."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from config.service import service_settings
 logger = logging.getLogger(__name__)
 
 
-PATIENCE_S = 5.0
-ROOM_BYTES = 1 << 20
-"""What a disk must still take: more than a few requests write."""
+CHECK_TIMEOUT_S = 5.0
+"""Time after which a check that hangs is answered."""
+MIN_FREE_BYTES = 1 << 20
+"""Bytes that a disk must have free: more than a few requests write."""
 
 
 class MigrationsMissing(Exception):
@@ -30,19 +31,21 @@ class MigrationsMissing(Exception):
 
 
 Report = dict[str, str]
-"""For each component that was looked at so far: `ok`, or what is wrong in one word."""
+"""`ok`, or the fault in one word, of each component that was checked so far."""
 
 
 class SharedCheck:
-    """One check at a time: whoever asks meanwhile gets its answer, so that asking often costs no more. Where it hangs,
-    on a disk or a database, each of them is told in time what it hangs on, and no more than one thread is lost to it.
+    """Runs one check at a time and gives its answer to all requests that come meanwhile, so frequent ones cost no more.
+    A check that hangs, on a disk or a database, holds one thread at most; each request is told in time where it hangs.
 
-    `check` fills in the report it is given, and calls a component unavailable before it waits for it.
+    `check` fills in the report it is given, and reports a component as unavailable before it waits for it.
     """
 
-    def __init__(self, check: Callable[[HTTPScope, Report], Awaitable[None]], patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, check: Callable[[HTTPScope, Report], Awaitable[None]], timeout_s: float = CHECK_TIMEOUT_S
+    ) -> None:
         self._check = check
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._running: asyncio.Future[None] | None = None
         self._report: Report = {}
 
@@ -51,23 +54,23 @@ class SharedCheck:
             self._report = {}
             self._running = asyncio.ensure_future(self._check(scope, self._report))
         running, report = self._running, self._report
-        done, _ = await asyncio.wait({running}, timeout=self._patience_s)
+        done, _ = await asyncio.wait({running}, timeout=self._timeout_s)
         if done:
             running.result()
         return {**report} if done else {**report, "check": "unavailable"}
 
 
 def check_components(report: Report) -> None:
-    """Look at database, migrations, the directories and, if set, redis, one after the other. Blocks.
+    """Check database, migrations, the directories and, if set, redis, one after the other. Blocks.
 
-    What is wrong is one word: the answer is the public's, and the log has the rest.
+    A fault is one word, since the answer is public; the log has the rest.
     """
     settings = service_settings()
     probes: dict[str, Callable[[], None]] = {
         "database": _database,
         "migrations": _migrations,
-        "data_dir": lambda: _takes_files(settings.data_dir),
-        "run_dir": lambda: _takes_files(settings.run_dir),
+        "data_dir": lambda: _reserve_space(settings.data_dir),
+        "run_dir": lambda: _reserve_space(settings.run_dir),
     }
     if settings.redis_url:
         probes["redis"] = _redis
@@ -89,7 +92,7 @@ def _check(probe: Callable[[], None]) -> str:
 
 
 def _database() -> None:
-    """Writes nothing, but may: a database that is locked, read-only or another one says so."""
+    """Run an update of no row, which fails in a database that is locked, read-only or another one."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE django_migrations SET name = name WHERE id = 0")
 
@@ -102,11 +105,11 @@ def _migrations() -> None:
         raise MigrationsMissing(f"{len(missing)} migrations are not applied; run manage.py prepare")
 
 
-def _takes_files(directory: Path) -> None:
-    """Write a file there that has no name and is gone at once."""
+def _reserve_space(directory: Path) -> None:
+    """Allocate MIN_FREE_BYTES to a file without a name, which goes when it is closed."""
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         file.write(b"ready")
-        os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+        os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
 
 
 def _redis() -> None:

@@ -1,7 +1,7 @@
-"""Work that does not end: it is named in the log, counted, and ends the process when it leaves nothing to compute with.
+"""Work that does not end: it is logged, counted, and ends the process when no compute thread is left.
 
 Nothing can interrupt a thread that is in C code, and Python waits for all of its threads before it exits. So a process
-whose compute threads are all stuck is ended by the system's alarm, and whoever started it starts another.
+whose compute threads are all stuck is ended by SIGALRM, and its supervisor starts another.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from scheduling.threads import StartedThreads, Work
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 0.25
-LOOKS_BEFORE_THE_END = 8
-"""In a row that find every compute thread stuck. A process that was paused does not look meanwhile, so its threads have
-this long to go on with what only seems to have taken long."""
-GRACE_S = 5.0
-"""Between the signal to end and the alarm: what waits for a thread is told busy, and open sockets that they must go."""
+CHECK_INTERVAL_S = 0.25
+CHECKS_BEFORE_END = 8
+"""Checks in a row that must find every compute thread stuck. A process that was paused makes none meanwhile, so its
+threads have this time to go on with work that only seems to have taken long."""
+ALARM_AFTER_S = 5.0
+"""Time between the signal to end and SIGALRM: for `busy` to waiting work, and notices to open sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkState:
-    """How many compute threads are stuck, and since when (monotonic seconds) the oldest work is in hand."""
+    """`stuck`: number of stuck compute threads. `oldest_began`: monotonic seconds, None without work."""
 
     stuck: int
     oldest_began: float | None
 
     def oldest_ms(self, now: float) -> int:
-        """Also of another process: the system's monotonic clock is the same for all."""
+        """Age of the oldest work. Right for another process's state too: they share the system's monotonic clock."""
         return 0 if self.oldest_began is None else max(0, int(1000 * (now - self.oldest_began)))
 
 
@@ -52,14 +52,14 @@ def all_stuck(threads: StartedThreads, limit_s: float) -> bool:
 
 
 def end_this_process() -> None:
-    """Ask it to end at once, replaced or not, and have the system end it in GRACE_S whatever its threads do."""
-    signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+    """Signal this process to end without a replacement; SIGALRM ends it after ALARM_AFTER_S whatever its threads do."""
+    signal.setitimer(signal.ITIMER_REAL, ALARM_AFTER_S)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 class Watchdog:
-    """Over the threads that compute and `others`. `end` is called once: when work on every compute thread is older than
-    `limit_s` and another process could do better, which none could that waits for the same database."""
+    """Watches the compute threads and `others`. Calls `end` once: when work on every compute thread is older than
+    `limit_s`, and none of it waits for the database, since another process would wait for the same one."""
 
     def __init__(
         self, compute: StartedThreads, others: Sequence[StartedThreads], limit_s: float, end: Callable[[], None]
@@ -68,26 +68,26 @@ class Watchdog:
         self._pools = (compute, *others)
         self._limit_s = limit_s
         self._end = end
-        self._told: set[Work] = set()
-        self._hopeless_looks = 0
+        self._logged: set[Work] = set()
+        self._hopeless_checks = 0
 
-    def look(self) -> None:
-        """Call it every LOOK_EVERY_S."""
+    def check(self) -> None:
+        """Call it every CHECK_INTERVAL_S."""
         now = time.monotonic()
-        for work in [work for work in self._told if work.ended is not None]:
-            self._told.remove(work)
+        for work in [work for work in self._logged if work.ended is not None]:
+            self._logged.remove(work)
             logger.warning("no longer stuck: %s ended after %.1f s", _named(work), work.age_s(now))
         for pool in self._pools:
             for work in pool.in_hand():
-                if work.age_s(now) > self._limit_s and work not in self._told:
-                    self._told.add(work)
+                if work.age_s(now) > self._limit_s and work not in self._logged:
+                    self._logged.add(work)
                     logger.warning("stuck: %s takes %.1f s so far\n%s", _named(work), work.age_s(now), _stack(work))
-        self._hopeless_looks = self._hopeless_looks + 1 if self._is_hopeless() else 0
-        if self._hopeless_looks == LOOKS_BEFORE_THE_END:
+        self._hopeless_checks = self._hopeless_checks + 1 if self._no_thread_left() else 0
+        if self._hopeless_checks == CHECKS_BEFORE_END:
             logger.critical("all %d threads that compute are stuck: this worker ends", self._compute.size)
             self._end()
 
-    def _is_hopeless(self) -> bool:
+    def _no_thread_left(self) -> bool:
         if not all_stuck(self._compute, self._limit_s):
             return False
         return not any(_waits_for_database(work) for work in self._compute.in_hand())
@@ -98,7 +98,7 @@ def _named(work: Work) -> str:
 
 
 def _stack(work: Work) -> str:
-    """Where the thread is now: whatever it does, this names it."""
+    """The stack of the thread now, in text."""
     frame = sys._current_frames().get(work.thread_id)
     return "" if frame is None else "".join(traceback.format_stack(frame)).rstrip()
 

@@ -1,4 +1,4 @@
-"""Every worker's pool, readable by every other worker: one small file each, right at any moment."""
+"""Statistics of every worker, in one small file each, which every other worker can read."""
 
 from __future__ import annotations
 
@@ -15,29 +15,27 @@ from pathlib import Path
 
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
-from scheduling.waits import WAIT_BOUNDS_MS
 
 logger = logging.getLogger(__name__)
 
-_LAYOUT = struct.Struct(f"<9q{len(WAIT_BOUNDS_MS)}qqd")
-_NOTHING_IN_HAND = -1.0
-TRIED_AGAIN_S = 1.0
-"""A board that could not be written is tried again after so long."""
+_LAYOUT = struct.Struct(f"<{len(PoolLoad().numbers)}qqd")
+_NO_WORK = -1.0
+WRITE_RETRY_S = 1.0
+"""Time after which a file that could not be written is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerPool:
+class WorkerStats:
     pid: int
     load: PoolLoad
     work: WorkState
 
 
-class WorkerBoard:
-    """Publishes this process's pool for as long as it lives.
+class WorkerStatsFile:
+    """Publishes the statistics of this process in a file.
 
-    The file is locked while the process lives, however it ends; so an unlocked board is a dead
-    worker's, and nobody has to trust a process id. A disk that takes none costs the worker its
-    place in the status, and nothing else.
+    The file is locked while the process lives, however it ends. So an unlocked one is a dead worker's, and no process
+    id has to be trusted. A worker for whose file the disk has no room is missing from the status, and serves on.
     """
 
     def __init__(self, run_dir: Path, load: Callable[[], PoolLoad], work: Callable[[], WorkState]) -> None:
@@ -53,25 +51,25 @@ class WorkerBoard:
         self.publish()
 
     def publish(self) -> None:
-        """Write the pool's statistics as they are now, in a file that is made if there is none yet."""
+        """Write the present statistics; make the file if there is none yet."""
         with self._lock:
-            if self._is_closed or self._failed_just_now():
+            if self._is_closed or self._failed_recently():
                 return
             data = _pack(self._load(), self._work())
             try:
                 if self._file < 0:
-                    self._make(data)
+                    self._create(data)
                 else:
                     os.pwrite(self._file, data, 0)
             except OSError as error:
-                self._fail(error)
+                self._give_up(error)
 
     def close(self) -> None:
         with self._lock:
             self._is_closed = True
-            self._let_go()
+            self._remove_file()
 
-    def _make(self, data: bytes) -> None:
+    def _create(self, data: bytes) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -79,18 +77,18 @@ class WorkerBoard:
         self._temporary.replace(self._path)
         if self._failed_at is not None:
             self._failed_at = None
-            logger.warning("the status of the pools names this worker again")
+            logger.warning("this worker is in the pool status again")
 
-    def _fail(self, error: OSError) -> None:
+    def _give_up(self, error: OSError) -> None:
         if self._failed_at is None:
-            logger.error("the status of the pools does not name this worker until its board can be written: %s", error)
+            logger.error("this worker is missing from the pool status until its statistics can be written: %s", error)
         self._failed_at = time.monotonic()
-        self._let_go()
+        self._remove_file()
 
-    def _failed_just_now(self) -> bool:
-        return self._failed_at is not None and time.monotonic() - self._failed_at < TRIED_AGAIN_S
+    def _failed_recently(self) -> bool:
+        return self._failed_at is not None and time.monotonic() - self._failed_at < WRITE_RETRY_S
 
-    def _let_go(self) -> None:
+    def _remove_file(self) -> None:
         if self._file < 0:
             return
         for path in (self._temporary, self._path):
@@ -99,24 +97,24 @@ class WorkerBoard:
         self._file = -1
 
 
-def living_workers(run_dir: Path) -> list[WorkerPool]:
-    """The pools of all workers that live, by process id; what dead ones left is removed."""
-    return sorted(_read_boards(run_dir), key=lambda worker: worker.pid)
+def read_live_workers(run_dir: Path) -> list[WorkerStats]:
+    """Statistics of all live workers, by process id. Removes the files of dead ones."""
+    return sorted(_read_files(run_dir), key=lambda worker: worker.pid)
 
 
-def _read_boards(run_dir: Path) -> Iterator[WorkerPool]:
+def _read_files(run_dir: Path) -> Iterator[WorkerStats]:
     directory = _directory(run_dir)
     for path in directory.glob("[0-9]*") if directory.is_dir() else ():
         try:
             with path.open("rb") as file:
                 if _is_abandoned(file.fileno()):
-                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Not yet a new worker's.
+                    if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Else it is a new worker's already.
                         _remove(path)
                     continue
                 data = file.read()
         except FileNotFoundError:
             continue
-        if len(data) == _LAYOUT.size:  # Not of a worker of another version, that ends while this one begins.
+        if len(data) == _LAYOUT.size:  # Skips the file of another version, whose worker ends while this one starts.
             yield _unpack(int(path.name), data)
 
 
@@ -129,7 +127,7 @@ def _is_abandoned(descriptor: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):  # Another one did, or the disk lets nobody; it counts for nothing either way.
+    with suppress(OSError):  # Removed by another worker, or a read-only disk: an unlocked file counts for nothing.
         path.unlink()
 
 
@@ -138,26 +136,10 @@ def _directory(run_dir: Path) -> Path:
 
 
 def _pack(load: PoolLoad, work: WorkState) -> bytes:
-    return _LAYOUT.pack(
-        load.pool_size,
-        load.max_size,
-        load.compute_threads,
-        load.computing,
-        load.in_use,
-        load.waiting,
-        load.exhausted_total,
-        load.timeouts_total,
-        load.recycled_total,
-        *load.wait_counts,
-        work.stuck,
-        _NOTHING_IN_HAND if work.oldest_began is None else work.oldest_began,
-    )
+    began = _NO_WORK if work.oldest_began is None else work.oldest_began
+    return _LAYOUT.pack(*load.numbers, work.stuck, began)
 
 
-def _unpack(pid: int, data: bytes) -> WorkerPool:
-    pool_size, max_size, threads, computing, in_use, waiting, *rest = _LAYOUT.unpack(data)
-    exhausted, timeouts, recycled, *waits, stuck, began = rest
-    load = PoolLoad(
-        pool_size, max_size, threads, computing, in_use, waiting, exhausted, timeouts, recycled, tuple(waits)
-    )
-    return WorkerPool(pid, load, WorkState(stuck, None if began == _NOTHING_IN_HAND else began))
+def _unpack(pid: int, data: bytes) -> WorkerStats:
+    *numbers, stuck, began = _LAYOUT.unpack(data)
+    return WorkerStats(pid, PoolLoad.from_numbers(numbers), WorkState(stuck, None if began == _NO_WORK else began))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from monitoring.watchdog import LOOK_EVERY_S, Watchdog, end_this_process
+from monitoring.watchdog import CHECK_INTERVAL_S, Watchdog, end_this_process
 from recognition.worker import Worker
 from scheduling.threads import StartedThreads
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 async def run_watchdog(worker: Worker, loop_threads: StartedThreads) -> None:
-    """Check all threads every LOOK_EVERY_S and publish the worker's statistics, until cancelled."""
+    """Check all threads every CHECK_INTERVAL_S and publish the worker's statistics, until cancelled."""
     watchdog = Watchdog(
         worker.executor.threads,
         [worker.database.threads, loop_threads],
@@ -21,9 +21,9 @@ async def run_watchdog(worker: Worker, loop_threads: StartedThreads) -> None:
         end_this_process,
     )
     while True:
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(CHECK_INTERVAL_S)
         try:
-            watchdog.look()
-            worker.board.publish()
+            watchdog.check()
+            worker.stats_file.publish()
         except Exception:
-            logger.exception("the watchdog could not look; it looks again")
+            logger.exception("the watchdog could not check the threads; it tries again")

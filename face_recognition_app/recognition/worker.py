@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,10 @@ from core.imaging.frames import ImageLimits
 from database.calls import DatabaseThreads
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import all_stuck, work_state
-from monitoring.worker_stats import WorkerBoard
+from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
 from scheduling.executor import Executor
+from server.open_sockets import OpenSockets
 from weights.catalogue import ensure_models
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Worker:
     engine: FaceRecognitionEngine
     executor: Executor
     database: DatabaseThreads
-    board: WorkerBoard
+    stats_file: WorkerStatsFile
+    open_sockets: OpenSockets = field(default_factory=OpenSockets)
 
     @classmethod
     def start(cls, settings: Settings) -> Worker:
@@ -65,13 +67,13 @@ class Worker:
     def _around(cls, engine: FaceRecognitionEngine, settings: Settings) -> Worker:
         deciding = Deciding.load(settings)
         executor = Executor(settings.compute_threads, settings.mesh_pool_size, settings.admission_timeout_ms / 1000)
-        board = WorkerBoard(
+        stats_file = WorkerStatsFile(
             settings.run_dir,
             lambda: PoolLoad.of(engine.pool_status(), executor.statistics()),
             partial(work_state, executor.threads, settings.stuck_after_s),
         )
-        executor.on_change = board.publish
-        return cls(deciding, engine, executor, DatabaseThreads(), board)
+        executor.on_change = stats_file.publish
+        return cls(deciding, engine, executor, DatabaseThreads(), stats_file)
 
     @property
     def settings(self) -> Settings:
@@ -95,7 +97,7 @@ class Worker:
         """Finish the work in progress, then release everything."""
         self.executor.close()
         self.database.close()
-        self.board.close()
+        self.stats_file.close()
         self.engine.close()
 
 

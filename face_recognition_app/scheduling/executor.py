@@ -1,4 +1,4 @@
-"""The compute threads of a worker, and the way to them from the event loop: waits hold no thread and end in time."""
+"""The compute threads of a worker, and calls to them from the event loop: waits hold no thread and have a time-out."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from wire.inbound import BadFrame, Frame
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-WARN_EVERY_S = 30.0
-MIN_RETRY_MS = 100
-MAX_RETRY_MS = 5_000
+BUSY_LOG_INTERVAL_S = 30.0
+MIN_BUSY_RETRY_MS = 100
+MAX_BUSY_RETRY_MS = 5_000
 CAMERA_INTERVAL_S = 0.1
-"""Between the frames of an ordinary camera."""
+"""Interval between the frames of an ordinary camera."""
 
 
 class FrameFailed(Exception):
@@ -39,9 +39,9 @@ class FrameFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExecutorStatistics:
-    """`computing`: work on a thread now. `in_use`: work on a thread or next to be, up to the number of instances;
-    `waiting`: the rest. `exhausted_total`: work that came while as much as there are instances was in use.
-    `timeouts_total`: work that was told busy. `wait_counts`: see QueueStatistics."""
+    """Counts of work items. `computing`: on a thread now. `in_use`: on a thread or waiting, up to the number of
+    instances; `waiting`: the rest. `exhausted_total`: added while every instance was in use. `timeouts_total`: refused
+    as busy. `wait_counts`: see QueueStatistics."""
 
     threads: int
     computing: int
@@ -52,16 +52,16 @@ class ExecutorStatistics:
     wait_counts: tuple[int, ...]
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
 class Executor:
-    """Computes work in `threads` threads, in the order of a FrameQueue. Work that does not begin in time is told busy.
+    """Computes work in `threads` threads, in the order of a FrameQueue. Refuses work that would not begin in time.
 
     `instances`: size of the pool that the work borrows from; at least `threads`, so that a thread never waits for an
-    instance. `on_change` is called after every change of the statistics, on the thread that made it; what it raises is
-    logged.
+    instance. `on_change` is called after every change of the statistics, on the thread that made it; its exceptions
+    are logged.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Executor:
             raise ValueError(f"threads must be 1 to the number of instances, {instances}, not {threads}")
         self.threads = StartedThreads(threads, "frame")
         self.pacer = Pacer(threads, clock)
-        self.on_change: Callable[[], None] = _nothing
+        self.on_change: Callable[[], None] = _do_nothing
         self._clock = clock
         self._queue = FrameQueue(clock)
         self._instances = instances
         self._timeout_s = timeout_s
         self._exhausted_total = 0
         self._timeouts_total = 0
-        self._warned_at = float("-inf")
+        self._logged_at = float("-inf")
 
     async def run(
         self,
@@ -184,7 +184,7 @@ class Executor:
             item.result.set_result(result)
 
     def _done(self) -> None:
-        """Before the result is set: the statistics are those after the work when its caller goes on."""
+        """Count the item as finished, before its result is set: its caller then sees statistics without it."""
         self._queue.done()
         self._notify()
 
@@ -202,8 +202,8 @@ class Executor:
         self._timeouts_total += 1
         self._notify()
         now = self._clock()
-        if now - self._warned_at > WARN_EVERY_S:
-            self._warned_at = now
+        if now - self._logged_at > BUSY_LOG_INTERVAL_S:
+            self._logged_at = now
             logger.warning(
                 "frames wait too long: %d are computed at once, %d in all; more workers help while cores are idle",
                 self.threads.size,
@@ -211,11 +211,11 @@ class Executor:
             )
         return Busy(
             "too many frames wait before this one",
-            retry_after_ms=min(MAX_RETRY_MS, max(MIN_RETRY_MS, int(1000 * expected_s))),
+            retry_after_ms=min(MAX_BUSY_RETRY_MS, max(MIN_BUSY_RETRY_MS, int(1000 * expected_s))),
         )
 
     def _notify(self) -> None:
-        """Tell the observer; one that fails must not cost a frame."""
+        """Call the observer. One that fails must not cost a frame."""
         try:
             self.on_change()
         except Exception:

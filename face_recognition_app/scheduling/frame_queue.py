@@ -33,7 +33,7 @@ class ServiceClass(Enum):
 
 
 def never_stale() -> float:
-    """`newest_at` of work that is not about a camera's newest frame."""
+    """`newest_at` of work that does not use a camera's newest frame."""
     return math.inf
 
 
@@ -167,7 +167,7 @@ class FrameQueue:
             self._turns_of(item.service).add(_owner(item.service, item.owner), item)
 
     def take(self, *, crowded: bool) -> WorkItem | None:
-        """Remove and return the next item, of which `done` must be told; None when no item is in time."""
+        """Remove and return the next item, after which `done` must be called; None when no item is in time."""
         with self._lock:
             now = self._clock()
 
@@ -181,12 +181,12 @@ class FrameQueue:
             return item
 
     def done(self) -> None:
-        """An item that was taken is finished."""
+        """Count an item that was taken as finished."""
         with self._lock:
             self._taken -= 1
 
     def remove(self, item: WorkItem) -> bool:
-        """Whether the item still waited; it is never taken then."""
+        """Remove an item, which is then never taken. Returns whether it still waited."""
         with self._lock:
             return self._turns_of(item.service).remove(_owner(item.service, item.owner), item)
 
@@ -197,7 +197,7 @@ class FrameQueue:
             return ahead + (len(self._prompt) if service is ServiceClass.BULK else 0)
 
     def clear(self) -> list[WorkItem]:
-        """Remove and return everything that waits."""
+        """Remove and return all waiting items."""
         with self._lock:
             return self._prompt.clear() + self._bulk.clear()
 
@@ -210,7 +210,7 @@ class FrameQueue:
 
 
 def _owner(service: ServiceClass, owner: Hashable) -> Hashable:
-    """A tenant's pictures take turns with its sessions as another tenant's would."""
+    """Key of an owner in the turns: pictures of a tenant and its frames take turns like two tenants."""
     return service, owner
 
 

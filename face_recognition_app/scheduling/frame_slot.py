@@ -11,7 +11,7 @@ from wire.inbound import BadFrame, Frame
 
 @dataclass(frozen=True, slots=True)
 class TakenFrame:
-    """`dropped`: how many frames of the session had been replaced when this one was taken."""
+    """`dropped`: number of the session's frames that had been replaced when this one was taken."""
 
     frame: Frame | BadFrame
     dropped: int
@@ -25,13 +25,13 @@ class FrameSlot:
 
     def __init__(self) -> None:
         self.dropped = 0
-        """Frames that were replaced so far."""
+        """Number of frames replaced so far."""
         self._waiting: Frame | BadFrame | None = None
         self._working = False
         self._lock = threading.Lock()
 
     def offer(self, frame: Frame | BadFrame) -> bool:
-        """Let a frame wait. True when nothing is in work, and the caller must begin to serve the slot."""
+        """Let a frame wait. Returns True when none is in work: then the caller must begin to serve the slot."""
         with self._lock:
             self.dropped += self._waiting is not None
             self._waiting = frame
@@ -44,14 +44,14 @@ class FrameSlot:
         return waiting.received_at if isinstance(waiting, Frame) else math.inf
 
     def take(self) -> TakenFrame:
-        """Hand over the waiting frame: there must be one. As late as possible, so that it is the newest."""
+        """Remove and return the waiting frame; there must be one. Call it late, so that the frame is the newest."""
         with self._lock:
             assert self._waiting is not None
             frame, self._waiting = self._waiting, None
             return TakenFrame(frame, self.dropped)
 
     def goes_on(self) -> bool:
-        """Whether another frame waits, for the caller that has served one. If not, nothing is in work any more."""
+        """Whether another frame waits, after one was served. If not, none is in work any more."""
         with self._lock:
             self._working = self._waiting is not None
             return self._working

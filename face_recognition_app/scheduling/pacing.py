@@ -1,4 +1,4 @@
-"""The number of frames a second that a worker can take now, and what that leaves for each of its sessions."""
+"""The number of frames a second that a worker can take now, and the share of each of its sessions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 FIRST_GUESS_S = 0.05
+"""Service time before the first frame."""
 NEWEST_WEIGHT = 0.05
-"""Weight of the newest frame in the mean service time, which so remembers some twenty frames."""
+"""Weight of the newest frame in the mean service time, which spans some twenty frames."""
 ACTIVE_S = 1.0
 """A session is active that sent a frame in this period or the one before."""
 USED = 0.85
-"""Share of the capacity that sessions are asked to use together; the rest takes the bursts."""
+"""Share of the capacity that all sessions together are asked to use; the rest takes bursts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ class StartedThreads(ThreadPoolExecutor):
         together = threading.Barrier(threads + 1)
         try:
             for _ in range(threads):
-                super().submit(together.wait)  # Not through `_do`: it is no work.
+                super().submit(together.wait)  # Not through `_do`, which would count it as work.
             together.wait()
         except BaseException:
-            together.abort()  # The threads that were started would wait for ever, and the process for them.
+            together.abort()  # Else the threads already started would wait for ever, and the process for them.
             self.shutdown(wait=False)
             raise
 

@@ -1,9 +1,9 @@
-"""Connections off a listener that all workers share, in such turns that each worker gets as many sockets.
+"""Accepts connections from the listener that all workers share, so that each worker holds about as many sockets.
 
-The workers of one master wait on one queue of connections, so what one of them does not take, because it is busy or
-has died, another does. The system would give most of a burst to the first that wakes. So a worker that has more
-sockets than another leaves a connection to that one, until it has caught up or has taken nothing for a while.
-Connections whose request has not come yet count as sockets: a burst is accepted before any of it has shown what it is.
+The kernel has one queue of connections for all workers of a master, so a worker that is busy or dead holds none back.
+But the worker that wakes first would take most of a burst. So a worker with more sockets than another yields until that
+one has caught up, or has accepted nothing for a while. New connections count as sockets: a burst is accepted before any
+of its requests has come.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
-GIVEN_WAY_S = 0.001
+YIELD_S = 0.001
 """Pause before the counts are compared again. Short: two workers that take turns accept about one connection in it."""
-GIVEN_WAY_AT_MOST = 200
-"""Pauses in a row in which the worker that has the fewest sockets takes nothing; then none is waited for during
-IGNORED_S. Pauses are counted instead of time, so that a worker that was itself not running does not lose patience."""
-IGNORED_S = 1.0
-OUT_OF_FILES_S = 0.5
-_SLACK = 16
-"""One in so many sockets more than another worker has is even enough."""
+MAX_YIELDS = 200
+"""Yields in a row during which the worker with the fewest sockets accepts nothing; after them this worker does not
+yield for NO_YIELD_S. Yields are counted and not time: a worker that did not run itself has not yielded."""
+NO_YIELD_S = 1.0
+ACCEPT_RETRY_S = 0.5
+"""Pause after the system had no descriptor or memory for another connection."""
+_TOLERANCE = 16
+"""Tolerated imbalance: 1/16 of this worker's sockets."""
 
 
 class SocketCount:
-    """The sockets of this worker, as the other workers see them: those open, and connections just accepted."""
+    """Publishes this worker's sockets to the other workers: the open ones, and new connections that may become some."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self.open = 0
-        self._arriving = 0
+        self._new = 0
 
     @property
     def is_draining(self) -> bool:
@@ -44,19 +45,19 @@ class SocketCount:
 
     @property
     def fewest_if_ahead(self) -> int | None:
-        """The sockets of the worker that has the fewest, where this one has more; None where it has not."""
+        """The sockets of the worker with the fewest, if this worker has more; else None."""
         fewest = self._slot.fewest_elsewhere
-        mine = self.open + self._arriving
-        return fewest if fewest is not None and mine - mine // _SLACK > fewest else None
+        mine = self.open + self._new
+        return fewest if fewest is not None and mine - mine // _TOLERANCE > fewest else None
 
-    def arrived(self) -> None:
-        """A connection that has not shown yet whether it becomes a socket."""
-        self._arriving += 1
+    def add_new(self) -> None:
+        """Count a new connection, which may become a socket."""
+        self._new += 1
         self._publish()
 
-    def settled(self) -> None:
-        """It has: as a request, as a socket that is counted from now on, or by ending."""
-        self._arriving -= 1
+    def remove_new(self) -> None:
+        """Count one new connection less: it sent a plain request, became a socket (see `opened`) or ended."""
+        self._new -= 1
         self._publish()
 
     def opened(self) -> None:
@@ -68,11 +69,11 @@ class SocketCount:
         self._publish()
 
     def _publish(self) -> None:
-        self._slot.sockets = self.open + self._arriving
+        self._slot.sockets = self.open + self._new
 
 
 class Acceptor:
-    """Takes connections off one listener, one at a time. Used on the event loop only."""
+    """Accepts connections from one listener, one at a time. Used on the event loop only."""
 
     def __init__(
         self,
@@ -87,24 +88,24 @@ class Acceptor:
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._waited_for = -1
-        """The sockets of the worker that has the fewest, when this one began to give way."""
-        self._gave_way = 0
-        self._ignored_until = 0.0
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._yields = 0
+        self._yields_to = -1
+        """Sockets of the worker with the fewest, at the first of these yields."""
+        self._no_yield_until = 0.0
+        self._connecting: set[asyncio.Task[None]] = set()
         self._listening = True
         listener.setblocking(False)
-        self._waiting = select.poll()
-        self._waiting.register(listener, select.POLLIN)
-        self._loop.add_reader(listener, self._accept)
+        self._queue = select.poll()
+        self._queue.register(listener, select.POLLIN)
+        self._loop.add_reader(listener, self._on_readable)
 
     @property
-    def is_quiet(self) -> bool:
-        """No connection that was accepted is still without a protocol."""
-        return not self._arriving
+    def is_connecting(self) -> bool:
+        """Whether an accepted connection has no protocol yet."""
+        return bool(self._connecting)
 
     def close(self) -> None:
-        """Take no more; what waits is for the other workers."""
+        """Accept no more; connections in the queue go to the other workers."""
         if self._listening:
             self._listening = False
             self._loop.remove_reader(self._listener)
@@ -112,55 +113,54 @@ class Acceptor:
                 self._pause.cancel()
             self._listener.close()
 
-    def _accept(self) -> None:
-        """Take the connection that waits, or leave it to another worker for a moment."""
+    def _on_readable(self) -> None:
         fewest = self._sockets.fewest_if_ahead
-        if fewest is None or self._has_waited_enough_for(fewest):
-            self._gave_way = 0
-            self._take()
+        if fewest is None or self._has_yielded_enough(fewest):
+            self._yields = 0
+            self._accept_one()
         else:
-            self._gave_way += 1
-            self._wait(GIVEN_WAY_S, self._look_again)
+            self._yields += 1
+            self._pause_for(YIELD_S, self._compare_again)
 
-    def _has_waited_enough_for(self, fewest: int) -> bool:
+    def _has_yielded_enough(self, fewest: int) -> bool:
         now = self._loop.time()
-        if fewest != self._waited_for:  # That worker takes connections.
-            self._waited_for, self._gave_way = fewest, 0
-        elif self._gave_way == GIVEN_WAY_AT_MOST:
-            self._ignored_until = now + IGNORED_S
-        return now < self._ignored_until
+        if fewest != self._yields_to:  # That worker accepts connections.
+            self._yields_to, self._yields = fewest, 0
+        elif self._yields == MAX_YIELDS:
+            self._no_yield_until = now + NO_YIELD_S
+        return now < self._no_yield_until
 
-    def _look_again(self) -> None:
-        if not self._waiting.poll(0):  # Another worker took it.
-            self._gave_way = 0
-        self._go_on()
+    def _compare_again(self) -> None:
+        if not self._queue.poll(0):  # Another worker accepted it.
+            self._yields = 0
+        self._resume()
 
-    def _take(self) -> None:
+    def _accept_one(self) -> None:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
-        except OSError as error:  # Out of descriptors or memory: who has some left takes it, or this worker later.
+        except OSError as error:  # Out of descriptors or memory: another worker takes it, or this one later.
             logger.error("no connection can be accepted: %s", error)
-            self._wait(OUT_OF_FILES_S, self._go_on)
+            self._pause_for(ACCEPT_RETRY_S, self._resume)
             return
-        self._sockets.arrived()
+        self._sockets.add_new()
         task = self._loop.create_task(self._connect(connection))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._new_protocol, connection, ssl=self._ssl)
-        except OSError:  # The client has gone, or speaks no TLS.
-            self._sockets.settled()
+        except OSError:  # The client is gone, or does not speak TLS.
+            self._sockets.remove_new()
             connection.close()
 
-    def _wait(self, seconds: float, then: Callable[[], object]) -> None:
+    def _pause_for(self, seconds: float, then: Callable[[], object]) -> None:
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(seconds, then)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._pause = None
         if self._listening:
-            self._loop.add_reader(self._listener, self._accept)
+            self._loop.add_reader(self._listener, self._on_readable)

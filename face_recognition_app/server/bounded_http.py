@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP with a budget: what a connection may cost before the application knows who is asking."""
+"""Uvicorn's HTTP protocol with limits on what a connection may cost before the application knows its client."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import Settings
 from logs import request_id
-from server.door import Door
+from server.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Of the request line and the headers together."""
+"""Limit of the request line and the headers together."""
 MAX_HEADER_LINES = 100
-LINGER_S = 1.0
-"""For a client that is still sending, to read why it was refused."""
-LINGER_BYTES = 1 << 20
-VERSIONS = ("1.0", "1.1")
-RETRY_AFTER_MS = 2_000
+LINGERING_CLOSE_S = 1.0
+"""Time in which a refused client that is still sending can read the answer."""
+LINGERING_CLOSE_BYTES = 1 << 20
+"""Bytes that such a client may still send."""
+HTTP_VERSIONS = ("1.0", "1.1")
+OVERLOADED_RETRY_MS = 2_000
 _HEAD_END = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Of one worker. A body must bring `min_body_bytes_per_s` on average of every `timeout_s`."""
+    """Limits of one worker. A body must bring `min_body_bytes_per_s` on average of every `timeout_s`."""
 
     timeout_s: float
-    """For a whole head, and between two looks at how fast a body comes."""
+    """Seconds for a complete head, and between two checks of a body's rate."""
     min_body_bytes_per_s: int
     max_connections: int
-    """Of every kind, sockets included."""
+    """Connections of every kind, sockets included."""
 
     @classmethod
     def of(cls, settings: Settings) -> HttpLimits:
@@ -46,7 +47,7 @@ class HttpLimits:
 
 
 class LingeringTransport:
-    """A transport whose `close` first lets a client that is still sending read its answer."""
+    """Transport with another `close`, which first lets a client that is still sending read its answer."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         self._transport = transport
@@ -57,7 +58,7 @@ class LingeringTransport:
 
 
 class HoldingFlow(FlowControl):
-    """Flow control that the application cannot resume while the next request waits in our buffer."""
+    """Flow control that the application cannot resume while the next request waits in the protocol's buffer."""
 
     is_held = False
 
@@ -65,7 +66,7 @@ class HoldingFlow(FlowControl):
         self.is_held = True
         self.pause_reading()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         self.is_held = False
         self.resume_reading()
 
@@ -77,27 +78,27 @@ class HoldingFlow(FlowControl):
 class BoundedHttp(HttpToolsProtocol):
     """Feeds Uvicorn's parser one head at a time, and no byte beyond it before the request is answered.
 
-    So the answers of pipelined requests keep their order, an upgrade comes after the answers before it, and what waits
-    is bytes and not requests. A chunked body is refused, so every body's length is known from its head.
+    So the answers of pipelined requests keep their order, an upgrade comes after the answers before it, and pipelined
+    requests wait as bytes. A chunked body is refused, so every body's length is known from its head.
     """
 
-    def __init__(self, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
-        self._door = door
+    def __init__(self, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
+        self._connection_limit = connection_limit
         self._limits = limits
         self._unparsed = bytearray()
-        """At most what two reads bring: nothing more is read while something waits here."""
+        """Bytes of two reads at most: reading pauses while some wait here."""
         self._head_bytes = 0
         self._tail = b""
-        """The last bytes of an incomplete head: its end may be split between two reads."""
+        """Last bytes of an incomplete head: the blank line that ends it may be split between two reads."""
         self._body_left = 0
         self._body_window = 0
-        """Bytes of the body since the last look at how fast they come."""
-        self._deadline: asyncio.TimerHandle | None = None
-        self._linger_left = LINGER_BYTES
-        self._is_over = False
+        """Bytes of the body since the last check of its rate."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._linger_left = LINGERING_CLOSE_BYTES
+        self._has_ended = False
 
-    # What Uvicorn's server and the transport call.
+    # Called by Uvicorn's server and the transport.
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._connection = cast(asyncio.Transport, transport)
@@ -105,29 +106,29 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow: HoldingFlow = HoldingFlow(self._connection)
         self._lingering = LingeringTransport(self._connection, self._close)
         self.transport = cast(asyncio.Transport, self._lingering)
-        if self._door.admit(self):
-            self._expect(self._limits.timeout_s, self._head_is_late)
+        if self._connection_limit.admit(self):
+            self._set_timer(self._limits.timeout_s, self._on_late_head)
         else:
-            self._connection.write(self._worded(_overloaded("connection")))
+            self._connection.write(self._error_answer(_overloaded("connection")))
             self._end(self._connection.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
-        self._lingering.close = self._connection.close  # Or the two would keep each other.
+        self._lingering.close = self._connection.close  # Breaks a cycle: transport, bound method, protocol.
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
+        if self._has_ended:
             self._discard(len(data))
             return
         self._unset_keepalive_if_required()
         self._unparsed += data
-        self._parse()
+        self._parse_waiting()
 
     def evict(self) -> None:
         self._end(self._connection.close)
 
-    # What the parser and the cycle call.
+    # Called by the parser and the request cycle.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MAX_HEADER_LINES:
@@ -136,11 +137,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         length = self._checked_length()
-        self._expect_nothing()
+        self._cancel_timer()
         self._head_bytes = 0
         self._tail = b""
         self._body_left = length
-        self._door.works(self)
+        self._connection_limit.head_complete(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -149,26 +150,26 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._expect_nothing()
+        self._cancel_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        if self._is_over:
+        if self._has_ended:
             return
-        self.flow.let_go()
+        self.flow.release()
         super().on_response_complete()
-        if self._body_left:  # Answered without it; nobody will read it.
+        if self._body_left:  # Answered before the body came: it is not read.
             self._linger()
             return
-        self._door.rests(self)
+        self._connection_limit.answered(self)
         if self._unparsed:
             self._unset_keepalive_if_required()
-            self._parse()
+            self._parse_waiting()
 
     # From bytes to requests.
 
-    def _parse(self) -> None:
-        while self._unparsed and not self._is_over:
+    def _parse_waiting(self) -> None:
+        while self._unparsed and not self._has_ended:
             if not self._body_left and self._is_answering:
                 self.flow.hold()
                 return
@@ -179,15 +180,15 @@ class BoundedHttp(HttpToolsProtocol):
             piece = bytes(self._unparsed[:size])
             del self._unparsed[:size]
             self._feed(piece)
-        if not self._is_over and self._deadline is None:
-            self._watch()
+        if not self._has_ended and self._timer is None:
+            self._time_the_rest()
 
     @property
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _head_size(self) -> int:
-        """Bytes that belong to the head that is read now; 0 when it is too long."""
+        """Number of waiting bytes that belong to the present head; 0 when the head is too long."""
         room = self._unparsed[: MAX_HEAD_BYTES - self._head_bytes]
         end = (self._tail + room).find(_HEAD_END)
         return len(room) if end < 0 else end + len(_HEAD_END) - len(self._tail)
@@ -201,12 +202,12 @@ class BoundedHttp(HttpToolsProtocol):
         except httptools.HttpParserUpgrade:
             self._upgrade()
         except httptools.HttpParserError as error:
-            ours = error.__context__
-            self._refuse(ours if isinstance(ours, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, HttpRefusal) else _unreadable("this cannot be read as HTTP"))
 
     def _checked_length(self) -> int:
-        """Bytes of the body. Raises HttpRefusal for a head that two readers could understand differently."""
-        if self.parser.get_http_version() not in VERSIONS:
+        """Length of the body in bytes. Raises HttpRefusal for a head that two parsers could read differently."""
+        if self.parser.get_http_version() not in HTTP_VERSIONS:
             raise _unreadable("send HTTP/1.1")
         names = [name for name, _ in self.headers]
         if names.count(b"host") > 1:
@@ -219,7 +220,7 @@ class BoundedHttp(HttpToolsProtocol):
         return length
 
     def _upgrade(self) -> None:
-        if not self._should_upgrade():  # It is answered as if it had not asked, but the parser goes no further.
+        if not self._should_upgrade():  # Answered as a plain request, and the last one: the parser stops here.
             self.cycle.keep_alive = False
             return
         if len(self.connections) > self._limits.max_connections:
@@ -235,35 +236,35 @@ class BoundedHttp(HttpToolsProtocol):
 
     # Time.
 
-    def _watch(self) -> None:
+    def _time_the_rest(self) -> None:
         if self._body_left:
             self._body_window = 0
-            self._expect(self._limits.timeout_s, self._look_at_body)
+            self._set_timer(self._limits.timeout_s, self._check_body_rate)
         elif self._head_bytes:
-            self._door.arrives(self)
-            self._expect(self._limits.timeout_s, self._head_is_late)
+            self._connection_limit.head_began(self)
+            self._set_timer(self._limits.timeout_s, self._on_late_head)
 
-    def _expect(self, seconds: float, otherwise: Callable[[], None]) -> None:
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(seconds, otherwise)
+    def _set_timer(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        self._cancel_timer()
+        self._timer = self.loop.call_later(seconds, on_timeout)
 
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _head_is_late(self) -> None:
+    def _on_late_head(self) -> None:
         if self._head_bytes:
             self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the request took too long to arrive"))
         else:
             self._end(self._connection.close)
 
-    def _look_at_body(self) -> None:
-        """Nothing is asked of a client while it is the application that does not read."""
-        self._deadline = None
+    def _check_body_rate(self) -> None:
+        """Refuse a body that is too slow, unless it is the application that does not read."""
+        self._timer = None
         enough = self._limits.min_body_bytes_per_s * self._limits.timeout_s
         if self.flow.read_paused or self._body_window >= enough:
-            self._watch()
+            self._time_the_rest()
         else:
             self._refuse(HttpRefusal(ErrorCode.REQUEST_TIMEOUT, "the body came too slowly"))
 
@@ -276,19 +277,19 @@ class BoundedHttp(HttpToolsProtocol):
             if self.cycle.response_started:
                 self._end(self._connection.abort)
                 return
-        self._connection.write(self._worded(refusal))
+        self._connection.write(self._error_answer(refusal))
         self._linger()
 
-    def _worded(self, refusal: HttpRefusal) -> bytes:
-        # Only now: Gunicorn imports this module before it says where the workers' metrics are.
+    def _error_answer(self, refusal: HttpRefusal) -> bytes:
+        # Imported late: Gunicorn loads this module before it sets PROMETHEUS_MULTIPROC_DIR.
         from monitoring import metrics
 
         metrics.refused_requests.labels(status=refusal.status).inc()
         return refusal.answer(request_id.choose(self.headers or ()))
 
     def _close(self) -> None:
-        """In place of the transport's own. Closing with bytes unread makes the system drop what was written."""
-        if self._is_over:
+        """Replaces the transport's close: with bytes unread, that would make the system drop the answer."""
+        if self._has_ended:
             return
         if self._body_left or self._unparsed:
             self._linger()
@@ -303,8 +304,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._unparsed.clear()
         if self._connection.can_write_eof():
             self._connection.write_eof()
-        self.flow.let_go()
-        self._expect(LINGER_S, self._connection.abort)
+        self.flow.release()
+        self._set_timer(LINGERING_CLOSE_S, self._connection.abort)
 
     def _discard(self, received: int) -> None:
         self._linger_left -= received
@@ -312,11 +313,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._connection.abort()
 
     def _end(self, close: Callable[[], None] | None = None) -> None:
-        """Nothing more is parsed, expected or counted here."""
-        self._is_over = True
-        self._expect_nothing()
+        """Stop parsing, the timer and the counting, then call `close`."""
+        self._has_ended = True
+        self._cancel_timer()
         self._unset_keepalive_if_required()
-        self._door.leave(self)
+        self._connection_limit.remove(self)
         if close is not None:
             close()
 
@@ -327,4 +328,4 @@ def _unreadable(message: str) -> HttpRefusal:
 
 def _overloaded(what: str) -> HttpRefusal:
     message = f"this worker has no place for another {what}"
-    return HttpRefusal(ErrorCode.OVERLOADED, message, retry_after_ms=RETRY_AFTER_MS)
+    return HttpRefusal(ErrorCode.OVERLOADED, message, retry_after_ms=OVERLOADED_RETRY_MS)

@@ -1,4 +1,4 @@
-"""Uvicorn's protocols, bounded: what one connection may cost before the application knows of it."""
+"""Uvicorn's protocols with limits on what a connection may cost before the application knows of it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from websockets.server import ServerProtocol
 from logs import request_id
 from server.acceptor import SocketCount
 from server.bounded_http import BoundedHttp, HttpLimits
-from server.door import Door
+from server.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 from wire.errors import TooFast
 from wire.inbound import RateLimit
 from wire.messages import ErrorMessage
 
-LINGER_S = 1.0
-"""For whoever must be told why a connection ends, and may not read it."""
-PARSED_AT_ONCE = 4096
-LARGE_FRAGMENT = 1024
-"""Bytes. A large message may come in pieces; only small ones cost more to take apart than they carry."""
+CLOSE_GRACE_S = 1.0
+"""Grace period for the close message of a client that may not be reading."""
+PARSE_CHUNK_BYTES = 4096
+"""Bytes."""
+UNCOUNTED_FRAGMENT_BYTES = 1024
+"""Bytes from which a fragment is not counted: only small ones cost more to parse than they carry."""
 
 
 HANDSHAKE_CODES = {
@@ -37,16 +38,16 @@ HANDSHAKE_CODES = {
     431: ErrorCode.HEADERS_TOO_LARGE,
     500: ErrorCode.INTERNAL,
 }
-"""Of refused handshakes; any other status is a `bad_request`."""
+"""Error code by status of a refused handshake; `bad_request` for any other."""
 
 
 class Handshake(ServerProtocol):
-    """The handshake of websockets, whose refusals carry the envelope and the request's id like every other."""
+    """The handshake of websockets, with the error envelope and the request's id in its refusals."""
 
-    _asked_by: str | None = None
+    _request_id: str | None = None
 
     def accept(self, request: Request) -> Response:
-        self._asked_by = request_id.choose(
+        self._request_id = request_id.choose(
             (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.raw_items()
         )
         return super().accept(request)
@@ -54,27 +55,27 @@ class Handshake(ServerProtocol):
     def reject(self, status: Any, text: str) -> Response:
         response = super().reject(status, text)
         refusal = HttpRefusal(HANDSHAKE_CODES.get(status, ErrorCode.BAD_REQUEST), text.strip())
-        asked_by = self._asked_by or request_id.choose(())
-        response.body = refusal.body(asked_by)
+        id_ = self._request_id or request_id.choose(())
+        response.body = refusal.body(id_)
         for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(response.body)))):
             del response.headers[name]
             response.headers[name] = value
-        response.headers["x-request-id"] = asked_by
+        response.headers["x-request-id"] = id_
         return response
 
 
-class FairWebSockets(WebSocketsSansIOProtocol):
-    """Uvicorn's sockets, of which none can hold up the others or make the worker grow."""
+class BoundedWebSockets(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSockets, bounded so that none can delay the others or make the worker grow."""
 
-    def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorns: Any) -> None:
-        super().__init__(**uvicorns)
+    def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
         self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
         self._sockets = sockets
-        self._unseen = RateLimit(max_messages_per_s)
-        """Of what the application never sees and cannot count itself."""
+        self._unseen_rate = RateLimit(max_messages_per_s)
+        """Limit of what the application does not see: pings, pongs, small fragments, messages after the close."""
         self._flooded = False
         self._early = b""
-        """What came before the handshake was answered, and is looked at afterwards."""
+        """Bytes that came before the handshake was answered; parsed after it."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -85,7 +86,7 @@ class FairWebSockets(WebSocketsSansIOProtocol):
         self._sockets.closed()
 
     async def send(self, message: Any) -> None:
-        # That the client has gone is no fault, and the application reads it from `receive`.
+        # A client that is gone is no error: the application learns of it from `receive`.
         with suppress(ClientDisconnected):
             await super().send(message)
         if self._early and self.handshake_complete and not self.transport.is_closing():
@@ -98,113 +99,115 @@ class FairWebSockets(WebSocketsSansIOProtocol):
             self._early += data
             self.transport.pause_reading()
             return
-        # In pieces: of a whole read thousands of frames would be parsed before the first of them is counted.
-        for begin in range(0, len(data), PARSED_AT_ONCE):
+        # In pieces: one read may hold thousands of frames, and all would be parsed before the first is counted.
+        for begin in range(0, len(data), PARSE_CHUNK_BYTES):
             if self._flooded:
                 return
-            super().data_received(data[begin : begin + PARSED_AT_ONCE])
+            super().data_received(data[begin : begin + PARSE_CHUNK_BYTES])
         if self.conn.handshake_exc is not None and not self.close_sent:
             self._refuse_request()
 
     async def receive(self) -> Any:
         message = await super().receive()
-        # Thousands of small messages arrive in one read, and none of them would let the loop turn to anyone else.
+        # One read may hold thousands of small messages; yield between them so that other connections run.
         if not self.queue.empty():
             await asyncio.sleep(0)
         return message
 
     def handle_text(self, event: Frame) -> None:
-        if not self.close_sent or self._may_go_on():
+        if not self.close_sent or self._within_rate():
             super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        if not self.close_sent or self._may_go_on():
+        if not self.close_sent or self._within_rate():
             super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        if len(event.data) >= LARGE_FRAGMENT or self._may_go_on():
+        if len(event.data) >= UNCOUNTED_FRAGMENT_BYTES or self._within_rate():
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        # Nothing else bounds pongs: a client that pings without reading would have them pile up here.
-        if self._may_go_on() and self.writable.is_set():
+        # Nothing else bounds pongs: they would pile up for a client that pings without reading.
+        if self._within_rate() and self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def handle_pong(self, event: Frame) -> None:
-        if self._may_go_on():
+        if self._within_rate():
             super().handle_pong(event)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
-        # Uvicorn waits until all was read that had been sent, which may be never.
-        self.loop.call_later(LINGER_S, self.transport.abort)
+        # Uvicorn waits until the client has read everything that was sent, which may never happen.
+        self.loop.call_later(CLOSE_GRACE_S, self.transport.abort)
 
     def _refuse_request(self) -> None:
-        """Of a request that cannot be parsed Uvicorn hears nothing; the connection would stay for ever."""
+        """Answer a request that cannot be parsed, and close: Uvicorn does not notice it and would wait for ever."""
         self.close_sent = self.handshake_complete = True
-        said = b"".join(self.conn.data_to_send())
+        written = b"".join(self.conn.data_to_send())
         unreadable = HttpRefusal(ErrorCode.BAD_REQUEST, "this cannot be read as a request for a socket")
-        self.transport.write(said or unreadable.answer(request_id.choose(())))
+        self.transport.write(written or unreadable.answer(request_id.choose(())))
         self.transport.close()
 
-    def _may_go_on(self) -> bool:
+    def _within_rate(self) -> bool:
         if self._flooded:
             return False
         try:
-            self._unseen.count(time.monotonic())
+            self._unseen_rate.count(time.monotonic())
         except TooFast as flood:
             self._flooded = True
-            self._turn_out(flood)
+            self._close_flooding(flood)
         return not self._flooded
 
-    def _turn_out(self, flood: TooFast) -> None:
+    def _close_flooding(self, flood: TooFast) -> None:
         if self.close_sent or not self.writable.is_set():
             self.transport.abort()
             return
-        self.transport.pause_reading()  # What still comes is not even thrown away.
-        self.close_timeout = LINGER_S
-        task = self.loop.create_task(self._say_why(flood))
+        self.transport.pause_reading()  # What still comes stays unread in the kernel.
+        self.close_timeout = CLOSE_GRACE_S
+        task = self.loop.create_task(self._send_too_fast(flood))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _say_why(self, flood: TooFast) -> None:
+    async def _send_too_fast(self, flood: TooFast) -> None:
         message = ErrorMessage(code=flood.code, message=str(flood), retryable=flood.retryable)
         await self.send({"type": "websocket.send", "text": message.model_dump_json(exclude_none=True)})
         await self.send({"type": "websocket.close", "code": flood.close_code, "reason": flood.code})
 
 
 class CountedHttp(BoundedHttp):
-    """HTTP with a budget, which tells when a new connection has shown that it is no socket yet, or that it is one."""
+    """BoundedHttp that tells SocketCount when a new connection has sent a plain request, or has become a socket."""
 
-    def __init__(self, sockets: SocketCount, door: Door, limits: HttpLimits, **uvicorns: Any) -> None:
-        super().__init__(door, limits, **uvicorns)
+    def __init__(
+        self, sockets: SocketCount, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorn_arguments: Any
+    ) -> None:
+        super().__init__(connection_limit, limits, **uvicorn_arguments)
         self._sockets = sockets
         self._is_new = True
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         if self._sockets.is_draining:
-            self.answer_is_last()
+            self.close_after_answer()
         if not self.parser.should_upgrade():
-            self._settle()
+            self._remove_new()
 
-    def answer_is_last(self) -> None:
-        """Close after the answer to the request under way, if there is one: the client's next is for another worker."""
+    def close_after_answer(self) -> None:
+        """Close after the answer to the request in work, if any, so that the next one goes to another worker."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
         # Before it is counted as a socket: counted twice for a moment, it would draw a connection to another worker.
-        self._settle()
+        self._remove_new()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._settle()
+        self._remove_new()
 
-    def _settle(self) -> None:
+    def _remove_new(self) -> None:
         if self._is_new:
             self._is_new = False
-            self._sockets.settled()
+            self._sockets.remove_new()

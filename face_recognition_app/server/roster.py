@@ -1,7 +1,7 @@
-"""The workers of one Gunicorn master, in memory that the master shares with all of them.
+"""The table of one Gunicorn master's workers, in memory that all of them share.
 
 The master makes the roster before it forks and gives each worker a slot; a worker writes its own slot only. Reading
-takes no lock: every cell is one aligned number.
+takes no lock, since every cell is one aligned number.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _HEADER = 8
-_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RETIRED_AT_MS = range(6)
+_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS = range(6)
 _SLOT = 4
 _STAGE, _SOCKETS, _REQUEST = range(3)
 _SLOTS = 20_000
-"""Two generations of as many workers as `--workers` takes. Memory that nobody touches is not taken."""
+"""More than two generations of the largest `--workers`. The system allots a page when it is first used."""
 
 
 class Stage(IntEnum):
@@ -25,13 +25,13 @@ class Stage(IntEnum):
     STARTING = 1
     READY = 2
     LEAVING = 3
-    """Told to go, and serving until others have taken its place."""
+    """Asked to end, and serving until it is replaced."""
     DRAINING = 4
-    """Takes no new connections."""
+    """Accepts no new connections."""
 
 
 class Request(IntEnum):
-    """For a worker beside those that there are: made by a worker that leaves, granted by the master."""
+    """A leaving worker's request for a replacement: made by the worker, granted by the master."""
 
     NONE = 0
     MADE = 1
@@ -49,7 +49,7 @@ class Roster:
         os.close(file)
 
     def enter(self) -> Slot:
-        """A slot for a worker that is about to be forked. Master only."""
+        """Allot a slot to a worker that is about to be forked. Master only."""
         number = next(number for number in range(_SLOTS) if Slot(self, number).stage is Stage.FREE)
         self._cells[_USED] = max(self._cells[_USED], number + 1)
         slot = Slot(self, number)
@@ -58,14 +58,14 @@ class Roster:
         return slot
 
     def leave(self, slot: Slot) -> None:
-        """The worker has ended. Master only."""
+        """Free the slot of a worker that has ended. Master only."""
         if slot.stage is Stage.STARTING:
             self._cells[_FAILED_STARTS] += 1
         slot.clear()
 
     @property
     def wanted(self) -> int:
-        """Workers that the master keeps, those included that were asked for."""
+        """Number of workers that the master keeps, requested replacements included."""
         return self._cells[_WANTED]
 
     @wanted.setter
@@ -74,7 +74,7 @@ class Roster:
 
     @property
     def is_stopping(self) -> bool:
-        """The master was told to end: nobody is replaced any more."""
+        """Whether the master ends, so that no worker is replaced any more."""
         return bool(self._cells[_STOPPING])
 
     def stop(self) -> None:
@@ -82,29 +82,30 @@ class Roster:
 
     @property
     def has_served(self) -> bool:
-        """A worker of this master has been ready, so that what stops the next one is no reason to end the service."""
+        """Whether a worker of this master has been ready: then a failed start of another does not end the service."""
         return bool(self._cells[_HAS_SERVED])
 
     @property
     def failed_starts(self) -> int:
-        """Workers that ended before they were ready, since the last that was."""
+        """Number of workers that ended before they were ready, since the last one became ready."""
         return self._cells[_FAILED_STARTS]
 
-    def a_worker_is_ready(self) -> None:
+    def note_ready(self) -> None:
+        """A worker has become ready."""
         self._cells[_HAS_SERVED] = 1
         self._cells[_FAILED_STARTS] = 0
 
     @property
-    def retired_at_ms(self) -> int:
-        """When a worker last retired, by the system's monotonic clock; 0 if none has."""
-        return self._cells[_RETIRED_AT_MS]
+    def recycled_at_ms(self) -> int:
+        """Time of the last replacement for memory, by the system's monotonic clock; 0 if there was none."""
+        return self._cells[_RECYCLED_AT_MS]
 
-    @retired_at_ms.setter
-    def retired_at_ms(self, at_ms: int) -> None:
-        self._cells[_RETIRED_AT_MS] = at_ms
+    @recycled_at_ms.setter
+    def recycled_at_ms(self, at_ms: int) -> None:
+        self._cells[_RECYCLED_AT_MS] = at_ms
 
     def slots(self) -> list[Slot]:
-        """Of all workers that there are."""
+        """The slots in use."""
         used = (Slot(self, number) for number in range(self._cells[_USED]))
         return [slot for slot in used if slot.stage is not Stage.FREE]
 
@@ -112,20 +113,20 @@ class Roster:
         return sum(slot.stage is stage for slot in self.slots())
 
     @property
-    def is_complete(self) -> bool:
-        """As many workers are ready as are wanted, not counting who was asked for to replace one that leaves."""
+    def has_enough_ready(self) -> bool:
+        """Whether as many workers are ready as the master wants, replacements for leaving ones not counted."""
         granted = sum(slot.request is Request.GRANTED for slot in self.slots())
         return self.count(Stage.READY) >= self.wanted - granted
 
     def grant(self) -> None:
-        """The master has one more worker: it is for whoever asked. Master only."""
+        """Grant the master's new worker to one that asked for a replacement, if any did. Master only."""
         for slot in self.slots():
             if slot.request is Request.MADE:
                 slot.request = Request.GRANTED
                 return
 
     def forget_grants(self) -> None:
-        """The master has as many workers again as its configuration says. Master only."""
+        """Forget granted requests: a reload has set the number of workers back to the configured one. Master only."""
         for slot in self.slots():
             if slot.request is Request.GRANTED:
                 slot.request = Request.NONE
@@ -163,7 +164,7 @@ class Slot:
 
     @property
     def fewest_elsewhere(self) -> int | None:
-        """The sockets of whichever other worker that takes connections has the fewest; None when there is none."""
+        """Lowest number of sockets among the other workers that accept connections; None when there are none."""
         others = (slot for slot in self.roster.slots() if slot.number != self.number)
         return min((slot.sockets for slot in others if slot.stage in (Stage.READY, Stage.LEAVING)), default=None)
 
@@ -180,5 +181,5 @@ class Slot:
 
 @functools.cache
 def shared_roster() -> Roster:
-    """This process's, whichever time Gunicorn reads its configuration; workers inherit it."""
+    """The roster of this process: one, however often Gunicorn reads its configuration. Workers inherit it."""
     return Roster()

@@ -21,46 +21,46 @@ from uvicorn_worker import UvicornWorker
 from config.settings import Settings, load
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
-from server.departure import SHUTDOWN_S, Departure
-from server.door import Door
-from server.draining import say_farewell
-from server.protocols import CountedHttp, FairWebSockets
-from server.retirement import Retirement
+from server.connection_limit import ConnectionLimit
+from server.graceful_exit import SHUTDOWN_S, GracefulExit
+from server.memory_recycler import MemoryRecycler
+from server.open_sockets import STATE_KEY, OpenSockets
+from server.protocols import BoundedWebSockets, CountedHttp
 from server.roster import Slot, Stage
 
 logger = logging.getLogger(__name__)
 
 BASE64_OVERHEAD = 4 / 3
-ENVELOPE_BYTES = 64 * 1024
-UNREAD_ANSWERS_TIMEOUT_MS = 60_000
-LINGER_S = 2.0
-"""A connection that is open when the worker begins to drain may have a request on its way for so long."""
-TICKS_BETWEEN_LOOKS = 50
-"""At the size of the worker. Uvicorn ticks ten times a second."""
-LONGEST_BACK_OFF_S = 30.0
+JSON_OVERHEAD_BYTES = 64 * 1024
+UNREAD_TIMEOUT_MS = 60_000
+IDLE_CLOSE_AFTER_S = 2.0
+"""Age of the drain from which idle connections are closed: before, a request may be on its way."""
+TICKS_PER_MEMORY_CHECK = 50
+"""Ticks between two checks of the worker's memory. Uvicorn ticks ten times a second."""
+MAX_BACKOFF_S = 30.0
 
 
 class FaceServer(Server):
-    """Uvicorn's server, which takes connections in turns with the other workers, and departs instead of ending."""
+    """Uvicorn's server with an Acceptor for each shared listener, and a GracefulExit instead of an immediate end."""
 
     def __init__(
         self,
         config: Config,
         sockets: SocketCount,
         new_http: partial[CountedHttp],
-        departure: Departure,
-        retirement: Retirement,
+        graceful_exit: GracefulExit,
+        recycler: MemoryRecycler,
     ) -> None:
         super().__init__(config)
         self._sockets = sockets
         self._new_http = new_http
-        self._departure = departure
-        self._retirement = retirement
+        self._exit = graceful_exit
+        self._recycler = recycler
         self._acceptors: list[Acceptor] = []
-        self._farewell: asyncio.Task[None] | None = None
+        self._notices: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Warm up, and only then take connections."""
+        """Warm up, and only then accept connections."""
         await super().startup(sockets=[])
         if self.started:
             new = partial(
@@ -70,47 +70,51 @@ class FaceServer(Server):
                 app_state=self.lifespan.state,
             )
             self._acceptors = [Acceptor(one, self._sockets, new, self.config.ssl) for one in sockets or ()]
-            self._departure.started()
+            self._exit.started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGTERM:
-            self._departure.tell()
+            self._exit.request()
         else:
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        if counter and counter % TICKS_BETWEEN_LOOKS == 0:
-            self._retirement.consider()
-        self._departure.consider()
-        if self._departure.stage is Stage.DRAINING and self._farewell is None:
-            self._begin_to_drain()
+        if counter and counter % TICKS_PER_MEMORY_CHECK == 0:
+            self._recycler.check()
+        self._exit.advance()
+        if self._exit.stage is Stage.DRAINING and self._notices is None:
+            self._begin_drain()
         return await super().on_tick(counter) or self._has_drained()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._take_no_more()
-        # Open sockets get the farewell again: the time until they reconnect counts from the close, which comes now.
-        await say_farewell()
+        self._stop_accepting()
+        # Sent to open sockets once more: their time to reconnect counts from the close, which comes now.
+        await self._send_notices()
         await super().shutdown(sockets=[])
 
-    def _begin_to_drain(self) -> None:
-        self._take_no_more()
+    def _begin_drain(self) -> None:
+        self._stop_accepting()
         for connection in list(self.server_state.connections):
             if isinstance(connection, CountedHttp):
-                connection.answer_is_last()
-        self._farewell = asyncio.create_task(say_farewell())
+                connection.close_after_answer()
+        self._notices = asyncio.create_task(self._send_notices())
 
-    def _take_no_more(self) -> None:
+    async def _send_notices(self) -> None:
+        open_sockets: OpenSockets = self.lifespan.state[STATE_KEY]
+        await open_sockets.send_notices()
+
+    def _stop_accepting(self) -> None:
         for acceptor in self._acceptors:
             acceptor.close()
 
     def _has_drained(self) -> bool:
-        if self._departure.stage is not Stage.DRAINING:
+        if self._exit.stage is not Stage.DRAINING:
             return False
-        if self._departure.is_overdue:
+        if self._exit.is_overdue:
             return True
-        if self._departure.draining_s > LINGER_S:
+        if self._exit.draining_s > IDLE_CLOSE_AFTER_S:
             self._close_idle_connections()
-        return not self.server_state.connections and all(acceptor.is_quiet for acceptor in self._acceptors)
+        return not self.server_state.connections and not any(one.is_connecting for one in self._acceptors)
 
     def _close_idle_connections(self) -> None:
         for connection in list(self.server_state.connections):
@@ -119,24 +123,24 @@ class FaceServer(Server):
 
 
 class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typed
-    """Uvicorn with a message limit that fits a base64 frame, and no compression: JPEG does not shrink."""
+    """Gunicorn's worker with Uvicorn. A message may hold a base64 frame. None is compressed: JPEG does not shrink."""
 
     CONFIG_KWARGS: dict[str, Any] = {
         "loop": "uvloop",
         "lifespan": "on",
         "ws_per_message_deflate": False,
         "timeout_graceful_shutdown": SHUTDOWN_S,
-        "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + ENVELOPE_BYTES,
+        "ws_max_size": int(load().max_image_bytes * BASE64_OVERHEAD) + JSON_OVERHEAD_BYTES,
     }
 
     slot: Slot
     """Set by gunicorn_config before the fork."""
 
     def init_process(self) -> None:
-        """Serve until the end. A worker that cannot start ends the master, unless the service has been up before."""
+        """Serve until the end. A worker that cannot start ends the master, unless another worker has served before."""
         roster = self.slot.roster
         if roster.has_served and roster.failed_starts:
-            time.sleep(min(2.0 ** (roster.failed_starts - 1), LONGEST_BACK_OFF_S))
+            time.sleep(min(2.0 ** (roster.failed_starts - 1), MAX_BACKOFF_S))
         try:
             super().init_process()
         except BaseException as error:
@@ -149,41 +153,43 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.app = self.wsgi
         settings = load()
         self._install_sigquit_handler()
-        allow_many_sockets()
+        raise_fd_limit()
         for listener in self.sockets:
-            drop_who_reads_nothing(listener)
+            set_unread_timeout(listener)
         server = self._server(settings)
-        beat = asyncio.create_task(self._beat())
+        heartbeats = asyncio.create_task(self._send_heartbeats())
         try:
             await server.serve(sockets=self.sockets)
         finally:
-            beat.cancel()
+            heartbeats.cancel()
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _server(self, settings: Settings) -> FaceServer:
         sockets = SocketCount(self.slot)
-        self.config.ws = partial(FairWebSockets, sockets, settings.max_messages_per_s)
+        self.config.ws = partial(BoundedWebSockets, sockets, settings.max_messages_per_s)
         self.config.callback_notify = None
-        departure = Departure(self.slot, self.ppid, settings.drain_s)
-        retirement = Retirement(self.slot, settings.worker_max_memory_bytes, departure)
-        new_http = partial(CountedHttp, sockets, Door(settings.max_http_connections), HttpLimits.of(settings))
-        return FaceServer(self.config, sockets, new_http, departure, retirement)
+        graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
+        recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
+        new_http = partial(
+            CountedHttp, sockets, ConnectionLimit(settings.max_http_connections), HttpLimits.of(settings)
+        )
+        return FaceServer(self.config, sockets, new_http, graceful_exit, recycler)
 
-    async def _beat(self) -> None:
-        """Tell the master that the event loop turns, also while the worker warms up and while it ends."""
+    async def _send_heartbeats(self) -> None:
+        """Tell the master that the event loop runs, also during the warm-up and the shutdown."""
         while True:
             self.notify()
             await asyncio.sleep(min(1.0, self.timeout / 2))
 
 
-def drop_who_reads_nothing(listener: socket.socket) -> None:
-    """Connections inherit it: the system ends one whose peer takes nothing of what was sent, which no close could."""
+def set_unread_timeout(listener: socket.socket) -> None:
+    """Have the kernel abort connections whose client reads nothing for UNREAD_TIMEOUT_MS; accepted ones inherit it."""
     if listener.family in (socket.AF_INET, socket.AF_INET6):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_ANSWERS_TIMEOUT_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
 
 
-def allow_many_sockets() -> None:
-    """The usual limit of open files is 1,024, far below what a worker is asked to hold."""
+def raise_fd_limit() -> None:
+    """Raise the limit of open files, usually 1,024, to the hard one: each connection needs a descriptor."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

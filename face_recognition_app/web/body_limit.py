@@ -1,4 +1,4 @@
-"""Requests that are too long, or long and from nobody who is known, are refused before their body is read."""
+"""Refusal of requests with a body that is too long, or long and without valid credentials, before it is read."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from web.credentials import Authenticate, check_credentials
 from web.refusal import HttpRefusal
 
 SMALL_BYTES = 64 * 1024
-"""Of a body that is not a picture, and of any that comes from somebody who is not known."""
+"""Limit of a body that is not a picture, and of any body without valid credentials."""
 LARGE_BYTES = 1 << 20
-"""Of a body that a worker does not keep for a moment longer than it must."""
+"""Size of a body from which memory is collected right after its request."""
 MAX_LENGTH_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a route takes with one method: `media` are patterns of content types, none for any.
+    """Limits of one route and method. `media`: patterns of the content types accepted, empty for any.
 
-    A type that is not said is taken for the first of them that is JSON.
+    A request without a content type counts as JSON.
     """
 
     max_bytes: int = SMALL_BYTES
@@ -37,11 +37,11 @@ class Allowance:
 
 
 Allowances = Callable[[str, str], Allowance | None]
-"""By method and path; None where there is nothing."""
+"""The allowance of a method and path; None where there is no route."""
 
 
 class BodyLimit:
-    """ASGI application in front of another, which would spool a body of any length to the disk."""
+    """ASGI application in front of another that would spool a body of any length to the disk."""
 
     def __init__(self, application: ASGI3Application, allowance: Allowances, authenticate: Authenticate) -> None:
         self._application = application
@@ -57,11 +57,11 @@ class BodyLimit:
             return
         await self._application(scope, receive, send)
         if length > LARGE_BYTES:
-            # Django's request stands in cycles, and the collector counts objects and not bytes.
+            # Cycles keep Django's request and its body, and the collector's own schedule counts objects, not bytes.
             gc.collect(1)
 
     async def _checked_length(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> int:
-        """Bytes of the body. Raises HttpRefusal."""
+        """Length of the body in bytes. Raises HttpRefusal."""
         if b"transfer-encoding" in headers:
             raise HttpRefusal(ErrorCode.LENGTH_REQUIRED, "send a Content-Length")
         length = _length(headers.get(b"content-length", b"0"))
@@ -70,7 +70,7 @@ class BodyLimit:
         allowance = self._allowance(scope["method"], scope["path"])
         if allowance is None:
             raise HttpRefusal(ErrorCode.NOT_FOUND, "there is nothing at this path")
-        # Who waits to be told to go on has sent no body yet, and is told after that who may.
+        # A client that sent `Expect: 100-continue` gets its 401 before the go-ahead.
         if length > SMALL_BYTES or (b"expect" in headers and allowance.needs_credentials):
             await check_credentials(scope, self._authenticate)
         if length > allowance.max_bytes:
@@ -80,7 +80,7 @@ class BodyLimit:
         return length
 
 
-def _length(said: bytes) -> int:
-    if not said.isdigit() or len(said) > MAX_LENGTH_DIGITS:
+def _length(text: bytes) -> int:
+    if not text.isdigit() or len(text) > MAX_LENGTH_DIGITS:
         raise HttpRefusal(ErrorCode.REQUEST_TOO_LARGE, "the Content-Length is no length that a request may have")
-    return int(said)
+    return int(text)

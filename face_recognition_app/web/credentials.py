@@ -1,4 +1,4 @@
-"""Bearer tokens of requests, for those who check them before Django does."""
+"""Check of a request's bearer token, for what is answered before Django."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 SEND_CREDENTIALS = "send Authorization: Bearer with an API key or access token"
 
 Authenticate = Callable[[HTTPScope, str], Awaitable[bool]]
-"""Whether a request's token is somebody's who may do this. Raises when that cannot be told now."""
+"""Returns whether the token entitles its owner to the request. Raises when that cannot be checked now."""
 
 
 async def check_credentials(scope: HTTPScope, authenticate: Authenticate) -> None:
@@ -28,9 +28,9 @@ async def check_credentials(scope: HTTPScope, authenticate: Authenticate) -> Non
         known = await authenticate(scope, token)
     except HttpRefusal:
         raise
-    except Unavailable as error:  # Which is logged where it is found.
+    except Unavailable as error:  # Logged where it was found.
         raise HttpRefusal(error.code, error.message, retry_after_ms=error.retry_after_ms) from error
-    except Exception as error:  # A defect: nobody is let in by it.
+    except Exception as error:  # A defect must let nobody in.
         logger.exception("credentials cannot be checked")
         raise HttpRefusal(ErrorCode.UNAVAILABLE, "credentials cannot be checked now", retry_after_ms=2_000) from error
     if not known:

@@ -8,10 +8,10 @@ from config.durations import whole_seconds
 from vocabulary.errors import ServiceError
 
 
-def envelope(error: ServiceError, asked_by: str) -> dict[str, Any]:
-    """The JSON body; `asked_by` is the request's id."""
-    told = {"code": error.code, "message": error.message, "details": _details(error)}
-    return {"error": told, "request_id": asked_by}
+def envelope(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """The JSON body of an error."""
+    error_fields = {"code": error.code, "message": error.message, "details": _details(error)}
+    return {"error": error_fields, "request_id": request_id}
 
 
 def waiting_headers(error: ServiceError) -> dict[str, str]:

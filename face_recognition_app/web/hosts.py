@@ -1,4 +1,4 @@
-"""Requests for a host that is not served are refused, before Django and before the socket."""
+"""Refusal of requests for a host that is not served, before Django and the consumer see them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, "this host is not served here; see FACE_ALLOWED_HOSTS")
 
 
-class KnownHosts:
-    """ASGI application in front of another. `no_such_host` answers a socket: a browser learns nothing of a refused
-    handshake, so sockets are accepted first."""
+class AllowedHosts:
+    """ASGI application in front of another. `no_such_host` answers a socket: it accepts first, since a browser learns
+    nothing from a refused handshake."""
 
     def __init__(self, application: ASGI3Application, allowed: Iterable[str], no_such_host: ASGI3Application) -> None:
         self._application = application
@@ -40,9 +40,9 @@ class KnownHosts:
 
 
 def _host(scope: HTTPScope | WebSocketScope) -> str:
-    """As Django reads it: the header, or the address that the request came to."""
-    said = dict(scope["headers"]).get(b"host")
-    if said is not None:
-        return said.decode("latin-1")
+    """The host as Django reads it: the header, or the address that the request came to."""
+    header = dict(scope["headers"]).get(b"host")
+    if header is not None:
+        return header.decode("latin-1")
     server = scope.get("server")
     return server[0] if server else "unknown"

@@ -1,4 +1,4 @@
-"""What is answered before Django: health, readiness, the pools and the metrics."""
+"""Health, readiness, pool status and metrics, answered before Django."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from web.status_access import StatusAccess
 
 HEALTH = "/api/health/"
 PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})
-READING = ("GET", "HEAD")
+READ_METHODS = ("GET", "HEAD")
 ReadinessCheck = Callable[[HTTPScope], Awaitable[dict[str, str]]]
 
 
@@ -46,28 +46,28 @@ class Probes:
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
-        chosen = request_id.choose(scope["headers"])
-        # Asked for most often by far, and also while every core computes: nothing is set up for it.
-        if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in READING:
-            await _send(scope, send, _healthy(os.getpid()), chosen)
+        id_ = request_id.choose(scope["headers"])
+        # The most frequent request, also under full load: answered with the least work.
+        if scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in READ_METHODS:
+            await _send(scope, send, _healthy(os.getpid()), id_)
             return
-        token = request_id.current.set(chosen)
+        token = request_id.current.set(id_)
         try:
             if scope["type"] != "http":
                 await self._application(scope, receive, send)
                 return
             await self._access.check(scope)
             if scope["path"] in PATHS:
-                await _send(scope, send, await self._answer(scope), chosen)
+                await _send(scope, send, await self._answer(scope), id_)
             else:
-                await self._application(scope, receive, _with_header(send, chosen))
+                await self._application(scope, receive, _with_header(send, id_))
         except HttpRefusal as refusal:
-            await refusal.send(_with_header(send, chosen))
+            await refusal.send(_with_header(send, id_))
         finally:
             request_id.current.reset(token)
 
     async def _answer(self, scope: HTTPScope) -> Answer:
-        if scope["method"] not in READING:
+        if scope["method"] not in READ_METHODS:
             raise HttpRefusal(ErrorCode.METHOD_NOT_ALLOWED, "GET only", ((b"allow", b"GET, HEAD"),))
         match scope["path"]:
             case "/api/ready/":
@@ -86,7 +86,7 @@ class Probes:
 
 @lru_cache(maxsize=1)
 def _healthy(pid: int) -> Answer:
-    """By process, for a worker may be forked from one that has answered."""
+    """Cached by process: a worker may be forked from one that has answered."""
     return _json(200, {"status": "ok", "pid": pid})
 
 
@@ -103,17 +103,17 @@ def _answer_of(status: int, content_type: str, body: bytes) -> Answer:
     return Answer(status, headers, body)
 
 
-async def _send(scope: HTTPScope, send: ASGISendCallable, answer: Answer, chosen: str) -> None:
-    headers = (*answer.headers, (b"x-request-id", chosen.encode()))
+async def _send(scope: HTTPScope, send: ASGISendCallable, answer: Answer, id_: str) -> None:
+    headers = (*answer.headers, (b"x-request-id", id_.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers, "trailers": False})
     content = b"" if scope["method"] == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
-def _with_header(send: ASGISendCallable, chosen: str) -> ASGISendCallable:
+def _with_header(send: ASGISendCallable, id_: str) -> ASGISendCallable:
     async def wrapped(message: Any) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (b"x-request-id", chosen.encode())]}
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", id_.encode())]}
         await send(message)
 
     return wrapped

@@ -1,4 +1,4 @@
-"""Answers of whoever stands before Django: the same envelope as every other error."""
+"""Error answers given before Django, with the same envelope as every other error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 
 
 class HttpRefusal(ServiceError):
-    """A request that is refused, with headers of its own."""
+    """Refusal of a request, with headers of its own."""
 
     def __init__(self, code: ErrorCode, message: str, headers: Headers = (), retry_after_ms: int | None = None) -> None:
         super().__init__(code, message, headers, retry_after_ms)
@@ -27,20 +27,20 @@ class HttpRefusal(ServiceError):
     def message(self) -> str:
         return str(self.args[1])
 
-    def body(self, asked_by: str) -> bytes:
-        """The JSON envelope; `asked_by` is the request's id."""
-        return json.dumps(envelope(self, asked_by)).encode()
+    def body(self, id_: str) -> bytes:
+        """The JSON envelope; `id_` is the request's id."""
+        return json.dumps(envelope(self, id_)).encode()
 
-    def answer(self, asked_by: str) -> bytes:
-        """The whole answer, for a connection that ends with it."""
-        body = self.body(asked_by)
+    def answer(self, id_: str) -> bytes:
+        """The whole answer in bytes, for a connection that ends with it."""
+        body = self.body(id_)
         lines = [b"HTTP/1.1 %d %s" % (self.status, HTTPStatus(self.status).phrase.encode())]
         lines += [b"%s: %s" % header for header in self._all_headers(body)]
-        lines += [b"x-request-id: " + asked_by.encode(), b"", body]
+        lines += [b"x-request-id: " + id_.encode(), b"", body]
         return b"\r\n".join(lines)
 
     async def send(self, send: ASGISendCallable) -> None:
-        """Answer an ASGI request, of which nothing more is read."""
+        """Answer an ASGI request without reading more of it."""
         body = self.body(request_id.current.get())
         headers = self._all_headers(body)
         await send({"type": "http.response.start", "status": self.status, "headers": headers, "trailers": False})

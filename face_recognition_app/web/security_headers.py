@@ -1,4 +1,4 @@
-"""Headers of every answer that Django gives."""
+"""Security headers of every answer that Django gives."""
 
 from __future__ import annotations
 

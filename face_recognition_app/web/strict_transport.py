@@ -1,4 +1,4 @@
-"""HTTP Strict Transport Security (RFC 6797) on every answer that goes out over TLS, whoever gives it."""
+"""HTTP Strict Transport Security (RFC 6797) on every answer over TLS, whichever application gives it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 
 
 class StrictTransport:
-    """ASGI application in front of another. The scheme of a request is what the server says: https where it has the
-    certificate itself, or where a proxy that it trusts says so."""
+    """ASGI application in front of another. The server tells a request's scheme: https where it has the certificate
+    itself, or where a trusted proxy says so."""
 
     def __init__(self, application: ASGI3Application, max_age_s: int) -> None:
         self._application = application

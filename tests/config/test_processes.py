@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.processes import of_this_process
+from config.processes import with_actual_workers
 from config.settings import Settings, load
 
 GUNICORN_CONFIG = Path(__file__).resolve().parents[2] / "face_recognition_app" / "gunicorn_config.py"
@@ -22,8 +22,8 @@ def test_other_servers_have_one_process_unless_the_variable_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     monkeypatch.delenv("SERVING_PROCESSES", raising=False)
-    assert of_this_process(load({})).workers == 1
-    assert of_this_process(settings).workers == 4
+    assert with_actual_workers(load({})).workers == 1
+    assert with_actual_workers(settings).workers == 4
 
 
 def test_gunicorn_tells_how_many_workers_it_has_whatever_the_variable_says(
@@ -33,4 +33,4 @@ def test_gunicorn_tells_how_many_workers_it_has_whatever_the_variable_says(
     configuration = runpy.run_path(str(GUNICORN_CONFIG))
     for number, before in ((16, None), (17, 16), (0, 17)):
         configuration["nworkers_changed"](None, number, before)
-        assert of_this_process(settings).workers == max(1, number)
+        assert with_actual_workers(settings).workers == max(1, number)

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from pytest_django import DjangoDbBlocker
 
-from database.postgresql.base import DatabaseWrapper, answer_within_s
+from database.postgresql.base import DatabaseWrapper, statement_timeout_s
 from testkit.servers import postgresql
 
 SLEEP = "SELECT pg_sleep(600)"
@@ -33,9 +33,9 @@ def database(url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[DatabaseW
 
 @pytest.fixture
 def impatient() -> Iterator[None]:
-    before = answer_within_s.set(0.2)
+    before = statement_timeout_s.set(0.2)
     yield
-    answer_within_s.reset(before)
+    statement_timeout_s.reset(before)
 
 
 def ask(database: DatabaseWrapper, statement: str) -> Any:
@@ -69,7 +69,7 @@ def test_a_transaction_that_was_given_up_has_done_nothing(database: DatabaseWrap
 
 
 def test_a_command_waits_for_as_long_as_it_takes(database: DatabaseWrapper) -> None:
-    assert answer_within_s.get() is None
+    assert statement_timeout_s.get() is None
     assert ask(database, "SELECT 3 FROM pg_sleep(0.5)") == (3,)
 
 

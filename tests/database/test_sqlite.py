@@ -34,7 +34,7 @@ def served(
     path: Path, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DatabaseWrapper]:
     """A thread's connection as the service has it; `name` is what its file holds."""
-    monkeypatch.setattr(base, "SETTLE_S", 0.0)
+    monkeypatch.setattr(base, "REPLACEMENT_SETTLE_S", 0.0)
     options = {**connection.settings_dict["OPTIONS"], "mode": "rw"}
     found = DatabaseWrapper({**connection.settings_dict, "NAME": str(path), "CONN_MAX_AGE": None, "OPTIONS": options})
     with django_db_blocker.unblock():
@@ -96,12 +96,12 @@ def test_another_file_is_served_after_a_moment(
     path: Path, served: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename(served, "older")
-    monkeypatch.setattr(base, "SETTLE_S", 3_600.0)
+    monkeypatch.setattr(base, "REPLACEMENT_SETTLE_S", 3_600.0)
     new_file(path.with_name("new"), "new").rename(path)
     for _ in range(2):
         with pytest.raises(OperationalError):
             name(served)
-    monkeypatch.setattr(base, "SETTLE_S", 0.0)
+    monkeypatch.setattr(base, "REPLACEMENT_SETTLE_S", 0.0)
     assert name(served) == "new"
     rename(served, "newer")
     assert name(served) == "newer"

@@ -12,6 +12,8 @@ from django.db import OperationalError, connection
 from config.settings import Settings, load
 from face_app.lifespan import Lifespan
 from recognition.worker import STATE_KEY, Worker
+from server import open_sockets
+from server.open_sockets import OpenSockets
 from tests.processes import run
 from weights.catalogue import MODELS
 
@@ -43,6 +45,7 @@ class IdleWorker:
     """Notes its start and its end. The rounds that ask it for more do not begin within a test."""
 
     def __init__(self, happened: list[str]) -> None:
+        self.open_sockets = OpenSockets()
         self._happened = happened
         happened.append("warm")
 
@@ -98,7 +101,9 @@ async def test_a_worker_is_started_when_it_is_warm_and_stopped_when_it_has_let_g
     )
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert happened == ["warm", "closed"]
-    assert isinstance(state[STATE_KEY], IdleWorker), "every scope of the server gets what is in this state"
+    worker = state[STATE_KEY]
+    assert isinstance(worker, IdleWorker), "every scope of the server gets what is in this state"
+    assert state[open_sockets.STATE_KEY] is worker.open_sockets, "the server sends notices to these"
     assert frozen == ["warm"], "what a warm worker keeps is never looked through again"
 
 

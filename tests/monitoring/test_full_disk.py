@@ -25,7 +25,7 @@ from monitoring import metric_files
 from monitoring.exposition import exposition
 from monitoring.metrics import frames
 
-metric_files.TRIED_AGAIN_S = 0.0
+metric_files.WRITE_RETRY_S = 0.0
 if "wait" not in sys.argv:
     print("ready", flush=True)
 grown = 0
@@ -38,22 +38,22 @@ for line in sys.stdin:
     lines = exposition(Path(sys.argv[1])).decode().splitlines()
     print(sum(float(line.split()[-1]) for line in lines if line.startswith("face_frames_total")), flush=True)
 """
-BOARD = """
+STATS_FILE = """
 import sys
 from pathlib import Path
-from monitoring import worker_stats as boards
+from monitoring import worker_stats
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
 
-boards.TRIED_AGAIN_S = 0.0
+worker_stats.WRITE_RETRY_S = 0.0
 print("ready", flush=True)
 sys.stdin.readline()
 pool = PoolLoad(pool_size=4, max_size=4)
-board = boards.WorkerBoard(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
-print(len(boards.living_workers(Path(sys.argv[1]))), flush=True)
+stats_file = worker_stats.WorkerStatsFile(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
+print(len(worker_stats.read_live_workers(Path(sys.argv[1]))), flush=True)
 for line in sys.stdin:
-    board.publish()
-    print(len(boards.living_workers(Path(sys.argv[1]))), flush=True)
+    stats_file.publish()
+    print(len(worker_stats.read_live_workers(Path(sys.argv[1]))), flush=True)
 """
 
 
@@ -100,7 +100,7 @@ def test_a_process_that_finds_no_room_at_its_start_tells_its_metrics_later(tmp_p
 
 
 def test_a_board_that_finds_no_room_is_there_once_there_is_some(tmp_path: Path) -> None:
-    with process_on_disk(tmp_path, BOARD) as (process, disk):
+    with process_on_disk(tmp_path, STATS_FILE) as (process, disk):
         filler = fill(disk)
         assert tell(process) == "0"
         assert tell(process) == "0"

@@ -11,7 +11,7 @@ from monitoring import metrics
 from monitoring.exposition import MULTIPROCESS_VARIABLE, exposition
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
-from monitoring.worker_stats import WorkerBoard
+from monitoring.worker_stats import WorkerStatsFile
 from tests.processes import living, run
 
 POOL = PoolLoad(2, 3, 2, 1, 1, 4, 5, 6, 7)
@@ -42,11 +42,11 @@ def value(families: dict[str, Metric], name: str, sample: str = "", **labels: st
 
 
 def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: POOL, lambda: WorkState(8, None))
+    stats_file = WorkerStatsFile(tmp_path, lambda: POOL, lambda: WorkState(8, None))
     try:
         families = parse(exposition(tmp_path).decode())
     finally:
-        board.close()
+        stats_file.close()
     gauges = {"workers": 1, "pool_instances": 2, "pool_max": 3, "pool_in_use": 1, "pool_waiting": 4, "pool_stuck": 8}
     gauges |= {"pool_computing": 1, "compute_threads": 2}
     for name, expected in gauges.items():
@@ -105,11 +105,11 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
 
 
 def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: replace(POOL, pool_size=0), lambda: WorkState(0, None))
+    stats_file = WorkerStatsFile(tmp_path, lambda: replace(POOL, pool_size=0), lambda: WorkState(0, None))
     try:
         assert value(parse(exposition(tmp_path).decode()), "face_pool_instances") == 0
     finally:
-        board.close()
+        stats_file.close()
 
 
 def test_without_a_place_to_share_them_a_worker_tells_its_own(tmp_path: Path) -> None:

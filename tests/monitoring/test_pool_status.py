@@ -12,7 +12,7 @@ from monitoring import pool_status as module
 from monitoring.pool_load import PoolLoad, sum_loads
 from monitoring.pool_status import pool_status
 from monitoring.watchdog import WorkState
-from monitoring.worker_stats import WorkerPool
+from monitoring.worker_stats import WorkerStats
 from scheduling.waits import NO_WAITS
 
 NO_WORK = WorkState(0, None)
@@ -38,8 +38,8 @@ def status_of(
     monkeypatch: pytest.MonkeyPatch, *pools: PoolLoad, work: Sequence[WorkState] = (), now: float = 0.0
 ) -> dict[str, Any]:
     states = [*work, *[NO_WORK] * (len(pools) - len(work))]
-    workers = [WorkerPool(100 + number, *each) for number, each in enumerate(zip(pools, states, strict=True))]
-    monkeypatch.setattr(module, "living_workers", lambda run_dir: workers)
+    workers = [WorkerStats(100 + number, *each) for number, each in enumerate(zip(pools, states, strict=True))]
+    monkeypatch.setattr(module, "read_live_workers", lambda run_dir: workers)
     monkeypatch.setattr(module, "monotonic", lambda: now)
     return pool_status(Path("/run"), "mediapipe")
 

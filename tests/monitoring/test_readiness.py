@@ -123,13 +123,13 @@ async def test_who_asks_while_a_check_hangs_is_told_on_what_and_makes_no_other_h
         await goes_on.wait()
         report["database"] = "ok"
 
-    look = SharedCheck(hanging, patience_s=0.01)
+    shared = SharedCheck(hanging, timeout_s=0.01)
     told = {"database": "unavailable", "check": "unavailable"}
-    assert await asyncio.gather(*[look(PROBE) for _ in range(10)]) == [told] * 10
+    assert await asyncio.gather(*[shared(PROBE) for _ in range(10)]) == [told] * 10
     assert len(checks) == 1
     goes_on.set()
     await asyncio.sleep(0)
-    assert await look(PROBE) == {"database": "ok"}
+    assert await shared(PROBE) == {"database": "ok"}
 
 
 async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
@@ -138,5 +138,5 @@ async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
     async def check(_: object, report: Report) -> None:
         report["database"] = next(states)
 
-    look = SharedCheck(check)
-    assert [await look(PROBE), await look(PROBE)] == [{"database": "unavailable"}, {"database": "ok"}]
+    shared = SharedCheck(check)
+    assert [await shared(PROBE), await shared(PROBE)] == [{"database": "unavailable"}, {"database": "ok"}]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.watchdog import LOOKS_BEFORE_THE_END, Watchdog, WorkState, all_stuck, work_state
+from monitoring.watchdog import CHECKS_BEFORE_END, Watchdog, WorkState, all_stuck, work_state
 from scheduling.threads import StartedThreads
 from testkit.patience import PATIENCE_S
 
@@ -67,12 +67,12 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def ended_by(watchdog_of: Callable[[Callable[[], None]], Watchdog], looks: int) -> int:
-    """How often the process was ended in so many looks."""
+def ended_by(watchdog_of: Callable[[Callable[[], None]], Watchdog], checks: int) -> int:
+    """How often the process was ended in so many checks."""
     ends: list[None] = []
     watchdog = watchdog_of(lambda: ends.append(None))
-    for _ in range(looks):
-        watchdog.look()
+    for _ in range(checks):
+        watchdog.check()
     return len(ends)
 
 
@@ -86,14 +86,14 @@ def test_stuck_work_is_named_once_and_again_when_it_ends(
         held.stay()
 
     held.on(compute, call=work)
-    watchdog.look()
-    watchdog.look()
+    watchdog.check()
+    watchdog.check()
     [told] = warnings(caplog)
     assert told.startswith("stuck: a frame of session s1 of tenant 7 on thread frame_")
     assert "in stay" in told, "where it is"
     held.let_go(compute)
-    watchdog.look()
-    watchdog.look()
+    watchdog.check()
+    watchdog.check()
     assert len(warnings(caplog)) == 2
     assert warnings(caplog)[1].startswith("no longer stuck: a frame of session s1 of tenant 7 on thread frame_")
 
@@ -102,7 +102,7 @@ def test_work_within_the_bound_is_not_named(
     held: Held, compute: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     held.on(compute, 2)
-    assert ended_by(lambda end: Watchdog(compute, [], NEVER, end), 2 * LOOKS_BEFORE_THE_END) == 0
+    assert ended_by(lambda end: Watchdog(compute, [], NEVER, end), 2 * CHECKS_BEFORE_END) == 0
     assert warnings(caplog) == []
     assert work_state(compute, NEVER).stuck == 0
 
@@ -123,16 +123,16 @@ def test_the_state_tells_how_many_are_stuck_and_since_when(held: Held, compute: 
 
 def test_a_worker_with_a_thread_left_goes_on(held: Held, compute: StartedThreads) -> None:
     held.on(compute)
-    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), 2 * LOOKS_BEFORE_THE_END) == 0
+    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), 2 * CHECKS_BEFORE_END) == 0
 
 
-@pytest.mark.parametrize(("looks", "ends"), [(LOOKS_BEFORE_THE_END - 1, 0), (3 * LOOKS_BEFORE_THE_END, 1)])
+@pytest.mark.parametrize(("checks", "ends"), [(CHECKS_BEFORE_END - 1, 0), (3 * CHECKS_BEFORE_END, 1)])
 def test_a_worker_without_a_thread_left_ends_once_and_not_at_the_first_look(
-    held: Held, compute: StartedThreads, looks: int, ends: int
+    held: Held, compute: StartedThreads, checks: int, ends: int
 ) -> None:
     """The first look after a pause of the whole process finds everything old."""
     held.on(compute, 2)
-    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), looks) == ends
+    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), checks) == ends
 
 
 def test_who_waits_for_the_database_is_told_and_not_ended(
@@ -143,7 +143,7 @@ def test_who_waits_for_the_database_is_told_and_not_ended(
     exec("def execute(): stay()", inside)
     held.on(compute)
     held.on(compute, call=inside["execute"])
-    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), 2 * LOOKS_BEFORE_THE_END) == 0
+    assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), 2 * CHECKS_BEFORE_END) == 0
     assert all_stuck(compute, AT_ONCE)
     assert len(warnings(caplog)) == 2
 
@@ -152,6 +152,6 @@ def test_threads_that_do_not_compute_are_told_and_not_ended(
     held: Held, compute: StartedThreads, database: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     held.on(database)
-    assert ended_by(lambda end: Watchdog(compute, [database], AT_ONCE, end), 2 * LOOKS_BEFORE_THE_END) == 0
+    assert ended_by(lambda end: Watchdog(compute, [database], AT_ONCE, end), 2 * CHECKS_BEFORE_END) == 0
     [told] = warnings(caplog)
     assert "on thread database_0" in told

@@ -12,7 +12,7 @@ import pytest
 from monitoring.pool_load import PoolLoad
 from monitoring.pool_status import pool_status
 from monitoring.watchdog import WorkState
-from monitoring.worker_stats import WorkerBoard, living_workers
+from monitoring.worker_stats import WorkerStatsFile, read_live_workers
 from scheduling.waits import WAIT_BOUNDS_MS
 from tests.processes import living
 
@@ -24,23 +24,23 @@ WORKER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from monitoring.worker_stats import WorkerBoard
+from monitoring.worker_stats import WorkerStatsFile
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import WorkState
 
 pool = PoolLoad(pool_size=4, max_size=4)
-board = WorkerBoard(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
+stats_file = WorkerStatsFile(Path(sys.argv[1]), lambda: pool, lambda: WorkState(0, None))
 print("ready", flush=True)
 for line in sys.stdin:
     pool = replace(pool, in_use=int(line))
-    board.publish()
+    stats_file.publish()
     print("published", flush=True)
-board.close()
+stats_file.close()
 """
 
 
 def pids(run_dir: Path) -> list[int]:
-    return [worker.pid for worker in living_workers(run_dir)]
+    return [worker.pid for worker in read_live_workers(run_dir)]
 
 
 def tell(worker: subprocess.Popen[str], in_use: int) -> None:
@@ -51,7 +51,7 @@ def tell(worker: subprocess.Popen[str], in_use: int) -> None:
 
 
 def test_before_any_worker_has_started_there_is_none(tmp_path: Path) -> None:
-    assert living_workers(tmp_path) == []
+    assert read_live_workers(tmp_path) == []
 
 
 def test_a_killed_workers_board_disappears_and_the_living_stay(tmp_path: Path) -> None:
@@ -75,28 +75,28 @@ def test_what_a_worker_publishes_another_process_sees_at_once(tmp_path: Path) ->
     with living(WORKER, tmp_path) as worker:
         for in_use in (3, 1, 4):
             tell(worker, in_use)
-            found = living_workers(tmp_path)
+            found = read_live_workers(tmp_path)
             assert [(one.pid, one.load.in_use) for one in found] == [(worker.pid, in_use)]
 
 
 def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
     pool = PoolLoad(1, 2, 3, 4, 5, 6, 7, 8, 9, tuple(range(len(WAIT_BOUNDS_MS))))
-    board = WorkerBoard(tmp_path, lambda: pool, lambda: STUCK)
+    stats_file = WorkerStatsFile(tmp_path, lambda: pool, lambda: STUCK)
     try:
-        found = living_workers(tmp_path)
+        found = read_live_workers(tmp_path)
         assert [(one.pid, one.load, one.work) for one in found] == [(os.getpid(), pool, STUCK)]
     finally:
-        board.close()
+        stats_file.close()
 
 
 def test_a_board_of_an_earlier_process_with_this_pid_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "workers").mkdir()
     (tmp_path / "workers" / str(os.getpid())).write_bytes(b"left by another boot")
-    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
+    stats_file = WorkerStatsFile(tmp_path, lambda: IDLE, lambda: NO_WORK)
     try:
         assert pids(tmp_path) == [os.getpid()]
     finally:
-        board.close()
+        stats_file.close()
 
 
 def test_a_board_of_another_version_is_left_alone(tmp_path: Path) -> None:
@@ -106,28 +106,28 @@ def test_a_board_of_another_version_is_left_alone(tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write(b"another layout")
         other.flush()
-        assert living_workers(tmp_path) == []
+        assert read_live_workers(tmp_path) == []
         assert (tmp_path / "workers" / "1").exists()
 
 
 def test_closing_twice_and_publishing_afterwards_do_nothing(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
-    board.close()
-    board.publish()
-    board.close()
-    assert living_workers(tmp_path) == []
+    stats_file = WorkerStatsFile(tmp_path, lambda: IDLE, lambda: NO_WORK)
+    stats_file.close()
+    stats_file.publish()
+    stats_file.close()
+    assert read_live_workers(tmp_path) == []
 
 
 def test_other_users_cannot_read_a_board(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: IDLE, lambda: NO_WORK)
+    stats_file = WorkerStatsFile(tmp_path, lambda: IDLE, lambda: NO_WORK)
     try:
         assert (tmp_path / "workers" / str(os.getpid())).stat().st_mode & 0o077 == 0
     finally:
-        board.close()
+        stats_file.close()
 
 
 def test_the_status_names_every_living_worker_whoever_answers(tmp_path: Path) -> None:
-    board = WorkerBoard(tmp_path, lambda: replace(IDLE, in_use=2), lambda: NO_WORK)
+    stats_file = WorkerStatsFile(tmp_path, lambda: replace(IDLE, in_use=2), lambda: NO_WORK)
     try:
         with living(WORKER, tmp_path) as worker:
             tell(worker, 1)
@@ -136,7 +136,7 @@ def test_the_status_names_every_living_worker_whoever_answers(tmp_path: Path) ->
             assert (status["pool_size"], status["in_use"], status["available"]) == (6, 3, 3)
         assert [one["pid"] for one in pool_status(tmp_path, "mediapipe")["workers"]] == [os.getpid()]
     finally:
-        board.close()
+        stats_file.close()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGABRT])
@@ -144,4 +144,4 @@ def test_however_a_process_ends_its_board_counts_no_more(tmp_path: Path, kind: s
     with living(f"import signal; signal.signal({int(kind)}, signal.SIG_DFL)\n{WORKER}", tmp_path) as worker:
         worker.send_signal(kind)
         worker.wait(10)
-        assert living_workers(tmp_path) == []
+        assert read_live_workers(tmp_path) == []

@@ -21,7 +21,7 @@ from core.liveness.policy import Policy
 from database import outages
 from database.calls import DATABASE_THREADS, with_connection
 from database.connections import close_moved_files
-from database.outages import OutageWatch, outage_of, ride_out
+from database.outages import OutageWatch, outage_of, retry_unavailable
 from monitoring.readiness import Report, SharedCheck
 from recognition.api.errors import as_service_error, error_response
 from recognition.models import Decision, FailedAttempts
@@ -224,7 +224,7 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
 async def test_who_finds_every_database_thread_held_is_told_in_time(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("database.calls.BEGIN_WITHIN_S", 0.2)
+    monkeypatch.setattr("database.calls.THREAD_TIMEOUT_S", 0.2)
     release, arrived, ran = threading.Event(), threading.Semaphore(0), threading.Event()
 
     def hang() -> None:
@@ -353,10 +353,10 @@ async def test_what_is_tried_again_ends_with_the_outage_or_in_time(monkeypatch: 
         tries += 1
         raise Unavailable("not now", 5)
 
-    monkeypatch.setattr(outages, "RIDE_OUT_S", 0.05)
-    monkeypatch.setattr(outages, "PAUSE_S", 0.01)
+    monkeypatch.setattr(outages, "OUTAGE_RETRY_S", 0.05)
+    monkeypatch.setattr(outages, "RETRY_INTERVAL_S", 0.01)
     with pytest.raises(Unavailable):
-        await ride_out(fails)
+        await retry_unavailable(fails)
     assert tries > 1
 
 

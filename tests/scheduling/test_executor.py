@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from scheduling.executor import CAMERA_INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Executor, FrameFailed
+from scheduling.executor import CAMERA_INTERVAL_S, MAX_BUSY_RETRY_MS, MIN_BUSY_RETRY_MS, Executor, FrameFailed
 from scheduling.frame_queue import ServiceClass
 from scheduling.frame_slot import FrameSlot
 from testkit.patience import PATIENCE_S
@@ -175,7 +175,7 @@ async def test_a_wait_that_is_too_long_becomes_busy(make: Make, work: Work) -> N
     for result in results:
         assert isinstance(result, Busy)
         assert result.retry_after_ms is not None
-        assert MIN_RETRY_MS <= result.retry_after_ms <= MAX_RETRY_MS
+        assert MIN_BUSY_RETRY_MS <= result.retry_after_ms <= MAX_BUSY_RETRY_MS
     assert load(hasty) == (2, 2, 0)
     assert hasty.statistics().timeouts_total == 3
     work.end.set()
@@ -190,7 +190,7 @@ async def test_the_longer_the_queue_the_later_one_should_come_again(make: Make, 
         executor.pacer.served(PATIENCE_S)
     with pytest.raises(Busy) as caught:
         await executor.run(work)
-    assert caught.value.retry_after_ms == MAX_RETRY_MS
+    assert caught.value.retry_after_ms == MAX_BUSY_RETRY_MS
     work.end.set()
     await asyncio.gather(*tasks)
 

@@ -1,4 +1,4 @@
-"""Sockets go to the worker that has the fewest, and none is lost on the way."""
+"""Acceptor: sockets go to the worker that has the fewest, and none is lost."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 
 @asynccontextmanager
 async def open_sockets(service: LiveService, count: int, at_once: int = 1) -> AsyncIterator[list[ClientConnection]]:
-    door = asyncio.Semaphore(at_once)
+    openings = asyncio.Semaphore(at_once)
 
     async def greeted(number: int) -> ClientConnection:
-        async with door:
+        async with openings:
             address = f"{service.base_url.replace('http', 'ws')}/ws/auth/process-image/test_{number}/"
             opened = await stack.enter_async_context(connect(address))
             assert json.loads(await opened.recv())["type"] == "connection_established"
@@ -63,7 +63,7 @@ def shares_of(service: LiveService) -> list[int]:
 
 
 async def until_idle(service: LiveService) -> None:
-    """Every worker takes connections, and what an earlier test closed is no longer counted."""
+    """Wait until every worker accepts connections and counts no socket of an earlier test."""
     answered: set[int] = set()
     for _ in range(600):
         answered.add(service.get("/api/health/").json()["pid"])
@@ -84,7 +84,7 @@ async def test_sockets_are_shared_out_evenly(service: LiveService, count: int) -
 
 
 @pytest.mark.parametrize(("number", "count"), [(2, 12), (3, 10), (4, 60)])
-async def test_sockets_that_come_at_once_are_shared_out_evenly(tmp_path: Path, number: int, count: int) -> None:
+async def test_a_burst_is_shared_out_evenly(tmp_path: Path, number: int, count: int) -> None:
     with running_service(tmp_path, workers=number, pool_size=1) as service:
         for _ in range(10):
             await until_idle(service)
@@ -95,12 +95,12 @@ async def test_sockets_that_come_at_once_are_shared_out_evenly(tmp_path: Path, n
             assert shares[-1] - shares[0] <= 1, shares
 
 
-async def test_none_of_many_that_come_at_once_is_lost(service: LiveService) -> None:
+async def test_a_burst_of_connections_loses_none(service: LiveService) -> None:
     async with open_sockets(service, 40, at_once=40) as sockets:
         assert all([await answers(opened) for opened in sockets])
 
 
-async def test_a_worker_that_dies_takes_nobody_elses_sockets_along(service: LiveService) -> None:
+async def test_sockets_of_other_workers_outlive_a_dead_one(service: LiveService) -> None:
     async with open_sockets(service, 3 * WORKERS) as sockets:
         victim = workers(service)[0]
         lost = sockets_of(victim, service)
@@ -112,14 +112,14 @@ async def test_a_worker_that_dies_takes_nobody_elses_sockets_along(service: Live
     assert alive.count(True) == len(sockets) - lost
 
 
-class Taken(asyncio.Protocol):
-    def __init__(self, taken: list[Taken]) -> None:
-        taken.append(self)
+class Accepted(asyncio.Protocol):
+    def __init__(self, accepted: list[Accepted]) -> None:
+        accepted.append(self)
 
 
 @pytest.fixture
 def slots() -> tuple[Slot, Slot]:
-    """This worker's and another's, both ready."""
+    """The slots of this worker and another, both ready."""
     roster = Roster()
     mine, other = roster.enter(), roster.enter()
     mine.stage = other.stage = Stage.READY
@@ -127,15 +127,15 @@ def slots() -> tuple[Slot, Slot]:
 
 
 @asynccontextmanager
-async def accepting(sockets: SocketCount) -> AsyncIterator[tuple[list[Taken], Callable[[], socket.socket]]]:
-    """What an acceptor took, and a way to connect to it."""
-    taken: list[Taken] = []
+async def accepting(sockets: SocketCount) -> AsyncIterator[tuple[list[Accepted], Callable[[], socket.socket]]]:
+    """The protocols of accepted connections, and a way to connect."""
+    accepted: list[Accepted] = []
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         address = listener.getsockname()
-        acceptor = Acceptor(listener, sockets, lambda: Taken(taken))
+        acceptor = Acceptor(listener, sockets, lambda: Accepted(accepted))
         try:
-            yield taken, lambda: stack.enter_context(socket.create_connection(address))
+            yield accepted, lambda: stack.enter_context(socket.create_connection(address))
         finally:
             acceptor.close()
 
@@ -146,66 +146,66 @@ async def became(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_who_is_ahead_takes_what_nobody_else_takes(slots: tuple[Slot, Slot]) -> None:
+async def test_a_worker_ahead_accepts_what_no_other_accepts(slots: tuple[Slot, Slot]) -> None:
     mine, _ = slots
     sockets = SocketCount(mine)
     sockets.opened()
-    async with accepting(sockets) as (taken, connect_to_it):
+    async with accepting(sockets) as (accepted, connect_to_it):
         for _ in range(40):
             connect_to_it()
-        await became(lambda: len(taken) == 40)
+        await became(lambda: len(accepted) == 40)
     assert mine.sockets == 1 + 40
 
 
-@pytest.mark.parametrize("has", [SocketCount.opened, SocketCount.arrived])
-async def test_who_is_ahead_lets_another_go_first(slots: tuple[Slot, Slot], has: Callable[[SocketCount], None]) -> None:
+@pytest.mark.parametrize("count", [SocketCount.opened, SocketCount.add_new])
+async def test_a_worker_ahead_yields_to_another(slots: tuple[Slot, Slot], count: Callable[[SocketCount], None]) -> None:
     mine, other = slots
     ahead, behind = SocketCount(mine), SocketCount(other)
-    has(ahead)
-    taken: dict[str, list[Taken]] = {"ahead": [], "behind": []}
+    count(ahead)
+    accepted: dict[str, list[Accepted]] = {"ahead": [], "behind": []}
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        first = Acceptor(listener, ahead, lambda: Taken(taken["ahead"]))
-        second = Acceptor(listener.dup(), behind, lambda: Taken(taken["behind"]))
+        first = Acceptor(listener, ahead, lambda: Accepted(accepted["ahead"]))
+        second = Acceptor(listener.dup(), behind, lambda: Accepted(accepted["behind"]))
         with socket.create_connection(listener.getsockname()):
-            await became(lambda: bool(taken["ahead"] or taken["behind"]))
+            await became(lambda: bool(accepted["ahead"] or accepted["behind"]))
         first.close()
         second.close()
-    assert (len(taken["ahead"]), len(taken["behind"])) == (0, 1)
+    assert (len(accepted["ahead"]), len(accepted["behind"])) == (0, 1)
 
 
-async def test_what_was_accepted_counts_until_it_is_something_else(slots: tuple[Slot, Slot]) -> None:
+async def test_a_new_connection_counts_until_it_becomes_a_socket(slots: tuple[Slot, Slot]) -> None:
     sockets = SocketCount(slots[0])
-    sockets.arrived()
+    sockets.add_new()
     assert slots[0].sockets == 1
     sockets.opened()
-    sockets.settled()
+    sockets.remove_new()
     assert slots[0].sockets == 1
     sockets.closed()
     assert slots[0].sockets == 0
 
 
-async def test_a_closed_acceptor_leaves_what_waits_to_the_others(slots: tuple[Slot, Slot]) -> None:
-    taken: list[Taken] = []
+async def test_a_closed_acceptor_leaves_waiting_connections_to_the_others(slots: tuple[Slot, Slot]) -> None:
+    accepted: list[Accepted] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
-        acceptor = Acceptor(listener.dup(), SocketCount(slots[0]), lambda: Taken(taken))
+        acceptor = Acceptor(listener.dup(), SocketCount(slots[0]), lambda: Accepted(accepted))
         acceptor.close()
         with socket.create_connection(address):
             listener.settimeout(10)
-            accepted, _ = listener.accept()
-            accepted.close()
-    assert not taken
+            connection, _ = listener.accept()
+            connection.close()
+    assert not accepted
 
 
-async def test_a_worker_out_of_descriptors_goes_on_later(
+async def test_a_worker_out_of_descriptors_accepts_later(
     slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.acceptor.OUT_OF_FILES_S", 0.01)
-    taken: list[Taken] = []
+    monkeypatch.setattr("server.acceptor.ACCEPT_RETRY_S", 0.01)
+    accepted: list[Accepted] = []
     with Exhausted(socket.create_server(("127.0.0.1", 0))) as listener:
-        acceptor = Acceptor(listener, SocketCount(slots[0]), lambda: Taken(taken))
+        acceptor = Acceptor(listener, SocketCount(slots[0]), lambda: Accepted(accepted))
         with socket.create_connection(listener.getsockname()):
-            await became(lambda: len(taken) == 1)
+            await became(lambda: len(accepted) == 1)
         acceptor.close()
     assert "Too many open files" in caplog.text
 

@@ -4,7 +4,7 @@ import json
 import socket
 
 from config.settings import load
-from server.worker import UNREAD_ANSWERS_TIMEOUT_MS, FaceWorker, drop_who_reads_nothing
+from server.worker import UNREAD_TIMEOUT_MS, FaceWorker, set_unread_timeout
 from wire.messages import FrameMessage
 
 
@@ -22,14 +22,14 @@ def test_pictures_are_not_compressed_again_and_a_worker_that_cannot_start_ends()
 
 def test_the_system_ends_a_connection_whose_client_takes_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        drop_who_reads_nothing(listener)
+        set_unread_timeout(listener)
         with socket.create_connection(listener.getsockname()):
             accepted, _ = listener.accept()
             with accepted:
                 timeout = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-    assert timeout == UNREAD_ANSWERS_TIMEOUT_MS
+    assert timeout == UNREAD_TIMEOUT_MS
 
 
 def test_a_listener_that_is_no_tcp_stays_as_it_is() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        drop_who_reads_nothing(listener)
+        set_unread_timeout(listener)

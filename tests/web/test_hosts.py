@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from web.hosts import KnownHosts
+from web.hosts import AllowedHosts
 
 ALLOWED = ["face.example", ".sub.example", "[::1]"]
 
@@ -21,7 +21,7 @@ async def no_such_host(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def ask(host: str | None, allowed: list[str] = ALLOWED) -> httpx.Response:
-    served: Any = KnownHosts(application, allowed, no_such_host)
+    served: Any = AllowedHosts(application, allowed, no_such_host)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://face.example") as client:
         request = client.build_request("GET", "/", headers={} if host is None else {"host": host})
         return await client.send(request)
@@ -58,7 +58,7 @@ async def test_without_a_header_it_is_the_address_that_was_asked() -> None:
     async def send(message: Any) -> None:
         passed.append(message.get("status", ""))
 
-    served: Any = KnownHosts(tells, ["127.0.0.1"], no_such_host)
+    served: Any = AllowedHosts(tells, ["127.0.0.1"], no_such_host)
     for server in ("127.0.0.1", "10.0.0.1"):
         await served({"type": "http", "headers": [], "server": (server, 80)}, None, send)
     assert passed == ["127.0.0.1", 400, ""]

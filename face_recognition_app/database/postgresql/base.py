@@ -1,7 +1,7 @@
-"""Django's PostgreSQL backend, for a server that takes a statement and never answers.
+"""Django's PostgreSQL backend with time-outs on the client's side, for a server that takes a statement and hangs.
 
-Neither the server's own timeouts nor TCP's end such a wait: the one stands still, and the other gets its packets
-acknowledged.
+Neither the server's own time-outs nor TCP's end such a wait: the process stands still, and the kernel goes on to
+acknowledge packets.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from psycopg.abc import PQGen
 R = TypeVar("R")
 
 POLL_S = 0.1
-HEALTH_WITHIN_S = 1.0
+HEALTH_CHECK_TIMEOUT_S = 1.0
 
-answer_within_s: ContextVar[float | None] = ContextVar("answer_within_s", default=None)
-"""For each statement of this thread; None, as for a migration, is however long it takes."""
+statement_timeout_s: ContextVar[float | None] = ContextVar("statement_timeout_s", default=None)
+"""Time-out of each statement of this thread; None, as for a migration, is no limit."""
 
 
-class PatientConnection(psycopg.Connection[Any]):
-    """Gives up a server that does not answer in time, and the connection with it. Whether the statement was carried
-    out is then unknown."""
+class TimedConnection(psycopg.Connection[Any]):
+    """Closes itself when the server does not answer in time. Whether the statement was carried out is then unknown."""
 
     def wait(self, gen: PQGen[R], interval: float = POLL_S, timeout: float | None = None) -> R:
-        patience_s = answer_within_s.get() if timeout is None else timeout
+        timeout_s = statement_timeout_s.get() if timeout is None else timeout
         try:
-            return super().wait(gen, interval, patience_s)
+            return super().wait(gen, interval, timeout_s)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()
@@ -38,11 +37,11 @@ class PatientConnection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    Database: Any = SimpleNamespace(**{**vars(psycopg), "connect": PatientConnection.connect})
+    Database: Any = SimpleNamespace(**{**vars(psycopg), "connect": TimedConnection.connect})
 
     def is_usable(self) -> bool:
-        patience = answer_within_s.set(HEALTH_WITHIN_S)
+        before = statement_timeout_s.set(HEALTH_CHECK_TIMEOUT_S)
         try:
             return super().is_usable()
         finally:
-            answer_within_s.reset(patience)
+            statement_timeout_s.reset(before)

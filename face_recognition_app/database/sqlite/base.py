@@ -1,7 +1,7 @@
-"""Django's SQLite backend, for a file that is moved, replaced or deleted while it is served.
+"""Django's SQLite backend, for a file that is moved, replaced or deleted while it is in use.
 
-SQLite goes on with the file it has opened, which nobody will see again. Its log it leaves at the old path, where it
-would be read into whatever file comes next; so the log is emptied into the file it belongs to before that is closed.
+SQLite would go on with the file that it has opened, and leave its log at the old path, to be read into the next file
+there. So each connection notices the move, and empties the log into the file it belongs to before it closes that.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
-SETTLE_S = 3.0
-"""From when another file is seen at the path until it is opened: every worker has closed the old one by then."""
+REPLACEMENT_SETTLE_S = 3.0
+"""Time for which another file must lie at the path until it is opened: by then each worker has closed the old one."""
 
-Identity = tuple[int, int]
+FileIdentity = tuple[int, int]
 """Device and inode."""
 
 
-def identity(path: str) -> Identity | None:
-    """Of the file at `path`; None when there is none."""
+def file_identity(path: str) -> FileIdentity | None:
+    """Identity of the file at `path`; None if there is none."""
     try:
         found = Path(path).stat()
     except OSError:
@@ -32,25 +32,25 @@ def identity(path: str) -> Identity | None:
 
 
 class ServedFile:
-    """The file that this process serves from one path."""
+    """Decides which file this process uses at one path."""
 
     def __init__(self) -> None:
         self.log_is_empty = True
-        """Of the last file that was closed because it was moved."""
+        """Whether the log of the last moved file was emptied before the file was closed."""
         self._lock = threading.Lock()
-        self._served: Identity | None = None
-        self._other: Identity | None = None
+        self._served: FileIdentity | None = None
+        self._other: FileIdentity | None = None
         self._other_seen_at = 0.0
 
-    def admit(self, found: Identity) -> None:
-        """Raises OperationalError for another file than the one before, until it has lain there for SETTLE_S."""
+    def admit(self, found: FileIdentity) -> None:
+        """Raises OperationalError for a file that replaced another one, until it has lain there long enough."""
         with self._lock:
             if self._served is None or found == self._served:
                 self._served = found
                 return
             if found != self._other:
                 self._other, self._other_seen_at = found, time.monotonic()
-            if time.monotonic() - self._other_seen_at < SETTLE_S:
+            if time.monotonic() - self._other_seen_at < REPLACEMENT_SETTLE_S:
                 raise OperationalError("the database file was replaced; the new one is opened in a moment")
             if not self.log_is_empty:
                 raise OperationalError("the database file was replaced, but its log is still there: put it back")
@@ -58,10 +58,10 @@ class ServedFile:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes one option more, `mode`: `rw` does not make a file that is missing; `rwc`, the default, does."""
+    """Takes one more option, `mode`: `rwc`, the default, makes a missing file; `rw` does not."""
 
     _files: dict[str, ServedFile] = {}
-    _opened: Identity | None = None
+    _opened: FileIdentity | None = None
 
     @property
     def _file(self) -> ServedFile:
@@ -75,18 +75,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        found = identity(self.settings_dict["NAME"])
+        found = file_identity(self.settings_dict["NAME"])
         if found is not None:
             self._file.admit(found)
         connection = super().get_new_connection(conn_params)
-        self._opened = found or identity(self.settings_dict["NAME"])
+        self._opened = found or file_identity(self.settings_dict["NAME"])
         return connection
 
     def is_usable(self) -> bool:
-        return self.is_in_memory_db() or self._opened == identity(self.settings_dict["NAME"])
+        return self.is_in_memory_db() or self._opened == file_identity(self.settings_dict["NAME"])
 
     def _commit(self) -> None:
-        """What was written into a file that is gone is not told as done."""
+        """Raises OperationalError for a moved file: what was written there must not be reported as done."""
         if not self.is_usable():
             raise OperationalError("the database file was moved away")
         super()._commit()  # type: ignore[misc]  # not in the stubs

@@ -8,6 +8,7 @@ import logging
 import random
 import re
 import time
+from contextlib import ExitStack
 from enum import Enum, auto
 from typing import TypedDict
 from urllib.parse import parse_qs, urlsplit
@@ -35,7 +36,6 @@ from recognition.streaming.pipeline import SandboxStream, SessionStream, Stream
 from recognition.worker import Worker, in_scope
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
-from server import draining
 from wire.errors import (
     Idle,
     InternalError,
@@ -89,9 +89,9 @@ class ClientGone(Exception):
 class FaceConsumer:
     """One client's connection. An exception in one of its tasks ends all of them, and `_fail` answers it."""
 
-    open_connections = 0
-
     _tasks: asyncio.TaskGroup
+    _registration: ExitStack
+    """Among the worker's open sockets, once the worker is known."""
     _stream: Stream
     _wire: WireSession
 
@@ -108,16 +108,13 @@ class FaceConsumer:
 
     async def run(self) -> None:
         """Serve the client until it is gone."""
-        FaceConsumer.open_connections += 1
         metrics.connections.inc()
-        draining.farewells.add(self._farewell)
         try:
-            await self._serve()
+            with ExitStack() as self._registration:
+                await self._serve()
         finally:
             self._phase = Phase.CLOSED
-            FaceConsumer.open_connections -= 1
             metrics.connections.dec()
-            draining.farewells.discard(self._farewell)
 
     async def _serve(self) -> None:
         gone = False
@@ -140,7 +137,8 @@ class FaceConsumer:
         await self._out(WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[]))
         worker = in_scope(self._scope)
         settings = worker.settings
-        if FaceConsumer.open_connections > settings.max_connections:
+        self._registration.enter_context(worker.open_sockets.registered(self._send_drain_notice))
+        if len(worker.open_sockets) > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
         _check_origin(self._scope, settings.allowed_origins)
         try:
@@ -258,7 +256,7 @@ class FaceConsumer:
         await asyncio.sleep(CLOSE_AFTER_RESULT_S)
         await self._close(NORMAL_CLOSE)
 
-    async def _farewell(self) -> None:
+    async def _send_drain_notice(self) -> None:
         wait_ms = random.randint(*RECONNECT_AFTER_MS)  # noqa: S311  spread, not secret
         await self._send(ServerDraining(reconnect_after_ms=wait_ms))
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from core.errors import ImageError, NotAnalysed
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
-from database.outages import ride_out
+from database.outages import retry_unavailable
 from logs import request_id
 from monitoring import metrics
 from recognition.models import Decision
@@ -237,17 +237,19 @@ class SessionStream(Stream):
 
     async def _match(self, seen: Observation) -> Match | None:
         # Safe to repeat, since it writes nothing; the frame is not analysed again, and counts once.
-        return await ride_out(lambda: self.worker.database.run(self._check_and_match, seen))
+        return await retry_unavailable(lambda: self.worker.database.run(self._check_and_match, seen))
 
     def _check_and_match(self, seen: Observation) -> Match | None:
         self.lease.check()
         return find_match(self.worker.deciding, self.lease.session.tenant, self.flow, seen)
 
     async def _keep(self) -> None:
-        await ride_out(lambda: self.worker.database.run(self.lease.save))
+        await retry_unavailable(lambda: self.worker.database.run(self.lease.save))
 
     async def _decide(self, outcome: Outcome) -> Decision:
         # A copy, because a cancellation may be decided while a frame is in work.
         held = replace(self.lease, flow=deepcopy(self.flow))
         # Safe to repeat: a decision made although its answer was lost is found, and sent.
-        return await ride_out(lambda: self.worker.database.run(lifecycle.decide, self.worker.deciding, held, outcome))
+        return await retry_unavailable(
+            lambda: self.worker.database.run(lifecycle.decide, self.worker.deciding, held, outcome)
+        )

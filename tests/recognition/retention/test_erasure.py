@@ -216,7 +216,7 @@ async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
 
 @needs_sqlite
 def test_a_log_that_is_in_use_is_emptied_later(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_ahead_log, "PATIENCE_MS", 10)
+    monkeypatch.setattr(write_ahead_log, "CHECKPOINT_TIMEOUT_MS", 10)
     reader = connection.copy()
     try:
         with reader.cursor() as cursor:

@@ -24,7 +24,7 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """A list that grows when the process would be ended."""
     ends: list[None] = []
     monkeypatch.setattr(watching, "end_this_process", lambda: ends.append(None))
-    monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(watching, "CHECK_INTERVAL_S", 0.01)
     return ends
 
 
@@ -86,7 +86,7 @@ async def test_while_one_thread_is_left_nobody_is_cut_off(
         await gate.somebody_arrived()
         async with watched(changed):
             await became(lambda: "stuck: a frame" in caplog.text, "it was named")
-            await asyncio.sleep(2 * watchdogs.LOOKS_BEFORE_THE_END * 0.01)
+            await asyncio.sleep(2 * watchdogs.CHECKS_BEFORE_END * 0.01)
         assert (await api.get("/api/ready/")).json()["components"]["compute"] == "ok"
         gate.open()
         assert (await socket.receive())["type"] == "frame_processed"

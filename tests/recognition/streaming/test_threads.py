@@ -130,7 +130,7 @@ async def test_a_frame_that_cannot_be_matched_is_told_and_counts_for_nothing(
 
     secret = await token(worker, alice, ANYONE)
     with monkeypatch.context() as outage:
-        outage.setattr("database.outages.RIDE_OUT_S", 0.0)
+        outage.setattr("database.outages.OUTAGE_RETRY_S", 0.0)
         outage.setattr("recognition.streaming.pipeline.find_match", fail)
         async with connect(secret) as socket:
             await socket.greeted()

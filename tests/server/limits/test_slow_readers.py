@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from testkit.clips import encode_jpeg
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
-from tests.server.doors.raw_sockets import PING, TEXT, client_frame, raw_socket
+from tests.server.limits.raw_sockets import PING, TEXT, client_frame, raw_socket
 
 FLOODERS = 4
 SMALL_BUFFER = 2048

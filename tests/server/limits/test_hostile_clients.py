@@ -17,7 +17,7 @@ from core.types import RgbImage
 from testkit.clips import encode_jpeg
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
-from tests.server.doors.raw_sockets import PING, client_frame, raw_socket, upgrade_request
+from tests.server.limits.raw_sockets import PING, client_frame, raw_socket, upgrade_request
 
 FRAMES = 1_000
 BURSTS = 10

@@ -15,10 +15,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Close
 
-from server.bounded_http import LINGER_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
+from server.bounded_http import LINGERING_CLOSE_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
-from tests.server.doors.raw_sockets import PING, client_frame, upgrade_request
+from tests.server.limits.raw_sockets import PING, client_frame, upgrade_request
 from web.body_limit import SMALL_BYTES
 
 TIMEOUT_S = 2.0
@@ -298,7 +298,7 @@ async def test_of_a_long_body_of_nobody_nothing_is_read(service: LiveService, pa
 
 async def test_who_sends_too_long_a_body_reads_why_before_the_connection_ends(service: LiveService) -> None:
     length = SMALL_BYTES + 1
-    assert length < LINGER_BYTES
+    assert length < LINGERING_CLOSE_BYTES
     async with connected(service) as client:
         await client.send(post("/api/v1/faces/detect/", "image/jpeg", length))
         await client.send(bytes(length))

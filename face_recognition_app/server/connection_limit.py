@@ -1,4 +1,4 @@
-"""The connections of one worker that are no sockets, and which of them goes when there is no place for another."""
+"""The limit of a worker's HTTP connections: which of them is closed to make room for a new one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Protocol
 
 class Connection(Protocol):
     def evict(self) -> None:
-        """Be closed without a word."""
+        """Close without an answer."""
 
 
-class Door:
-    """Counts connections by what they do. In each group the one that has been there longest is first.
+class ConnectionLimit:
+    """Counts connections by their state; in each group the one that has been there longest is first.
 
-    Idle ones between two requests are closed first, then those whose request head is not complete: an honest head takes
-    milliseconds, so the oldest of them is a client that only holds its place. One that is at work is never closed.
+    Connections that are idle between two requests are closed first, then those whose request head is incomplete: an
+    honest head takes milliseconds, so the oldest of them only holds its place. One with a request in work never is.
     """
 
     def __init__(self, max_connections: int) -> None:
@@ -27,33 +27,33 @@ class Door:
         return len(self._idle) + len(self._arriving) + len(self._working)
 
     def admit(self, connection: Connection) -> bool:
-        """Take in a new connection, in another's place if need be; False when all others are at work."""
+        """Count a new connection, if need be in place of an evicted one; False when all others are working."""
         if len(self) >= self._max_connections:
             victim = next(iter(self._idle or self._arriving), None)
             if victim is None:
                 return False
-            self.leave(victim)
+            self.remove(victim)
             victim.evict()
         self._arriving[connection] = None
         return True
 
-    def arrives(self, connection: Connection) -> None:
-        """The head of another request has begun."""
+    def head_began(self, connection: Connection) -> None:
+        """Mark a connection whose next request has begun to arrive."""
         self._move(connection, self._arriving)
 
-    def works(self, connection: Connection) -> None:
-        """The head is complete."""
+    def head_complete(self, connection: Connection) -> None:
+        """Mark a connection with a request in work."""
         self._move(connection, self._working)
 
-    def rests(self, connection: Connection) -> None:
-        """The request is answered."""
+    def answered(self, connection: Connection) -> None:
+        """Mark a connection as idle."""
         self._move(connection, self._idle)
 
-    def leave(self, connection: Connection) -> None:
-        """Be counted no more; a connection that is not counted may leave again."""
+    def remove(self, connection: Connection) -> None:
+        """Count the connection no more. Without effect on one that is not counted."""
         for group in (self._working, self._idle, self._arriving):
             group.pop(connection, None)
 
     def _move(self, connection: Connection, group: dict[Connection, None]) -> None:
-        self.leave(connection)
+        self.remove(connection)
         group[connection] = None
