@@ -16,7 +16,7 @@ import pytest
 from scheduling.executor import CAMERA_INTERVAL_S, MAX_RETRY_MS, MIN_RETRY_MS, Executor, FrameFailed
 from scheduling.frame_queue import ServiceClass
 from scheduling.frame_slot import FrameSlot
-from tests.recognition.support import PATIENCE_S, became
+from tests.recognition.support import WAIT_LIMIT_S, became
 from vocabulary.errors import ErrorCode
 from wire.errors import Busy, Unavailable, UnusableFrame
 from wire.inbound import BadFrame, Frame
@@ -37,7 +37,7 @@ class Work:
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        assert self.end.wait(PATIENCE_S)
+        assert self.end.wait(WAIT_LIMIT_S)
         with self._lock:
             self.running -= 1
         return threading.current_thread().name
@@ -58,7 +58,7 @@ def make(work: Work) -> Iterator[Make]:
     """Executors that are closed when the test ends."""
     made: list[Executor] = []
 
-    def one(threads: int = 2, instances: int | None = None, timeout_s: float = PATIENCE_S) -> Executor:
+    def one(threads: int = 2, instances: int | None = None, timeout_s: float = WAIT_LIMIT_S) -> Executor:
         made.append(Executor(threads, instances or threads, timeout_s))
         return made[-1]
 
@@ -186,7 +186,7 @@ async def test_the_longer_the_queue_the_later_one_should_come_again(make: Make, 
     executor = make()
     tasks = await fill(executor, work, 20)
     for _ in range(200):
-        executor.pacer.served(PATIENCE_S)
+        executor.pacer.served(WAIT_LIMIT_S)
     with pytest.raises(Busy) as caught:
         await executor.run(work)
     assert caught.value.retry_after_ms == MAX_RETRY_MS
@@ -210,7 +210,7 @@ async def test_who_came_first_is_served_first(make: Make) -> None:
 
 
 async def test_closing_waits_for_what_has_begun_and_cancels_the_rest(work: Work) -> None:
-    executor = Executor(1, 8, PATIENCE_S)
+    executor = Executor(1, 8, WAIT_LIMIT_S)
     begun, waiting = await fill(executor, work, 2)
     closing = asyncio.create_task(asyncio.to_thread(executor.close))
     await became(lambda: executor.threads._shutdown, "it closes")
@@ -224,7 +224,7 @@ async def test_closing_waits_for_what_has_begun_and_cancels_the_rest(work: Work)
 
 
 async def test_after_closing_nothing_is_taken_and_nothing_leaks(work: Work) -> None:
-    executor = Executor(1, 1, PATIENCE_S)
+    executor = Executor(1, 1, WAIT_LIMIT_S)
     executor.close()
     with pytest.raises(RuntimeError):
         await executor.run(work)
@@ -251,9 +251,9 @@ async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(
     executor = make(threads, instances)
     tasks = await fill(executor, work, threads)
     for _ in range(100):
-        executor.pacer.served(4 * PATIENCE_S)
+        executor.pacer.served(4 * WAIT_LIMIT_S)
     with pytest.raises(Busy):
-        await asyncio.wait_for(executor.run(work), PATIENCE_S / 2)
+        await asyncio.wait_for(executor.run(work), WAIT_LIMIT_S / 2)
     assert executor.statistics().timeouts_total == 1
     work.end.set()
     await asyncio.gather(*tasks)
@@ -265,7 +265,7 @@ async def test_what_others_wait_for_does_not_count_for_who_has_the_next_turn(mak
     greedy = [asyncio.create_task(executor.run(work, owner="greedy")) for _ in range(45)]
     await became(lambda: load(executor) == (1, 40, 5), "the work began")
     for _ in range(200):
-        executor.pacer.served(PATIENCE_S / 20)
+        executor.pacer.served(WAIT_LIMIT_S / 20)
     modest = asyncio.create_task(executor.run(work, owner="modest"))
     await became(lambda: load(executor) == (1, 40, 6), "it is not refused")
     with pytest.raises(Busy):
