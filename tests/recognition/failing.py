@@ -15,7 +15,7 @@ from recognition.sessions.lockout import Claim
 from recognition.sessions.state import Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 LIMIT, WINDOW_S, LOCK_S = 5, 180.0, 1_800.0
 NO_MATCH = Outcome(False, Reason.NO_MATCH, None, None)

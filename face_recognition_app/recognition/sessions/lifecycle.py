@@ -28,13 +28,12 @@ from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import claim_of, judge, lock_out
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import Claim
-from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
+from recognition.sessions.state import CANCELLATION, Flow, Outcome
 from recognition.sessions.terms import Terms, Wish, agree, check_client, new_challenge_id
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
-from vocabulary.sessions import SessionKind, SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Purpose, Reason, SessionKind, SessionStatus
 
 logger = logging.getLogger(__name__)
 

@@ -26,8 +26,7 @@ from recognition.worker import Worker
 from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
-from vocabulary.sessions import SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Reason, SessionStatus
 
 CANCELLED = Outcome(False, Reason.CANCELLED, None, None)
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)

@@ -21,8 +21,7 @@ from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, counted, fail, locked, matched
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
-from vocabulary.sessions import SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Reason, SessionStatus
 
 JPEG = {"content-type": "image/jpeg"}
 

@@ -22,7 +22,7 @@ from recognition.sessions.state import CANCELLATION, KeptSample, Match, Outcome
 from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.support import PATIENCE_S, Backend, asked, decision_of, side_by_side
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]
 """Even ones: the half that is remembered."""
