@@ -27,8 +27,8 @@ from bench.engine.stages import StageBench
 from bench.legacy.baseline import INSTANCES, LegacyResult, measure
 from config.settings import load
 from core.types import Detail
-from recognition.sessions.state import Purpose
 from recognition.worker import Worker
+from vocabulary.sessions import Purpose
 
 _LEGACY_FRAMES = 40
 """Frames for the legacy pool, which tracks nothing: they need not be consecutive."""

@@ -11,10 +11,11 @@ from core.face_recognition_engine import FrameView
 from core.liveness.policy import Policy
 from core.types import Detail
 from recognition.sessions import checkpoints
-from recognition.sessions.state import Flow, Outcome, Purpose
+from recognition.sessions.state import Flow, Outcome
 from recognition.streaming.analysis import EngineSight
 from recognition.streaming.sight import observe
 from recognition.worker import Worker
+from vocabulary.sessions import Purpose
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -171,7 +171,7 @@ class Kept:
     frame_samples: Iterator[FrameSamples]
 
 
-_MESH_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "followed")]
+_MESH_NUMBERS = [f.name for f in fields(MeshFace) if f.name not in ("points", "pose", "tracked")]
 
 
 def _plain(seen: RecordedSight) -> dict[str, Any]:

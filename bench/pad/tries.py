@@ -16,11 +16,12 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery.thresholds import threshold_for
-from recognition.sessions.state import Flow, Match, Outcome, Purpose
+from recognition.sessions.state import Flow, Match, Outcome
 from recognition.streaming.sight import observe
 from testkit.attacks import BONA_FIDE, RESPONDING, Split
 from testkit.attacks.stage.stream import NEUTRAL
 from testkit.recorded_sight import RecordedSight
+from vocabulary.sessions import Purpose
 
 SESSION_S = 30.0
 _NO_MATCH_FRAMES = 8

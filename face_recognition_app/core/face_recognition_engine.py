@@ -20,7 +20,7 @@ from core.features.spoof import SpoofDetector
 from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.imaging.alignment import AlignedFace, align
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
-from core.imaging.scale import reduction_for_followed, reduction_for_stranger
+from core.imaging.scale import reduction_for_still, reduction_for_tracked
 from core.pool import Pool, PoolStatistics
 from core.types import Box, Detail, Embedding, MeshFace, RgbImage
 
@@ -158,12 +158,12 @@ class FaceRecognitionEngine:
 
         Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
-        reduction = 1 if detail is Detail.FULL else reduction_for_followed(tracking)
+        reduction = 1 if detail is Detail.FULL else reduction_for_tracked(tracking)
         return self._analyse(self._decode(data, limits, lambda _: reduction), tracking, detail)
 
     def analyse_still(self, data: bytes, limits: ImageLimits) -> FrameView:
         """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises as `look`."""
-        return self._analyse(self._decode(data, limits, reduction_for_stranger), UNTRACKED, Detail.FULL)
+        return self._analyse(self._decode(data, limits, reduction_for_still), UNTRACKED, Detail.FULL)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)

@@ -74,7 +74,7 @@ class Framing:
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedFace:
+class TrackedFace:
     """Region in which to look for a face in the next frame, and its framing."""
 
     region: Region
@@ -93,7 +93,7 @@ class MeshFace:
     """One face, as a FaceMesh finds it.
 
     `points`: (478, 3). `blink_left` and `blink_right` (the person's own sides), `smile` and `jaw_open`: blendshape
-    coefficients, 0..1. `followed`: for tracking; None from a mesh that does not track. In a LIGHT face the irises are
+    coefficients, 0..1. `tracked`: for tracking; None from a mesh that does not track. In a LIGHT face the irises are
     the centres of the eyes, and all coefficients are 0.
     """
 
@@ -103,5 +103,5 @@ class MeshFace:
     blink_right: float
     smile: float
     jaw_open: float
-    followed: FollowedFace | None = None
+    tracked: TrackedFace | None = None
     detail: Detail = Detail.FULL

@@ -1,4 +1,4 @@
-"""Issues of a face in a picture, and actions that a person can be asked to do."""
+"""Issues of a face in a picture, actions that a person can be asked to do, and guidance, which names both."""
 
 from __future__ import annotations
 
@@ -33,3 +33,28 @@ class Action(StrEnum):
     MOVE_CLOSER = "move_closer"
     LIGHT = "light"
     """Look at the screen while it changes its colours (core.liveness.cues.light)."""
+
+
+class Guidance(StrEnum):
+    """What the person in front of the camera should do or know."""
+
+    READY = "ready"
+    NO_FACE = Issue.NO_FACE
+    MULTIPLE_FACES = Issue.MULTIPLE_FACES
+    MOVE_CLOSER = Issue.MOVE_CLOSER
+    MOVE_BACK = Issue.MOVE_BACK
+    CENTER_FACE = Issue.CENTER_FACE
+    LOOK_STRAIGHT = Issue.LOOK_STRAIGHT
+    TOO_DARK = Issue.TOO_DARK
+    TOO_BRIGHT = Issue.TOO_BRIGHT
+    BLURRY = Issue.BLURRY
+    EYES_COVERED = Issue.EYES_COVERED
+    EYES_CLOSED = Issue.EYES_CLOSED
+    HOLD_STILL = "hold_still"
+    BLINK = Action.BLINK
+    TURN_LEFT = Action.TURN_LEFT
+    TURN_RIGHT = Action.TURN_RIGHT
+    NOD = Action.NOD
+    SMILE = Action.SMILE
+    OPEN_MOUTH = Action.OPEN_MOUTH
+    LIGHT = Action.LIGHT

@@ -1,34 +1,9 @@
-"""Guidance and reason codes with their messages."""
+"""Messages of the guidance and reason codes."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class Guidance(StrEnum):
-    """What the person in front of the camera should do or know."""
-
-    READY = "ready"
-    NO_FACE = "no_face"
-    MULTIPLE_FACES = "multiple_faces"
-    MOVE_CLOSER = "move_closer"
-    MOVE_BACK = "move_back"
-    CENTER_FACE = "center_face"
-    LOOK_STRAIGHT = "look_straight"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    BLURRY = "blurry"
-    EYES_COVERED = "eyes_covered"
-    EYES_CLOSED = "eyes_closed"
-    HOLD_STILL = "hold_still"
-    BLINK = "blink"
-    TURN_LEFT = "turn_left"
-    TURN_RIGHT = "turn_right"
-    NOD = "nod"
-    SMILE = "smile"
-    OPEN_MOUTH = "open_mouth"
-    LIGHT = "light"
-
+from vocabulary.faces import Guidance
+from vocabulary.sessions import Reason
 
 GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.READY: "Looking good.",
@@ -52,26 +27,6 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.OPEN_MOUTH: "Open your mouth wide.",
     Guidance.LIGHT: "Look at the screen while it changes its colours.",
 }
-
-
-class Reason(StrEnum):
-    """Why a session did not succeed."""
-
-    NO_MATCH = "no_match"
-    LIVENESS_TIMEOUT = "liveness_timeout"
-    SPOOF_SUSPECTED = "spoof_suspected"
-    FACE_CHANGED = "face_changed"
-    WRONG_ACTION = "wrong_action"
-    STREAM_FROZEN = "stream_frozen"
-    STREAM_REPEATED = "stream_repeated"
-    CAMERA_CHANGED = "camera_changed"
-    REPLAY_SUSPECTED = "replay_suspected"
-    DUPLICATE_FACE = "duplicate_face"
-    SUBJECT_EXISTS = "subject_exists"
-    SUBJECT_GONE = "subject_gone"
-    TIMEOUT = "timeout"
-    CANCELLED = "cancelled"
-    ATTEMPTS_EXCEEDED = "attempts_exceeded"
 
 
 REASON_MEANINGS: dict[Reason, str] = {

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from vocabulary.errors import SOCKET, ErrorCode
-from vocabulary.faces import Action, Issue
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
-from wire.codes import Guidance, Reason
+from vocabulary.faces import Action, Guidance, Issue
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 
 Instant = Annotated[
     datetime,

@@ -42,9 +42,9 @@ from bench.engine.sessions import MeshWalker, SessionWalker
 from bench.engine.stages import ASIDE, Clock, StageBench, stages_of
 from bench.legacy.baseline import INSTANCES, LegacyError, LegacyResult
 from core.types import Detail, RgbImage
-from recognition.sessions.state import Purpose
 from recognition.worker import Worker
 from tests.conftest import needs_shared_data
+from vocabulary.sessions import Purpose
 
 LIGHT = MESHES[Detail.LIGHT]
 SECOND = Throughput(frames=100, found=99, seconds=1.0, cpu_s=0.8)

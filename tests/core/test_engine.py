@@ -17,7 +17,7 @@ from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.regions import shift
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView, LivenessDetector
 from core.imaging.frames import Header, ImageLimits
-from core.imaging.scale import reduction_for_stranger
+from core.imaging.scale import reduction_for_still
 from core.pool import Pool
 from core.types import Detail, MeshFace, RgbImage
 from testkit.clips import encode_jpeg
@@ -164,9 +164,9 @@ def test_a_light_look_at_a_large_frame_reads_as_many_pixels_as_it_needs(
     assert light.box is not None
     assert whole.box is not None
     assert astuple(light.box) == pytest.approx(astuple(whole.box), abs=0.015)
-    (seen,), (followed,) = before.faces, light.tracking(before).faces
-    assert shift(seen.region, followed.region) < 0.03
-    assert followed.region.side == pytest.approx(seen.region.side, rel=0.05)
+    (seen,), (tracked,) = before.faces, light.tracking(before).faces
+    assert shift(seen.region, tracked.region) < 0.03
+    assert tracked.region.side == pytest.approx(seen.region.side, rel=0.05)
 
 
 def test_a_close_look_reads_every_pixel(
@@ -203,7 +203,7 @@ def test_a_large_still_is_decoded_smaller_and_compares_as_before(
 
 @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (3500, 2625)])
 def test_a_still_that_may_show_a_face_as_small_as_can_be_compared_is_decoded_whole(size: tuple[int, int]) -> None:
-    assert reduction_for_stranger(Header("JPEG", size)) == 1
+    assert reduction_for_still(Header("JPEG", size)) == 1
 
 
 def test_a_look_at_nobody_has_no_face(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from testkit.service import REPOSITORY
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 WORDS = (REPOSITORY / "face_recognition_app" / "demo" / "static" / "demo" / "words.js").read_text()
 

@@ -20,7 +20,7 @@ from recognition.sessions.state import Match, Outcome
 from recognition.tokens.signing import Signer
 from recognition.worker import Worker
 from tests.recognition.support import Backend, asked
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 LIMIT, WINDOW_S, LOCK_S = 5, 180.0, 1_800.0
 NO_MATCH = Outcome(False, Reason.NO_MATCH, None, None)

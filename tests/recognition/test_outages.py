@@ -39,7 +39,7 @@ from tests.recognition.support import (
     token,
     until_complete,
 )
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 from wire.errors import Unavailable
 
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="the tests run on another database")

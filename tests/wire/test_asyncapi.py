@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from vocabulary.faces import Guidance
+from vocabulary.sessions import Reason
 from wire.asyncapi import CLIENT, SERVER, document
-from wire.codes import Guidance, Reason
 
 
 def references(part: Any) -> Iterator[str]:

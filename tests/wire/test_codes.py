@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from vocabulary.faces import Action, Issue
-from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS, Guidance, Reason
+from vocabulary.faces import Action, Guidance, Issue
+from vocabulary.sessions import Reason
+from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
 
 
 def test_every_code_has_its_own_words() -> None:

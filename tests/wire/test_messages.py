@@ -7,10 +7,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from vocabulary.errors import ErrorCode
-from vocabulary.faces import Action, Issue
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
+from vocabulary.faces import Action, Guidance, Issue
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 from wire.asyncapi import CLIENT, SERVER
-from wire.codes import Guidance, Reason
 from wire.messages import (
     CancelMessage,
     ChallengeInfo,

@@ -1,7 +1,7 @@
-"""FaceMesh that runs MediaPipe's networks itself and follows faces from frame to frame.
+"""FaceMesh that runs MediaPipe's networks itself and tracks faces from frame to frame.
 
 The landmarks of one frame give the region to search in the next, so the detector runs only for faces that are not
-followed yet. Two networks find landmarks: one of 478 points, accurate enough at lids, lips and irises to detect blinks,
+tracked yet. Two networks find landmarks: one of 478 points, accurate enough at lids, lips and irises to detect blinks,
 and an older one of 468 that takes a third of the time.
 """
 
@@ -22,11 +22,11 @@ from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import ModelFace, head_pose
 from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.networks import OpenVinoNetwork, read_image_network, read_network
-from core.types import Detail, FollowedFace, MeshFace, Points, Region, RgbImage
+from core.types import Detail, MeshFace, Points, Region, RgbImage, TrackedFace
 
 _MIN_PRESENCE = 0.0
 """Least logit of a landmark network's probability that there is a face: one half."""
-_MOVED = 0.05
+_MAX_SHIFT = 0.05
 """Share of a region's side. A face that moved further since the last frame is detected again. With the region off by
 0.1, one in twenty of 200 still faces had its landmarks off by 8 % of the distance of the irises or more; with 0.15, by
 half of it."""
@@ -81,24 +81,24 @@ class OpenVinoFaceMesh:
 
     def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
         faces: list[MeshFace] = []
-        strayed: list[tuple[Points, FollowedFace]] = []
+        shifted: list[tuple[Points, TrackedFace]] = []
         for known in tracking.faces:
-            # Two followed regions may have moved onto one face, when the other face is gone.
+            # Two tracked regions may have moved onto one face, when the other face is gone.
             if _is_among(faces, known.region):
                 continue
             points = self._landmarks(rgb, known.region, detail)
             if points is None:
                 continue
-            followed = regions.followed(points, known.framing)
-            if regions.shift(known.region, followed.region) > _MOVED:
-                strayed.append((points, followed))
+            tracked = regions.track(points, known.framing)
+            if regions.shift(known.region, tracked.region) > _MAX_SHIFT:
+                shifted.append((points, tracked))
             else:
-                faces.append(self._face(rgb, points, followed, detail))
-        if not faces or strayed or (tracking.detection_is_due and len(faces) < MAX_FACES):
+                faces.append(self._face(rgb, points, tracked, detail))
+        if not faces or shifted or (tracking.detection_is_due and len(faces) < MAX_FACES):
             faces.extend(self._new_faces(rgb, faces))
-        for points, followed in strayed:
-            if len(faces) < MAX_FACES and not _is_among(faces, followed.region):
-                faces.append(self._face(rgb, points, followed, detail))  # The detector misses faces in profile.
+        for points, tracked in shifted:
+            if len(faces) < MAX_FACES and not _is_among(faces, tracked.region):
+                faces.append(self._face(rgb, points, tracked, detail))  # The detector misses faces in profile.
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class OpenVinoFaceMesh:
             points = self._landmarks(rgb, region, Detail.FULL)
             if points is not None:
                 framing = regions.framing_of(region, points)
-                yield self._face(rgb, points, FollowedFace(region, framing), Detail.FULL)
+                yield self._face(rgb, points, TrackedFace(region, framing), Detail.FULL)
 
     def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
         """Landmarks (478, 3) in pixels of the frame; None without a face in the region."""
@@ -123,12 +123,12 @@ class OpenVinoFaceMesh:
             if not float(presence.ravel()[0]) >= _MIN_PRESENCE:
                 return None
             points = cut.to_frame(landmarks.reshape(-1, 3))
-        return points if full else _with_middles_of_eyes(points)
+        return points if full else _with_eye_centres(points)
 
-    def _face(self, rgb: RgbImage, points: Points, followed: FollowedFace, detail: Detail) -> MeshFace:
+    def _face(self, rgb: RgbImage, points: Points, tracked: TrackedFace, detail: Detail) -> MeshFace:
         pose = head_pose(self._networks.model_face, points, rgb.shape[1], rgb.shape[0])
         if detail is Detail.LIGHT:
-            return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, followed, detail)
+            return MeshFace(points, pose, 0.0, 0.0, 0.0, 0.0, tracked, detail)
         coefficients = self._networks.blendshapes.run(points[np.newaxis, _BLENDSHAPE_POINTS, :2])
         return MeshFace(
             points=points,
@@ -137,18 +137,18 @@ class OpenVinoFaceMesh:
             blink_right=float(coefficients[_BLINK_RIGHT]),
             smile=float(coefficients[_SMILE_LEFT] + coefficients[_SMILE_RIGHT]) / 2,
             jaw_open=float(coefficients[_JAW_OPEN]),
-            followed=followed,
+            tracked=tracked,
         )
 
 
-def _with_middles_of_eyes(points: Points) -> Points:
+def _with_eye_centres(points: Points) -> Points:
     """Extend landmarks (468, 3) to (478, 3), with the centres of the eyes for the irises."""
     middles = points[_EYES].mean(axis=1)
     return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)])
 
 
 def _is_among(faces: Sequence[MeshFace], region: Region) -> bool:
-    return any(face.followed is not None and _overlap(region, face.followed.region) for face in faces)
+    return any(face.tracked is not None and _overlap(region, face.tracked.region) for face in faces)
 
 
 def _overlap(region: Region, other: Region) -> bool:

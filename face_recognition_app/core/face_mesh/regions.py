@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from core.geometry import Matrix, extent
-from core.types import FollowedFace, Framing, Points, Region, RgbImage
+from core.types import Framing, Points, Region, RgbImage, TrackedFace
 
 _MARGIN = 1.5
 """Side of the region over the larger side of a detected box, as in the mesh networks' training."""
-_NEAR = 3
+_MAX_COPY_SCALE = 3
 """Largest side of a region, over the output's, that is copied first: of larger ones most pixels are never read."""
 _EYE_CORNERS = (33, 263)
 """Landmarks of the outer corners, first the one on the left of the picture."""
@@ -34,7 +34,7 @@ def framing_of(region: Region, points: Points) -> Framing:
     return Framing(region.side / tight.side, cosine * x + sine * y, cosine * y - sine * x, turn)
 
 
-def followed(points: Points, framing: Framing) -> FollowedFace:
+def track(points: Points, framing: Framing) -> TrackedFace:
     """Region with the given framing of the landmarks `points`.
 
     A landmark network gives slightly different lips and lids for every region. Keeping the framing of the detection
@@ -48,7 +48,7 @@ def followed(points: Points, framing: Framing) -> FollowedFace:
         tight.side * framing.scale,
         tight.angle + framing.turn,
     )
-    return FollowedFace(region, framing)
+    return TrackedFace(region, framing)
 
 
 def shift(region: Region, other: Region) -> float:
@@ -85,8 +85,8 @@ class Cut:
 def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
     """Fill `picture`, (n, n, 3), with the region turned upright; beyond the frame its edge is repeated."""
     made = Cut(_to_frame(region, len(picture)), region.side / len(picture))
-    part, left, top = _around(rgb, region)
-    if region.side <= _NEAR * len(picture):
+    part, left, top = _bounding_part(rgb, region)
+    if region.side <= _MAX_COPY_SCALE * len(picture):
         part = part.copy()  # Warping from contiguous rows takes two thirds of the time.
     transform = made.transform.copy()
     transform[:, 2] -= left, top
@@ -101,7 +101,7 @@ def cut(rgb: RgbImage, region: Region, picture: RgbImage) -> Cut:
     return made
 
 
-def _around(rgb: RgbImage, region: Region) -> tuple[RgbImage, int, int]:
+def _bounding_part(rgb: RgbImage, region: Region) -> tuple[RgbImage, int, int]:
     """Bounding rectangle of the region in the frame, at least one pixel, and its left and top."""
     height, width = rgb.shape[:2]
     reach = region.side / 2 * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2

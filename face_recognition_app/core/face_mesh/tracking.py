@@ -9,27 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from core.types import FollowedFace, MeshFace
+from core.types import MeshFace, TrackedFace
 
-LOOK_AGAIN_FRAMES = 10
-"""Frames between runs of the detector while a face is followed, to find a second one."""
+DETECTION_INTERVAL_FRAMES = 10
+"""Frames between runs of the detector while a face is tracked, to find a second one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
     """`frames`: number of frames since the detector was due."""
 
-    faces: tuple[FollowedFace, ...] = ()
+    faces: tuple[TrackedFace, ...] = ()
     frames: int = 0
 
     @property
     def detection_is_due(self) -> bool:
-        return not self.faces or self.frames >= LOOK_AGAIN_FRAMES
+        return not self.faces or self.frames >= DETECTION_INTERVAL_FRAMES
 
     def after(self, faces: Sequence[MeshFace]) -> Self:
         """Tracking for the next frame, after one with these `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
-        return type(self)(tuple(face.followed for face in faces if face.followed is not None), frames)
+        return type(self)(tuple(face.tracked for face in faces if face.tracked is not None), frames)
 
     def scaled(self, times: float) -> Self:
         """The same tracking in a frame that is `times` as large."""

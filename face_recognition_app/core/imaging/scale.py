@@ -13,12 +13,12 @@ _SMALLEST_REGION = 0.135
 faces that measure a tenth of that side, and none that are smaller."""
 
 
-def reduction_for_followed(tracking: Tracking) -> int:
-    """Largest reduction for a LIGHT analysis that keeps every followed face at the mesh network's input size."""
+def reduction_for_tracked(tracking: Tracking) -> int:
+    """Largest reduction for a LIGHT analysis that keeps every tracked face at the mesh network's input size."""
     return _reduction(min((face.region.side for face in tracking.faces), default=0.0))
 
 
-def reduction_for_stranger(header: Header) -> int:
+def reduction_for_still(header: Header) -> int:
     """Largest reduction for a single picture that keeps every face that the detector can find."""
     return _reduction(_SMALLEST_REGION * max(header.size))
 

@@ -32,7 +32,7 @@ from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import Issue
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 router = Router(tags=["faces"], auth=needs(Scope.FACES))
 

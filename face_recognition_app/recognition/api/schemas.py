@@ -12,11 +12,9 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from core.liveness.policy import Policy
 from gallery.people import ID_PATTERN
-from recognition.sessions.lockout import Place
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, Issue
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
 MAX_METADATA_CHARACTERS = 8_192

@@ -30,8 +30,7 @@ from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 from wire.inbound import Frame
 from wire.messages import FrameProcessed, SessionComplete
 

@@ -36,7 +36,7 @@ from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 reading = needs(Scope.SUBJECTS, Scope.READ)

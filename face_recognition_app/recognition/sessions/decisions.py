@@ -17,8 +17,7 @@ from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 
 LIVENESS_OUTCOMES = {
     Verdict.NOT_REQUIRED: LivenessOutcome.NOT_REQUIRED,

@@ -28,13 +28,12 @@ from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import LockoutKey
-from recognition.sessions.state import CANCELLATION, Flow, Outcome, Purpose
+from recognition.sessions.state import CANCELLATION, Flow, Outcome
 from recognition.sessions.terms import ChallengeTerms, LivenessRequest, check_client, new_challenge_id, resolve_terms
 from tenants.keys import token_hash
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
-from vocabulary.sessions import SessionKind, SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Purpose, Reason, SessionKind, SessionStatus
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -25,7 +24,7 @@ from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
 from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
-from wire.codes import Reason
+from vocabulary.sessions import Place, Reason
 
 UNCOUNTED_REASONS = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
 """Reasons that do not count as a failed attempt on their own."""
@@ -41,7 +40,6 @@ PEOPLE_PER_ADDRESS = 4
 LONGEST_WAIT_S = 60.0
 _DOUBLINGS = 10
 
-Place = Literal["device", "unknown_devices", "unnamed_device"]
 PLACES: dict[AttemptKind, Place] = {
     AttemptKind.DEVICE: "device",
     AttemptKind.SUBJECT: "unknown_devices",

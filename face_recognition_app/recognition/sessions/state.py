@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Set
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,8 @@ from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.types import Box, Detail, Embedding
 from gallery.thresholds import SAME_PERSON
-from vocabulary.faces import Action, Issue
-from wire.codes import Guidance, Reason
+from vocabulary.faces import Action, Guidance, Issue
+from vocabulary.sessions import Purpose, Reason
 
 SAMPLE_GAP_MS = 300
 SAMPLE_GAP_FRAMES = 5
@@ -41,13 +40,6 @@ MAX_SEEN_DIGESTS = 150
 HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
 """Issues that a liveness step causes: such a frame is evidence of the same person, but cannot be a sample."""
 _NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
-
-
-class Purpose(StrEnum):
-    ENROLLMENT = "enrollment"
-    AUTHENTICATION = "authentication"
-    IDENTIFICATION = "identification"
-    SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)

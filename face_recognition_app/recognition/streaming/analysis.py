@@ -12,8 +12,9 @@ from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
 from core.types import Box, Embedding
 from recognition.deciding import Deciding
-from recognition.sessions.state import Flow, Match, Observation, Purpose
+from recognition.sessions.state import Flow, Match, Observation
 from tenants.models import Tenant
+from vocabulary.sessions import Purpose
 
 
 @dataclass(frozen=True, slots=True)

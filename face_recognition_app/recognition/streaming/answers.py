@@ -9,10 +9,11 @@ from core.features.values import Quality
 from core.liveness.policy import Policy
 from core.types import Box
 from recognition.models import Decision
-from recognition.sessions.state import Flow, Observation, Purpose
+from recognition.sessions.state import Flow, Observation
 from recognition.worker import Worker
-from vocabulary.sessions import LivenessOutcome, SessionKind, SessionStatus
-from wire.codes import GUIDANCE_MESSAGES, Guidance, Reason
+from vocabulary.faces import Guidance
+from vocabulary.sessions import LivenessOutcome, Purpose, Reason, SessionKind, SessionStatus
+from wire.codes import GUIDANCE_MESSAGES
 from wire.errors import WireError
 from wire.messages import (
     ChallengeInfo,

@@ -19,7 +19,7 @@ from monitoring import metrics
 from recognition.models import Decision
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound, Superseded
-from recognition.sessions.state import Flow, Match, Observation, Outcome, Purpose
+from recognition.sessions.state import Flow, Match, Observation, Outcome
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.answers import connection_established, frame_processed, session_complete
 from recognition.streaming.sight import observe
@@ -27,6 +27,7 @@ from recognition.worker import Worker
 from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot, TakenFrame
 from tenants.models import Tenant
+from vocabulary.sessions import Purpose
 from wire.errors import Busy, Replaced, UnknownToken, UnusableFrame
 from wire.inbound import BadFrame, Frame
 from wire.messages import ConnectionEstablished, FrameProcessed, SessionComplete

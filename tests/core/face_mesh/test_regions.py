@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.face_mesh.regions import cut, followed, framing_of
+from core.face_mesh.regions import cut, framing_of, track
 from core.types import MeshFace, Region, RgbImage
 
 REGION = Region(310.0, 235.0, 260.0, 0.2)
@@ -20,13 +20,13 @@ def turned(points: np.ndarray, degrees: float, scale: float, shift: tuple[float,
 
 
 def test_a_region_stands_about_the_same_landmarks_as_it_did(face: MeshFace) -> None:
-    again = followed(face.points, framing_of(REGION, face.points)).region
+    again = track(face.points, framing_of(REGION, face.points)).region
     for field in ("x", "y", "side", "angle"):
         assert getattr(again, field) == pytest.approx(getattr(REGION, field), abs=1e-3)
 
 
 def test_a_region_goes_where_the_face_goes(face: MeshFace) -> None:
-    there = followed(turned(face.points, 0, 1.5, (40, -20)), framing_of(REGION, face.points)).region
+    there = track(turned(face.points, 0, 1.5, (40, -20)), framing_of(REGION, face.points)).region
     assert there.side == pytest.approx(1.5 * REGION.side, rel=1e-3)
     assert (there.x, there.y) == pytest.approx(
         (320 + 1.5 * (REGION.x - 320) + 40, 240 + 1.5 * (REGION.y - 240) - 20), abs=0.1
@@ -35,7 +35,7 @@ def test_a_region_goes_where_the_face_goes(face: MeshFace) -> None:
 
 def test_a_head_that_leans_over_takes_its_region_along_through_half_a_turn(face: MeshFace) -> None:
     framing = framing_of(REGION, face.points)
-    upside_down = followed(turned(face.points, 175, 1.0, (0, 0)), framing).region
+    upside_down = track(turned(face.points, 175, 1.0, (0, 0)), framing).region
     assert np.cos(upside_down.angle - REGION.angle) == pytest.approx(np.cos(np.radians(175)), abs=0.02)
     again = framing_of(upside_down, turned(face.points, 175, 1.0, (0, 0)))
     assert again.turn == pytest.approx(framing.turn, abs=1e-3)

@@ -1,4 +1,4 @@
-"""A face that is followed: where it was is where it is looked for, whoever else the instance serves meanwhile."""
+"""A face that is tracked: where it was is where it is looked for, whoever else the instance serves meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.detector import find_faces
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
-from core.face_mesh.tracking import LOOK_AGAIN_FRAMES
+from core.face_mesh.tracking import DETECTION_INTERVAL_FRAMES
 from core.networks import OpenVinoNetwork
 from core.types import MeshFace, Region, RgbImage
 from testkit.clips import GRID_CLIPS, read_clip
@@ -52,26 +52,26 @@ def same(one: MeshFace, other: MeshFace) -> bool:
 def test_the_detector_looks_once_and_then_only_for_a_second_face(
     mesh: FaceMesh, good_picture: RgbImage, detections: Detections
 ) -> None:
-    follow(mesh, [shifted(good_picture, 2 * step, step) for step in range(LOOK_AGAIN_FRAMES)])
+    follow(mesh, [shifted(good_picture, 2 * step, step) for step in range(DETECTION_INTERVAL_FRAMES)])
     assert detections.count == 1
-    follow(mesh, [good_picture] * (2 * LOOK_AGAIN_FRAMES + 1))
+    follow(mesh, [good_picture] * (2 * DETECTION_INTERVAL_FRAMES + 1))
     assert detections.count == 1 + 3
 
 
 def test_a_face_that_is_followed_is_found_where_it_went(mesh: FaceMesh, good_picture: RgbImage) -> None:
     frames = [shifted(good_picture, 8 * step, -3 * step) for step in range(9)]
-    for followed, rgb in zip(follow(mesh, frames), frames, strict=True):
+    for tracked, rgb in zip(follow(mesh, frames), frames, strict=True):
         afresh = mesh.process(rgb)[0]
         eyes = np.linalg.norm(afresh.points[468] - afresh.points[473])
-        assert np.linalg.norm(followed.points[:, :2] - afresh.points[:, :2], axis=1).mean() < 0.02 * eyes
+        assert np.linalg.norm(tracked.points[:, :2] - afresh.points[:, :2], axis=1).mean() < 0.02 * eyes
 
 
 def test_a_face_that_jumps_away_is_found_in_the_same_frame(
     mesh: FaceMesh, good_picture: RgbImage, detections: Detections
 ) -> None:
-    followed = follow(mesh, [good_picture, shifted(good_picture, -250, 0)])
+    tracked = follow(mesh, [good_picture, shifted(good_picture, -250, 0)])
     assert detections.count == 2
-    assert followed[1].points[:, 0].mean() - followed[0].points[:, 0].mean() == pytest.approx(-250, abs=8)
+    assert tracked[1].points[:, 0].mean() - tracked[0].points[:, 0].mean() == pytest.approx(-250, abs=8)
 
 
 def test_nobody_is_looked_for_in_every_frame(mesh: FaceMesh, good_picture: RgbImage, detections: Detections) -> None:
@@ -89,7 +89,7 @@ def test_a_second_face_is_seen_when_it_is_looked_for_again(mesh: FaceMesh, good_
     together = np.hstack([person, np.ascontiguousarray(person[:, ::-1])])
     tracking = UNTRACKED.after(mesh.process(alone))
     counts = []
-    for _ in range(LOOK_AGAIN_FRAMES + 2):
+    for _ in range(DETECTION_INTERVAL_FRAMES + 2):
         faces = mesh.process(together, tracking)
         tracking = tracking.after(faces)
         counts.append(len(faces))
@@ -123,13 +123,13 @@ def test_a_head_that_jumps_where_the_detector_sees_none_is_where_its_landmarks_a
 
 def test_two_regions_of_one_face_are_not_two_faces(mesh: FaceMesh, good_picture: RgbImage) -> None:
     tracking = UNTRACKED.after(mesh.process(good_picture))
-    due = Tracking(tracking.faces, LOOK_AGAIN_FRAMES)
+    due = Tracking(tracking.faces, DETECTION_INTERVAL_FRAMES)
     assert len(mesh.process(good_picture, due)) == 1
 
 
 def test_two_that_are_followed_to_one_face_are_one(mesh: FaceMesh, good_picture: RgbImage) -> None:
-    (followed,) = UNTRACKED.after(mesh.process(good_picture)).faces
-    assert len(mesh.process(good_picture, Tracking((followed, followed), 1))) == 1
+    (tracked,) = UNTRACKED.after(mesh.process(good_picture)).faces
+    assert len(mesh.process(good_picture, Tracking((tracked, tracked), 1))) == 1
 
 
 @needs_shared_data

@@ -32,7 +32,7 @@ from tenants.models import Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.conftest import Configure
 from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)
 

@@ -21,7 +21,7 @@ from recognition.models import Session
 from recognition.retention import erasure
 from recognition.sessions import checkpoints, lifecycle
 from recognition.sessions.checkpoints import VERSION, NewerCheckpoint
-from recognition.sessions.state import Flow, Match, Purpose
+from recognition.sessions.state import Flow, Match
 from recognition.worker import Worker
 from tests.recognition.failing import Clock
 from tests.recognition.sessions.test_state import ALICE as MATCH
@@ -38,7 +38,7 @@ from tests.recognition.support import (
     until_complete,
 )
 from vocabulary.faces import Action
-from vocabulary.sessions import SessionStatus
+from vocabulary.sessions import Purpose, SessionStatus
 
 FIXTURES = Path(__file__).parent / "checkpoints"
 VERSIONS = range(VERSION + 1)

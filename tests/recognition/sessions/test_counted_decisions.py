@@ -14,7 +14,7 @@ from recognition.sessions.state import Outcome
 from recognition.worker import Worker
 from tests.recognition.failing import begun
 from tests.recognition.support import Backend
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 LOST = Outcome(False, Reason.NO_MATCH, None, None)
 

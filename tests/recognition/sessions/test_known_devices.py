@@ -18,7 +18,7 @@ from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, Clock, begun, counted, fail, locked, matched, succeed
 from tests.recognition.support import Backend, asked, side_by_side
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 PHONE = "alices-phone"
 ADDRESSES = ["203.0.113.7", "203.0.113.8", "2001:db8::1", ""]

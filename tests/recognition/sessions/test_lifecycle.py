@@ -27,8 +27,7 @@ from tenants.keys import token_hash
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
-from vocabulary.sessions import SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Reason, SessionStatus
 
 CANCELLED = Outcome(False, Reason.CANCELLED, None, None)
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)

@@ -33,8 +33,7 @@ from tests.recognition.failing import (
     unable_to_sign,
 )
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
-from vocabulary.sessions import SessionStatus
-from wire.codes import Reason
+from vocabulary.sessions import Reason, SessionStatus
 
 JPEG = {"content-type": "image/jpeg"}
 

@@ -23,7 +23,7 @@ from testkit.patience import PATIENCE_S
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
-from wire.codes import Reason
+from vocabulary.sessions import Reason
 
 FRAMES = [f"{2 * number:016x}" for number in range(40)]
 """Even digests: the half that is remembered."""

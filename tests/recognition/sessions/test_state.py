@@ -30,13 +30,12 @@ from recognition.sessions.state import (
     Match,
     Observation,
     Outcome,
-    Purpose,
 )
 from recognition.streaming.sight import observe
 from tests.core.liveness.readings import OPEN, lively
 from tests.core.liveness.scenes import living
-from vocabulary.faces import Action, Issue
-from wire.codes import Guidance, Reason
+from vocabulary.faces import Action, Guidance, Issue
+from vocabulary.sessions import Purpose, Reason
 
 BOX = Box(0.3, 0.2, 0.4, 0.6)
 GOOD = Quality(0.9, (), 0.05)

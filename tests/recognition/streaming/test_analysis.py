@@ -18,7 +18,7 @@ from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Detail, Embedding, RgbImage
 from gallery.people import Sample, enroll
-from recognition.sessions.state import Flow, FramePlan, Observation, Outcome, Purpose
+from recognition.sessions.state import Flow, FramePlan, Observation, Outcome
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
 from recognition.worker import Worker
@@ -27,7 +27,7 @@ from testkit.recorded_sight import RecordedSight, watch
 from tests.conftest import needs_shared_data
 from tests.recognition.support import Backend
 from vocabulary.faces import Action
-from wire.codes import Reason
+from vocabulary.sessions import Purpose, Reason
 
 JPEG_QUALITY = 90
 FRAME_MS = 100

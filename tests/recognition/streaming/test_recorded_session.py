@@ -17,7 +17,7 @@ from core.liveness.policy import Policy
 from core.types import Embedding, RgbImage
 from gallery.thresholds import threshold_for
 from recognition.sessions import checkpoints
-from recognition.sessions.state import Flow, Match, Outcome, Purpose
+from recognition.sessions.state import Flow, Match, Outcome
 from recognition.streaming.sight import observe
 from recognition.worker import Worker
 from testkit.clips import encode_jpeg
@@ -26,7 +26,7 @@ from testkit.faces.portrait import Portrait, framed, perform
 from testkit.recorded_sight import RecordedSight, watch
 from tests.models import mesh_models
 from vocabulary.faces import Action
-from wire.codes import Reason
+from vocabulary.sessions import Purpose, Reason
 
 FPS = 10
 ACTIONS: tuple[Performed, ...] = ("turn_left", "nod", "open_mouth", "blink")
