@@ -1,4 +1,4 @@
-"""A client that sends and never reads costs the worker a little memory, and nobody else their answer."""
+"""Clients that send and never read: memory is bounded, and others get their answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FLOODERS = 4
 SMALL_BUFFER = 2048
 FLOOD_BYTES = 1 << 20
 ANSWERS_DURING_A_FLOOD = 2
-PATIENCE_S = 90.0
+MAX_WAIT_S = 90.0
 GROWTH_LIMIT_BYTES = 16 << 20
 """One read of 256 kB for each flooder is thousands of messages of some hundred bytes: 3 MB for each, however long it
 goes on."""
@@ -45,12 +45,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     [(TEXT, b'{"type":"ping"}'), (PING, bytes(125))],
     ids=["messages", "pings of the protocol"],
 )
-async def test_answers_that_nobody_reads_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
+async def test_unread_answers_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
     (worker,) = psutil.Process(service.pid).children()
     flooders = [raw_socket(service.base_url, f"test_deaf{number}", SMALL_BUFFER) for number in range(FLOODERS)]
     try:
         before = worker.memory_info().rss
-        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(MAX_WAIT_S), asyncio.TaskGroup() as tasks:
             others = tasks.create_task(answers_of_others(service))
             await flood_until_done(others, flooders, client_frame(opcode, payload) * 500)
         grown = worker.memory_info().rss - before
@@ -76,7 +76,7 @@ async def test_a_burst_is_answered_to_its_end_and_in_order(service: LiveService)
         await (await client.ping())
 
 
-async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -> None:
+async def test_a_client_that_closes_amid_a_burst_is_released_at_once(service: LiveService) -> None:
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_leave/"
     client = await connect(address, max_queue=None)
     await client.recv()
@@ -91,7 +91,7 @@ async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -
 
 
 async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.socket], frames: bytes) -> None:
-    """Send as much as is taken: a flood that starves the others would go on for ever."""
+    """Send as much as the server takes: a flood that starves the others would go on for ever."""
     unsent = dict.fromkeys(flooders, b"")
     sent = 0
     while sent < FLOOD_BYTES or not others.done():
@@ -107,9 +107,9 @@ async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.soc
 
 
 async def answers_of_others(service: LiveService) -> None:
-    """To the health probe, and to another client's ping."""
+    """Answers to the health probe and to another client's ping."""
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_other/"
-    async with httpx.AsyncClient(base_url=service.base_url, timeout=PATIENCE_S) as http, connect(address) as other:
+    async with httpx.AsyncClient(base_url=service.base_url, timeout=MAX_WAIT_S) as http, connect(address) as other:
         await other.recv()
         for _ in range(ANSWERS_DURING_A_FLOOD):
             assert (await http.get("/api/health/")).status_code == 200
