@@ -14,7 +14,7 @@ from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
 
 @pytest.fixture
 def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
-    """The pages elsewhere, where they may be written to."""
+    """Copies of the pages that may be written to."""
     paths = []
     for name in ("CONFIGURATION", "ERRORS"):
         original: Path = getattr(configuration_docs, name)
@@ -39,7 +39,7 @@ def test_the_pages_are_current() -> None:
         (1, "| 4401 | The token", "| 4402 | The token"),
     ],
 )
-def test_a_page_that_is_not_current_is_noticed_and_mended(
+def test_a_page_that_is_not_current_is_detected_and_rewritten(
     copies: tuple[Path, Path], page: int, was: str, became: str
 ) -> None:
     before = copies[page].read_text()
@@ -51,13 +51,13 @@ def test_a_page_that_is_not_current_is_noticed_and_mended(
     assert copies[page].read_text() == before
 
 
-def test_a_page_that_is_missing_is_noticed(copies: tuple[Path, Path]) -> None:
+def test_a_missing_page_is_detected(copies: tuple[Path, Path]) -> None:
     copies[0].unlink()
     with pytest.raises(CommandError, match=r"configuration\.md is not current"):
         call_command("configuration_docs", "--check")
 
 
-def test_what_was_written_by_hand_stays(copies: tuple[Path, Path]) -> None:
+def test_text_around_the_tables_stays(copies: tuple[Path, Path]) -> None:
     copies[1].write_text(copies[1].read_text() + "\nBy hand.\n")
     call_command("configuration_docs")
     assert copies[1].read_text().endswith("\nBy hand.\n")
@@ -70,7 +70,7 @@ def test_a_page_that_lost_the_place_of_its_table_is_not_overwritten(copies: tupl
     assert copies[1].read_text() == "# Errors\n"
 
 
-def test_every_variable_has_its_row_and_its_meaning() -> None:
+def test_every_variable_has_a_row_with_its_description() -> None:
     rows = [line.split(" | ", 2) for line in configuration_docs.configuration_page().splitlines() if line[:3] == "| `"]
     assert [row[0].strip("| `") for row in rows] == [field.alias for field in Settings.model_fields.values()]
     assert all(len(row[2]) > 10 for row in rows)
@@ -84,14 +84,14 @@ def test_the_page_is_the_same_on_every_machine() -> None:
     assert "| `GUNICORN_WORKERS` | min(4, cores) |" in page
 
 
-def test_limits_and_choices_are_told() -> None:
+def test_limits_and_choices_are_in_the_table() -> None:
     page = configuration_docs.configuration_page()
     assert "At least 1 and at most 128. |" in page
     assert "More than 0 and less than 1. |" in page
     assert "One of `development`, `staging`, `production`. |" in page
 
 
-def test_every_guidance_and_reason_is_told_in_its_words() -> None:
+def test_every_guidance_and_reason_is_listed_with_its_message() -> None:
     page = configuration_docs.ERRORS.read_text()
     for code, words in [*GUIDANCE_MESSAGES.items(), *REASON_MEANINGS.items()]:
         assert f"| `{code}` | {words} |" in page

@@ -17,7 +17,7 @@ with exclusive(Path(sys.argv[1])):
 """
 
 
-def test_who_comes_second_waits_even_when_the_first_is_killed(tmp_path: Path) -> None:
+def test_a_second_process_waits_until_the_first_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "run" / "lock"
     entered = threading.Event()
 

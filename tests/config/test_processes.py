@@ -1,4 +1,4 @@
-"""A process computes on its share of the cores, which others have the rest of."""
+"""The number of worker processes: published by Gunicorn, 1 for other servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_other_servers_have_one_process_unless_the_variable_says_otherwise(
     assert with_actual_workers(settings).workers == 4
 
 
-def test_gunicorn_tells_how_many_workers_it_has_whatever_the_variable_says(
+def test_gunicorn_publishes_its_number_of_workers_whatever_the_variable_says(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     monkeypatch.setenv("SERVING_PROCESSES", "set here so that it is restored afterwards")

@@ -28,7 +28,7 @@ with context.Pool(int(sys.argv[2])) as pool:
 """
 
 
-def test_of_many_processes_one_makes_the_secret_and_all_have_it(tmp_path: Path) -> None:
+def test_many_processes_make_one_secret(tmp_path: Path) -> None:
     for attempt in range(3):
         path = tmp_path / f"keys-{attempt}" / "secret"
         done = run("-c", RACE, str(path), str(RACERS))
@@ -40,13 +40,13 @@ def test_of_many_processes_one_makes_the_secret_and_all_have_it(tmp_path: Path) 
         assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_secret_that_is_there_stays(tmp_path: Path) -> None:
+def test_an_existing_secret_stays(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     assert read_or_make(path, lambda: b"first") == b"first"
     assert read_or_make(path, lambda: b"second") == b"first"
 
 
-def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     def fail() -> bytes:
         raise OSError("no entropy")
 
@@ -63,7 +63,7 @@ def test_development_keeps_a_secret_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / "keys" / "secret-key").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_secret_that_is_given_is_not_written_down(tmp_path: Path) -> None:
+def test_a_configured_secret_is_not_written_to_disk(tmp_path: Path) -> None:
     given = "Zk3-unguessable-and-long-enough-9Qx7"
     assert secret_key(load({"FACE_DATA_DIR": str(tmp_path), "FACE_SECRET_KEY": given})) == given
     assert list(tmp_path.iterdir()) == []

@@ -134,7 +134,7 @@ def test_a_wrong_value_is_refused_naming_the_variable_the_value_and_what_it_shou
     assert "\n" not in sentence
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"GUNICORN_WORKERS": "x", "FACE_TARGET_FPS": "y"})
     assert sorted(line.partition("=")[0] for line in str(caught.value).splitlines()) == [
@@ -143,13 +143,13 @@ def test_every_problem_is_told_at_once() -> None:
     ]
 
 
-def test_an_unknown_variable_of_ours_is_refused_and_the_reader_is_sent_to_the_list() -> None:
+def test_an_unknown_face_variable_is_refused_with_a_pointer_to_the_list() -> None:
     with pytest.raises(SettingsError, match=r"FACE_POOL_SIZE, FACE_TYPO.*docs/configuration\.md"):
         load({"FACE_TYPO": "1", "FACE_POOL_SIZE": "", "FACE_MESH_POOL_SIZE": "2"})
     assert (REPOSITORY / "docs" / "configuration.md").is_file()
 
 
-def test_other_programs_variables_are_not_ours() -> None:
+def test_variables_of_other_programs_are_ignored() -> None:
     assert load({"HOME": "/root", "GUNICORN_CMD_ARGS": "", "DJANGO_SETTINGS_MODULE": "x"}) == load({})
 
 
@@ -158,12 +158,12 @@ def test_an_empty_variable_counts_as_unset() -> None:
 
 
 @pytest.mark.parametrize("flag", ["1", "true", "yes", "on", "TRUE"])
-def test_yes_may_be_written_in_several_ways(flag: str) -> None:
+def test_true_may_be_written_in_several_ways(flag: str) -> None:
     assert load({"FACE_SANDBOX_SESSIONS": flag}).sandbox is True
 
 
 @pytest.mark.parametrize("flag", ["0", "false", "no", "off", "False"])
-def test_so_may_no(flag: str) -> None:
+def test_false_may_be_written_in_several_ways(flag: str) -> None:
     assert load({"FACE_SANDBOX_SESSIONS": flag}).sandbox is False
 
 
@@ -202,7 +202,7 @@ def test_a_weak_secret_is_refused_in_development_too() -> None:
     assert load({"FACE_SECRET_KEY": STRONG}).secret_key == STRONG
 
 
-def test_a_secret_is_not_told_with_another_variables_problem() -> None:
+def test_another_variables_problem_does_not_reveal_the_secret() -> None:
     with pytest.raises(SettingsError) as caught:
         load({"APP_ENV": "production", "FACE_SECRET_KEY": STRONG, "GUNICORN_WORKERS": "x"})
     assert STRONG not in str(caught.value)
@@ -237,14 +237,14 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
     assert settings.compute_threads == threads
 
 
-def test_every_instance_can_be_used_where_there_is_a_thread_for_each() -> None:
+def test_as_many_compute_threads_as_instances_are_allowed() -> None:
     assert load({"FACE_MESH_POOL_SIZE": "8", "FACE_COMPUTE_THREADS": "8"}).compute_threads == 8
     with pytest.raises(SettingsError, match="FACE_COMPUTE_THREADS=3 needs as many instances"):
         load({"FACE_MESH_POOL_SIZE": "2", "FACE_COMPUTE_THREADS": "3"})
 
 
 @pytest.mark.parametrize(("megabytes", "limit"), [("512", 512 << 20), ("0", None)])
-def test_no_memory_is_no_limit(megabytes: str, limit: int | None) -> None:
+def test_a_memory_limit_of_0_is_no_limit(megabytes: str, limit: int | None) -> None:
     assert load({"FACE_WORKER_MAX_MEMORY_MB": megabytes}).worker_max_memory_bytes == limit
 
 

@@ -1,4 +1,4 @@
-"""What fits a machine, from what it has and what a frame costs; and the command with the real engine."""
+"""Recommended sizes for a machine and a frame's cost; and the command with the real engine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_frame_costs_its_parts_as_often_as_they_are_asked_for() -> None:
     assert 10.0 * REST < everything < 40.0 * REST
 
 
-def test_the_line_says_what_to_type_and_what_comes_of_it() -> None:
+def test_the_line_has_the_command_and_the_expected_sessions() -> None:
     advice = recommend(TWO_CORES, 15.0, 480 * MIB, 10.0)
     assert advice.line == (
         "./run_gunicorn.sh --workers 2 --pool-size 4   "
@@ -92,7 +92,7 @@ def test_the_line_says_what_to_type_and_what_comes_of_it() -> None:
     assert "15.0 ms" in sessions
 
 
-def test_a_quota_and_a_limit_are_told() -> None:
+def test_the_reasons_name_a_quota_and_a_memory_limit() -> None:
     contained = Machine(affinity=8, quota=1.5, memory_bytes=2 * GIB, memory_is_limited=True)
     workers, memory, _ = recommend(contained, 15.0, 480 * MIB, 10.0).reasons
     assert workers.startswith("This process may use 1.5 cores, by the cgroup's CPU quota: 1 worker,")
@@ -106,7 +106,7 @@ def test_memory_allows_fewer_workers_than_cores() -> None:
     assert "because memory has no room for more" in advice.reasons[0]
 
 
-def test_what_is_recommended_fits_with_the_threads_that_it_will_have() -> None:
+def test_recommended_workers_fit_into_memory_with_all_their_threads() -> None:
     for memory in (1 * GIB, 2 * GIB, 3 * GIB, 8 * GIB):
         advice = recommend(replace(TWO_CORES, affinity=8, memory_bytes=memory), 15.0, 300 * MIB, 10.0)
         threads = compute_threads(8, advice.workers, advice.pool_size)
@@ -114,7 +114,7 @@ def test_what_is_recommended_fits_with_the_threads_that_it_will_have() -> None:
         assert advice.workers * advice.worker_bytes <= MEMORY_SHARE * memory
 
 
-def test_without_room_for_one_worker_it_is_one_and_said_so() -> None:
+def test_without_room_for_one_worker_one_is_recommended_and_the_lack_reported() -> None:
     advice = recommend(replace(TWO_CORES, affinity=1, memory_bytes=100 * MIB), 200.0, 300 * MIB, 10.0)
     assert (advice.workers, advice.sessions) == (1, 0)
     assert "less than one live session at" in advice.line
@@ -167,7 +167,7 @@ def machine_of(tmp_path: Path, limit: str) -> Machine:
     return this_machine(tmp_path / "proc", tmp_path / "cgroup")
 
 
-def test_memory_is_what_is_available_or_less_by_a_limit(tmp_path: Path) -> None:
+def test_memory_is_the_available_memory_or_a_lower_limit(tmp_path: Path) -> None:
     free = machine_of(tmp_path, "9223372036854771712\n")
     assert (free.memory_bytes, free.memory_is_limited, free.quota) == (8 * GIB, False, None)
     limited = machine_of(tmp_path, f"{2 * GIB}\n")
@@ -193,7 +193,7 @@ def test_the_command_measures_and_answers(backend: str, monkeypatch: pytest.Monk
     assert all(cost > 0 for cost in figures["costs_ms"].values())
 
 
-def test_the_command_speaks_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recommend_workers, "MEASURE_S", 0.0)
     output = StringIO()
     call_command("recommend_workers", stdout=output)
@@ -202,14 +202,14 @@ def test_the_command_speaks_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (empty, len(reasons)) == ("", 3)
 
 
-def test_the_drawn_face_is_followed_and_good(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
+def test_the_drawn_face_is_tracked_with_good_quality(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:
     (face,) = engine.detector.safe_process(recommend_workers.portrait())
     low, high = face.points.min(axis=0), face.points.max(axis=0)
     assert high[0] - low[0] > MIN_FACE_WIDTH_PX
     assert recommend_workers.frame_costs(engine, limits, 0.0).analysis > 0
 
 
-def test_an_engine_that_sees_nobody_is_no_measure(
+def test_an_engine_that_finds_no_face_is_not_measured(
     engine: FaceRecognitionEngine, limits: ImageLimits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recommend_workers, "portrait", lambda: np.zeros((480, 640, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""A real PostgreSQL that takes longer than a caller waits."""
+"""Time-outs of statements on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ask(database: DatabaseWrapper, statement: str) -> Any:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_statement_without_an_answer_is_given_up_with_its_connection(database: DatabaseWrapper) -> None:
+def test_a_statement_without_an_answer_times_out_and_closes_its_connection(database: DatabaseWrapper) -> None:
     assert ask(database, "SELECT 1") == (1,)
     first = database.connection
     with pytest.raises(OperationalError):
@@ -56,7 +56,7 @@ def test_a_statement_without_an_answer_is_given_up_with_its_connection(database:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_transaction_that_was_given_up_has_done_nothing(database: DatabaseWrapper) -> None:
+def test_a_transaction_that_timed_out_has_changed_nothing(database: DatabaseWrapper) -> None:
     with database.cursor() as cursor:
         cursor.execute("CREATE TABLE kept (one integer)")
     database.set_autocommit(False)
@@ -68,13 +68,13 @@ def test_a_transaction_that_was_given_up_has_done_nothing(database: DatabaseWrap
     assert ask(database, "SELECT count(*) FROM kept") == (0,)
 
 
-def test_a_command_waits_for_as_long_as_it_takes(database: DatabaseWrapper) -> None:
+def test_a_command_has_no_statement_timeout(database: DatabaseWrapper) -> None:
     assert statement_timeout_s.get() is None
     assert ask(database, "SELECT 3 FROM pg_sleep(0.5)") == (3,)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_error_of_the_server_costs_no_connection(database: DatabaseWrapper) -> None:
+def test_an_error_of_the_server_leaves_the_connection_open(database: DatabaseWrapper) -> None:
     ask(database, "SELECT 1")
     first = database.connection
     ask(database, "SELECT set_config('lock_timeout', '10ms', false)")

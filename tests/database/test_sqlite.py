@@ -1,4 +1,4 @@
-"""A SQLite file that goes away while it is served."""
+"""A SQLite file that is moved or replaced while it is open."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def name_in(path: Path) -> str:
 
 
 def name(served: DatabaseWrapper) -> str:
-    """As every call does, it first sees to its connection."""
+    """Like every call, test the connection first."""
     served.close_if_unusable_or_obsolete()
     with served.cursor() as cursor:
         return str(cursor.execute("SELECT name FROM name").fetchone()[0])
@@ -68,7 +68,7 @@ def test_a_missing_file_is_not_made(path: Path, served: DatabaseWrapper) -> None
 
 
 @pytest.mark.parametrize("how", ["moved", "deleted"])
-def test_what_is_not_there_is_not_read_and_not_written(how: str, path: Path, served: DatabaseWrapper) -> None:
+def test_a_moved_file_is_not_read_and_not_written(how: str, path: Path, served: DatabaseWrapper) -> None:
     rename(served, "older")
     away = path.with_name("away")
     path.rename(away) if how == "moved" else path.unlink()
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_not_read_and_not_written(how: str, path: Path, ser
         assert name(served) == "older"
 
 
-def test_what_was_begun_before_is_not_called_done_after(path: Path, served: DatabaseWrapper) -> None:
+def test_a_commit_into_a_moved_file_fails(path: Path, served: DatabaseWrapper) -> None:
     assert name(served) == "old"
     served.set_autocommit(False)
     with served.cursor() as cursor:
@@ -92,7 +92,7 @@ def test_what_was_begun_before_is_not_called_done_after(path: Path, served: Data
         served.commit()
 
 
-def test_another_file_is_served_after_a_moment(
+def test_a_replacing_file_is_opened_after_a_moment(
     path: Path, served: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename(served, "older")
@@ -107,7 +107,7 @@ def test_another_file_is_served_after_a_moment(
     assert name(served) == "newer"
 
 
-def test_another_file_is_not_opened_beside_the_log_of_the_one_before(path: Path, served: DatabaseWrapper) -> None:
+def test_a_replacing_file_is_not_opened_beside_the_old_log(path: Path, served: DatabaseWrapper) -> None:
     rename(served, "older")
     with contextlib.closing(sqlite3.connect(path)) as reader:  # Keeps the log from being emptied.
         reader.execute("BEGIN")
@@ -119,7 +119,7 @@ def test_another_file_is_not_opened_beside_the_log_of_the_one_before(path: Path,
             name(served)
 
 
-def test_a_path_with_signs_that_addresses_use_is_a_path(tmp_path: Path, served: DatabaseWrapper) -> None:
+def test_a_path_may_have_the_special_characters_of_uris(tmp_path: Path, served: DatabaseWrapper) -> None:
     odd = new_file(tmp_path / "what?mode=ro#100%25.sqlite3", "odd")
     served.settings_dict["NAME"] = str(odd)
     rename(served, "odder")

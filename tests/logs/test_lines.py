@@ -13,7 +13,7 @@ SLACK = 100
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    """What the service's own formatter and filter make of what `logging.getLogger("client")` says."""
+    """Output of `logging.getLogger("client")` through the service's own formatter and filter."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
@@ -24,14 +24,14 @@ def written() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
-def test_what_a_client_sent_is_bounded_and_its_length_told(written: io.StringIO) -> None:
+def test_a_long_message_is_cut_and_its_length_logged(written: io.StringIO) -> None:
     logging.getLogger("client").warning("Not Found: %s", "/" + "a" * 20_000)
     (line,) = written.getvalue().splitlines()
     assert len(line) < MAX_CHARACTERS + SLACK
     assert line.endswith("(20012 characters)")
 
 
-def test_no_client_writes_a_line_of_its_own(written: io.StringIO) -> None:
+def test_line_breaks_of_a_client_are_escaped(written: io.StringIO) -> None:
     logging.getLogger("client").warning("Not Found: %s", "/x\r\nERROR forged\x1b[2K\u2028more")
     assert written.getvalue() == "WARNING Not Found: /x\\r\\nERROR forged\\x1b[2K\\u2028more\n"
 
@@ -47,12 +47,12 @@ def test_a_traceback_stays_readable_and_is_bounded_line_by_line(written: io.Stri
     assert "secret" not in lines[-1]
 
 
-def test_what_is_short_is_written_as_it_is(written: io.StringIO) -> None:
+def test_a_short_message_is_logged_unchanged(written: io.StringIO) -> None:
     logging.getLogger("client").warning("grüße %s", "alice")
     assert written.getvalue() == "WARNING grüße alice\n"
 
 
-def test_the_service_writes_its_lines_so() -> None:
+def test_the_service_logs_with_this_formatter() -> None:
     from face_app.settings import LOGGING
 
     assert LOGGING["formatters"]["line"]["()"] == "logs.lines.LineFormatter"  # type: ignore[index]

@@ -14,13 +14,13 @@ def test_a_valid_id_is_kept(given: bytes) -> None:
 
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"a\n", b"\xff", b'"><script>', b"a;b"])
-def test_any_other_is_replaced(given: bytes) -> None:
+def test_an_invalid_id_is_replaced(given: bytes) -> None:
     chosen = request_id.choose([(b"x-request-id", given)])
     assert request_id.choose([(b"x-request-id", chosen.encode())]) == chosen
     assert len(chosen) == 32
 
 
-def test_without_one_every_request_gets_its_own() -> None:
+def test_a_request_without_an_id_gets_its_own() -> None:
     assert len({request_id.choose([]) for _ in range(100)}) == 100
 
 

@@ -1,4 +1,4 @@
-"""What processes map and write on a disk without room: none ends for it, and with room again all is told."""
+"""Metrics and statistics on a full disk: no process ends, and with room again everything is published."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ for line in sys.stdin:
 def process_on_disk(
     disk: Path, script: str, *arguments: str, **variables: str
 ) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """The process, and its disk as this one can reach it."""
+    """The process, and the path of its disk as this process sees it."""
     command = with_small_disk(disk, "512k", [sys.executable, "-c", script, str(disk), *arguments])
     with living_command(command, **variables) as process:
         yield process, seen_by(process.pid, disk)
 
 
 def tell(process: subprocess.Popen[str], line: str = "") -> str:
-    """What the process answers."""
+    """Send a line; return the process's answer."""
     assert process.stdin is not None
     assert process.stdout is not None
     print(line, file=process.stdin, flush=True)
@@ -77,7 +77,7 @@ def tell(process: subprocess.Popen[str], line: str = "") -> str:
     return answer
 
 
-def test_metrics_that_find_no_room_are_kept_and_told_later(tmp_path: Path) -> None:
+def test_metrics_without_room_are_kept_in_memory_and_shared_later(tmp_path: Path) -> None:
     with process_on_disk(tmp_path, METRICS, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) as (process, disk):
         assert tell(process, "count") == "1.0"
         filler = fill(disk)
@@ -88,7 +88,7 @@ def test_metrics_that_find_no_room_are_kept_and_told_later(tmp_path: Path) -> No
         assert tell(process, "count") == "503.0", "nothing was lost"
 
 
-def test_a_process_that_finds_no_room_at_its_start_tells_its_metrics_later(tmp_path: Path) -> None:
+def test_a_process_that_starts_without_room_shares_its_metrics_later(tmp_path: Path) -> None:
     with process_on_disk(tmp_path, METRICS, "wait", PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) as (process, disk):
         filler = fill(disk)
         assert process.stdin is not None
@@ -99,7 +99,7 @@ def test_a_process_that_finds_no_room_at_its_start_tells_its_metrics_later(tmp_p
         assert tell(process, "count") == "2.0"
 
 
-def test_a_board_that_finds_no_room_is_there_once_there_is_some(tmp_path: Path) -> None:
+def test_statistics_without_room_are_published_once_there_is_some(tmp_path: Path) -> None:
     with process_on_disk(tmp_path, STATS_FILE) as (process, disk):
         filler = fill(disk)
         assert tell(process) == "0"

@@ -41,7 +41,7 @@ def value(families: dict[str, Metric], name: str, sample: str = "", **labels: st
     return float(found[0])
 
 
-def test_the_pools_of_all_workers_are_in_it(tmp_path: Path) -> None:
+def test_the_exposition_has_the_pools_of_all_workers(tmp_path: Path) -> None:
     stats_file = WorkerStatsFile(tmp_path, lambda: POOL, lambda: WorkState(8, None))
     try:
         families = parse(exposition(tmp_path).decode())
@@ -74,7 +74,7 @@ def test_every_family_is_there_once_and_explained(tmp_path: Path, monkeypatch: p
     assert all(families[name].documentation for name in ours)
 
 
-def test_what_workers_count_is_told_together_whoever_answers(tmp_path: Path) -> None:
+def test_every_worker_exposes_the_sum_of_all_counters(tmp_path: Path) -> None:
     directory = tmp_path / "metrics"
     directory.mkdir()
     together = {MULTIPROCESS_VARIABLE: str(directory)}
@@ -104,7 +104,7 @@ def test_a_dead_workers_connections_count_no_more(tmp_path: Path) -> None:
     assert value(families, "face_frames", "face_frames_total", outcome="ok") == 7
 
 
-def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
+def test_a_pool_without_instances_has_zero_instances(tmp_path: Path) -> None:
     stats_file = WorkerStatsFile(tmp_path, lambda: replace(POOL, pool_size=0), lambda: WorkState(0, None))
     try:
         assert value(parse(exposition(tmp_path).decode()), "face_pool_instances") == 0
@@ -112,8 +112,8 @@ def test_a_pool_without_instances_is_told_as_it_is(tmp_path: Path) -> None:
         stats_file.close()
 
 
-def test_without_a_place_to_share_them_a_worker_tells_its_own(tmp_path: Path) -> None:
-    """As where the run directory could not be made."""
+def test_without_a_shared_directory_a_worker_exposes_its_own_metrics(tmp_path: Path) -> None:
+    """As if the run directory could not be made."""
     count = "from monitoring.metrics import frames; frames.labels('ok').inc(5); "
     done = run("-c", count + EXPOSE, str(tmp_path), **{MULTIPROCESS_VARIABLE: str(tmp_path / "missing")})
     assert done.returncode == 0, done.stderr

@@ -93,7 +93,7 @@ def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch)
         assert sum(worker[name] for worker in status["workers"]) == total
 
 
-def test_stuck_work_is_counted_and_the_oldest_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stuck_work_and_the_age_of_the_oldest_work_are_in_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
     work = [WorkState(1, 90.0), WorkState(2, 80.5), NO_WORK]
     status = status_of(monkeypatch, IDLE, IDLE, IDLE, work=work, now=100.0)
     assert (status["stuck"], status["oldest_work_ms"]) == (3, 19_500)
@@ -101,7 +101,7 @@ def test_stuck_work_is_counted_and_the_oldest_is_told(monkeypatch: pytest.Monkey
     assert told == [(1, 10_000), (2, 19_500), (0, 0)]
 
 
-def test_it_is_json_of_the_promised_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_is_json_with_the_fields_of_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     status = json.loads(json.dumps(status_of(monkeypatch, IDLE, IDLE)))
     assert status.keys() == FIELDS | {"status", "backend", "workers"}
     assert [worker.keys() for worker in status["workers"]] == [FIELDS | {"pid"}] * 2

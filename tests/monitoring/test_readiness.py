@@ -18,14 +18,14 @@ from monitoring.readiness import Report, SharedCheck, check_components
 from testkit.service import free_port
 
 NEWEST = MigrationLoader(None).graph.leaf_nodes("gallery")[0]
-"""What a database lacks that an older version of the service left."""
+"""A migration that is missing in the database of an older version."""
 
 pytestmark = pytest.mark.usefixtures("transactional_db", "forgotten_migrations", "run_dir")
 
 
 @pytest.fixture
 def forgotten_migrations() -> Iterator[None]:
-    """Migrations are looked at once, and then known; here they are looked at again."""
+    """Forget the cached result of the migrations' check."""
     readiness._migrations.cache_clear()
     yield
     readiness._migrations.cache_clear()
@@ -33,7 +33,7 @@ def forgotten_migrations() -> Iterator[None]:
 
 @pytest.fixture
 def run_dir() -> None:
-    """As a started worker has made it."""
+    """Make the run directory, as a started worker does."""
     settings.FACE.run_dir.mkdir(exist_ok=True)
 
 
@@ -62,11 +62,11 @@ def test_a_worker_that_can_work_is_ok_in_every_component() -> None:
 
 
 @pytest.mark.usefixtures("migration_not_applied")
-def test_missing_migrations_are_told() -> None:
+def test_missing_migrations_are_reported() -> None:
     assert components() == {**OK, "migrations": "missing"}
 
 
-def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> None:
+def test_a_worker_becomes_ready_once_the_migrations_are_applied() -> None:
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied(*NEWEST)
     try:
@@ -76,7 +76,7 @@ def test_a_worker_that_was_not_ready_is_once_the_migrations_are_applied() -> Non
     assert components()["migrations"] == "ok"
 
 
-def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     connection.close()
     with monkeypatch.context() as broken:
         broken.setitem(connection.settings_dict, "NAME", str(tmp_path))
@@ -85,13 +85,13 @@ def test_a_database_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatc
     assert (report["database"], report["migrations"]) == ("unavailable", "unavailable")
 
 
-def test_a_redis_that_is_set_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redis_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"redis://127.0.0.1:{free_port()}/0"
     monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"redis_url": url}))
     assert components() == {**OK, "redis": "unavailable"}
 
 
-def test_what_is_told_has_no_address_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_has_no_address_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "FACE", load({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{free_port()}/0"}))
     assert components()["redis"] == "unavailable"
 
@@ -101,19 +101,19 @@ def test_a_check_never_raises(django_db_blocker: DjangoDbBlocker) -> None:
         assert components()["database"] == "unavailable"
 
 
-def test_a_directory_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gone = settings.FACE.model_copy(update={"data_dir": tmp_path / "gone", "run_dir": tmp_path / "gone"})
     monkeypatch.setattr(settings, "FACE", gone)
     assert components() == {**OK, "data_dir": "unavailable", "run_dir": "unavailable"}
 
 
-def test_a_look_at_the_disk_leaves_nothing_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_check_of_a_disk_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(settings, "FACE", settings.FACE.model_copy(update={"data_dir": tmp_path}))
     assert components() == OK
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_who_asks_while_a_check_hangs_is_told_on_what_and_makes_no_other_hang() -> None:
+async def test_requests_share_a_check_that_hangs_and_are_told_on_what() -> None:
     checks: list[None] = []
     goes_on = asyncio.Event()
 
@@ -132,7 +132,7 @@ async def test_who_asks_while_a_check_hangs_is_told_on_what_and_makes_no_other_h
     assert await shared(PROBE) == {"database": "ok"}
 
 
-async def test_a_check_that_is_done_is_made_again_for_the_next() -> None:
+async def test_the_next_request_after_a_check_makes_another() -> None:
     states = iter(["unavailable", "ok"])
 
     async def check(_: object, report: Report) -> None:

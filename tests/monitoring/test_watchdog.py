@@ -17,7 +17,7 @@ NEVER = 1_000.0
 
 
 class Held:
-    """Calls that stay where they are until they are let go."""
+    """Calls that block until they are released."""
 
     def __init__(self) -> None:
         self._go = threading.Event()
@@ -68,7 +68,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def ended_by(watchdog_of: Callable[[Callable[[], None]], Watchdog], checks: int) -> int:
-    """How often the process was ended in so many checks."""
+    """How often `end` was called in that many checks."""
     ends: list[None] = []
     watchdog = watchdog_of(lambda: ends.append(None))
     for _ in range(checks):
@@ -76,7 +76,7 @@ def ended_by(watchdog_of: Callable[[Callable[[], None]], Watchdog], checks: int)
     return len(ends)
 
 
-def test_stuck_work_is_named_once_and_again_when_it_ends(
+def test_stuck_work_is_logged_once_and_again_when_it_ends(
     held: Held, compute: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     watchdog = Watchdog(compute, [], AT_ONCE, lambda: None)
@@ -98,7 +98,7 @@ def test_stuck_work_is_named_once_and_again_when_it_ends(
     assert warnings(caplog)[1].startswith("no longer stuck: a frame of session s1 of tenant 7 on thread frame_")
 
 
-def test_work_within_the_bound_is_not_named(
+def test_work_within_the_limit_is_not_logged(
     held: Held, compute: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     held.on(compute, 2)
@@ -107,7 +107,9 @@ def test_work_within_the_bound_is_not_named(
     assert work_state(compute, NEVER).stuck == 0
 
 
-def test_the_state_tells_how_many_are_stuck_and_since_when(held: Held, compute: StartedThreads) -> None:
+def test_the_work_state_has_the_number_of_stuck_threads_and_the_oldest_work(
+    held: Held, compute: StartedThreads
+) -> None:
     assert work_state(compute, AT_ONCE) == WorkState(0, None)
     before = time.monotonic()
     held.on(compute)
@@ -127,18 +129,18 @@ def test_a_worker_with_a_thread_left_goes_on(held: Held, compute: StartedThreads
 
 
 @pytest.mark.parametrize(("checks", "ends"), [(CHECKS_BEFORE_END - 1, 0), (3 * CHECKS_BEFORE_END, 1)])
-def test_a_worker_without_a_thread_left_ends_once_and_not_at_the_first_look(
+def test_a_worker_without_a_thread_left_ends_once_and_not_at_the_first_check(
     held: Held, compute: StartedThreads, checks: int, ends: int
 ) -> None:
-    """The first look after a pause of the whole process finds everything old."""
+    """The first check after a pause of the whole process finds all work old."""
     held.on(compute, 2)
     assert ended_by(lambda end: Watchdog(compute, [], AT_ONCE, end), checks) == ends
 
 
-def test_who_waits_for_the_database_is_told_and_not_ended(
+def test_threads_that_wait_for_the_database_are_logged_and_end_nothing(
     held: Held, compute: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Another process would wait for the same one."""
+    """Another process would wait for the same database."""
     inside: dict[str, Any] = {"__name__": "django.db.backends.utils", "stay": held.stay}
     exec("def execute(): stay()", inside)
     held.on(compute)
@@ -148,7 +150,7 @@ def test_who_waits_for_the_database_is_told_and_not_ended(
     assert len(warnings(caplog)) == 2
 
 
-def test_threads_that_do_not_compute_are_told_and_not_ended(
+def test_stuck_threads_that_do_not_compute_are_logged_and_end_nothing(
     held: Held, compute: StartedThreads, database: StartedThreads, caplog: pytest.LogCaptureFixture
 ) -> None:
     held.on(database)

@@ -50,11 +50,11 @@ def tell(worker: subprocess.Popen[str], in_use: int) -> None:
     assert worker.stdout.readline() == "published\n"
 
 
-def test_before_any_worker_has_started_there_is_none(tmp_path: Path) -> None:
+def test_without_any_worker_the_list_is_empty(tmp_path: Path) -> None:
     assert read_live_workers(tmp_path) == []
 
 
-def test_a_killed_workers_board_disappears_and_the_living_stay(tmp_path: Path) -> None:
+def test_a_killed_workers_file_disappears_and_the_others_stay(tmp_path: Path) -> None:
     with living(WORKER, tmp_path) as first, living(WORKER, tmp_path) as second:
         assert pids(tmp_path) == sorted([first.pid, second.pid])
         first.send_signal(signal.SIGKILL)
@@ -63,7 +63,7 @@ def test_a_killed_workers_board_disappears_and_the_living_stay(tmp_path: Path) -
         assert [path.name for path in (tmp_path / "workers").iterdir()] == [str(second.pid)]
 
 
-def test_a_worker_that_ends_in_order_takes_its_board_away(tmp_path: Path) -> None:
+def test_a_worker_that_ends_in_order_removes_its_file(tmp_path: Path) -> None:
     with living(WORKER, tmp_path) as worker:
         assert worker.stdin is not None
         worker.stdin.close()
@@ -71,7 +71,7 @@ def test_a_worker_that_ends_in_order_takes_its_board_away(tmp_path: Path) -> Non
         assert list((tmp_path / "workers").iterdir()) == []
 
 
-def test_what_a_worker_publishes_another_process_sees_at_once(tmp_path: Path) -> None:
+def test_published_statistics_are_seen_by_another_process_at_once(tmp_path: Path) -> None:
     with living(WORKER, tmp_path) as worker:
         for in_use in (3, 1, 4):
             tell(worker, in_use)
@@ -79,7 +79,7 @@ def test_what_a_worker_publishes_another_process_sees_at_once(tmp_path: Path) ->
             assert [(one.pid, one.load.in_use) for one in found] == [(worker.pid, in_use)]
 
 
-def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
+def test_a_worker_reads_back_everything_it_publishes(tmp_path: Path) -> None:
     pool = PoolLoad(1, 2, 3, 4, 5, 6, 7, 8, 9, tuple(range(len(WAIT_BOUNDS_MS))))
     stats_file = WorkerStatsFile(tmp_path, lambda: pool, lambda: STUCK)
     try:
@@ -89,7 +89,7 @@ def test_a_worker_sees_itself_with_all_it_counts(tmp_path: Path) -> None:
         stats_file.close()
 
 
-def test_a_board_of_an_earlier_process_with_this_pid_is_taken_over(tmp_path: Path) -> None:
+def test_the_file_of_an_earlier_process_with_this_pid_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "workers").mkdir()
     (tmp_path / "workers" / str(os.getpid())).write_bytes(b"left by another boot")
     stats_file = WorkerStatsFile(tmp_path, lambda: IDLE, lambda: NO_WORK)
@@ -99,8 +99,8 @@ def test_a_board_of_an_earlier_process_with_this_pid_is_taken_over(tmp_path: Pat
         stats_file.close()
 
 
-def test_a_board_of_another_version_is_left_alone(tmp_path: Path) -> None:
-    """It is locked, for its worker lives and ends only now that new ones begin."""
+def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """Its worker is alive and holds the lock: it ends only when the new ones have started."""
     (tmp_path / "workers").mkdir()
     with (tmp_path / "workers" / "1").open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -118,7 +118,7 @@ def test_closing_twice_and_publishing_afterwards_do_nothing(tmp_path: Path) -> N
     assert read_live_workers(tmp_path) == []
 
 
-def test_other_users_cannot_read_a_board(tmp_path: Path) -> None:
+def test_other_users_cannot_read_a_workers_file(tmp_path: Path) -> None:
     stats_file = WorkerStatsFile(tmp_path, lambda: IDLE, lambda: NO_WORK)
     try:
         assert (tmp_path / "workers" / str(os.getpid())).stat().st_mode & 0o077 == 0
@@ -126,7 +126,7 @@ def test_other_users_cannot_read_a_board(tmp_path: Path) -> None:
         stats_file.close()
 
 
-def test_the_status_names_every_living_worker_whoever_answers(tmp_path: Path) -> None:
+def test_every_worker_lists_all_live_workers(tmp_path: Path) -> None:
     stats_file = WorkerStatsFile(tmp_path, lambda: replace(IDLE, in_use=2), lambda: NO_WORK)
     try:
         with living(WORKER, tmp_path) as worker:
@@ -140,7 +140,7 @@ def test_the_status_names_every_living_worker_whoever_answers(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGABRT])
-def test_however_a_process_ends_its_board_counts_no_more(tmp_path: Path, kind: signal.Signals) -> None:
+def test_however_a_process_ends_its_file_counts_no_more(tmp_path: Path, kind: signal.Signals) -> None:
     with living(f"import signal; signal.signal({int(kind)}, signal.SIG_DFL)\n{WORKER}", tmp_path) as worker:
         worker.send_signal(kind)
         worker.wait(10)

@@ -1,4 +1,4 @@
-"""Time that passes only when a test says so."""
+"""A clock that a test sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way from the event loop to a compute thread."""
+"""The executor: from the event loop to a compute thread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("unblocked_loop")
 
 
 class Work:
-    """Runs until it is told to end, and knows how many ran side by side."""
+    """Work that runs until `end` is set, and counts how much of it ran at once."""
 
     def __init__(self) -> None:
         self.end = threading.Event()
@@ -76,7 +76,7 @@ def load(executor: Executor) -> tuple[int, int, int]:
 
 
 async def fill(executor: Executor, work: Work, number: int = 2) -> list[asyncio.Task[str]]:
-    """So many pieces of work, of which as many have begun as there are threads."""
+    """Add `number` pieces of work, and wait until every thread that has one has begun it."""
     tasks = [asyncio.create_task(executor.run(work)) for _ in range(number)]
     at_once = min(number, executor.threads.size)
     await became(lambda: work.running == at_once and sum(load(executor)[1:]) == number, "the work began")
@@ -105,9 +105,7 @@ async def test_work_that_fails_leaves_its_thread(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("threads", "instances"), [(8, 8), (2, 8), (1, 1)])
-async def test_as_much_is_computed_at_once_as_there_are_threads(
-    make: Make, work: Work, threads: int, instances: int
-) -> None:
+async def test_every_thread_computes_at_once(make: Make, work: Work, threads: int, instances: int) -> None:
     executor = make(threads, instances)
     tasks = await fill(executor, work, 20)
     assert load(executor) == (threads, instances, 20 - instances)
@@ -126,7 +124,7 @@ def test_each_thread_has_an_instance(threads: int, instances: int) -> None:
         Executor(threads, instances, 1.0)
 
 
-async def test_a_cancelled_caller_does_not_end_what_has_begun(make: Make, work: Work) -> None:
+async def test_work_that_has_begun_outlives_its_cancelled_caller(make: Make, work: Work) -> None:
     executor = make()
     (task,) = await fill(executor, work, 1)
     task.cancel()
@@ -137,7 +135,7 @@ async def test_a_cancelled_caller_does_not_end_what_has_begun(make: Make, work: 
     await became(lambda: load(executor) == (0, 0, 0), "the thread is free")
 
 
-async def test_a_caller_who_is_cancelled_while_waiting_leaves_the_queue(make: Make, work: Work) -> None:
+async def test_a_caller_cancelled_while_waiting_leaves_the_queue(make: Make, work: Work) -> None:
     executor = make(instances=3)
     tasks = await fill(executor, work, 4)
     for left in ((2, 3, 0), (2, 2, 0)):
@@ -150,7 +148,7 @@ async def test_a_caller_who_is_cancelled_while_waiting_leaves_the_queue(make: Ma
     await asyncio.gather(*tasks)
 
 
-async def test_many_callers_who_are_cancelled_at_any_moment_leak_nothing(make: Make) -> None:
+async def test_callers_cancelled_at_any_moment_leak_nothing(make: Make) -> None:
     executor = make()
 
     def brief() -> None:
@@ -183,7 +181,7 @@ async def test_a_wait_that_is_too_long_becomes_busy(make: Make, work: Work) -> N
     assert await hasty.run(work), "who comes again is served"
 
 
-async def test_the_longer_the_queue_the_later_one_should_come_again(make: Make, work: Work) -> None:
+async def test_the_retry_time_grows_with_the_queue(make: Make, work: Work) -> None:
     executor = make()
     tasks = await fill(executor, work, 20)
     for _ in range(200):
@@ -204,7 +202,7 @@ async def test_no_thread_is_held_while_waiting(make: Make, work: Work) -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_who_came_first_is_served_first(make: Make) -> None:
+async def test_work_of_one_owner_is_served_in_its_order(make: Make) -> None:
     one, served = make(1), list[int]()
     await asyncio.gather(*[one.run(lambda number=number: served.append(number)) for number in range(20)])  # type: ignore[misc]
     assert served == list(range(20))
@@ -248,7 +246,7 @@ async def test_an_overload_is_logged_once_and_not_for_every_frame(
 async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(
     make: Make, work: Work, instances: int, threads: int
 ) -> None:
-    """Also where an instance is free and no thread."""
+    """Even if an instance is free, but no thread."""
     executor = make(threads, instances)
     tasks = await fill(executor, work, threads)
     for _ in range(100):
@@ -261,7 +259,7 @@ async def test_a_wait_that_is_bound_to_be_too_long_is_refused_at_once(
     assert await executor.run(work), "with a free thread nobody is refused, however slow the last ones were"
 
 
-async def test_what_others_wait_for_does_not_count_for_who_has_the_next_turn(make: Make, work: Work) -> None:
+async def test_the_expected_wait_of_the_owner_with_the_next_turn_ignores_other_owners(make: Make, work: Work) -> None:
     executor = make(1, 40)
     greedy = [asyncio.create_task(executor.run(work, owner="greedy")) for _ in range(45)]
     await became(lambda: load(executor) == (1, 40, 5), "the work began")
@@ -277,8 +275,8 @@ async def test_what_others_wait_for_does_not_count_for_who_has_the_next_turn(mak
     await asyncio.gather(*greedy, modest)
 
 
-async def test_who_brings_much_does_not_hold_up_who_brings_little(make: Make, work: Work) -> None:
-    """Also not who comes again only after each answer."""
+async def test_an_owner_with_much_work_does_not_delay_one_with_little(make: Make, work: Work) -> None:
+    """Even if the latter adds its next work only after each answer."""
     executor, served = make(1, 8), list[str]()
     first = await fill(executor, work, 1)
 
@@ -318,8 +316,8 @@ async def test_in_a_crowd_the_newest_frame_is_first(make: Make, work: Work, crow
     assert served == order
 
 
-async def test_what_was_computed_is_let_go_without_the_garbage_collector(make: Make) -> None:
-    """Pictures: many megabytes of few objects, which it does not hurry for."""
+async def test_results_are_freed_without_the_garbage_collector(make: Make) -> None:
+    """Pictures are many megabytes in few objects, which do not trigger a collection."""
     executor = make()
     gc.disable()
     try:
@@ -341,7 +339,7 @@ async def test_a_failing_observer_costs_no_frame(make: Make, caplog: pytest.LogC
     assert "no space left" in caplog.text
 
 
-async def test_the_observer_sees_work_come_begin_and_end(make: Make) -> None:
+async def test_the_observer_sees_work_added_begun_and_done(make: Make) -> None:
     executor, seen = make(1, 2), list[tuple[int, int, int]]()
     executor.on_change = lambda: seen.append(load(executor))
     await executor.run(lambda: None)
@@ -373,7 +371,7 @@ async def test_a_frame_is_taken_when_its_thread_is_free_and_comes_back_with_its_
     await asyncio.gather(*first)
 
 
-async def test_a_frame_that_cannot_be_used_is_named(make: Make) -> None:
+async def test_an_error_of_a_frame_carries_its_number(make: Make) -> None:
     def refuse(one: Frame | BadFrame) -> None:
         assert isinstance(one, BadFrame)
         raise one.error
@@ -384,7 +382,7 @@ async def test_a_frame_that_cannot_be_used_is_named(make: Make) -> None:
     assert (caught.value.seq, caught.value.error) == (7, problem)
 
 
-async def test_a_frame_that_nobody_looked_at_is_named_and_gone(make: Make, work: Work) -> None:
+async def test_a_busy_answer_carries_the_number_of_the_frame_and_removes_it(make: Make, work: Work) -> None:
     hasty, slot = make(1, timeout_s=0.1), slot_with(frame(3))
     await fill(hasty, work, 1)
     with pytest.raises(FrameFailed) as caught:

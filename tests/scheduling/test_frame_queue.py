@@ -1,4 +1,4 @@
-"""Which of the work that waits for a thread is next."""
+"""The order in which the frame queue serves waiting work."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def work(owner: str = "", service: ServiceClass = LIVE, deadline: float = FAR, a
 
 
 def served(*waiting: Waiting, crowded: bool = True) -> list[str]:
-    """The names, in the order in which one thread takes them."""
+    """The names in the order in which one thread takes the work."""
     clock = ManualClock()
     queue = FrameQueue(clock)
     now = clock.now
@@ -73,15 +73,15 @@ def taken(queue: FrameQueue, *, crowded: bool = False) -> list[str]:
     return names
 
 
-def test_of_frames_that_have_just_come_the_one_that_waits_longest_is_first() -> None:
+def test_among_fresh_frames_the_longest_waiting_is_first() -> None:
     assert served(Waiting("a", waited=3), Waiting("b", waited=2), Waiting("c", waited=1)) == ["a", "b", "c"]
 
 
-def test_of_old_frames_the_newest_is_first() -> None:
+def test_among_old_frames_the_newest_is_first() -> None:
     assert served(Waiting("older", 0.1), Waiting("old", 0.05), Waiting("new", 0.01)) == ["new", "old", "older"]
 
 
-def test_where_nobody_waits_for_long_the_one_that_waits_longest_is_first() -> None:
+def test_without_a_crowd_the_longest_waiting_is_first() -> None:
     waiting = Waiting("older", 0.1, 1.2), Waiting("new", 0.01, 1.1)
     assert served(*waiting, crowded=False) == ["older", "new"]
 
@@ -92,15 +92,15 @@ def test_a_longer_wait_makes_up_for_an_older_frame() -> None:
     assert served(Waiting("new"), Waiting("old", 0.1, too_little)) == ["new", "old"]
 
 
-def test_who_sends_no_newer_frame_does_not_wait_for_one() -> None:
+def test_a_session_with_a_stale_frame_is_first() -> None:
     assert served(Waiting("slow", 1.1 * STALE_S), Waiting("new", waited=5)) == ["slow", "new"]
 
 
 @pytest.mark.parametrize("frames_every_s", [0.1, FAR])
-def test_a_crowd_with_newer_frames_passes_nobody_over_for_ever(
+def test_a_crowd_with_newer_frames_starves_no_session(
     queue: FrameQueue, clock: ManualClock, frames_every_s: float
 ) -> None:
-    """Also when its own frames are always older than those of all others, or no more come."""
+    """Even if its own frames are always older than those of all others, or no more come."""
     began = clock.now
     queue.add(WorkItem(lambda: None, FAR, newest_at=lambda: clock.now - min(0.1, clock.now - began), about="patient"))
     for passed_over in range(100):
@@ -121,7 +121,7 @@ def test_owners_take_turns(crowded: bool) -> None:
     assert served(*many, *few, crowded=crowded) == ["a0", "c0", "b0", "a1", "b1", "a2", "a3", "a4"]
 
 
-def test_who_was_idle_has_saved_nothing_up(queue: FrameQueue) -> None:
+def test_an_owner_that_was_idle_has_saved_no_turns(queue: FrameQueue) -> None:
     for number in range(8):
         queue.add(work("busy", about=f"busy {number}"))
     for _ in range(4):
@@ -147,7 +147,7 @@ def test_bulk_work_waits_for_everything_else() -> None:
     assert served(*bulk, *others) == ["frame", "picture", "bulk a", "bulk b"]
 
 
-def test_what_is_ahead_is_counted_by_turns(queue: FrameQueue) -> None:
+def test_items_ahead_are_counted_by_turns(queue: FrameQueue) -> None:
     assert queue.ahead_of_next("b", LIVE) == 0
     for _ in range(5):
         queue.add(work("a"))
@@ -173,7 +173,7 @@ def test_work_past_its_deadline_is_not_begun(queue: FrameQueue, clock: ManualClo
     assert queue.statistics().waiting == 1
 
 
-def test_what_was_removed_is_not_taken(queue: FrameQueue) -> None:
+def test_a_removed_item_is_not_taken(queue: FrameQueue) -> None:
     items = [work("a", about="first"), work("a", about="second")]
     for item in items:
         queue.add(item)
@@ -182,14 +182,14 @@ def test_what_was_removed_is_not_taken(queue: FrameQueue) -> None:
     assert taken(queue) == ["second"]
 
 
-def test_what_was_taken_is_not_removed(queue: FrameQueue) -> None:
+def test_a_taken_item_is_not_removed(queue: FrameQueue) -> None:
     item = work("a")
     queue.add(item)
     assert queue.take(crowded=False) is item
     assert not queue.remove(item)
 
 
-def test_clearing_returns_what_waits_and_no_more(queue: FrameQueue) -> None:
+def test_clearing_returns_the_waiting_items_only(queue: FrameQueue) -> None:
     items = [work("a"), work("b", BULK)]
     for item in [work("begun"), *items]:
         queue.add(item)
@@ -198,7 +198,7 @@ def test_clearing_returns_what_waits_and_no_more(queue: FrameQueue) -> None:
     assert queue.take(crowded=False) is None
 
 
-def test_statistics_tell_what_waits_what_is_taken_and_how_long_it_waited(queue: FrameQueue, clock: ManualClock) -> None:
+def test_statistics_count_waiting_and_taken_items_and_waits(queue: FrameQueue, clock: ManualClock) -> None:
     for _ in range(3):
         queue.add(work())
     clock.pass_(0.02)
@@ -212,7 +212,7 @@ def test_statistics_tell_what_waits_what_is_taken_and_how_long_it_waited(queue: 
     assert sum(statistics.wait_counts) == 2
 
 
-def test_work_that_is_about_no_camera_is_served_in_its_order(queue: FrameQueue, clock: ManualClock) -> None:
+def test_work_without_a_camera_frame_is_served_in_its_order(queue: FrameQueue, clock: ManualClock) -> None:
     assert work().newest_at is never_stale
     for number in range(3):
         queue.add(work(about=str(number)))

@@ -1,4 +1,4 @@
-"""Room for one frame in work and one waiting."""
+"""The frame slot: one frame in work and one waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sessions get of a worker that is asked for several times as much as it can do: the queue alone, in its own time.
+"""Shares of sessions in an overloaded worker: the queue alone, in simulated time.
 
 Cameras send ten frames a second, one thread takes 17 ms for a frame, more or less, and each session has one frame in
 work and one waiting, as in the service.
@@ -109,14 +109,14 @@ def test_at_five_and_ten_times_the_load_shares_are_even(sessions: int, seed: int
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_crowd_is_told_of_newer_frames_than_in_the_order_of_their_coming(seed: int) -> None:
+def test_answers_in_a_crowd_are_of_newer_frames_than_in_order_of_arrival(seed: int) -> None:
     newest_first = quantiles(served(cameras(60, seed), seed=seed).ages, n=20)
     in_order = quantiles(served(cameras(60, seed), crowded=False, seed=seed).ages, n=20)
     assert newest_first[9] < in_order[9] / 2
     assert newest_first[-1] < in_order[-1]
 
 
-def test_who_waits_for_each_answer_gets_as_much_as_who_sends_all_the_time() -> None:
+def test_clients_that_wait_for_each_answer_get_the_same_share_as_others() -> None:
     crowd = cameras(30, 0)
     patient = PatientClient(0.0)
     shares = served([*crowd, patient]).shares([*crowd, patient])

@@ -1,4 +1,4 @@
-"""A pool that cannot have all its threads says so, and holds up nobody."""
+"""A thread pool that cannot start all its threads fails, and leaves none waiting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_all_threads_are_there_before_the_first_call() -> None:
     assert not any(thread.name.startswith("started") for thread in threading.enumerate())
 
 
-def test_a_thread_that_cannot_be_started_lets_the_others_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_be_started_ends_the_started_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def only_two(thread: threading.Thread, *arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""Waits are counted in bins, and percentiles are read off them."""
+"""The histogram of waits and its percentiles."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_percentiles_are_the_upper_edges_of_their_bins() -> None:
     assert wait_percentile_ms(tuple(counts), 1.0) == WAIT_BOUNDS_MS[-1]
 
 
-def test_without_waits_every_percentile_is_nothing() -> None:
+def test_without_waits_every_percentile_is_0() -> None:
     assert wait_percentile_ms(NO_WAITS, 0.99) == 0.0

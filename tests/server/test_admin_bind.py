@@ -1,4 +1,4 @@
-"""The operators' own address, on a real server: what has moved there is nowhere else."""
+"""FACE_ADMIN_BIND on a real server: guarded paths are at that address only."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, admin_port: int) -> Iterat
 
 
 @pytest.mark.parametrize("path", sorted(GUARDED))
-def test_the_state_of_the_service_is_told_at_the_admin_address_only(
-    service: LiveService, admin_port: int, path: str
-) -> None:
+def test_status_and_metrics_are_at_the_admin_address_only(service: LiveService, admin_port: int, path: str) -> None:
     assert httpx.get(f"http://127.0.0.1:{admin_port}{path}").status_code == 200
     forged = {name: value.format(port=admin_port) for name, value in FORGED.items()}
     answer = httpx.get(service.base_url + path, headers={"Authorization": f"Bearer {service.api_key}", **forged})
@@ -38,11 +36,11 @@ def test_the_state_of_the_service_is_told_at_the_admin_address_only(
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/api/ready/", "/api/openapi.json", "/api/asyncapi.json"])
-def test_what_everybody_may_ask_is_told_at_both(service: LiveService, admin_port: int, path: str) -> None:
+def test_public_paths_are_at_both_addresses(service: LiveService, admin_port: int, path: str) -> None:
     for base in (service.base_url, f"http://127.0.0.1:{admin_port}"):
         assert httpx.get(base + path).status_code == 200
 
 
-def test_every_worker_is_told_of(service: LiveService, admin_port: int) -> None:
+def test_the_status_lists_every_worker(service: LiveService, admin_port: int) -> None:
     pools = httpx.get(f"http://127.0.0.1:{admin_port}/api/pool/status/").json()
     assert len(pools["workers"]) == 2

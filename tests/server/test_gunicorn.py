@@ -44,7 +44,7 @@ def test_a_variable_beats_the_default_and_a_flag_beats_the_variable(tmp_path: Pa
     assert printed["worker_class"] == "server.worker.FaceWorker"
 
 
-def test_a_wrong_variable_ends_gunicorn_with_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_variable_ends_gunicorn_with_a_message(tmp_path: Path) -> None:
     done = gunicorn("--check-config", data_dir=tmp_path, FACE_MESH_POOL_SIZE="none")
     assert done.returncode != 0
     assert "configuration error: FACE_MESH_POOL_SIZE='none': Input should be a valid integer" in done.stderr

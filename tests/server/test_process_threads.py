@@ -1,4 +1,4 @@
-"""Every thread of a worker has a reason."""
+"""The threads of a worker process."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
 
 
 def peak_of_threads_while_asked(worker: psutil.Process, service: LiveService) -> int:
-    """The most threads that were seen while requests were answered."""
+    """Highest number of threads while requests are answered."""
     with ThreadPoolExecutor(1) as asking:
         asked = [asking.submit(service.get, "/api/v1/subjects/") for _ in range(REQUESTS)]
         peak = worker.num_threads()
@@ -65,7 +65,7 @@ def peak_of_threads_while_asked(worker: psutil.Process, service: LiveService) ->
 
 
 def python_threads(worker: psutil.Process, service: LiveService, dump: Path) -> int:
-    """How many of its threads the interpreter knows, by what it dumps when it is asked."""
+    """Number of threads that the interpreter knows, by faulthandler's dump."""
     worker.send_signal(DUMP)
     deadline = time.monotonic() + PATIENCE_S
     while "Current thread" not in dump.read_text() and time.monotonic() < deadline:

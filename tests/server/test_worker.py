@@ -20,7 +20,7 @@ def test_pictures_are_not_compressed_again_and_a_worker_that_cannot_start_ends()
     assert FaceWorker.CONFIG_KWARGS["lifespan"] == "on"
 
 
-def test_the_system_ends_a_connection_whose_client_takes_nothing() -> None:
+def test_the_kernel_ends_connections_whose_client_reads_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         set_unread_timeout(listener)
         with socket.create_connection(listener.getsockname()):
@@ -30,6 +30,6 @@ def test_the_system_ends_a_connection_whose_client_takes_nothing() -> None:
     assert timeout == UNREAD_TIMEOUT_MS
 
 
-def test_a_listener_that_is_no_tcp_stays_as_it_is() -> None:
+def test_a_listener_that_is_not_tcp_is_left_unchanged() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         set_unread_timeout(listener)

@@ -16,7 +16,7 @@ SOMEBODY = {"authorization": "Bearer good"}
 
 
 class Application:
-    """Tells how many bytes came to it."""
+    """Answers with the number of bytes that it received."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -29,7 +29,7 @@ class Application:
 
 
 class Keys:
-    """Knows one token; counts how often it was asked, and can fail."""
+    """Accepts one token, counts its calls, and can fail."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -60,7 +60,7 @@ async def client(application: Application, keys: Keys) -> AsyncIterator[httpx.As
 
 
 class UnreadBody:
-    """Fails the test when anybody asks for it."""
+    """A body that fails the test when it is read."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         raise AssertionError("the body was read")
@@ -70,7 +70,7 @@ class UnreadBody:
 async def refused(
     client: httpx.AsyncClient, path: str, length: int | str, headers: dict[str, str], method: str = "POST"
 ) -> tuple[int, str]:
-    """Status and code of a request whose body nobody may read."""
+    """Status and code of a request whose body must not be read."""
     body: Any = UnreadBody()
     answer = await client.request(method, path, content=body, headers={"content-length": str(length), **headers})
     assert answer.headers["connection"] == "close"
@@ -83,7 +83,7 @@ async def test_a_small_body_is_read_without_credentials(client: httpx.AsyncClien
     assert keys.asked == 0
 
 
-async def test_a_large_one_is_read_with_them(client: httpx.AsyncClient, keys: Keys) -> None:
+async def test_a_large_body_is_read_with_credentials(client: httpx.AsyncClient, keys: Keys) -> None:
     answer = await client.post("/pictures", content=bytes(PICTURES.max_bytes), headers=JPEG | SOMEBODY)
     assert answer.text == str(PICTURES.max_bytes)
     assert keys.asked == 1
@@ -91,12 +91,14 @@ async def test_a_large_one_is_read_with_them(client: httpx.AsyncClient, keys: Ke
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer bad", "Basic good", "good", "Bearer good x"])
 @pytest.mark.parametrize("path", ["/pictures", "/json"])
-async def test_a_large_body_of_nobody_is_not_read(client: httpx.AsyncClient, path: str, header: str | None) -> None:
+async def test_a_large_body_without_credentials_is_not_read(
+    client: httpx.AsyncClient, path: str, header: str | None
+) -> None:
     headers = JPEG if header is None else JPEG | {"authorization": header}
     assert await refused(client, path, SMALL_BYTES + 1, headers) == (401, "unauthorized")
 
 
-async def test_a_client_that_waits_for_the_word_is_first_asked_who_it_is(client: httpx.AsyncClient) -> None:
+async def test_credentials_are_checked_before_100_continue(client: httpx.AsyncClient) -> None:
     waiting = {"expect": "100-continue", "content-type": "application/json"}
     assert await refused(client, "/json", 10, waiting) == (401, "unauthorized")
     assert (await client.post("/json", content=b"{}", headers=waiting | SOMEBODY)).status_code == 200
@@ -107,13 +109,13 @@ async def test_where_credentials_cannot_be_checked_nothing_is_read(client: httpx
     assert await refused(client, "/pictures", SMALL_BYTES + 1, JPEG | SOMEBODY) == (503, "unavailable")
 
 
-async def test_one_byte_more_is_refused(client: httpx.AsyncClient) -> None:
+async def test_one_byte_above_the_limit_is_refused(client: httpx.AsyncClient) -> None:
     too_long = PICTURES.max_bytes + 1
     assert await refused(client, "/pictures", too_long, JPEG | SOMEBODY) == (413, "request_too_large")
 
 
 @pytest.mark.parametrize("kind", ["image/x", "application/json", "multipart/form-data", "text/plain"])
-async def test_a_route_without_pictures_takes_little_whatever_it_is_called(
+async def test_a_route_without_pictures_has_the_small_limit_whatever_its_name(
     client: httpx.AsyncClient, kind: str
 ) -> None:
     headers = {"content-type": kind} | SOMEBODY
@@ -137,16 +139,18 @@ async def test_another_content_type_is_refused(client: httpx.AsyncClient, path: 
         ("/pictures", "multipart/form-data; boundary=x"),
     ],
 )
-async def test_the_right_one_passes_however_it_is_written(client: httpx.AsyncClient, path: str, kind: str) -> None:
+async def test_the_right_content_type_passes_however_it_is_written(
+    client: httpx.AsyncClient, path: str, kind: str
+) -> None:
     assert (await client.post(path, content=b"{}", headers={"content-type": kind})).status_code == 200
 
 
-async def test_where_there_is_nothing_nothing_is_read(client: httpx.AsyncClient) -> None:
+async def test_a_body_to_an_unknown_path_is_not_read(client: httpx.AsyncClient) -> None:
     assert await refused(client, "/nothing", 10, {}) == (404, "not_found")
     assert (await client.post("/nothing")).status_code == 200, "without a body it is the application's"
 
 
-async def test_what_is_only_read_takes_no_body(client: httpx.AsyncClient) -> None:
+async def test_a_route_of_get_alone_takes_no_body(client: httpx.AsyncClient) -> None:
     assert await refused(client, "/json", 1, {}, method="GET") == (413, "request_too_large")
     assert (await client.get("/json")).status_code == 200
 
@@ -159,5 +163,5 @@ async def test_a_body_of_unknown_length_is_refused(client: httpx.AsyncClient, ap
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "many", "9" * 5_000, "+5", "1_0"])
-async def test_a_length_that_is_none_is_refused(client: httpx.AsyncClient, length: str) -> None:
+async def test_an_invalid_content_length_is_refused(client: httpx.AsyncClient, length: str) -> None:
     assert await refused(client, "/json", length, SOMEBODY) == (413, "request_too_large")

@@ -33,7 +33,7 @@ async def test_a_host_that_is_served_passes(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "face.example.evil", "face.example@evil", "a b", "", "x" * 20_000])
-async def test_another_is_told_so_with_one_line_in_the_log(host: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_another_host_is_refused_with_one_line_in_the_log(host: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         answer = await ask(host)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
@@ -44,12 +44,12 @@ async def test_another_is_told_so_with_one_line_in_the_log(host: str, caplog: py
 
 
 @pytest.mark.parametrize("host", ["a b", "a/b", "<script>"])
-async def test_what_is_no_host_is_refused_where_any_is_served(host: str) -> None:
+async def test_an_invalid_host_is_refused_where_any_host_is_served(host: str) -> None:
     assert (await ask(host, ["*"])).status_code == 400
     assert (await ask("anything.example", ["*"])).status_code == 200
 
 
-async def test_without_a_header_it_is_the_address_that_was_asked() -> None:
+async def test_without_a_host_header_the_address_of_the_listener_counts() -> None:
     passed: list[str] = []
 
     async def tells(scope: Any, receive: Any, send: Any) -> None:

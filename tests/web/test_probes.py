@@ -17,7 +17,7 @@ SEEN_BY_THE_APPLICATION = 299
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Stands behind the probes and tells what reached it."""
+    """Application behind the probes that records what reaches it."""
     await send({"type": "http.response.start", "status": SEEN_BY_THE_APPLICATION, "headers": []})
     await send({"type": "http.response.body", "body": request_id.current.get().encode()})
 
@@ -79,7 +79,7 @@ async def test_the_pool_and_the_metrics_are_answered_before_any_worker_is_ready(
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/api/ready/", "/api/pool/status/", "/metrics"])
-async def test_a_probe_is_not_kept_by_any_cache_and_head_has_no_body(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_probe_is_not_cached_and_head_has_no_body(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.headers["cache-control"] == "no-store"
     head = await client.head(path)
@@ -90,17 +90,17 @@ async def test_a_probe_is_not_kept_by_any_cache_and_head_has_no_body(client: htt
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/api/health"), ("GET", "/api/health"), ("GET", "/"), ("GET", "/api/v1/sessions/")]
 )
-async def test_everything_else_is_the_applications(client: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_every_other_path_goes_to_the_application(client: httpx.AsyncClient, method: str, path: str) -> None:
     assert (await client.request(method, path)).status_code == SEEN_BY_THE_APPLICATION
 
 
-async def test_a_probe_is_only_read(client: httpx.AsyncClient) -> None:
+async def test_a_probe_takes_get_and_head_only(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/health/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-async def test_what_is_refused_carries_the_request_id_like_every_answer(tmp_path: Path) -> None:
+async def test_a_refusal_carries_the_request_id(tmp_path: Path) -> None:
     settings = load({"FACE_ADMIN_BIND": "127.0.0.1:1", "FACE_DATA_DIR": str(tmp_path)})
     probes: Any = Probes(application, settings, Components(), StatusAccess(settings, nobody))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(probes), base_url="http://service") as client:

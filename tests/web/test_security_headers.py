@@ -18,6 +18,6 @@ async def test_every_answer_of_django_carries_the_security_headers(path: str) ->
     assert not answer.cookies
 
 
-def test_nobody_is_known_by_a_cookie() -> None:
-    """So no page of another site can act for a person, and CSRF has nothing to forge."""
+def test_no_answer_sets_a_cookie() -> None:
+    """Without cookies there is nothing for CSRF to forge."""
     assert [name for name in settings.MIDDLEWARE if "session" in name.lower() or "auth" in name.lower()] == []

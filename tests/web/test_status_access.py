@@ -35,7 +35,7 @@ async def status_of(
 
 
 @pytest.mark.parametrize("path", sorted(GUARDED))
-async def test_in_development_everybody_sees_everything(path: str) -> None:
+async def test_in_development_guarded_paths_are_public(path: str) -> None:
     assert await status_of({}, path, ("10.0.0.1", PUBLIC_PORT)) == 200
 
 
@@ -43,19 +43,19 @@ async def test_in_development_everybody_sees_everything(path: str) -> None:
 @pytest.mark.parametrize(
     ("authorization", "status"), [("", 401), ("Bearer bad", 401), ("Basic good", 401), ("Bearer good", 200)]
 )
-async def test_in_production_a_key_is_asked_for(path: str, authorization: str, status: int) -> None:
+async def test_in_production_guarded_paths_need_a_key(path: str, authorization: str, status: int) -> None:
     assert await status_of(PRODUCTION, path, ("10.0.0.1", PUBLIC_PORT), authorization) == status
 
 
 @pytest.mark.parametrize("path", sorted(GUARDED))
-async def test_unless_the_operator_says_otherwise(path: str) -> None:
+async def test_with_public_status_guarded_paths_are_public_in_production(path: str) -> None:
     assert await status_of({**PRODUCTION, "FACE_PUBLIC_STATUS": "1"}, path, ("10.0.0.1", PUBLIC_PORT)) == 200
 
 
 @pytest.mark.parametrize("path", sorted(GUARDED))
 @pytest.mark.parametrize("environment", [{}, PRODUCTION, {**PRODUCTION, "FACE_PUBLIC_STATUS": "1"}])
 @pytest.mark.parametrize("server", [("127.0.0.1", PUBLIC_PORT), ("/run/face.sock", None), None])
-async def test_with_an_admin_address_they_are_nowhere_else(
+async def test_with_an_admin_address_guarded_paths_are_there_only(
     path: str, environment: dict[str, str], server: tuple[str, int | None] | None
 ) -> None:
     environment = environment | ADMIN
@@ -64,5 +64,5 @@ async def test_with_an_admin_address_they_are_nowhere_else(
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/api/ready/", "/api/v1/sessions/", "/api/openapi.json", "/"])
-async def test_everything_else_is_public(path: str) -> None:
+async def test_every_other_path_is_public(path: str) -> None:
     assert await status_of({**PRODUCTION, **ADMIN}, path, ("10.0.0.1", PUBLIC_PORT)) == 200

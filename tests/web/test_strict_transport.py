@@ -22,14 +22,14 @@ async def answer(url: str, max_age_s: int) -> httpx.Response:
         return await client.get(url)
 
 
-async def test_an_answer_over_tls_asks_for_tls_from_now_on() -> None:
+async def test_an_answer_over_tls_carries_the_header() -> None:
     over_tls = await answer("https://face.example/", 3600)
     assert over_tls.headers["strict-transport-security"] == "max-age=3600"
     assert (over_tls.headers["x-own"], over_tls.text) == ("kept", "done")
 
 
 @pytest.mark.parametrize(("url", "max_age_s"), [("http://face.example/", 3600), ("https://face.example/", 0)])
-async def test_an_answer_without_tls_or_with_none_wanted_asks_for_nothing(url: str, max_age_s: int) -> None:
+async def test_without_tls_or_with_max_age_0_there_is_no_header(url: str, max_age_s: int) -> None:
     assert "strict-transport-security" not in (await answer(url, max_age_s)).headers
 
 
@@ -43,5 +43,5 @@ async def test_an_answer_without_tls_or_with_none_wanted_asks_for_nothing(url: s
         ({"APP_ENV": "production", "FACE_HSTS_S": "0"}, 0),
     ],
 )
-def test_it_is_on_by_default_wherever_it_is_not_development(variables: dict[str, str], expected: int) -> None:
+def test_strict_transport_is_on_by_default_outside_development(variables: dict[str, str], expected: int) -> None:
     assert load({"FACE_SECRET_KEY": STRONG, **variables}).hsts_max_age_s == expected

@@ -1,4 +1,4 @@
-"""A client's end of a WebSocket without any library, for clients that keep to no rule."""
+"""A client's end of a WebSocket without any library, for clients that break the protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TEXT, CLOSE, PING = 0x1, 0x8, 0x9
 
 
 def raw_socket(base_url: str, token: str, receive_buffer: int | None = None) -> socket.socket:
-    """Open and not blocking. With a small `receive_buffer` it takes next to nothing of what is sent to it."""
+    """An open socket, not blocking. With a small `receive_buffer` the kernel takes next to nothing from the server."""
     host, port = base_url.removeprefix("http://").split(":")
     raw = socket.socket()
     if receive_buffer is not None:
@@ -36,5 +36,5 @@ def upgrade_request(base_url: str, token: str, *headers: str) -> bytes:
 
 
 def client_frame(opcode: int, payload: bytes) -> bytes:
-    """Of up to 125 bytes, masked with zeros, which changes nothing."""
+    """A frame of up to 125 bytes, masked with zeros."""
     return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload

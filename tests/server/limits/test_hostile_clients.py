@@ -1,4 +1,4 @@
-"""Who misbehaves below the protocol is turned out, and told why where that is possible; others stay."""
+"""Clients that misbehave below the protocol are closed, with a reason where possible; others are served."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_flood_is_ended_and_others_stay(
         assert json.loads(await other.recv()) == {"type": "pong"}
 
 
-async def test_a_message_in_pieces_and_a_ping_now_and_then_are_welcome(service: LiveService) -> None:
+async def test_a_fragmented_message_and_occasional_pings_are_accepted(service: LiveService) -> None:
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_pieces/"
     async with asyncio.timeout(PATIENCE_S), connect(address) as client:
         await client.recv()
@@ -75,7 +75,7 @@ async def test_a_message_in_pieces_and_a_ping_now_and_then_are_welcome(service: 
             await (await client.ping())
 
 
-async def test_a_picture_may_come_in_many_pieces(service: LiveService, astronaut_rgb: RgbImage) -> None:
+async def test_a_picture_may_come_in_many_fragments(service: LiveService, astronaut_rgb: RgbImage) -> None:
     picture = encode_jpeg(astronaut_rgb)
     pieces = [picture[begin : begin + 2048] for begin in range(0, len(picture), 2048)]
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_pieces/"
@@ -86,7 +86,7 @@ async def test_a_picture_may_come_in_many_pieces(service: LiveService, astronaut
             assert json.loads(await client.recv())["type"] == "frame_processed"
 
 
-async def test_who_floods_after_the_close_is_cut_off(service: LiveService) -> None:
+async def test_a_client_that_floods_after_the_close_is_cut_off(service: LiveService) -> None:
     flooder = raw_socket(service.base_url, "nobody")
     try:
         async with asyncio.timeout(PATIENCE_S):

@@ -1,4 +1,4 @@
-"""A client that sends and never reads costs the worker a little memory, and nobody else their answer."""
+"""Clients that send and never read: memory is bounded, and others get their answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     [(TEXT, b'{"type":"ping"}'), (PING, bytes(125))],
     ids=["messages", "pings of the protocol"],
 )
-async def test_answers_that_nobody_reads_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
+async def test_unread_answers_are_bounded(service: LiveService, opcode: int, payload: bytes) -> None:
     (worker,) = psutil.Process(service.pid).children()
     flooders = [raw_socket(service.base_url, f"test_deaf{number}", SMALL_BUFFER) for number in range(FLOODERS)]
     try:
@@ -76,7 +76,7 @@ async def test_a_burst_is_answered_to_its_end_and_in_order(service: LiveService)
         await (await client.ping())
 
 
-async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -> None:
+async def test_a_client_that_closes_amid_a_burst_is_released_at_once(service: LiveService) -> None:
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_leave/"
     client = await connect(address, max_queue=None)
     await client.recv()
@@ -91,7 +91,7 @@ async def test_who_closes_amid_a_burst_is_let_go_at_once(service: LiveService) -
 
 
 async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.socket], frames: bytes) -> None:
-    """Send as much as is taken: a flood that starves the others would go on for ever."""
+    """Send as much as the server takes: a flood that starves the others would go on for ever."""
     unsent = dict.fromkeys(flooders, b"")
     sent = 0
     while sent < FLOOD_BYTES or not others.done():
@@ -107,7 +107,7 @@ async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.soc
 
 
 async def answers_of_others(service: LiveService) -> None:
-    """To the health probe, and to another client's ping."""
+    """Answers to the health probe and to another client's ping."""
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_other/"
     async with httpx.AsyncClient(base_url=service.base_url, timeout=PATIENCE_S) as http, connect(address) as other:
         await other.recv()

@@ -1,4 +1,4 @@
-"""What one connection may cost: every attack on the transport is answered, ended and bounded, and others are served."""
+"""Limits of one connection: every attack on the transport is answered, ended and bounded, and others are served."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.server.limits.raw_sockets import PING, client_frame, upgrade_request
 from web.body_limit import SMALL_BYTES
 
 TIMEOUT_S = 2.0
-"""The service's own, for heads and bodies."""
+"""The service's time-out for heads and bodies."""
 MIN_BODY_BYTES_PER_S = 64
 MAX_HTTP_CONNECTIONS = 10
 BLOCKED_S = 2.0
@@ -108,7 +108,7 @@ async def connected(service: LiveService) -> AsyncIterator[Client]:
 
 @pytest.fixture(autouse=True)
 async def bystander(service: LiveService) -> AsyncIterator[None]:
-    """Somebody else's socket is there before and answers afterwards; so does the probe."""
+    """Checks that another client's socket, opened before, and the probe answer afterwards."""
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_bystander/"
     async with asyncio.timeout(2 * PATIENCE_S), connect(address) as other:
         await other.recv()
@@ -148,7 +148,7 @@ async def test_a_head_that_is_too_large_is_refused_and_the_connection_ends(servi
         assert await client.is_closed()
 
 
-async def test_a_head_may_have_every_byte_that_it_is_allowed(service: LiveService) -> None:
+async def test_a_head_of_exactly_the_limit_is_accepted(service: LiveService) -> None:
     begin = HEALTH + "X-Long: "
     async with connected(service) as client:
         for size, status in ((MAX_HEAD_BYTES, 200), (MAX_HEAD_BYTES + 1, 431)):
@@ -164,7 +164,7 @@ async def test_a_head_may_come_byte_by_byte(service: LiveService) -> None:
 
 
 @pytest.mark.parametrize("piece", [b"a" * 65_536, b"\r\nX: " + b"a" * 65_531], ids=["line", "lines"])
-async def test_no_more_is_read_of_an_endless_head(service: LiveService, piece: bytes) -> None:
+async def test_an_endless_head_is_not_read_on(service: LiveService, piece: bytes) -> None:
     (worker,) = psutil.Process(service.pid).children()
     before = worker.memory_info().rss
     async with connected(service) as client:
@@ -174,7 +174,7 @@ async def test_no_more_is_read_of_an_endless_head(service: LiveService, piece: b
 
 
 @pytest.mark.parametrize("head", [HEALTH, "G", "\r\n"], ids=["all but the end", "one byte", "an empty line"])
-async def test_a_head_that_is_not_completed_is_ended(service: LiveService, head: str) -> None:
+async def test_a_connection_with_an_incomplete_head_is_closed_in_time(service: LiveService, head: str) -> None:
     async with connected(service) as client:
         await client.send(head)
         answer = await client.answer()
@@ -182,7 +182,7 @@ async def test_a_head_that_is_not_completed_is_ended(service: LiveService, head:
         assert await client.is_closed()
 
 
-async def test_a_later_head_is_ended_likewise(service: LiveService) -> None:
+async def test_a_connection_with_a_later_incomplete_head_is_closed_in_time(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send(HEALTH + "\r\n")
         assert (await client.answer()).status == 200
@@ -191,7 +191,7 @@ async def test_a_later_head_is_ended_likewise(service: LiveService) -> None:
         assert await client.is_closed()
 
 
-async def test_drops_of_a_head_gain_no_time(service: LiveService) -> None:
+async def test_a_head_sent_line_by_line_gains_no_time(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send(HEALTH)
 
@@ -206,7 +206,7 @@ async def test_drops_of_a_head_gain_no_time(service: LiveService) -> None:
         dripping.cancel()
 
 
-async def test_who_says_nothing_is_let_go_without_a_word(service: LiveService) -> None:
+async def test_a_silent_connection_is_closed_without_an_answer(service: LiveService) -> None:
     async with connected(service) as client:
         assert await client.is_closed()
 
@@ -244,7 +244,7 @@ async def test_who_says_nothing_is_let_go_without_a_word(service: LiveService) -
         HEALTH + "Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
-async def test_what_two_readers_could_read_differently_is_refused(service: LiveService, head: str) -> None:
+async def test_a_head_that_two_parsers_could_read_differently_is_refused(service: LiveService, head: str) -> None:
     async with connected(service) as client:
         await client.send(head + HEALTH + "\r\n")
         answer = await client.answer()
@@ -262,7 +262,7 @@ async def test_a_body_of_unknown_length_is_refused(service: LiveService, coding:
         assert await client.is_closed()
 
 
-async def test_what_is_unusual_and_allowed_is_answered(service: LiveService) -> None:
+async def test_unusual_valid_requests_are_answered(service: LiveService) -> None:
     async with connected(service) as client:
         for head in (
             "\r\n" + HEALTH,
@@ -287,7 +287,7 @@ async def test_what_is_unusual_and_allowed_is_answered(service: LiveService) -> 
         ("/demo/sessions/", "image/x"),
     ],
 )
-async def test_of_a_long_body_of_nobody_nothing_is_read(service: LiveService, path: str, kind: str) -> None:
+async def test_a_long_body_without_credentials_is_not_read(service: LiveService, path: str, kind: str) -> None:
     (worker,) = psutil.Process(service.pid).children()
     before = worker.memory_info().rss
     async with connected(service) as client:
@@ -296,7 +296,7 @@ async def test_of_a_long_body_of_nobody_nothing_is_read(service: LiveService, pa
         assert worker.memory_info().rss - before < GROWTH_LIMIT_BYTES
 
 
-async def test_who_sends_too_long_a_body_reads_why_before_the_connection_ends(service: LiveService) -> None:
+async def test_a_client_with_too_long_a_body_can_read_the_refusal(service: LiveService) -> None:
     length = SMALL_BYTES + 1
     assert length < LINGERING_CLOSE_BYTES
     async with connected(service) as client:
@@ -308,13 +308,13 @@ async def test_who_sends_too_long_a_body_reads_why_before_the_connection_ends(se
 
 
 @pytest.mark.parametrize("token", ["wrong", "test_sandbox", "fk_wrong"])
-async def test_a_wrong_key_is_as_good_as_none(service: LiveService, token: str) -> None:
+async def test_a_wrong_key_counts_as_none(service: LiveService, token: str) -> None:
     async with connected(service) as client:
         await client.send(post("/api/v1/faces/detect/", "image/jpeg", 1 << 20, f"Authorization: Bearer {token}"))
         assert (await client.answer()).code == "unauthorized"
 
 
-async def test_a_json_route_takes_little_from_anybody(service: LiveService) -> None:
+async def test_a_route_without_pictures_refuses_large_bodies_and_pictures(service: LiveService) -> None:
     key = f"Authorization: Bearer {service.api_key}"
     async with connected(service) as client:
         await client.send(post("/api/v1/sessions/", "image/x", 40 << 20, key))
@@ -327,8 +327,8 @@ async def test_a_json_route_takes_little_from_anybody(service: LiveService) -> N
         assert (await client.answer()).code == "not_found"
 
 
-async def test_a_key_is_good_for_a_picture_and_a_session_for_its_own(service: LiveService) -> None:
-    """To the end of the route: what is no picture is told as such."""
+async def test_a_picture_is_accepted_with_a_key_or_for_its_own_session(service: LiveService) -> None:
+    """The request reaches the route: bytes that are no picture are refused as such."""
     async with service.client() as http:
         created = await http.create_session("identification", liveness="none")
     for path, token in (
@@ -341,7 +341,7 @@ async def test_a_key_is_good_for_a_picture_and_a_session_for_its_own(service: Li
             assert (await client.answer()).code == "invalid_image"
 
 
-async def test_nobody_is_told_to_go_on_before_it_is_known_who_asks(service: LiveService) -> None:
+async def test_100_continue_is_sent_only_after_credentials_were_checked(service: LiveService) -> None:
     waits = "Expect: 100-continue"
     async with connected(service) as client:
         await client.send(post("/api/v1/subjects/", "application/json", 2, waits))
@@ -354,7 +354,7 @@ async def test_nobody_is_told_to_go_on_before_it_is_known_who_asks(service: Live
         assert (await client.answer()).status == 422
 
 
-async def test_a_body_that_comes_too_slowly_is_ended(service: LiveService) -> None:
+async def test_a_body_that_comes_too_slowly_is_refused(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send(post("/api/v1/sessions/", "application/json", 1_000, ID.strip()) + "{")
         answer = await client.answer()
@@ -363,7 +363,7 @@ async def test_a_body_that_comes_too_slowly_is_ended(service: LiveService) -> No
         assert await client.is_closed()
 
 
-async def test_one_that_is_slow_and_steady_is_not(service: LiveService) -> None:
+async def test_a_body_above_the_minimum_rate_is_read(service: LiveService) -> None:
     body = b'{"kind": "none"' + b" " * 8_000 + b"}"
     key = f"Authorization: Bearer {service.api_key}"
     async with connected(service) as client:
@@ -374,7 +374,7 @@ async def test_one_that_is_slow_and_steady_is_not(service: LiveService) -> None:
         assert (await client.answer()).status == 422
 
 
-async def test_a_connection_whose_body_nobody_wanted_is_not_used_again(service: LiveService) -> None:
+async def test_a_connection_with_an_unread_body_is_not_used_again(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send(HEALTH + "Content-Length: 1000000\r\n\r\n" + HEALTH + "\r\n")
         assert (await client.answer()).status == 200
@@ -415,7 +415,7 @@ async def test_a_socket_opens_after_the_answers_before_it(service: LiveService) 
         assert await client._reader.readuntil(b"\x8a\x05early"), "the pong of what came along"
 
 
-async def test_another_upgrade_is_answered_as_if_it_had_not_been_asked_for(service: LiveService) -> None:
+async def test_an_unknown_upgrade_is_answered_as_a_plain_request(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send(HEALTH + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n")
         answer = await client.answer()
@@ -431,7 +431,7 @@ async def test_another_upgrade_is_answered_as_if_it_had_not_been_asked_for(servi
         (("GET ", "POST "), 405, "method_not_allowed"),
     ],
 )
-async def test_a_refused_handshake_is_told_like_every_error(
+async def test_a_refused_handshake_has_the_error_envelope(
     service: LiveService, change: tuple[str, str], status: int, code: str
 ) -> None:
     async with connected(service) as client:
@@ -447,7 +447,7 @@ async def test_a_refused_handshake_is_told_like_every_error(
 
 
 async def test_idle_and_half_open_connections_make_room_for_others(service: LiveService) -> None:
-    """More of them than there are places, and each new one is served while they hold on."""
+    """More connections than allowed: each new one is served while the others hold on."""
     held = []
     for number in range(2 * MAX_HTTP_CONNECTIONS):
         connection = connected(service)
@@ -464,7 +464,7 @@ async def test_idle_and_half_open_connections_make_room_for_others(service: Live
         await connection.__aexit__(None, None, None)
 
 
-async def test_when_all_are_at_work_a_new_one_is_told_so(service: LiveService) -> None:
+async def test_a_new_connection_is_told_503_when_all_have_requests_in_work(service: LiveService) -> None:
     key = f"Authorization: Bearer {service.api_key}"
     held = []
     for _ in range(MAX_HTTP_CONNECTIONS):
@@ -485,7 +485,7 @@ async def test_when_all_are_at_work_a_new_one_is_told_so(service: LiveService) -
 # Hosts, and what is written about all this.
 
 
-async def test_a_host_that_is_not_served_is_refused_on_both_ways_in(service: LiveService) -> None:
+async def test_a_host_that_is_not_served_is_refused_over_http_and_websocket(service: LiveService) -> None:
     async with connected(service) as client:
         await client.send("GET /api/v1/subjects/ HTTP/1.1\r\nHost: evil.example\r\n\r\n")
         assert (await client.answer()).code == "bad_request"
