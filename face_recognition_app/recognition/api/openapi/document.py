@@ -140,7 +140,7 @@ def _errors(codes: Iterable[ErrorCode]) -> dict[int, dict[str, Any]]:
 def _error(status: int, codes: list[ErrorCode]) -> dict[str, Any]:
     meanings = "\n".join(f"- `{code}`: {HTTP[code].meaning}" for code in sorted(codes))
     answer: dict[str, Any] = {
-        "description": f"{HTTPStatus(status).phrase}\n\n{meanings}",
+        "description": meanings,
         "content": {"application/json": {"schema": {"$ref": REF_TEMPLATE.format(model=ErrorEnvelope.__name__)}}},
         ERROR_CODES: sorted(codes),
     }
