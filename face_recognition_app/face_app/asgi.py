@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 from functools import cache
@@ -47,8 +46,10 @@ async def _readiness(scope: HTTPScope, report: Report) -> None:
         report["models"] = "unavailable"
         return
     report.update(models="ok", compute="stuck" if worker.is_stuck else "ok", database="unavailable")
-    with contextlib.suppress(Unavailable):
+    try:
         await worker.database.run(check_components, report)
+    except Unavailable:  # Perhaps not before the connection was given back, and all was found right.
+        report["database"] = "unavailable"
 
 
 def _refusing(error: WireError) -> Any:

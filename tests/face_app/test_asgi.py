@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from face_app import asgi
 from face_app.asgi import application
+from monitoring.readiness import Report
 from wire.asyncapi import document
+from wire.errors import Unavailable
 
 
 @pytest.fixture
@@ -28,6 +32,19 @@ async def test_without_a_worker_the_service_is_not_ready_and_says_which_part(cli
     answer = await client.get("/api/ready/")
     assert answer.status_code == 503
     assert answer.json() == {"status": "not_ready", "components": {"models": "unavailable"}}
+
+
+async def test_a_connection_that_fails_when_it_is_given_back_is_not_ready(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail_at_the_end(check: Callable[[Report], None], report: Report) -> None:
+        report["database"] = "ok"
+        raise Unavailable("the database cannot be used now")
+
+    worker = SimpleNamespace(is_stuck=False, database=SimpleNamespace(run=fail_at_the_end))
+    monkeypatch.setattr(asgi, "in_scope", lambda scope: worker)
+    answer = await client.get("/api/ready/")
+    assert (answer.status_code, answer.json()["components"]["database"]) == (503, "unavailable")
 
 
 async def test_the_sockets_document_is_served(client: httpx.AsyncClient) -> None:
