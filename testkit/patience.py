@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 PATIENCE_S = 90.0
-"""So long that only what never happens takes it, on a busy machine too. No test asserts that something is quicker."""
+"""Time-out that only what never happens reaches, on a busy machine too."""

@@ -28,7 +28,7 @@ _NO_MATCH_FRAMES = 8
 _MATCH_FMR = 1e-4
 _DRAWS = 500
 _VOLUNTARY = ("bona_fide", "bona_fide_brief")
-"""Species of real people who do not follow requests: skipped under policies that ask for actions."""
+"""Recordings of real people who do nothing on request: skipped under policies that ask for actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def begin(recording: Recording, policy: Policy, number: int = 0) -> Flow | None:
 
 
 def responding(recording: Recording, flow: Flow) -> Iterator[RecordedSight]:
-    """Frames of a person who performs what the session asks for, after a natural delay, repeating what was missed."""
+    """Yield frames of a person who performs each action that the session asks for, after a delay, until it counts."""
     source = random.Random(f"{recording.species}/{recording.index}")
     number = rested = waited = 0
     delay = source.randint(6, 12)
@@ -138,7 +138,7 @@ def responding(recording: Recording, flow: Flow) -> Iterator[RecordedSight]:
 
 
 def _sent_anew(seen: RecordedSight, number: int) -> RecordedSight:
-    """A repeated take with other digests: a person who repeats an action does not send the same bytes."""
+    """Give a frame of a repeated take another digest, as a camera would: equal digests count as a replay."""
     return replace(seen, sha256=hashlib.sha256(f"{seen.sha256}/{number}".encode()).hexdigest())
 
 

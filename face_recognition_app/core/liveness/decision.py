@@ -99,9 +99,9 @@ class Liveness:
 
     @property
     def _skin_must_change(self) -> float:
-        """Least change of the skin: larger for a person who does little else, infinite for shoulders that do not move.
+        """Minimum of `skin.change`, which depends on what else was seen. Infinite where shoulders must move and do not.
 
-        With a challenge, shoulders must be in view: the skin of an animated portrait changes, its shoulders do not.
+        A challenge requires shoulders in view: the skin of an animated portrait changes, its shoulders stay.
         """
         if self.challenge is None and self.mouth.seen:
             return limits.SKIN_CHANGED

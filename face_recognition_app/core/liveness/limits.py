@@ -57,13 +57,13 @@ SKIN_WINDOW = 36
 MIN_SKIN_SAMPLES = 18
 SKIN_EVERY = 6
 SKIN_CHANGED = 0.007
-"""Least change of the skin of a person who speaks, or blinks MANY_BLINKS times. People who speak: 0.013 and more."""
+"""Minimum of the skin's change after speech or MANY_BLINKS blinks. Measured of people who speak: 0.013 and more."""
 SKIN_CHANGED_MORE = 0.0142
-"""Least change with fewer blinks and moving shoulders. One of 24 photographs with eye holes reached it."""
+"""Minimum with fewer blinks and moving shoulders. One of 24 photographs with eye holes reached it."""
 SKIN_CHANGED_MUCH = 0.022
-"""Least change without a challenge and without shoulders in view. 3 of 24 squeezed photographs pass it."""
+"""Minimum without a challenge and without shoulders in view. 3 of 24 squeezed photographs pass it."""
 MANY_BLINKS = 2
-"""Blinks required of a person who does nothing else; a single blink could be an eye behind a mask."""
+"""Blinks required when no other movement is seen. One blink could be an eye behind a mask."""
 
 BODY_WINDOW = 36
 MIN_BODY_READINGS = 12
