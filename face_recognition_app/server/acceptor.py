@@ -25,6 +25,8 @@ MAX_YIELDS = 200
 """Yields in a row during which the worker with the fewest sockets accepts nothing; after them this worker does not
 yield for NO_YIELD_S. Yields are counted and not time: a worker that did not run itself has not yielded."""
 NO_YIELD_S = 1.0
+MAX_ACCEPTED_AT_ONCE = 64
+"""Connections accepted in one turn of the event loop."""
 ACCEPT_RETRY_S = 0.5
 """Pause after the system had no descriptor or memory for another connection."""
 _TOLERANCE = 16
@@ -73,7 +75,7 @@ class SocketCount:
 
 
 class Acceptor:
-    """Accepts connections from one listener, one at a time. Used on the event loop only."""
+    """Accepts connections from one listener. Used on the event loop only."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class Acceptor:
         self._pause: asyncio.TimerHandle | None = None
         self._yields = 0
         self._yields_to = -1
-        """Sockets of the worker with the fewest, at the first of these yields."""
+        """Sockets of the worker with the fewest, at the last yield."""
         self._no_yield_until = 0.0
         self._connecting: set[asyncio.Task[None]] = set()
         self._listening = True
@@ -117,17 +119,18 @@ class Acceptor:
         fewest = self._sockets.fewest_if_ahead
         if fewest is None or self._has_yielded_enough(fewest):
             self._yields = 0
-            self._accept_one()
+            self._accept_some()
         else:
             self._yields += 1
             self._pause_for(YIELD_S, self._compare_again)
 
     def _has_yielded_enough(self, fewest: int) -> bool:
         now = self._loop.time()
-        if fewest != self._yields_to:  # That worker accepts connections.
-            self._yields_to, self._yields = fewest, 0
-        elif self._yields == MAX_YIELDS:
+        if fewest > self._yields_to:  # That worker accepts connections.
+            self._yields = 0
+        elif self._yields >= MAX_YIELDS:
             self._no_yield_until = now + NO_YIELD_S
+        self._yields_to = fewest
         return now < self._no_yield_until
 
     def _compare_again(self) -> None:
@@ -135,19 +138,27 @@ class Acceptor:
             self._yields = 0
         self._resume()
 
-    def _accept_one(self) -> None:
+    def _accept_some(self) -> None:
+        """Accept until this worker is ahead: the others wait for a slow one once, and not for each connection."""
+        for _ in range(MAX_ACCEPTED_AT_ONCE):
+            if not self._accept_one() or self._sockets.fewest_if_ahead is not None:
+                return
+
+    def _accept_one(self) -> bool:
+        """Accept a connection. Returns whether there was one."""
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:  # Out of descriptors or memory: another worker takes it, or this one later.
             logger.error("no connection can be accepted: %s", error)
             self._pause_for(ACCEPT_RETRY_S, self._resume)
-            return
+            return False
         self._sockets.add_new()
         task = self._loop.create_task(self._connect(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
+        return True
 
     async def _connect(self, connection: socket.socket) -> None:
         try:

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from server.acceptor import Acceptor, SocketCount
 from server.roster import Roster, Slot, Stage
+from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 
 WORKERS = 3
@@ -155,6 +156,32 @@ async def test_a_worker_ahead_accepts_what_no_other_accepts(slots: tuple[Slot, S
             connect_to_it()
         await became(lambda: len(accepted) == 40)
     assert mine.sockets == 1 + 40
+
+
+async def test_a_worker_behind_accepts_its_share_at_once(slots: tuple[Slot, Slot]) -> None:
+    """Else a busy worker, whose event loop turns slowly, would slow down those that wait for it."""
+    mine, other = slots
+    other.sockets = 40
+    async with accepting(SocketCount(mine)) as (_, connect_to_it):
+        for _ in range(40):
+            connect_to_it()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert mine.sockets == 40
+
+
+async def test_a_worker_that_only_loses_sockets_is_not_waited_for(slots: tuple[Slot, Slot]) -> None:
+    mine, other = slots
+    other.sockets = 100_000
+    sockets = SocketCount(mine)
+    sockets.open = 200_000
+    async with accepting(sockets) as (accepted, connect_to_it):
+        connect_to_it()
+        async with asyncio.timeout(PATIENCE_S):
+            while not accepted:
+                other.sockets -= 1
+                await asyncio.sleep(0)
+        assert other.sockets > 0
 
 
 @pytest.mark.parametrize("count", [SocketCount.opened, SocketCount.add_new])
