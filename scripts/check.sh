@@ -7,19 +7,21 @@ export PYTHONPATH=$PWD/face_recognition_app
 python=$PWD/.venv/bin/python
 
 # Drawing and judging faces takes long, and needs no tracer; what starts servers mostly waits.
-pictures=(tests/bench tests/core/liveness tests/demo tests/server tests/testkit)
-untraced=("${pictures[@]}" tests/service)
+pictures=(tests/bench tests/core/liveness tests/testkit)
+doors=(tests/demo tests/server tests/service/doors)
+untraced=("${pictures[@]}" "${doors[@]}" tests/service/faults tests/service/sessions)
 
 show_help() {
     cat <<END
 usage: scripts/check.sh [--help]
 
-Runs every check and every test once, in five lanes side by side:
+Runs every check and every test once, in six lanes side by side:
   static     linters and types, licences, the other Pythons
   traced     all tests but those below, with line coverage
   pictures   ${pictures[*]}
+  doors      ${doors[*]}
   faults     tests/service/faults
-  services   the rest of tests/service
+  sessions   tests/service/sessions
 A lane's output is shown when it has ended. The script ends with 1 if a lane failed or too few lines are covered; Ctrl-C
 ends all of them. It needs what ./run_tests.sh sets up.
 END
@@ -62,8 +64,9 @@ trap stop INT TERM
 start static static
 start traced "$python" -m coverage run -m pytest "${untraced[@]/#/--ignore=}"
 start pictures "$python" -m pytest "${pictures[@]}"
+start doors "$python" -m pytest "${doors[@]}"
 start faults "$python" -m pytest tests/service/faults
-start services "$python" -m pytest tests/service --ignore=tests/service/faults
+start sessions "$python" -m pytest tests/service/sessions
 while ((${#running[@]})); do
     echo "check.sh: running for $SECONDS s: ${running[*]}; their output so far: $said"
     wait -n -p ended "${!running[@]}"

@@ -13,8 +13,8 @@ show_help() {
     cat <<END
 usage: scripts/check_pythons.sh [--help]
 
-For each Python of ${supported[*]}, side by side, but the one of .venv, which every check runs with:
-  - types are checked for it, whether it is here or not,
+Checks types for Python ${supported[-1]}; lint.sh does for the oldest. For each Python of ${supported[*]}, side by side, but
+the one of .venv, which every check runs with:
   - sources are compiled with it, with warnings as errors,
   - the quick tests run with it: ${quick_tests[*]}.
 It is looked for in PATH and in pyenv's versions; one that is not here is named, and is no failure. The environment for
@@ -44,28 +44,28 @@ try_python() { # VERSION
     "$python" -m pytest -q "${quick_tests[@]}"
 }
 
-check_python() { # VERSION
-    "$venv/bin/mypy" --python-version "$1"
-    try_python "$1"
-}
-
 [[ ${1-} == --help ]] && show_help && exit
 own=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || fail "run ./run_tests.sh first"
 export PYTHONPATH=$root/face_recognition_app
 said=$(mktemp -d)
 declare -A running=()
 trap 'kill "${running[@]}" 2>/dev/null || true; rm -rf "$said"' EXIT
+"$venv/bin/mypy" --python-version "${supported[-1]}" >"$said/types" 2>&1 &
+running[types]=$!
 for version in "${supported[@]}"; do
     [[ $version == "$own" ]] && continue
-    check_python "$version" >"$said/$version" 2>&1 &
-    running[$version]=$!
+    try_python "$version" >"$said/Python $version" 2>&1 &
+    running[Python $version]=$!
 done
 failed=()
-for version in "${supported[@]}"; do
-    echo "== Python $version"
-    [[ $version == "$own" ]] && echo "every check runs with it" && continue
-    wait "${running[$version]}" || failed+=("$version")
-    cat "$said/$version"
-    unset "running[$version]"
+for check in types "${supported[@]/#/Python }"; do
+    echo "== $check"
+    [[ $check == "Python $own" ]] && echo "every check runs with it" && continue
+    wait "${running[$check]}" || failed+=("$check")
+    cat "$said/$check"
+    unset "running[$check]"
 done
-((${#failed[@]} == 0)) || fail "failed with Python ${failed[*]}"
+((${#failed[@]} == 0)) || {
+    printf 'check_pythons.sh: failed: %s\n' "${failed[@]}" >&2
+    exit 1
+}

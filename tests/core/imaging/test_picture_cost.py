@@ -38,9 +38,13 @@ def by_opencv(data: bytes) -> RgbImage:
     return np.asarray(rgb, np.uint8)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_picture_that_costs_too_much_is_refused(name: str) -> None:
-    data = HOSTILE[name]()
+@pytest.fixture(scope="module", params=HOSTILE)
+def data(request: pytest.FixtureRequest) -> bytes:
+    picture: bytes = HOSTILE[request.param]()
+    return picture
+
+
+def test_a_picture_that_costs_too_much_is_refused(data: bytes) -> None:
     assert len(data) < LIMITS.max_bytes
     with pytest.raises(ImageTooComplex) as caught:
         decoded(data)
@@ -48,9 +52,7 @@ def test_a_picture_that_costs_too_much_is_refused(name: str) -> None:
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_refusing_it_takes_no_memory_to_speak_of(name: str) -> None:
-    data = HOSTILE[name]()
+def test_refusing_it_takes_no_memory_to_speak_of(data: bytes) -> None:
     # Threads that earlier tests left may take memory meanwhile; not every time.
     assert min(bytes_taken(data) for _ in range(3)) < 4 << 20
 

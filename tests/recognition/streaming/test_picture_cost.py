@@ -19,7 +19,7 @@ HOSTILE = hostile(Image.fromarray(astronaut()).resize((320, 240)))
 BYSTANDER = asked("enrollment", "bob", target_samples=10_000)
 
 
-@pytest.fixture(params=HOSTILE)
+@pytest.fixture(scope="module", params=HOSTILE)
 def data(request: pytest.FixtureRequest) -> bytes:
     picture: bytes = HOSTILE[request.param]()
     return picture

@@ -18,10 +18,10 @@ from tests.service.sessions.streams import run_to_the_end
 
 SUBJECT = "astronaut"
 FPS = 10
-SESSIONS = 10
-SWAPS = 5
+SESSIONS = 6
+SWAPS = 3
 
-pytestmark = pytest.mark.timeout(600)  # On a slow machine ten sessions take longer than one test may.
+pytestmark = pytest.mark.timeout(600)  # On a slow machine six sessions take longer than one test may.
 
 
 @pytest.fixture(scope="module")
