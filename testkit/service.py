@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from testkit import loopback
 from testkit.patience import PATIENCE_S
 from testkit.stream_client import ServiceClient
 
@@ -35,7 +36,8 @@ class LiveService:
         return ServiceClient(self.base_url, self.api_key, timeout_s=PATIENCE_S)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.base_url + path, timeout=PATIENCE_S, headers={"Authorization": f"Bearer {self.api_key}"})
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        return loopback.get(self.base_url + path, headers=headers, timeout=PATIENCE_S)
 
 
 def free_port() -> int:
@@ -98,7 +100,7 @@ def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path
         if process.poll() is not None:
             raise AssertionError(f"the service ended with {process.returncode}:\n{log.read_text()[-4000:]}")
         try:
-            if httpx.get(f"{base_url}/api/ready/", timeout=5).status_code == 200:
+            if loopback.get(f"{base_url}/api/ready/", timeout=5).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -16,6 +16,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from testkit import loopback
+
 Message = dict[str, Any]
 """One JSON object from the server; `type` names its kind."""
 
@@ -65,11 +67,10 @@ class ServiceClient:
 
     def __init__(self, base_url: str, api_key: str, *, timeout_s: float = 10.0) -> None:
         self._base_url = base_url.rstrip("/") + "/"
-        self._http = httpx.AsyncClient(
+        self._http = loopback.client(
             base_url=self._base_url,
             headers={"authorization": f"Bearer {api_key}"},
             timeout=timeout_s,
-            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

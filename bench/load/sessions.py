@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bench.load.frames import portraits, sources
+from testkit import loopback
 from testkit.service import LiveService
 from testkit.stream_client import Liveness, ServiceClient, SessionKind
 
@@ -62,7 +63,7 @@ class StoredSessions:
         self._liveness: Liveness = liveness
         self._service = ServiceClient(base_url, api_key, timeout_s=30.0)
         headers = {"authorization": f"Bearer {api_key}"}
-        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=30.0, trust_env=False)
+        self._http = loopback.client(base_url=base_url, headers=headers, timeout=30.0)
         self._run = uuid.uuid4().hex[:8]
         self._numbers = itertools.count()
         self._enrolled: dict[int, str] = {}

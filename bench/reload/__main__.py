@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 
 from bench.cli import add_fps, add_service, has_clips, plan_options, report_parser, show
@@ -30,6 +29,7 @@ from bench.load.process import end_on_sigterm
 from bench.load.sessions import ENVIRONMENT
 from bench.load.tables import number, table
 from bench.reload.clients import Failure, RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
+from testkit import loopback
 from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
@@ -132,7 +132,7 @@ async def _events(service: LiveService, plan: Plan) -> list[Event]:
 async def _until_settled(service: LiveService, plan: Plan) -> None:
     """Wait until as many workers as wanted are ready and no reload is in progress."""
     for _ in range(100):
-        async with httpx.AsyncClient(base_url=service.base_url, timeout=30, trust_env=False) as client:
+        async with loopback.client(base_url=service.base_url, timeout=30) as client:
             ready = (await client.get("/api/pool/status/")).json()["workers"]
         if len(ready) == len(psutil.Process(service.pid).children()) == plan.workers:
             return
@@ -148,7 +148,7 @@ def _enrolled(service: LiveService, clip: GridClip) -> tuple[str, list[bytes]]:
 
 
 def _enroll(service: LiveService, subject: str, picture: bytes) -> None:
-    answer = httpx.post(
+    answer = loopback.post(
         f"{service.base_url}/api/v1/subjects/{subject}/templates/",
         files={"images": ("portrait.jpg", picture, "image/jpeg")},
         headers={"Authorization": f"Bearer {service.api_key}"},

@@ -15,6 +15,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from testkit import loopback
 from testkit.stream_client import CreatedSession, ServiceClient
 
 _PAUSE_S = 0.02
@@ -48,9 +49,7 @@ class SessionTally:
 async def ask_again_and_again(base_url: str, path: str, over: asyncio.Event, tally: RequestTally) -> None:
     """Send requests in a loop, each on a new connection, until `over` is set."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(
-        base_url=base_url, limits=limits, timeout=_SESSION_TIMEOUT_S, trust_env=False
-    ) as client:
+    async with loopback.client(base_url=base_url, limits=limits, timeout=_SESSION_TIMEOUT_S) as client:
         while not over.is_set():
             began = time.monotonic()
             try:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from django.test import RequestFactory
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect, sync_playwright
 
 from demo import views
-from testkit import clips
+from testkit import clips, loopback
 from testkit.faces import portrait
 from testkit.service import LiveService
 from tests.conftest import needs_shared_data
@@ -91,7 +90,7 @@ def nobody_enrolled(live_service: LiveService) -> Iterator[None]:
 def _erase_everyone(service: LiveService) -> None:
     for subject in service.get("/api/v1/subjects/").json()["items"]:
         url = f"{service.base_url}/api/v1/subjects/{subject['subject_id']}/"
-        httpx.delete(url, headers={"authorization": f"Bearer {service.api_key}"}).raise_for_status()
+        loopback.delete(url, headers={"authorization": f"Bearer {service.api_key}"}).raise_for_status()
 
 
 class FakeSocket:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ FAKE_SCRIPT = """#!/usr/bin/env bash
 exec "$(dirname "$0")/../.venv/bin/python" "$(basename "$0")"
 """
 
+STATIC_CHECKS = 3
 PYTEST_LANES = 5
 
 
@@ -58,9 +60,11 @@ def environment(project: Path, faulty: str = "nothing fails", status: int = 1) -
     return {**os.environ, **variables}
 
 
-def run_check(project: Path, faulty: str = "nothing fails", status: int = 1) -> subprocess.CompletedProcess[str]:
+def run_check(
+    project: Path, *arguments: str, faulty: str = "nothing fails", status: int = 1
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [project / "scripts" / "check.sh"],
+        [project / "scripts" / "check.sh", *arguments],
         env=environment(project, faulty, status),
         capture_output=True,
         text=True,
@@ -78,18 +82,34 @@ def test_every_check_is_made_once_and_each_test_is_in_one_lane(tmp_path: Path) -
     done = run_check(project)
     assert (done.returncode, done.stderr) == (0, "")
     assert "check.sh: every check passed" in done.stdout
-    erase, *lanes, report = calls(project)
-    assert (erase, report) == ("-m coverage erase", "-m coverage report")
+    lanes = calls(project)
     assert all(f"lane: {lane}\n" in done.stdout for lane in lanes)
 
     assert [lane for lane in lanes if "pytest" not in lane] == ["lint.sh", "-m tools.licences", "check_pythons.sh"]
-    taken = [folders(lane) for lane in lanes if "pytest" in lane and "coverage" not in lane]
-    [traced] = [folders(lane) for lane in lanes if "coverage" in lane]
-    assert traced.tests == {"tests"}
-    assert traced.ignored == {folder for lane in taken for folder in lane.tests}
-    assert sum(len(lane.tests) for lane in taken) == len(traced.ignored)
-    assert not any(lane.ignored for lane in taken)
+    parts = [folders(lane) for lane in lanes if "pytest" in lane]
+    [others] = [part for part in parts if part.ignored]
+    taken = [part for part in parts if part is not others]
+    assert others.tests == {"tests"}
+    assert others.ignored == {folder for lane in taken for folder in lane.tests}
+    assert sum(len(lane.tests) for lane in taken) == len(others.ignored)
     assert all((REPOSITORY / folder).is_dir() for lane in taken for folder in lane.tests)
+
+
+def test_lines_are_counted_where_it_is_asked(tmp_path: Path) -> None:
+    project = make_project(tmp_path, FAKE_PYTHON)
+    assert run_check(project, "--coverage").returncode == 0
+    *lanes, report = calls(project)
+    assert report == "-m coverage report"
+    [traced] = [lane for lane in lanes if "coverage" in lane]
+    assert traced.startswith("-m coverage run -m pytest --ignore=")
+    assert len(lanes) == STATIC_CHECKS + PYTEST_LANES
+
+
+def test_what_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    project = make_project(tmp_path, FAKE_PYTHON)
+    done = run_check(project, "--fast")
+    assert (done.returncode, done.stderr) == (2, "check.sh: unknown argument '--fast', see --help\n")
+    assert not calls(project)
 
 
 @dataclass(frozen=True)
@@ -111,22 +131,36 @@ def folders(call: str) -> Folders:
         ("lint.sh", "static"),
         ("tools.licences", "static"),
         ("check_pythons.sh", "static"),
-        ("coverage run", "traced"),
+        ("-m pytest --ignore", "others"),
         ("-m pytest tests/service/faults", "faults"),
         ("-m pytest tests/service/sessions", "sessions"),
         ("-m pytest tests/demo", "doors"),
         ("-m pytest tests/bench", "pictures"),
-        ("coverage report", "coverage"),
     ],
 )
 @pytest.mark.parametrize("status", [1, 139], ids=["a failure", "a crash"])
 def test_what_fails_is_told(tmp_path: Path, faulty: str, told: str, status: int) -> None:
     project = make_project(tmp_path, FAKE_PYTHON)
-    done = run_check(project, faulty, status)
+    done = run_check(project, faulty=faulty, status=status)
     assert (done.returncode, done.stderr) == (1, f"check.sh: failed: {told}\n")
-    assert len(calls(project)) == len(("erase", "lint", "licences", "pythons", "report")) + PYTEST_LANES
+    assert len(calls(project)) == STATIC_CHECKS + PYTEST_LANES
 
 
+def test_too_few_lines_fail(tmp_path: Path) -> None:
+    project = make_project(tmp_path, FAKE_PYTHON)
+    done = run_check(project, "--coverage", faulty="coverage report")
+    assert (done.returncode, done.stderr) == (1, "check.sh: failed: coverage\n")
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children that may be interrupted; those of a shell in the background may not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_every_lane(tmp_path: Path) -> None:
     project = make_project(tmp_path, PATIENT_PYTHON)
     with subprocess.Popen([project / "scripts" / "check.sh"], env=environment(project)) as script:

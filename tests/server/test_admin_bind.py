@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from testkit import loopback
 from testkit.service import LiveService, free_port, running_service
 from web.status_access import GUARDED
 
@@ -29,18 +29,18 @@ def service(tmp_path_factory: pytest.TempPathFactory, admin_port: int) -> Iterat
 
 @pytest.mark.parametrize("path", sorted(GUARDED))
 def test_status_and_metrics_are_at_the_admin_address_only(service: LiveService, admin_port: int, path: str) -> None:
-    assert httpx.get(f"http://127.0.0.1:{admin_port}{path}").status_code == 200
+    assert loopback.get(f"http://127.0.0.1:{admin_port}{path}").status_code == 200
     forged = {name: value.format(port=admin_port) for name, value in FORGED.items()}
-    answer = httpx.get(service.base_url + path, headers={"Authorization": f"Bearer {service.api_key}", **forged})
+    answer = loopback.get(service.base_url + path, headers={"Authorization": f"Bearer {service.api_key}", **forged})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/api/ready/", "/api/openapi.json", "/api/asyncapi.json"])
 def test_public_paths_are_at_both_addresses(service: LiveService, admin_port: int, path: str) -> None:
     for base in (service.base_url, f"http://127.0.0.1:{admin_port}"):
-        assert httpx.get(base + path).status_code == 200
+        assert loopback.get(base + path).status_code == 200
 
 
 def test_the_status_lists_every_worker(service: LiveService, admin_port: int) -> None:
-    pools = httpx.get(f"http://127.0.0.1:{admin_port}/api/pool/status/").json()
+    pools = loopback.get(f"http://127.0.0.1:{admin_port}/api/pool/status/").json()
     assert len(pools["workers"]) == 2

@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import psutil
 import pytest
 from websockets.asyncio.client import connect
 
+from testkit import loopback
 from testkit.clips import encode_jpeg
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
@@ -109,7 +109,7 @@ async def flood_until_done(others: asyncio.Task[None], flooders: list[socket.soc
 async def answers_of_others(service: LiveService) -> None:
     """Answers to the health probe and to another client's ping."""
     address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_other/"
-    async with httpx.AsyncClient(base_url=service.base_url, timeout=PATIENCE_S) as http, connect(address) as other:
+    async with loopback.client(base_url=service.base_url, timeout=PATIENCE_S) as http, connect(address) as other:
         await other.recv()
         for _ in range(ANSWERS_DURING_A_FLOOD):
             assert (await http.get("/api/health/")).status_code == 200

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from testkit import loopback
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 APPLICATION = REPOSITORY / "face_recognition_app"
@@ -28,7 +28,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_over_tls_has_hsts_and_no_other(service: LiveService, path: str) -> None:
-    over_tls = httpx.get(service.base_url + path, headers={"X-Forwarded-Proto": "https"})
-    plain = httpx.get(service.base_url + path)
+    over_tls = loopback.get(service.base_url + path, headers={"X-Forwarded-Proto": "https"})
+    plain = loopback.get(service.base_url + path)
     assert over_tls.headers.get_list("strict-transport-security") == ["max-age=600"]
     assert "strict-transport-security" not in plain.headers

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
-
+from testkit import loopback
 from testkit.service import LiveService
 from tests.processes import run
 
@@ -23,17 +22,17 @@ def manage(service: LiveService, *arguments: str) -> Any:
 def statuses(service: LiveService, credential: str) -> set[int]:
     headers = {"Authorization": f"Bearer {credential}"}
     url = f"{service.base_url}/api/v1/subjects/"
-    return {httpx.get(url, headers=headers, timeout=10).status_code for _ in range(OFTEN)}
+    return {loopback.get(url, headers=headers, timeout=10).status_code for _ in range(OFTEN)}
 
 
 def access_token(service: LiveService, key: str) -> str:
-    response = httpx.post(f"{service.base_url}/api/v1/auth/token/", headers={"Authorization": f"Bearer {key}"})
+    response = loopback.post(f"{service.base_url}/api/v1/auth/token/", headers={"Authorization": f"Bearer {key}"})
     token: str = response.json()["access_token"]
     return token
 
 
 def published(service: LiveService) -> set[tuple[str, ...]]:
-    answers = [httpx.get(f"{service.base_url}/.well-known/jwks.json", timeout=10).json() for _ in range(OFTEN)]
+    answers = [loopback.get(f"{service.base_url}/.well-known/jwks.json", timeout=10).json() for _ in range(OFTEN)]
     return {tuple(key["kid"] for key in answer["keys"]) for answer in answers}
 
 

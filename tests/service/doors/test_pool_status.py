@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService
@@ -53,7 +53,7 @@ async def statuses_during_streams(service: LiveService) -> list[dict[str, Any]]:
     frames = [encode_jpeg(astronaut())] * FRAMES
     streams = [asyncio.create_task(play(address.format(number), frames, linger_s=0.1)) for number in range(STREAMS)]
     seen = []
-    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
+    async with loopback.client(timeout=PATIENCE_S) as http:
         while not all(stream.done() for stream in streams):
             seen.append((await http.get(f"{service.base_url}/api/pool/status/")).json())
             await asyncio.sleep(0.05)

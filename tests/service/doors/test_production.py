@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from testkit import loopback
 from testkit.service import LiveService, running_service
 from tests.processes import run
 
@@ -36,7 +37,7 @@ def reader(service: LiveService) -> str:
 
 def asked(service: LiveService, path: str, key: str = "") -> httpx.Response:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.get(service.base_url + path, headers=headers, timeout=10)
+    return loopback.get(service.base_url + path, headers=headers, timeout=10)
 
 
 @pytest.mark.parametrize("path", ["/api/health/", "/api/ready/"])

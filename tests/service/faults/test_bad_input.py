@@ -28,6 +28,7 @@ from websockets.asyncio.client import connect as connect_to
 from websockets.exceptions import ConnectionClosed
 
 from core.types import RgbImage
+from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService
@@ -154,8 +155,7 @@ def as_text(data: bytes, **fields: Any) -> str:
 
 def http_to(service: LiveService) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {service.api_key}"}
-    # Certificates take long to load, and there are none on this way.
-    return httpx.AsyncClient(base_url=service.base_url, headers=headers, timeout=PATIENCE_S, verify=False)
+    return loopback.client(base_url=service.base_url, headers=headers, timeout=PATIENCE_S)
 
 
 async def worker_pids(service: LiveService) -> set[int]:

@@ -16,6 +16,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
+from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.disks import fill, needs_small_disks, seen_by, with_small_disk
 from testkit.patience import PATIENCE_S
@@ -97,7 +98,7 @@ def matches(service: LiveService) -> list[str]:
 
 
 def post(service: LiveService, path: str, field: str) -> httpx.Response:
-    return httpx.post(
+    return loopback.post(
         service.base_url + path,
         files={field: ("face.jpg", FACE, "image/jpeg")},
         headers={"Authorization": f"Bearer {service.api_key}"},
@@ -128,7 +129,9 @@ def named(service: LiveService) -> set[int]:
 
 def write(service: LiveService, subject: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {service.api_key}"}
-    return httpx.post(f"{service.base_url}/api/v1/subjects/", json={"subject_id": subject}, headers=headers, timeout=60)
+    return loopback.post(
+        f"{service.base_url}/api/v1/subjects/", json={"subject_id": subject}, headers=headers, timeout=60
+    )
 
 
 def written_until_refused(service: LiveService) -> httpx.Response:

@@ -16,6 +16,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from testkit import loopback
 from testkit.patience import PATIENCE_S
 from testkit.servers import PostgreSQL, postgresql
 from testkit.service import LiveService, running_service
@@ -190,8 +191,8 @@ def everybody_is_told(service: LiveService, *, reading_too: bool = True) -> None
     """Of many requests at once each is answered, and in time; health is none the worse."""
     with ThreadPoolExecutor(MANY) as threads:
         writing = [threads.submit(_new_session, service) for _ in range(MANY)]
-        assert httpx.get(f"{service.base_url}/api/health/", timeout=PATIENCE_S).status_code == 200
-        ready = httpx.get(f"{service.base_url}/api/ready/", timeout=PATIENCE_S)
+        assert loopback.get(f"{service.base_url}/api/health/", timeout=PATIENCE_S).status_code == 200
+        ready = loopback.get(f"{service.base_url}/api/ready/", timeout=PATIENCE_S)
     assert (ready.status_code, ready.json()["components"]["database"]) == (503, "unavailable")
     answers = [request.result() for request in writing]
     if reading_too:
@@ -210,7 +211,7 @@ def everybody_is_served(service: LiveService) -> None:
 
 
 def _new_session(service: LiveService) -> httpx.Response:
-    return httpx.post(
+    return loopback.post(
         f"{service.base_url}/api/v1/sessions/",
         json={"kind": "identification"},
         headers={"Authorization": f"Bearer {service.api_key}"},
@@ -220,7 +221,7 @@ def _new_session(service: LiveService) -> httpx.Response:
 
 def service_get(service: LiveService, path: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {service.api_key}"}
-    return httpx.get(service.base_url + path, headers=headers, timeout=PATIENCE_S)
+    return loopback.get(service.base_url + path, headers=headers, timeout=PATIENCE_S)
 
 
 def subject(service: LiveService, subject_id: str) -> int:
@@ -230,7 +231,7 @@ def subject(service: LiveService, subject_id: str) -> int:
 def add_subject(service: LiveService, subject_id: str) -> None:
     headers = {"Authorization": f"Bearer {service.api_key}"}
     url = f"{service.base_url}/api/v1/subjects/"
-    assert httpx.post(url, json={"subject_id": subject_id}, headers=headers, timeout=PATIENCE_S).status_code == 201
+    assert loopback.post(url, json={"subject_id": subject_id}, headers=headers, timeout=PATIENCE_S).status_code == 201
 
 
 def subjects_in(path: Path) -> set[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from bench.reload.clients import RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
+from testkit import loopback
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port, running_command, running_service
 from testkit.stream_client import Message
@@ -170,7 +170,7 @@ async def test_a_worker_that_is_too_large_is_replaced_and_tells_who_it_serves(cr
 
 
 async def enroll(service: LiveService, subject: str, picture: bytes) -> None:
-    async with httpx.AsyncClient(base_url=service.base_url, timeout=30) as client:
+    async with loopback.client(base_url=service.base_url, timeout=30) as client:
         answer = await client.post(
             f"/api/v1/subjects/{subject}/templates/",
             files={"images": ("portrait.jpg", picture, "image/jpeg")},

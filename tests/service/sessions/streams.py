@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
-
+from testkit import loopback
 from testkit.clips import GRID_CLIPS, GridClip, encode_jpeg, read_clip
 from testkit.service import LiveService
 from testkit.stream_client import Liveness, Message, SessionKind, StreamResult, play
@@ -48,4 +47,4 @@ async def run_to_the_end(
 def erase_everyone(service: LiveService) -> None:
     headers = {"Authorization": f"Bearer {service.api_key}"}
     for subject in service.get("/api/v1/subjects/").json()["items"]:
-        httpx.delete(f"{service.base_url}/api/v1/subjects/{subject['subject_id']}/", headers=headers)
+        loopback.delete(f"{service.base_url}/api/v1/subjects/{subject['subject_id']}/", headers=headers)
