@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Set
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 
 from core.features.values import FrameSamples
@@ -152,8 +152,9 @@ class Liveness:
 
         It contains the `progress` of every part of the evidence.
         """
-        parts = [field.name for field in fields(self) if is_dataclass(getattr(self, field.name))]
-        return *(getattr(self, part).progress for part in parts), self.passive_passed, self.steps_done, self.verdict
+        cues = (getattr(self, name).progress for name in _CUES)
+        asked = self.challenge and self.challenge.progress
+        return *cues, asked, self.passive_passed, self.steps_done, self.verdict
 
     @property
     def _requirements(self) -> Requirements:
@@ -221,3 +222,7 @@ class Liveness:
         if frame_samples is not None:
             self.skin.observe(reading, frame_samples.skin)
             self.body.observe(reading, frame_samples.thumbnail)
+
+
+_CUES = tuple(field.name for field in fields(Liveness) if field.default_factory is not MISSING)
+"""Names of the parts of the evidence that every session has."""

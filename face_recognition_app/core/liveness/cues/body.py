@@ -132,6 +132,10 @@ def _slopes(grey: Grey) -> tuple[Grey, Grey]:
 
 def _smoothed(thumbnail: Thumbnail) -> Grey:
     """Smooth with weights 1, 2, 1 both ways: derivatives of the raw picture are mostly noise."""
-    padded = np.pad(thumbnail.astype(np.float64), 1, mode="edge")
-    rows = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
-    return (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 4
+    # In integers of 16 bits, which hold 16 x 255: a third of the time.
+    padded = np.empty((THUMBNAIL_HEIGHT + 2, THUMBNAIL_WIDTH + 2), np.uint16)
+    padded[1:-1, 1:-1] = thumbnail
+    padded[0], padded[-1] = padded[1], padded[-2]
+    padded[:, 0], padded[:, -1] = padded[:, 1], padded[:, -2]
+    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
+    return np.asarray((rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16, np.float64)
