@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, FilteredRelation, Q, QuerySet
 
 from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
@@ -55,18 +55,26 @@ def log_deletion(sender: object, instance: Template, **_: Any) -> None:
     log(instance.tenant_id, [instance.pk], added=False)
 
 
-def between(tenant: Tenant, since: int, until: int) -> Changes | None:
-    """Changes after the revision `since`, up to `until`; None when the log is incomplete or too long."""
-    if since == until:
-        return NOTHING
-    if not 0 < until - since <= MAX_CHANGES_READ:
-        return None
-    logged = TemplateChange.objects.filter(tenant=tenant, revision__gt=since, revision__lte=until)
-    rows = list(logged.order_by("revision").values_list("template_pk", "added"))
-    if len(rows) != until - since:
-        return None
-    is_there = dict(rows)
-    return Changes([pk for pk, there in is_there.items() if there], [pk for pk, there in is_there.items() if not there])
+def since(tenant: Tenant, revision: int) -> tuple[int, Changes | None]:
+    """The tenant's revision, and the changes after `revision` up to it; None when the log is incomplete or too long.
+
+    One query tells both, since every search asks. Raises DoesNotExist when the tenant is gone.
+    """
+    if revision < 0:
+        return revision_of(tenant), None
+    later = FilteredRelation("template_changes", condition=Q(template_changes__revision__gt=revision))
+    logged = Tenant.objects.filter(pk=tenant.pk).annotate(later=later).order_by("later__revision")
+    rows = list(logged.values_list("gallery_version", "later__template_pk", "later__added")[: MAX_CHANGES_READ + 1])
+    if not rows:
+        raise Tenant.DoesNotExist
+    latest = rows[0][0]
+    if latest == revision:
+        return latest, NOTHING
+    if len(rows) != latest - revision or len(rows) > MAX_CHANGES_READ:
+        return latest, None
+    is_there = {pk: there for _, pk, there in rows}
+    added, removed = ([pk for pk, there in is_there.items() if there is wanted] for wanted in (True, False))
+    return latest, Changes(added, removed)
 
 
 def old(now: datetime) -> QuerySet[TemplateChange]:

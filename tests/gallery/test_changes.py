@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import transaction
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from gallery import changes, people
 from gallery.changes import Changes
@@ -17,6 +18,7 @@ from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture
 
 ALIKE = 0.8
+each_database = pytest.mark.usefixtures("each_database")
 
 
 def log_of(tenant: Tenant) -> list[tuple[int, int, bool]]:
@@ -55,7 +57,8 @@ def test_whatever_deletes_templates_is_in_the_log(
     enrol(tenant, "bob", face(2), gallery=gallery)
     gone = templates_of("alice")
     delete(tenant)
-    changed = changes.between(tenant, 3, changes.revision_of(tenant))
+    revision, changed = changes.since(tenant, 3)
+    assert revision == changes.revision_of(tenant)
     assert changed is not None
     assert (sorted(changed.removed), changed.added) == (gone, [])
 
@@ -72,7 +75,7 @@ def test_what_came_and_went_again_is_only_gone(tenant: Tenant, gallery: Gallery)
     (gone,) = templates_of("alice")
     people.delete_subject(tenant, "alice")
     enrol(tenant, "bob", face(2), gallery=gallery)
-    assert changes.between(tenant, 0, 3) == Changes(templates_of("bob"), [gone])
+    assert changes.since(tenant, 0) == (3, Changes(templates_of("bob"), [gone]))
 
 
 def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery: Gallery) -> None:
@@ -86,12 +89,39 @@ def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery:
 def test_a_log_that_has_lost_a_change_tells_nothing(tenant: Tenant, gallery: Gallery, lost: int) -> None:
     enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
     TemplateChange.objects.filter(revision=lost).delete()
-    assert changes.between(tenant, 0, 3) is None
-    assert (changes.between(tenant, lost, 3) is not None) is True
+    assert changes.since(tenant, 0) == (3, None)
+    assert changes.since(tenant, lost)[1] is not None
 
 
 def test_a_revision_of_the_future_tells_nothing(tenant: Tenant) -> None:
-    assert changes.between(tenant, 7, 3) is None
+    assert changes.since(tenant, 7) == (0, None)
+
+
+@each_database
+def test_who_is_up_to_date_learns_that_with_one_query(
+    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for each in (tenant, other_tenant):
+        enrol(each, "alice", face(1), gallery=gallery)
+    (template,) = Template.objects.filter(tenant=tenant).values_list("pk", flat=True)
+    with django_assert_num_queries(1):
+        assert changes.since(tenant, 1) == (1, changes.NOTHING)
+    with django_assert_num_queries(1):
+        assert changes.since(tenant, 0) == (1, Changes([template], []))
+
+
+def test_too_many_changes_tell_nothing(tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MAX_CHANGES_READ", 2)
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
+    assert changes.since(tenant, 0) == (3, None)
+    assert changes.since(tenant, 1)[1] is not None
+
+
+def test_a_tenant_that_is_gone_has_no_revision(tenant: Tenant) -> None:
+    gone = Tenant(pk=tenant.pk + 1_000)
+    for revision in (-1, 0):
+        with pytest.raises(Tenant.DoesNotExist):
+            changes.since(gone, revision)
 
 
 def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery) -> None:

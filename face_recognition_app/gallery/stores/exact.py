@@ -98,16 +98,19 @@ class ExactStore:
     def _bring_up_to_date(self, tenant: Tenant, copy: _Copy) -> None:
         """Return when the copy has every change that was committed before the call."""
         held = copy.revision
-        revision = changes.revision_of(tenant)
+        revision, changed = changes.since(tenant, held)
         if revision == held:
             return
         with copy.updating:
             # A revision below `held` is of another database, put in the place of the one before.
-            if copy.revision != revision and not held < revision < copy.revision:
-                self._follow(tenant, copy, revision)
+            if copy.revision == revision or held < revision < copy.revision:
+                return
+            if copy.revision != held:
+                revision, changed = changes.since(tenant, copy.revision)
+            self._follow(tenant, copy, revision, changed)
 
-    def _follow(self, tenant: Tenant, copy: _Copy, revision: int) -> None:
-        changed = changes.between(tenant, copy.revision, revision)
+    def _follow(self, tenant: Tenant, copy: _Copy, revision: int, changed: changes.Changes | None) -> None:
+        """Apply what `changed` since the copy's revision, up to `revision`; None for too much."""
         if changed is None:
             rows = self._read_all(tenant)
             with copy.lock:
@@ -127,7 +130,7 @@ class ExactStore:
     def _search_beside(self, tenant: Tenant, copy: _Copy, probes: Sequence[Embedding], limit: int) -> Ranking:
         while True:
             since = copy.revision
-            changed = changes.between(tenant, since, changes.revision_of(tenant))
+            _, changed = changes.since(tenant, since)
             if changed is None:
                 everything = self._read_all(tenant)
                 return _ranking(everything.best(probes, limit), len(everything))

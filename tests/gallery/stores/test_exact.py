@@ -317,15 +317,15 @@ def test_a_search_that_waits_for_the_database_holds_up_no_other_of_its_tenant(
     enrol(tenant, "alice", face(1), gallery=gallery)
     gallery.store.refresh(tenant)
     asking, go_on = threading.Event(), threading.Event()
-    revision_of = changes.revision_of
+    since = changes.since
 
-    def slow_for_the_first(of: Tenant) -> int:
+    def slow_for_the_first(of: Tenant, revision: int) -> tuple[int, changes.Changes | None]:
         if not asking.is_set():
             asking.set()
             assert go_on.wait(30)
-        return revision_of(of)
+        return since(of, revision)
 
-    monkeypatch.setattr(changes, "revision_of", slow_for_the_first)
+    monkeypatch.setattr(changes, "since", slow_for_the_first)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(with_connection, search, gallery, tenant, face(1), 1)
         try:
