@@ -38,7 +38,8 @@ try_python() { # VERSION
         return
     }
     venv=$root/var/pythons/$1 python=$root/var/pythons/$1/bin/python steps=2
-    mkdir -p "$root/var/pythons"
+    set_up_in=$venv # A service that starts meanwhile need not wait.
+    mkdir -p "$venv"
     PIP_COMPILE=0 install dev
     PYTHONPYCACHEPREFIX=$venv/sources "$python" -W error -m compileall -q face_recognition_app tools bench tests
     "$python" -m pytest -q "${quick_tests[@]}"

@@ -131,10 +131,11 @@ except BlockingIOError:
 }
 
 # install LOCK... makes the environment with these locks in it. It takes no network and writes nothing
-# when everything is there. Two at the same time take turns. Needs check_system before.
+# when everything is there. Two of one environment take turns: the directory $set_up_in, the project's own unless it is
+# set, is locked. Needs check_system before.
 install() {
     local lock
-    exec 9<"$root"
+    exec 9<"${set_up_in:-$root}"
     lock_setup
     make_environment "$@"
     for lock in "$@"; do

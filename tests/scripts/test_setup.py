@@ -55,6 +55,16 @@ def test_a_second_set_up_waits_and_says_so(root: Path, directory: int) -> None:
     assert second.returncode == 0
 
 
+def test_a_set_up_of_another_environment_does_not_wait(root: Path, directory: int) -> None:
+    """A service must start while the environments of other Pythons are made, which takes minutes."""
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    (root / "other").mkdir()
+    other = "venv=$root/other python=$root/other/bin/python set_up_in=$root/other"
+    done = run_setup(root, f"{other}; install empty", PATH=str(programs(root / "programs")))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "requirements/empty.lock" in done.stdout
+
+
 def test_a_set_up_keeps_others_out_until_it_ends(root: Path, directory: int) -> None:
     with start_setup(root, 'exec 9<"$root"; lock_setup; echo locked; read -r') as first:
         assert first.stdin is not None
