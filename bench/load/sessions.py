@@ -9,8 +9,6 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 from urllib.parse import urlsplit
 
-import httpx
-
 from bench.load.frames import portraits, sources
 from testkit import loopback
 from testkit.service import LiveService
@@ -105,7 +103,7 @@ def enroll_people(service: LiveService) -> frozenset[str]:
     """Enrol the people of the clips under their names over HTTP; returns those enrolled, names the others on stderr."""
     enrolled: set[str] = set()
     headers = {"authorization": f"Bearer {service.api_key}"}
-    with httpx.Client(base_url=service.base_url, headers=headers, timeout=60.0, trust_env=False) as http:
+    with loopback.blocking_client(base_url=service.base_url, headers=headers, timeout=60.0) as http:
         for source in sources():
             if source.person in enrolled:
                 continue
