@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
 from vocabulary.errors import ErrorCode
+from wire.base64_pictures import decode_picture
 from wire.errors import InvalidMessage, TooFast, UnusableFrame, WireError
 from wire.messages import CancelMessage, ClientMessage, FrameMessage, PingMessage
 
@@ -95,9 +95,8 @@ class WireSession:
                 return self._text_frame(message, now)
 
     def _text_frame(self, message: FrameMessage, now: float) -> Event:
-        encoded = message.image.partition(",")[2] if message.image.startswith("data:") else message.image
         try:
-            data = base64.b64decode(encoded, validate=True)
+            data = decode_picture(message.image)
         except ValueError:
             problem = UnusableFrame("image is not valid base64", ErrorCode.INVALID_IMAGE)
             return BadFrame(self._number(message.seq), problem)

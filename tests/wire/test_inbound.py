@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from urllib.parse import quote
 
 import pytest
 
@@ -10,8 +11,21 @@ from wire.errors import InvalidMessage, TooFast, UnusableFrame
 from wire.inbound import BadFrame, Cancel, Event, Frame, Ping, RateLimit, WireSession
 
 MAX_BYTES = 1000
-PICTURE = b"\xff\xd8\xff and the rest"
+PICTURE = b"\xff\xd8\xff\xfb\xf0 and the rest, which takes more than one line of MIME: 57 bytes"
 BASE64 = base64.b64encode(PICTURE).decode()
+FLAVOURS = {
+    "standard": BASE64,
+    "without padding": BASE64.rstrip("="),
+    "URL-safe": base64.urlsafe_b64encode(PICTURE).decode(),
+    "URL-safe without padding": base64.urlsafe_b64encode(PICTURE).decode().rstrip("="),
+    "in lines": base64.encodebytes(PICTURE).decode(),
+    "in lines of MIME": base64.encodebytes(PICTURE).decode().replace("\n", "\r\n"),
+    "data URL": f"data:image/jpeg;base64,{BASE64}",
+    "data URL without a type": f"data:;base64,{BASE64}",
+    "data URL with a parameter": f"data:image/jpeg;charset=utf-8;base64,{BASE64}",
+    "data URL in capitals": f"DATA:IMAGE/JPEG;BASE64,{BASE64}",
+    "data URL in per cent": f"data:image/jpeg;base64,{quote(BASE64, safe='')}",
+}
 
 
 @pytest.fixture
@@ -35,7 +49,7 @@ def test_a_binary_message_is_a_picture(session: WireSession) -> None:
     assert session.receive_bytes(PICTURE, 12.5) == Frame(1, PICTURE, 12.5)
 
 
-@pytest.mark.parametrize("image", [BASE64, f"data:image/jpeg;base64,{BASE64}", f"data:;base64,{BASE64}"])
+@pytest.mark.parametrize("image", FLAVOURS.values(), ids=FLAVOURS)
 def test_a_text_frame_carries_base64_or_a_data_url(session: WireSession, image: str) -> None:
     assert session.receive_text(text(image=image), 12.5) == Frame(1, PICTURE, 12.5)
 
@@ -61,7 +75,7 @@ def test_a_null_seq_is_no_seq(session: WireSession) -> None:
     assert session.receive_text(text(seq=None), 0) == Frame(1, PICTURE, 0)
 
 
-@pytest.mark.parametrize("image", ["not base64!", BASE64 + "=", "é" + BASE64, f"{BASE64[:4]}\n{BASE64[4:]}", "abc"])
+@pytest.mark.parametrize("image", ["not base64!", "é" + BASE64, f"{BASE64[:4]}={BASE64[4:]}", "abcde", "data:,a?"])
 def test_wrong_base64_refuses_the_frame_and_keeps_the_session(session: WireSession, image: str) -> None:
     assert refused(session.receive_text(text(image=image, seq=7), 0)) == (7, "invalid_image")
     assert session.receive_bytes(PICTURE, 0) == Frame(2, PICTURE, 0)
