@@ -16,6 +16,7 @@ from core.errors import InvalidImage, MeshFailed, PoolClosed, PoolTimeout
 from core.face_mesh import UNTRACKED, FaceMesh, Tracking
 from core.face_mesh.regions import shift
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView, LivenessDetector
+from core.imaging.containers.header import ContainerHeader
 from core.imaging.frames import Header, ImageLimits
 from core.imaging.scale import reduction_for_still
 from core.pool import Pool
@@ -203,7 +204,7 @@ def test_a_large_still_is_decoded_smaller_and_compares_as_before(
 
 @pytest.mark.parametrize("size", [(640, 480), (1920, 1080), (3500, 2625)])
 def test_a_still_that_may_show_a_face_as_small_as_can_be_compared_is_decoded_whole(size: tuple[int, int]) -> None:
-    assert reduction_for_still(Header("JPEG", size)) == 1
+    assert reduction_for_still(Header("JPEG", ContainerHeader(size))) == 1
 
 
 def test_a_look_at_nobody_has_no_face(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,21 +11,36 @@ import numpy as np
 
 from core.errors import ImageTooLarge, InvalidImage, UnsupportedFormat
 from core.imaging.containers import jpeg, png, webp
+from core.imaging.containers.header import ContainerHeader
+from core.imaging.other_formats import name_of
+from core.imaging.transparency import opaque_rgb
 from core.types import RgbImage
 
-_OTHER_PICTURES = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
-_FTYP = slice(4, 8)
-"""Position of `ftyp`, which marks an ISO media file (HEIC, AVIF)."""
-
+_IMREAD_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 REDUCTIONS = {
-    1: cv2.IMREAD_COLOR_RGB,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+    1: _IMREAD_RGB,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | _IMREAD_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | _IMREAD_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | _IMREAD_RGB,
 }
 """Factors by which a JPEG can be decoded smaller, with OpenCV's flags: the bit of the reduced size and that of RGB."""
 
-_READ_SIZE = {"JPEG": jpeg.read_size, "PNG": png.read_size, "WEBP": webp.read_size}
+_READ_HEADER = {"JPEG": jpeg.read_header, "PNG": png.read_header, "WEBP": webp.read_header}
+
+
+_ON_ITS_SIDE = {5, 6, 7, 8}
+"""EXIF orientations that swap width and height."""
+_TURNS: dict[int, tuple[Callable[[RgbImage], cv2.typing.MatLike], ...]] = {
+    1: (),
+    2: (lambda rgb: cv2.flip(rgb, 1),),
+    3: (lambda rgb: cv2.rotate(rgb, cv2.ROTATE_180),),
+    4: (lambda rgb: cv2.flip(rgb, 0),),
+    5: (cv2.transpose,),
+    6: (lambda rgb: cv2.rotate(rgb, cv2.ROTATE_90_CLOCKWISE),),
+    7: (lambda rgb: cv2.rotate(rgb, cv2.ROTATE_180), cv2.transpose),
+    8: (lambda rgb: cv2.rotate(rgb, cv2.ROTATE_90_COUNTERCLOCKWISE),),
+}
+"""What makes a picture upright, by its orientation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +51,16 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`size`: width and height as they are stored, before the EXIF orientation turns the picture."""
+    """Facts stated before the pixels: `kind` of file, and what its container says of the picture."""
 
     kind: str
-    size: tuple[int, int]
+    stated: ContainerHeader
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture when it is upright."""
+        width, height = self.stated.size
+        return (height, width) if self.stated.orientation in _ON_ITS_SIDE else (width, height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +81,30 @@ class Picture:
 
 
 def decode_image(data: bytes, header: Header, reduction: int = 1) -> Picture:
-    """Decode one still JPEG, PNG or WebP, turned upright as its EXIF orientation says.
+    """Decode one still JPEG, PNG or WebP, upright and opaque: what is transparent shows white.
 
     Every colour mode and depth becomes 8-bit RGB. Bytes behind the end of the picture are ignored. `reduction`, one of
     REDUCTIONS, makes a JPEG that many times smaller, in a fraction of the time; other formats ignore it.
     Raises InvalidImage or ImageTooComplex.
     """
-    width, height = header.size
-    if header.kind != "JPEG" or 0 < abs(width - height) < reduction:
-        reduction = 1  # For nearly square images, the EXIF rotation could not be inferred from the reduced size.
+    flags = REDUCTIONS[reduction if header.kind == "JPEG" else 1]
+    if header.stated.transparent:
+        flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     encoded = png.bare(data) if header.kind == "PNG" else data
     try:
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), REDUCTIONS[reduction])
+        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
     except cv2.error as error:
         raise InvalidImage("the picture does not decode") from error
-    if decoded is None or decoded.ndim != 3:
+    if decoded is None:
         raise InvalidImage("the picture does not decode")
-    rgb = np.asarray(decoded, np.uint8)
-    if reduction == 1:
-        return Picture.whole(rgb)
-    turned = (width > height) != (rgb.shape[1] > rgb.shape[0])
-    return Picture(rgb, (height, width) if turned else (width, height))
+    rgb = opaque_rgb(decoded) if header.stated.transparent else np.asarray(decoded, np.uint8)
+    return Picture(_upright(rgb, header.stated.orientation), header.size)
+
+
+def _upright(rgb: RgbImage, orientation: int) -> RgbImage:
+    for turn in _TURNS[orientation]:
+        rgb = np.asarray(turn(rgb), np.uint8)
+    return rgb
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
@@ -92,10 +117,11 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
     if not data:
         raise InvalidImage("the picture is empty")
     kind = _kind_of(data)
-    width, height = _READ_SIZE[kind](data)
+    stated = _READ_HEADER[kind](data)
+    width, height = stated.size
     if width * height > limits.max_pixels:
         raise ImageTooLarge(f"{width}x{height} is more than the allowed {limits.max_pixels} pixels")
-    return Header(kind, (width, height))
+    return Header(kind, stated)
 
 
 def _kind_of(data: bytes) -> str:
@@ -105,7 +131,7 @@ def _kind_of(data: bytes) -> str:
         return "PNG"
     if webp.is_webp(data):
         return "WEBP"
-    other = next((kind for magic, kind in _OTHER_PICTURES.items() if data.startswith(magic)), None)
-    if other is not None or data[_FTYP] == b"ftyp":
-        raise UnsupportedFormat(f"{other or 'this format'} is not supported; send JPEG, PNG or WebP")
+    other = name_of(data)
+    if other is not None:
+        raise UnsupportedFormat(f"{other} is not supported; send JPEG, PNG or WebP")
     raise InvalidImage("this is not a picture")

@@ -119,27 +119,6 @@ def test_a_palette_is_looked_up() -> None:
     palette = PICTURE.convert("P", palette=Image.Palette.ADAPTIVE)
     expected = np.asarray(palette.convert("RGB"))
     assert np.array_equal(decoded(encoded(palette, "PNG")), expected)
-    assert np.array_equal(decoded(encoded(palette, "PNG", transparency=0)), expected)
-
-
-def test_transparency_is_left_away() -> None:
-    picture = PICTURE.copy()
-    picture.putalpha(128)
-    for kind, options in LOSSLESS.items():
-        assert np.array_equal(decoded(encoded(picture, kind, exact=True, **options)), RGB)
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT_FROM)
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_turned_upright(kind: str, orientation: int) -> None:
-    transpose = UPRIGHT_FROM[orientation]
-    stored = PICTURE if transpose is None else PICTURE.transpose(transpose)
-    exif = Image.Exif()
-    exif[0x112] = orientation
-    options = {"quality": 95} if kind == "JPEG" else LOSSLESS[kind]
-    rgb = decoded(encoded(stored, kind, exif=exif, **options))
-    assert rgb.shape == RGB.shape
-    assert difference(rgb, RGB) < 4
 
 
 def test_a_phones_jpeg_with_a_second_picture_is_its_first_picture() -> None:
@@ -163,8 +142,6 @@ def test_an_empty_picture_is_refused() -> None:
     "data",
     [
         b"<html><body>hello</body></html>",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"%PDF-1.4",
         bytes(1_000),
         b"\xff\xd8\xff<html><script>alert(1)</script></html>",
         b"\xff\xd8\xff\xe0\x00\x10JFIF\x00<html><script>alert(1)</script></html>\xff\xda\xff\xd9",

@@ -129,9 +129,19 @@ def test_a_lossless_webp_is_taken_whatever_its_transforms(colours: int | None, m
     picture = PORTRAIT if colours is None else PORTRAIT.quantize(colours).convert("RGB")
     for shown in (picture, picture.convert("RGBA").rotate(30)):
         data = hostile.encoded(shown, "WEBP", lossless=True, exact=True, method=method)
-        assert np.array_equal(decoded(data), np.asarray(shown.convert("RGB")))
+        assert farthest(decoded(data), on_white(shown)) <= 1
         lossy = hostile.encoded(shown, "WEBP", method=method)
-        assert np.array_equal(decoded(lossy), by_opencv(lossy))
+        assert farthest(decoded(lossy), on_white(Image.open(io.BytesIO(lossy)))) <= 1
+
+
+def on_white(picture: Image.Image) -> RgbImage:
+    seen = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    return np.asarray(seen.convert("RGB"), np.uint8)
+
+
+def farthest(rgb: RgbImage, other: RgbImage) -> int:
+    """Largest difference of a value."""
+    return int(np.abs(rgb.astype(int) - other).max())
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
@@ -148,7 +158,10 @@ def test_other_colours_in_a_png_come_out_as_ever(mode: str, interlaced: bool) ->
     data = hostile.encoded(picture, "PNG")
     if interlaced:
         data = adam7(data)
-    assert np.array_equal(decoded(data), by_opencv(data))
+    if mode in ("LA", "RGBA"):
+        assert farthest(decoded(data), on_white(Image.open(io.BytesIO(data)))) <= 1
+    else:
+        assert np.array_equal(decoded(data), by_opencv(data))
 
 
 def adam7(png: bytes) -> bytes:

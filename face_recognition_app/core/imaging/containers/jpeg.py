@@ -8,6 +8,8 @@ from typing import Self
 
 from core.errors import ImageTooComplex, InvalidImage, UnsupportedFormat
 from core.imaging.containers.exif import ExifBudget
+from core.imaging.containers.header import ContainerHeader
+from core.imaging.containers.orientation import EXIF_PREFIX, Orientation
 
 SIGNATURE = b"\xff\xd8\xff"
 
@@ -33,7 +35,8 @@ _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _TABLES = {0xC4, 0xCC, 0xDB}
 _ALONE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment."""
-_START, _END, _SCAN, _EXIF = 0xD8, 0xD9, 0xDA, 0xE1
+_START, _END, _SCAN, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """The marker that ends the data of a scan: not a stuffed byte, a restart or a fill byte."""
@@ -78,6 +81,7 @@ class _Walk:
         self._data = data
         self._frame: _Frame | None = None
         self._exif = ExifBudget()
+        self._orientation = Orientation()
         self._segments = 0
         self._fill_bytes = 0
         self._table_bytes = 0
@@ -86,7 +90,7 @@ class _Walk:
         self._coded: set[int] = set()
         """Ids of the components coded so far by the scans of a sequential picture."""
 
-    def size(self) -> tuple[int, int]:
+    def header(self) -> ContainerHeader:
         at = 2
         while True:
             at, marker = self._marker(at)
@@ -96,7 +100,7 @@ class _Walk:
                 at = self._segment(at, marker)
         if self._frame is None or not self._work:
             raise InvalidImage("the picture has no pixels")
-        return self._frame.size
+        return ContainerHeader(self._frame.size, self._orientation.value)
 
     def _marker(self, at: int) -> tuple[int, int]:
         """Return the position behind the marker at `at`, and the marker."""
@@ -133,11 +137,18 @@ class _Walk:
             self._table_bytes += length
             if self._table_bytes > MAX_TABLE_BYTES:
                 raise ImageTooComplex("the picture has too many tables")
-        elif marker == _EXIF:
-            self._exif.spend(body[6:])
+        elif marker == _APP1:
+            self._metadata(body)
         elif marker == _SCAN:
             end = self._scan(body, end)
         return end
+
+    def _metadata(self, body: bytes) -> None:
+        self._exif.spend(body[6:])  # OpenCV takes any of these segments for EXIF.
+        if body.startswith(EXIF_PREFIX):
+            self._orientation.read_exif(body)
+        elif body.startswith(_XMP_PREFIX):
+            self._orientation.read_xmp(body)
 
     def _scan(self, body: bytes, at: int) -> int:
         """Charge the cost of a scan whose header is `body`; return the position where its data, from `at` on, ends."""
@@ -171,9 +182,9 @@ class _Walk:
         raise ImageTooComplex("the picture has too much data for its size")
 
 
-def read_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a still JPEG, baseline or progressive. Refuses a truncated one: libjpeg fills it with grey.
+def read_header(data: bytes) -> ContainerHeader:
+    """Header of a still JPEG, baseline or progressive. Refuses a truncated one: libjpeg fills it with grey.
 
     Raises InvalidImage, UnsupportedFormat or ImageTooComplex.
     """
-    return _Walk(data).size()
+    return _Walk(data).header()

@@ -6,9 +6,14 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from core.errors import ImageTooComplex, InvalidImage, UnsupportedFormat
 from core.imaging.containers.exif import ExifBudget
+from core.imaging.containers.header import ContainerHeader
+from core.imaging.containers.orientation import Orientation, without_prefix
+from core.imaging.containers.png_text import KINDS as TEXTS
+from core.imaging.containers.png_text import TextReader
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -20,7 +25,9 @@ SPARE_BYTES = 1 << 16
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """By colour type."""
 _ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
-_NEEDED = {b"tRNS", b"eXIf"}
+_TRANSPARENCY = b"tRNS"
+_WITH_ALPHA = {4, 6}
+"""Colour types that have an alpha channel."""
 _ONE_PASS = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column, first row, column step and row step of each pass."""
@@ -38,17 +45,52 @@ class _Chunk:
     data: memoryview
 
 
-def read_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a complete, still PNG. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """`bits`: of a pixel."""
+
+    width: int
+    height: int
+    bits: int
+    has_alpha: bool
+    interlaced: bool
+
+    @classmethod
+    def read(cls, chunks: list[_Chunk]) -> Self:
+        if chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
+            raise InvalidImage("the picture's header is damaged")
+        width, height, depth, colours, *_, interlaced = struct.unpack_from(">IIBBBBB", chunks[0].data)
+        if not width or not height or colours not in _CHANNELS or depth > 16:
+            raise InvalidImage("the picture's header is damaged")
+        return cls(width, height, depth * _CHANNELS[colours], colours in _WITH_ALPHA, bool(interlaced))
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the inflated pixels; every row of a pass begins with a filter byte."""
+        total = 0
+        for x, y, step_x, step_y in _ADAM7 if self.interlaced else _ONE_PASS:
+            columns, rows = -(-(self.width - x) // step_x), -(-(self.height - y) // step_y)
+            if columns > 0 and rows > 0:
+                total += rows * (1 + -(-columns * self.bits // 8))
+        return total
+
+
+def read_header(data: bytes) -> ContainerHeader:
+    """Header of a complete, still PNG. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
     chunks = _chunks(data)
-    width, height, *_ = _header(chunks)
-    exif = ExifBudget()
+    header = _Header.read(chunks)
+    exif, orientation = ExifBudget(), Orientation()
+    texts = TextReader(orientation)
     for chunk in chunks:
         if chunk.kind in _ANIMATION:
             raise UnsupportedFormat("animated pictures are not supported; send a still one")
         if chunk.kind == b"eXIf":
-            exif.spend(bytes(chunk.data))
-    return width, height
+            exif.spend(without_prefix(bytes(chunk.data)))
+            orientation.read_exif(bytes(chunk.data))
+        elif chunk.kind in TEXTS:
+            texts.read(chunk.kind, bytes(chunk.data))
+    transparent = header.has_alpha or any(chunk.kind == _TRANSPARENCY for chunk in chunks)
+    return ContainerHeader((header.width, header.height), orientation.value, transparent)
 
 
 def bare(data: bytes) -> bytearray:
@@ -64,9 +106,9 @@ def bare(data: bytes) -> bytearray:
     for chunk in chunks:
         if chunk.kind == b"IDAT":
             if pixels:
-                _append_stored(picture, _inflated(pixels, _raw_bytes(*_header(chunks))))
+                _append_stored(picture, _inflated(pixels, _Header.read(chunks).raw_bytes))
                 pixels = []
-        elif chunk.kind[:1].isupper() or chunk.kind in _NEEDED:
+        elif chunk.kind[:1].isupper() or chunk.kind == _TRANSPARENCY:
             picture += data[chunk.start : chunk.end]
     return picture
 
@@ -87,26 +129,6 @@ def _chunks(data: bytes) -> list[_Chunk]:
             raise ImageTooComplex("the picture has too many chunks")
         at = end
     raise InvalidImage("the picture is damaged or broken off")
-
-
-def _header(chunks: list[_Chunk]) -> tuple[int, int, int, bool]:
-    """Width, height, bits per pixel, and whether the picture is interlaced."""
-    if chunks[0].kind != b"IHDR" or len(chunks[0].data) != 13:
-        raise InvalidImage("the picture's header is damaged")
-    width, height, depth, colours, *_, interlaced = struct.unpack_from(">IIBBBBB", chunks[0].data)
-    if not width or not height or colours not in _CHANNELS or depth > 16:
-        raise InvalidImage("the picture's header is damaged")
-    return width, height, depth * _CHANNELS[colours], bool(interlaced)
-
-
-def _raw_bytes(width: int, height: int, bits: int, interlaced: bool) -> int:
-    """Bytes of the inflated pixels; every row of a pass begins with a filter byte."""
-    total = 0
-    for x, y, step_x, step_y in _ADAM7 if interlaced else _ONE_PASS:
-        columns, rows = -(-(width - x) // step_x), -(-(height - y) // step_y)
-        if columns > 0 and rows > 0:
-            total += rows * (1 + -(-columns * bits // 8))
-    return total
 
 
 def _inflated(pixels: list[memoryview], raw_bytes: int) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import struct
 from core.errors import ImageTooComplex, InvalidImage, UnsupportedFormat
 from core.imaging.containers import vp8l
 from core.imaging.containers.exif import ExifBudget
+from core.imaging.containers.header import ContainerHeader
+from core.imaging.containers.orientation import Orientation, without_prefix
 
 MAX_CHUNKS = 64
 """A still picture has six kinds of chunks, each once, and perhaps some of its maker's own."""
@@ -29,8 +31,8 @@ def is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def read_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a still WebP. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
+def read_header(data: bytes) -> ContainerHeader:
+    """Header of a still WebP. Raises InvalidImage, UnsupportedFormat or ImageTooComplex."""
     chunks = _chunks(data)
     canvas = _canvas(chunks[0][1]) if chunks[0][0] == b"VP8X" else None
     pixels = next((chunk for chunk in chunks if chunk[0] in _PIXELS), None)
@@ -39,10 +41,13 @@ def read_size(data: bytes) -> tuple[int, int]:
     size = _lossless_size(pixels[1]) if pixels[0] == b"VP8L" else _lossy_size(pixels[1])
     if canvas not in (None, size):
         raise InvalidImage("the picture's header is damaged")
-    exif, area = ExifBudget(), size[0] * size[1]
+    exif, orientation, area = ExifBudget(), Orientation(), size[0] * size[1]
     for kind, body in chunks:
         if kind == b"EXIF":
-            exif.spend(bytes(body))
+            exif.spend(without_prefix(bytes(body)))
+            orientation.read_exif(bytes(body))
+        elif kind == b"XMP ":
+            orientation.read_xmp(bytes(body))
         elif kind == b"VP8L":
             _check_bytes(body, MAX_LOSSLESS_BYTES_PER_PIXEL * area)
             vp8l.Stream(bytes(body), _LOSSLESS_HEADER).check(*size)
@@ -50,7 +55,8 @@ def read_size(data: bytes) -> tuple[int, int]:
             _check_bytes(body, MAX_ALPHA_BYTES_PER_PIXEL * area)
             if body and body[0] & _COMPRESSION == _COMPRESSED:
                 vp8l.Stream(bytes(body), 1).check(*size)
-    return size
+    transparent = pixels[0] == b"VP8L" or any(kind == b"ALPH" for kind, _ in chunks)
+    return ContainerHeader(size, orientation.value, transparent)
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, memoryview]]:
