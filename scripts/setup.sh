@@ -143,3 +143,8 @@ install() {
     done
     exec 9<&-
 }
+
+# Models beside the checkout, where there are some: a machine that checks may reach no other source of all of them.
+if [[ -z ${FACE_MODEL_MIRROR-} && -d $root/../shared/models ]]; then
+    export FACE_MODEL_MIRROR=$root/../shared/models
+fi

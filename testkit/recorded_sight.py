@@ -26,10 +26,11 @@ class RecordedFace:
     mesh: MeshFace
     box: Box
     live_score: float
+    spoof_networks: int
     moire: float | None
     tint: tuple[float, float]
     appearance: Appearance
-    embedding: Embedding
+    embedding: Embedding | None
     frame_samples: FrameSamples
 
 
@@ -54,7 +55,9 @@ class RecordedSight:
         face = self._known
         live_score, moire = (face.live_score, face.moire) if scored else (None, None)
         tint = face.tint if tinted else None
-        return read_face(face.mesh, self.quality.sharpness, live_score, at_ms, face.box, moire, tint)
+        return read_face(
+            face.mesh, self.quality.sharpness, live_score, at_ms, face.box, moire, tint, face.spoof_networks
+        )
 
     def frame_samples(self) -> FrameSamples:
         return self._known.frame_samples
@@ -62,7 +65,7 @@ class RecordedSight:
     def appearance(self) -> Appearance:
         return self._known.appearance
 
-    def embedding(self) -> Embedding:
+    def embedding(self) -> Embedding | None:
         return self._known.embedding
 
     @property
@@ -94,6 +97,7 @@ def _face(engine: FaceRecognitionEngine, view: FrameView) -> RecordedFace | None
         mesh=view.face,
         box=view.box,
         live_score=engine.live_score(view),
+        spoof_networks=engine.spoof_networks,
         moire=engine.moire(view),
         tint=face_tint(view.rgb, view.face),
         appearance=engine.appearance(view),

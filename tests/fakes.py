@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.face_mesh import UNTRACKED, Tracking
+from core.face_mesh import IN_SESSION, UNTRACKED, Search, Tracking
 from core.types import Detail, MeshFace, RgbImage
 
 
@@ -18,7 +18,13 @@ class CountingMesh:
     maker: MeshFactory
     closed: bool = False
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         assert not self.closed, "used after it was closed"
         return []
 
@@ -34,7 +40,13 @@ class FailingMesh(CountingMesh):
 
     after: int = 0
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         if self.after == 0:
             raise RuntimeError("the graph broke")
         self.after -= 1

@@ -32,14 +32,15 @@ from core.liveness import limits
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
 from core.liveness.decision import Liveness
 from core.liveness.observation import FaceReading
-from core.liveness.policy import Policy
+from core.liveness.policy import REQUIREMENTS, Policy
 
 
 def draw_anti_spoof(figure: Any, recordings: Sequence[Recording]) -> None:
     axes = figure.subplots()
     for recording, dashes, marker in with_lines(recordings):
         _scores(axes, recording, dashes, marker)
-    draw_limit(axes, limits.LIVE_SCORE)
+    networks = max(moment.reading.spoof_networks for recording in recordings for moment in scored(recording))
+    draw_limit(axes, REQUIREMENTS[Policy.PASSIVE].least_live_score(networks))
     axes.set(xlabel="time, s", ylabel="score, 0 attack, 1 person", ylim=(-0.03, 1.03))
     axes.set_title("Anti-spoof network: scores (marks), and their median so far (lines)")
     legend(figure)
@@ -47,7 +48,12 @@ def draw_anti_spoof(figure: Any, recordings: Sequence[Recording]) -> None:
 
 def _scores(axes: Any, recording: Recording, dashes: str, marker: str) -> None:
     cue, asked, colour = SpoofCue(), scored(recording), colour_of(recording)
-    said = after_each(asked, lambda moment: cue.observe(moment.reading), lambda: (median(cue.scores), cue.refused))
+    requirements = REQUIREMENTS[Policy.PASSIVE]
+    said = after_each(
+        asked,
+        lambda moment: cue.observe(moment.reading, requirements.least_live_score(moment.reading.spoof_networks)),
+        lambda: (median(cue.scores), cue.refused),
+    )
     seconds, medians = seconds_of(asked), [middle for middle, _ in said]
     axes.plot(seconds, cue.scores, marker, color=colour, markersize=3.5, alpha=0.45)
     axes.plot(seconds, medians, dashes, color=colour, label=name_of(recording))

@@ -14,7 +14,7 @@ import numpy as np
 from bench.engine.frames import Clip
 from bench.engine.report import FACE_LANDMARKER, MESHES, Stage
 from bench.engine.sessions import BenchSession, passive_flow
-from core.face_mesh import FaceMesh, MeshModels, Tracking, mesh_factory
+from core.face_mesh import FaceMesh, MeshModels, Search, Tracking, mesh_factory
 from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
@@ -69,12 +69,11 @@ class TimedEngine(FaceRecognitionEngine):
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         return self._clock.time("decode", super()._decode, data, limits, reduction_for)
 
-    def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
-        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, tracking, detail)
+    def _find(self, picture: Picture, tracking: Tracking, detail: Detail, search: Search) -> list[MeshFace]:
+        return self._clock.time(_mesh_stage(tracking, detail), super()._find, picture, tracking, detail, search)
 
-    def _analyse(self, picture: Picture, tracking: Tracking, detail: Detail) -> FrameView:
-        faces = self._find(picture, tracking, detail)
-        return self._clock.time("align, quality", FrameView.of, picture, faces)
+    def _judge(self, picture: Picture, faces: list[MeshFace], refuse_bystanders: bool) -> FrameView:
+        return self._clock.time("align, quality", super()._judge, picture, faces, refuse_bystanders)
 
     def live_score(self, view: FrameView) -> float:
         return self._clock.time("anti-spoof", super().live_score, view)
@@ -88,7 +87,7 @@ class TimedEngine(FaceRecognitionEngine):
     def appearance(self, view: FrameView) -> Appearance:
         return self._clock.time("appearance", super().appearance, view)
 
-    def embed(self, view: FrameView) -> Embedding:
+    def embed(self, view: FrameView) -> Embedding | None:
         return self._clock.time("embedding", super().embed, view)
 
 
@@ -137,7 +136,7 @@ class StageBench:
             self._clock,
             LivenessDetector(Pool(mesh_factory("openvino", models), 1), _BORROW_TIMEOUT_S),
             Embedder.load(files["fr_feature"]),
-            SpoofDetector.load(files["fr_liveness"]),
+            SpoofDetector.load(files["fr_liveness"], files.get("minifasnet")),
         )
         self._engine.detector.warm_up()
         self._worker = replace(worker, engine=self._engine)

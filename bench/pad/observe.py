@@ -34,7 +34,7 @@ from testkit.recorded_sight import RecordedFace, RecordedSight, watch
 from vocabulary.faces import Issue
 from weights.catalogue import ensure_models
 
-VERSION = 4
+VERSION = 5
 """Version of the file format: raise it whenever `save` changes."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / "var" / "cache" / "pad"
@@ -84,8 +84,11 @@ class Recording:
 
 
 def load_engine() -> FaceRecognitionEngine:
-    models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
-    return FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
+    return FaceRecognitionEngine.load(EngineConfig("openvino", 1, _models()))
+
+
+def _models() -> dict[str, Path]:
+    return ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
 
 
 def record(engine: FaceRecognitionEngine, split: Split, stream: Stream, part: Part) -> Recording:
@@ -138,7 +141,7 @@ def save(recording: Recording, path: Path) -> None:
             shares=np.round(shares * 65535).astype(np.uint16),
             low=low.astype(np.float32),
             span=np.asarray(span, np.float32),
-            embeddings=np.array([face.embedding for face in faces], np.float16).reshape(-1, 512),
+            embeddings=np.array([_or_zeros(face.embedding) for face in faces], np.float16).reshape(-1, 512),
             appearances=np.array([face.appearance for face in faces], np.float16).reshape(-1, SIZE),
             skin=np.array([face.frame_samples.skin for face in faces], np.uint8).reshape(-1, len(SKIN_POINTS)),
             thumbnails=np.array([face.frame_samples.thumbnail for face in faces], np.uint8).reshape(
@@ -146,6 +149,10 @@ def save(recording: Recording, path: Path) -> None:
             ),
         )
     part.replace(path)
+
+
+def _or_zeros(embedding: Embedding | None) -> Embedding:
+    return np.zeros(512, np.float32) if embedding is None else embedding
 
 
 def load(path: Path) -> Recording:
@@ -185,6 +192,7 @@ def _plain_face(face: RecordedFace) -> dict[str, Any]:
         "pose": [getattr(face.mesh.pose, f.name) for f in fields(Pose)],
         "mesh": {name: getattr(face.mesh, name) for name in _MESH_NUMBERS},
         "live_score": face.live_score,
+        "spoof_networks": face.spoof_networks,
         "moire": face.moire,
         "tint": face.tint,
     }
@@ -203,12 +211,17 @@ def _revived_face(plain: dict[str, Any], kept: Kept) -> RecordedFace:
         mesh=MeshFace(points=next(kept.points), pose=Pose(*plain["pose"]), **plain["mesh"]),
         box=Box(*plain["box"]),
         live_score=plain["live_score"],
+        spoof_networks=plain["spoof_networks"],
         moire=plain["moire"],
         tint=(red, blue),
         appearance=_unit(next(kept.appearances)),
-        embedding=_unit(next(kept.embeddings)),
+        embedding=_or_none(next(kept.embeddings)),
         frame_samples=next(kept.frame_samples),
     )
+
+
+def _or_none(stored: Embedding) -> Embedding | None:
+    return _unit(stored) if stored.any() else None
 
 
 def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -217,10 +230,10 @@ def _unit(vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 @cache
 def _digest(species: str) -> str:
-    """Digest of all code that influences observations of a species."""
+    """Digest of all code that influences observations of a species, and of which models are there."""
     sources = {Path(str(sys.modules[name].__file__)) for name in _behind(MAKERS[species].__module__)}
     sources |= {path for path in _CORE.rglob("*.py") if not _NOT_LOOKING & set(path.relative_to(_CORE).parts)}
-    hashed = hashlib.sha256(str(VERSION).encode())
+    hashed = hashlib.sha256(f"{VERSION} {sorted(_models())}".encode())
     for path in sorted(sources):
         hashed.update(path.read_bytes())
     return hashed.hexdigest()

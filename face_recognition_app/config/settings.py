@@ -82,6 +82,11 @@ class Settings(BaseModel):
         alias="FACE_MESH_BACKEND",
         description="openvino follows faces from frame to frame; mediapipe is the slower reference.",
     )
+    bystanders: Literal["ignore", "refuse"] = Field(
+        "ignore",
+        alias="FACE_BYSTANDERS",
+        description="What to do with a second face that is plainly not meant: smaller, or farther from the middle.",
+    )
     mesh_max_uses: int | None = Field(
         None, alias="FACE_MESH_MAX_USES", ge=1, description="Replace an instance after so many frames; unset: never."
     )
@@ -107,6 +112,16 @@ class Settings(BaseModel):
     )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
+    )
+    model_mirror: Path | None = Field(
+        None,
+        alias="FACE_MODEL_MIRROR",
+        description="Directory with copies of the model files, tried before the network; unset: there is none.",
+    )
+    embedder: Path | None = Field(
+        None,
+        alias="FACE_EMBEDDER",
+        description="An ArcFace-style ONNX file in place of the pinned embedder, with its profile beside it.",
     )
     secret_key: str = Field(
         "",

@@ -10,17 +10,19 @@ from typing import Self
 import numpy as np
 
 from core.errors import EngineError, MeshFailed
-from core.face_mesh import UNTRACKED, FaceMesh, MeshModels, Tracking, mesh_factory
+from core.face_mesh import IN_SESSION, MAX_FACES, UNTRACKED, FaceMesh, MeshModels, Search, Tracking, mesh_factory
 from core.features.appearance import appearance
+from core.features.embedder_profile import PINNED
 from core.features.embedding import Embedder
 from core.features.frame_samples import sample_frame
 from core.features.moire import moire_peak
-from core.features.quality import assess, face_box
+from core.features.quality import MAX_ROLL_RECOGNISED_DEG, MIN_FACE_WIDTH_PX, assess, face_box
 from core.features.spoof import SpoofDetector
 from core.features.values import NOBODY, Appearance, FrameSamples, Quality
+from core.features.which_face import is_ambiguous
 from core.imaging.alignment import AlignedFace, align
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
-from core.imaging.scale import reduction_for_still, reduction_for_tracked
+from core.imaging.scale import closer_looks_at_still, reduction_for_still, reduction_for_tracked
 from core.pool import Pool, PoolStatistics
 from core.types import Box, Detail, Embedding, MeshFace, RgbImage
 
@@ -31,6 +33,8 @@ _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 class EngineConfig:
     """`models`: file of each of weights.catalogue.MODELS, by its name. `mesh_max_uses`: uses after which an instance is
     replaced, None for never. `threads`: frames computed at once; every network has a graph for each.
+    `refuse_bystanders`: whether a picture with a second face is refused that is plainly not meant. `least_length`: of
+    the embedder, see EmbedderProfile.
     """
 
     backend: str
@@ -39,6 +43,8 @@ class EngineConfig:
     borrow_timeout_s: float = 60.0
     mesh_max_uses: int | None = None
     threads: int = 1
+    refuse_bystanders: bool = False
+    least_length: float = PINNED.least_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,14 @@ class FrameView:
     quality: Quality
 
     @classmethod
-    def of(cls, picture: Picture, faces: list[MeshFace]) -> Self:
+    def of(cls, picture: Picture, faces: list[MeshFace], *, refuse_bystanders: bool = False) -> Self:
         if not faces:
             return cls(picture, faces, [], None, NOBODY)
         aligned = align(picture.rgb, faces[0])
         boxes = [face_box(face, picture.rgb) for face in faces]
-        return cls(picture, faces, boxes, aligned, assess(faces[0], aligned, boxes, picture.size[0]))
+        unclear = is_ambiguous(faces, boxes, picture.rgb, refuse_bystanders=refuse_bystanders)
+        quality = assess(faces[0], aligned, boxes[0], picture.size[0], is_ambiguous=unclear)
+        return cls(picture, faces, boxes, aligned, quality)
 
     @property
     def rgb(self) -> RgbImage:
@@ -97,6 +105,7 @@ class LivenessDetector:
         rgb_frame: RgbImage,
         tracking: Tracking = UNTRACKED,
         detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
     ) -> list[MeshFace]:
         """Find the faces of one frame, most prominent first. Every use of a mesh goes through here.
 
@@ -105,7 +114,7 @@ class LivenessDetector:
         """
         try:
             with self.__pool.borrow(self._borrow_timeout_s) as mesh:
-                return mesh.process(rgb_frame, tracking, detail)
+                return mesh.process(rgb_frame, tracking, detail, search)
         except EngineError:
             raise
         except Exception as error:
@@ -125,9 +134,18 @@ class LivenessDetector:
 class FaceRecognitionEngine:
     """Decoding, mesh, quality, anti-spoof and embedding of one worker. Every method blocks."""
 
-    def __init__(self, detector: LivenessDetector, embedder: Embedder, spoof: SpoofDetector, backend: str) -> None:
+    def __init__(
+        self,
+        detector: LivenessDetector,
+        embedder: Embedder,
+        spoof: SpoofDetector,
+        backend: str,
+        *,
+        refuse_bystanders: bool = False,
+    ) -> None:
         self.detector = detector
         self.backend = backend
+        self._refuse_bystanders = refuse_bystanders
         self._embedder = embedder
         self._spoof = spoof
 
@@ -140,9 +158,10 @@ class FaceRecognitionEngine:
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(models["fr_feature"], config.threads),
-            SpoofDetector.load(models["fr_liveness"], config.threads),
+            Embedder.load(models["fr_feature"], config.threads, config.least_length),
+            SpoofDetector.load(models["fr_liveness"], models.get("minifasnet"), config.threads),
             config.backend,
+            refuse_bystanders=config.refuse_bystanders,
         )
         engine.detector.warm_up()
         return engine
@@ -159,24 +178,39 @@ class FaceRecognitionEngine:
         Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
         reduction = 1 if detail is Detail.FULL else reduction_for_tracked(tracking)
-        return self._analyse(self._decode(data, limits, lambda _: reduction), tracking, detail)
+        picture = self._decode(data, limits, lambda _: reduction)
+        faces = self._find(picture, tracking.scaled(1 / picture.reduction), detail, IN_SESSION)
+        return self._judge(picture, faces, self._refuse_bystanders)
 
-    def analyse_still(self, data: bytes, limits: ImageLimits) -> FrameView:
-        """Decode a single picture at the scale that its smallest face needs, and find its faces. Raises as `look`."""
-        return self._analyse(self._decode(data, limits, reduction_for_still), UNTRACKED, Detail.FULL)
+    def analyse_still(self, data: bytes, limits: ImageLimits, *, refuse_bystanders: bool | None = None) -> FrameView:
+        """Decode a single picture and find its faces: those that a first look at all of it shows, or else, at full
+        scale, those that closer looks at its parts show.
+
+        `refuse_bystanders`: None for as the engine was told. Raises as `analyse`.
+        """
+        picture = self._decode(data, limits, reduction_for_still)
+        faces = self._find(picture, UNTRACKED, Detail.FULL, Search(MAX_FACES, closer_looks=0))
+        if not faces:
+            picture = self._decode(data, limits, lambda _: 1) if picture.reduction > 1 else picture
+            closer_looks = closer_looks_at_still(picture.size, MIN_FACE_WIDTH_PX)
+            faces = self._find(picture, UNTRACKED, Detail.FULL, Search(MAX_FACES, closer_looks))
+        refuse = self._refuse_bystanders if refuse_bystanders is None else refuse_bystanders
+        return self._judge(picture, faces, refuse)
 
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)
         return decode_image(data, header, reduction_for(header))
 
-    def _analyse(self, picture: Picture, tracking: Tracking, detail: Detail) -> FrameView:
-        return FrameView.of(picture, self._find(picture, tracking, detail))
+    def _find(self, picture: Picture, tracking: Tracking, detail: Detail, search: Search) -> list[MeshFace]:
+        return self.detector.safe_process(picture.rgb, tracking, detail, search)
 
-    def _find(self, picture: Picture, tracking: Tracking, detail: Detail) -> list[MeshFace]:
-        return self.detector.safe_process(picture.rgb, tracking.scaled(1 / picture.reduction), detail)
+    def _judge(self, picture: Picture, faces: list[MeshFace], refuse_bystanders: bool) -> FrameView:
+        return FrameView.of(picture, faces, refuse_bystanders=refuse_bystanders)
 
-    def embed(self, view: FrameView) -> Embedding:
-        """Embedding of the most prominent face, of which there must be one."""
+    def embed(self, view: FrameView) -> Embedding | None:
+        """Embedding of the most prominent face, of which there must be one; None where nobody can be recognised."""
+        if abs(view.faces[0].pose.roll) > MAX_ROLL_RECOGNISED_DEG:
+            return None
         return self._embedder.embed(_aligned(view).crop)
 
     def appearance(self, view: FrameView) -> Appearance:
@@ -186,6 +220,11 @@ class FaceRecognitionEngine:
     def live_score(self, view: FrameView) -> float:
         """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
         return self._spoof.live_score(view.rgb, view.faces[0])
+
+    @property
+    def spoof_networks(self) -> int:
+        """Networks that the live score comes from."""
+        return len(self._spoof.networks)
 
     def sample_frame(self, view: FrameView) -> FrameSamples:
         """Samples of the frame for the skin and body cues. There must be a face."""

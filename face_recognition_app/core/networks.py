@@ -79,7 +79,12 @@ class OpenVinoNetwork:
 
 
 def read_network(path: Path, threads: int = 1) -> OpenVinoNetwork:
-    return OpenVinoNetwork(ov.Core().read_model(path), threads)
+    """A network whose batch has one picture, also where its file leaves that open."""
+    model = ov.Core().read_model(path)
+    shape = model.inputs[0].partial_shape
+    if shape[0].is_dynamic:
+        model.reshape({model.inputs[0]: [1, *shape[1:]]})
+    return OpenVinoNetwork(model, threads)
 
 
 def read_image_network(path: Path, low: float, high: float, threads: int = 1) -> OpenVinoNetwork:

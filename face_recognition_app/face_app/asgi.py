@@ -21,7 +21,7 @@ from django.urls import path, re_path  # noqa: E402
 from config.service import service_settings  # noqa: E402
 from database.outages import outage_of  # noqa: E402
 from face_app.lifespan import Lifespan  # noqa: E402
-from monitoring.readiness import Report, SharedCheck, check_components  # noqa: E402
+from monitoring.readiness import ONE_NETWORK, Report, SharedCheck, check_components  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
 from recognition.api.openapi.allowances import Allowances  # noqa: E402
@@ -45,7 +45,9 @@ async def _readiness(scope: HTTPScope, report: Report) -> None:
         logger.warning("not ready: %s", error)
         report["models"] = "unavailable"
         return
-    report.update(models="ok", compute="stuck" if worker.is_stuck else "ok", database="unavailable")
+    report["models"] = "ok"
+    report["anti_spoof"] = "ok" if worker.engine.spoof_networks > 1 else ONE_NETWORK
+    report.update(compute="stuck" if worker.is_stuck else "ok", database="unavailable")
     try:
         await worker.database.run(check_components, report)
     except Unavailable:  # Perhaps not before the connection was given back, and all was found right.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
+from core.features.embedder_profile import PINNED, EmbedderProfile
 from core.types import Embedding
 from gallery.protection import PlainProtection, TemplateProtection
 from gallery.stores.base import Candidate, TemplateStore
@@ -26,6 +28,10 @@ class Comparison:
     def matches(self) -> bool:
         return self.similarity >= self.threshold
 
+    def raised(self, by: float) -> Self:
+        """The same with a higher threshold."""
+        return replace(self, threshold=self.threshold + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Identification:
@@ -38,18 +44,23 @@ class Identification:
     def matches(self) -> list[Candidate]:
         return [candidate for candidate in self.candidates if candidate.similarity >= self.threshold]
 
+    def raised(self, by: float) -> Self:
+        """The same with a higher threshold."""
+        return replace(self, threshold=self.threshold + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
     """The templates of one model: how they are kept, and where they are searched.
 
     Every method blocks, may be called from any thread, and makes queries on that thread's database connection.
-    `tries` is how many probes one impostor may show.
+    `tries` is how many probes one impostor may show. `profile` is what was measured of the model.
     """
 
     model_id: str
     protection: TemplateProtection
     store: TemplateStore
+    profile: EmbedderProfile = PINNED
 
     def verify(
         self, tenant: Tenant, subject_id: str, probe: Embedding, target_fmr: float, tries: int = 1
@@ -58,7 +69,7 @@ class Gallery:
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
             return None
-        return Comparison(float((templates @ probe).max()), threshold_for(target_fmr, len(templates) * tries))
+        return Comparison(float((templates @ probe).max()), self._threshold(target_fmr, len(templates) * tries))
 
     def verify_again(self, tenant: Tenant, subject_id: str, probe: Embedding, threshold: float) -> Comparison | None:
         """Do as `verify`, with the threshold of the subject's earlier match."""
@@ -70,12 +81,12 @@ class Gallery:
     ) -> Identification:
         """Find the `limit` most similar of all subjects."""
         ranking = self.store.search(tenant, [probe], limit)
-        return Identification(ranking.candidates, threshold_for(target_fpir, ranking.templates * tries))
+        return Identification(ranking.candidates, self._threshold(target_fpir, ranking.templates * tries))
 
     def has_duplicate(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fpir: float) -> bool:
         """Whether one of the probes, which show one face, matches a subject other than `subject_id`."""
         ranking = self.store.search(tenant, probes, 2)
-        threshold = threshold_for(target_fpir, ranking.templates * len(probes))
+        threshold = self._threshold(target_fpir, ranking.templates * len(probes))
         others = (candidate for candidate in ranking.candidates if candidate.subject_id != subject_id)
         return any(other.similarity >= threshold for other in others)
 
@@ -85,14 +96,16 @@ class Gallery:
         if not len(templates):
             return False
         similarities = (templates @ np.stack(probes).T).max(axis=0)
-        return float(similarities.min()) < threshold_for(target_fmr, len(templates))
+        return float(similarities.min()) < self._threshold(target_fmr, len(templates))
+
+    def compare(self, one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
+        """Compare two pictures with each other."""
+        return Comparison(float(one @ another), self._threshold(target_fmr, 1))
+
+    def _threshold(self, target: float, comparisons: int) -> float:
+        return threshold_for(target, comparisons, self.profile)
 
 
-def exact_gallery(model_id: str) -> Gallery:
+def exact_gallery(model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
     protection = PlainProtection()
-    return Gallery(model_id, protection, ExactStore(model_id, protection))
-
-
-def compare(one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
-    """Compare two pictures with each other."""
-    return Comparison(float(one @ another), threshold_for(target_fmr, 1))
+    return Gallery(model_id, protection, ExactStore(model_id, protection), profile)

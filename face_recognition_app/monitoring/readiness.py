@@ -32,6 +32,8 @@ class MigrationsMissing(Exception):
 
 Report = dict[str, str]
 """`ok`, or the fault in one word, of each component that was checked so far."""
+ONE_NETWORK = "one_network"
+"""Of the anti-spoof networks: the optional one is missing, and limits are those of the other. The service is ready."""
 
 
 class SharedCheck:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.settings import Settings
+from core.features.embedder_profile import PINNED, read_profile
 from gallery.matching import Gallery, exact_gallery
 from gallery.people import EnrollmentRules
 from recognition.tokens.signing import Signer
@@ -20,7 +21,7 @@ MODEL_ID_DIGITS = 16
 class Deciding:
     """What sessions, decisions, retention and erasure are given: one per web worker or command.
 
-    `model_digests`: the SHA-256 of each pinned model file by the model's name; decision tokens carry them.
+    `model_digests`: the SHA-256 of each model file in use by the model's name; decision tokens carry them.
     """
 
     settings: Settings
@@ -30,9 +31,14 @@ class Deciding:
 
     @classmethod
     def load(cls, settings: Settings) -> Deciding:
-        """Read the signing key from the data directory; the gallery loads its templates at the first comparison."""
-        digests = {model.name: model.sha256 for model in MODELS}
-        gallery = exact_gallery(digests[EMBEDDING_MODEL][:MODEL_ID_DIGITS])
+        """Read the signing key from the data directory; the gallery loads its templates at the first comparison.
+
+        Raises ModelError for an embedder of the operator's own without a profile.
+        """
+        profile = PINNED if settings.embedder is None else read_profile(settings.embedder)
+        there = [m for m in MODELS if not m.optional or (settings.model_dir / m.filename).is_file()]
+        digests = {model.name: model.sha256 for model in there} | {EMBEDDING_MODEL: profile.sha256}
+        gallery = exact_gallery(profile.sha256[:MODEL_ID_DIGITS], profile)
         return cls(settings, gallery, Signer.load(settings.data_dir), digests)
 
     @property

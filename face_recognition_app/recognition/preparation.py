@@ -23,7 +23,7 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
     Raises ModelError when a model cannot be fetched, OperationalError when the database cannot be used.
     """
     with exclusive(settings.run_dir / "prepare.lock"):
-        ensure_models(settings.model_dir, on_progress)
+        ensure_models(settings.model_dir, on_progress, mirror=settings.model_mirror, fetch_optional=True)
         on_progress("models: verified")
         if new_database and connection.vendor == "sqlite":
             Path(connection.settings_dict["NAME"]).touch(0o600)

@@ -7,22 +7,29 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.face_recognition_engine import FrameView
-from core.features.values import Quality
-from core.types import Embedding
+from core.features.cover import is_covered
+from core.features.values import NOBODY, Quality
+from core.types import Box, Embedding
 from logs import request_id
 from recognition.worker import Worker
 from scheduling.frame_queue import ServiceClass
 from tenants.models import Tenant
+from vocabulary.faces import FaceChoice, Issue
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """Quality and embedding of a picture's most prominent face; `embedding` is None without a face."""
+    """Quality, box and embedding of a picture's most prominent face, and how many faces were found; `box` is None
+    without a face, `embedding` where nobody can be recognised: the face leans too far over, or looks like none.
+    `plainly_covered`: whether mouth or nose are surely covered; where it may be so, that is an issue of the quality."""
 
     quality: Quality
+    faces_found: int
+    box: Box | None
     embedding: Embedding | None
+    plainly_covered: bool
 
 
 async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Worker, bytes], T]) -> T:
@@ -45,9 +52,15 @@ def faces(worker: Worker, data: bytes) -> FrameView:
     return worker.engine.analyse_still(data, worker.limits)
 
 
-def portrait(worker: Worker, data: bytes) -> Portrait:
-    view = faces(worker, data)
-    return Portrait(view.quality, worker.engine.embed(view) if view.face is not None else None)
+def portrait(worker: Worker, data: bytes, choice: FaceChoice | None = None) -> Portrait:
+    """`choice`: None for as the service is configured."""
+    refuse_bystanders = None if choice is None else choice is FaceChoice.SINGLE
+    view = worker.engine.analyse_still(data, worker.limits, refuse_bystanders=refuse_bystanders)
+    embedding = worker.engine.embed(view) if view.face is not None else None
+    known = embedding is not None or Issue.LOOK_STRAIGHT in view.quality.issues
+    covered = Issue.FACE_COVERED in view.quality.issues
+    plainly = covered and view.aligned is not None and is_covered(view.aligned.crop, plainly=True)
+    return Portrait(view.quality if known else NOBODY, len(view.faces), view.box, embedding, plainly)
 
 
 def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -15,15 +16,16 @@ from django.http import HttpRequest
 
 from config.settings import Settings
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from core.features.embedder_profile import EmbedderProfile
 from core.imaging.frames import ImageLimits
 from database.calls import DatabaseThreads
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
-from recognition.deciding import Deciding
+from recognition.deciding import EMBEDDING_MODEL, Deciding
 from scheduling.executor import Executor
 from server.open_sockets import OpenSockets
-from weights.catalogue import ensure_models
+from weights.catalogue import check_digest, ensure_models
 
 logger = logging.getLogger(__name__)
 
@@ -46,26 +48,29 @@ class Worker:
     def start(cls, settings: Settings) -> Worker:
         """Load and warm up everything; blocks for a second or two. Raises ModelError."""
         began = time.monotonic()
+        deciding = Deciding.load(settings)
         engine = FaceRecognitionEngine.load(
             EngineConfig(
                 backend=settings.mesh_backend,
                 pool_size=settings.mesh_pool_size,
-                models=ensure_models(settings.model_dir, logger.info),
+                models=_models(settings, deciding.gallery.profile),
                 borrow_timeout_s=settings.admission_timeout_ms / 1000,
                 mesh_max_uses=settings.mesh_max_uses,
                 threads=settings.compute_threads,
+                refuse_bystanders=settings.bystanders == "refuse",
+                least_length=deciding.gallery.profile.least_length,
             )
         )
         with ExitStack() as undo:
             undo.callback(engine.close)
-            worker = cls._around(engine, settings)
+            worker = cls._around(engine, deciding)
             undo.pop_all()
         logger.info("worker ready in %.1f s: %d instances", time.monotonic() - began, settings.mesh_pool_size)
         return worker
 
     @classmethod
-    def _around(cls, engine: FaceRecognitionEngine, settings: Settings) -> Worker:
-        deciding = Deciding.load(settings)
+    def _around(cls, engine: FaceRecognitionEngine, deciding: Deciding) -> Worker:
+        settings = deciding.settings
         executor = Executor(settings.compute_threads, settings.mesh_pool_size, settings.admission_timeout_ms / 1000)
         stats_file = WorkerStatsFile(
             settings.run_dir,
@@ -99,6 +104,15 @@ class Worker:
         self.database.close()
         self.stats_file.close()
         self.engine.close()
+
+
+def _models(settings: Settings, profile: EmbedderProfile) -> dict[str, Path]:
+    """The file of each model. Raises ModelError, also for an embedder that is not the one that was measured."""
+    models = ensure_models(settings.model_dir, logger.info)
+    if settings.embedder is not None:
+        check_digest(settings.embedder, profile.sha256)
+        models[EMBEDDING_MODEL] = settings.embedder
+    return models
 
 
 class NoWorker(Exception):

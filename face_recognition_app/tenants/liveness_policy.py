@@ -1,4 +1,4 @@
-"""Liveness policy of a tenant."""
+"""What a tenant's sessions ask of people."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ class InvalidPolicy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
-    """A tenant's liveness rules. `liveness` is the policy of sessions that name none. `steps` and `actions` are None
-    for the policy's own, which exclude light."""
+    """A tenant's rules. `liveness` is the policy of sessions that name none. `steps` and `actions` are None for the
+    policy's own, which exclude light. `covered_faces`: whether a face with a mask may be recognised; never enrolled."""
 
     liveness: Policy
     minimum: Policy
     steps: int | None
     actions: tuple[Action, ...] | None
+    covered_faces: bool = False
 
     def check(self) -> None:
         """Raises InvalidPolicy when no session could begin under the policy."""
@@ -56,6 +57,7 @@ def policy_of(tenant: Tenant) -> TenantPolicy:
         minimum=Policy(tenant.liveness_minimum),
         steps=tenant.challenge_steps,
         actions=None if stored is None else tuple(Action(name) for name in stored),
+        covered_faces=tenant.covered_faces,
     )
 
 
@@ -66,7 +68,8 @@ def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
     tenant.liveness_minimum = policy.minimum.value
     tenant.challenge_steps = policy.steps
     tenant.challenge_actions = None if policy.actions is None else [action.value for action in policy.actions]
-    tenant.save(update_fields=["liveness", "liveness_minimum", "challenge_steps", "challenge_actions"])
+    tenant.covered_faces = policy.covered_faces
+    tenant.save(update_fields=["liveness", "liveness_minimum", "challenge_steps", "challenge_actions", "covered_faces"])
 
 
 def parse_actions(text: str) -> tuple[Action, ...] | None:

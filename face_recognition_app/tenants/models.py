@@ -18,6 +18,7 @@ class Tenant(models.Model):
     liveness_minimum = models.CharField(max_length=16, default="none", help_text="Sessions may not ask for less.")
     challenge_steps = models.PositiveSmallIntegerField(null=True, help_text="Null: as many as the policy has.")
     challenge_actions = models.JSONField(null=True, help_text="Names of what a challenge may ask for; null: all.")
+    covered_faces = models.BooleanField(default=False, help_text="Whether masked people may be recognised.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     DIFFERENT_FACE = "different_face"
     DUPLICATE_FACE = "duplicate_face"
     ERROR = "error"
+    FACE_COVERED = "face_covered"
     FORBIDDEN = "forbidden"
     HEADERS_TOO_LARGE = "headers_too_large"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
@@ -36,6 +37,7 @@ class ErrorCode(StrEnum):
     LAST_ADMIN_KEY = "last_admin_key"
     LENGTH_REQUIRED = "length_required"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    LOOK_STRAIGHT = "look_straight"
     MULTIPLE_FACES = "multiple_faces"
     NO_FACE = "no_face"
     NO_TEMPLATE = "no_template"
@@ -129,6 +131,8 @@ HTTP: dict[ErrorCode, OverHttp] = {
     ),
     _C.INVALID_IMAGE: OverHttp(422, "Not a picture, broken off, or it does not decode."),
     _C.INVALID_SUBJECT_ID: OverHttp(422, "A `subject_id` is 1 to 128 of letters, digits and `. _ : @ -`."),
+    _C.FACE_COVERED: OverHttp(422, "Mouth or nose are covered, and `manage.py set_policy --covered-faces` is no."),
+    _C.LOOK_STRAIGHT: OverHttp(422, "The face lies on its side or upside down: turn the picture upright."),
     _C.MULTIPLE_FACES: OverHttp(422, "The picture has more than one face where one is needed."),
     _C.NO_FACE: OverHttp(422, "The picture has no face where one is needed."),
     _C.NO_USABLE_FACE: OverHttp(422, "No image has a usable face; `details.rejected` says why, image by image."),

@@ -17,8 +17,18 @@ class Issue(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     BLURRY = "blurry"
+    FACE_COVERED = "face_covered"
     EYES_COVERED = "eyes_covered"
     EYES_CLOSED = "eyes_closed"
+
+
+class FaceChoice(StrEnum):
+    """Which pictures with several faces are taken."""
+
+    LARGEST = "largest"
+    """Those in which one face is plainly meant."""
+    SINGLE = "single"
+    """Those without a second face of some size."""
 
 
 class Action(StrEnum):
@@ -48,6 +58,7 @@ class Guidance(StrEnum):
     TOO_DARK = Issue.TOO_DARK
     TOO_BRIGHT = Issue.TOO_BRIGHT
     BLURRY = Issue.BLURRY
+    FACE_COVERED = Issue.FACE_COVERED
     EYES_COVERED = Issue.EYES_COVERED
     EYES_CLOSED = Issue.EYES_CLOSED
     HOLD_STILL = "hold_still"

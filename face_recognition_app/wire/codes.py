@@ -16,6 +16,7 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.TOO_DARK: "Too dark. Turn towards a light.",
     Guidance.TOO_BRIGHT: "Too bright. Turn away from the light.",
     Guidance.BLURRY: "Blurred. Hold the camera still.",
+    Guidance.FACE_COVERED: "Show your mouth and nose; take off the mask.",
     Guidance.EYES_COVERED: "Uncover your eyes; take off dark glasses.",
     Guidance.EYES_CLOSED: "Open your eyes.",
     Guidance.HOLD_STILL: "Hold still.",

@@ -64,7 +64,8 @@ def test_the_commands_of_the_readme_are_there() -> None:
     for script in re.findall(r"^(\./\w+\.sh)", readme, re.MULTILINE):
         assert (REPOSITORY / script).stat().st_mode & 0o100, f"{script} cannot be run"
     for module in re.findall(r"python -m ([\w.]+)", readme):
-        assert (REPOSITORY / (module.replace(".", "/") + ".py")).is_file()
+        place = REPOSITORY / module.replace(".", "/")
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), module
 
 
 def test_the_examples_of_style_are_our_own_code() -> None:

@@ -41,7 +41,9 @@ async def test_a_connection_that_fails_when_it_is_given_back_is_not_ready(
         report["database"] = "ok"
         raise Unavailable("the database cannot be used now")
 
-    worker = SimpleNamespace(is_stuck=False, database=SimpleNamespace(run=fail_at_the_end))
+    worker = SimpleNamespace(
+        is_stuck=False, database=SimpleNamespace(run=fail_at_the_end), engine=SimpleNamespace(spoof_networks=2)
+    )
     monkeypatch.setattr(asgi, "in_scope", lambda scope: worker)
     answer = await client.get("/api/ready/")
     assert (answer.status_code, answer.json()["components"]["database"]) == (503, "unavailable")

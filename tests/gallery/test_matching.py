@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gallery.matching import Gallery, compare
+from gallery.matching import Gallery
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture
@@ -63,7 +63,7 @@ def test_an_identification_counts_every_template_of_the_gallery(known: Tenant, g
         assert [one.subject_id for one in found.matches] == matches
 
 
-def test_two_pictures_are_one_comparison() -> None:
+def test_two_pictures_are_one_comparison(gallery: Gallery) -> None:
     threshold = threshold_for(FMR, 1)
-    assert compare(face(1), picture(face(1), threshold + 0.01), FMR).matches
-    assert not compare(face(1), picture(face(1), threshold - 0.01), FMR).matches
+    assert gallery.compare(face(1), picture(face(1), threshold + 0.01), FMR).matches
+    assert not gallery.compare(face(1), picture(face(1), threshold - 0.01), FMR).matches

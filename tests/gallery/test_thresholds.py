@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gallery.thresholds import SAME_PERSON, threshold_for
+from gallery.thresholds import same_person, threshold_for
 
 MEASURED = [(1e-2, 0.244), (1e-3, 0.335), (1e-4, 0.412), (1e-5, 0.479), (1e-6, 0.593)]
 
@@ -23,7 +23,7 @@ def test_a_hundred_comparisons_are_held_to_a_hundredth_of_the_rate(target: float
 
 
 def test_one_stream_shows_one_person_at_the_rate_that_is_said() -> None:
-    assert threshold_for(1e-3, 1) == pytest.approx(SAME_PERSON)
+    assert threshold_for(1e-3, 1) == pytest.approx(same_person())
 
 
 def test_an_empty_gallery_counts_as_one_comparison() -> None:

@@ -17,6 +17,8 @@ from gallery.people import Sample, enroll
 from recognition.worker import Worker
 from tenants.keys import create_tenant
 from testkit.clips import encode_jpeg
+from testkit.covers import draw
+from testkit.recognised import recognised
 from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, service, with_meshes, with_settings
 
@@ -108,7 +110,8 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture(scope="session")
-def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
+def faces(worker: Worker, astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
+    face = worker.engine.detector.safe_process(astronaut_rgb)[0]
     again = np.asarray(cv2.resize(astronaut_rgb[:300, 60:400], None, fx=1.2, fy=1.2), np.uint8)
     heads = astronaut_rgb[:260, 90:350], hopper_rgb[60:400, 80:420]
     both = np.asarray(np.hstack([cv2.resize(head, (400, 400)) for head in heads]), np.uint8)
@@ -118,14 +121,16 @@ def faces(astronaut_rgb: RgbImage, hopper_rgb: RgbImage) -> Faces:
         hopper=encode_jpeg(hopper_rgb),
         both=encode_jpeg(both),
         nobody=encode_jpeg(np.full((480, 640, 3), 120, np.uint8)),
+        on_its_side=encode_jpeg(np.ascontiguousarray(np.rot90(astronaut_rgb))),
+        masked=encode_jpeg(draw("mask", astronaut_rgb, face, np.random.default_rng(0))),
     )
 
 
 @pytest.fixture(scope="session")
 def astronaut_embedding(worker: Worker, faces: Faces) -> Embedding:
-    return worker.engine.embed(worker.engine.analyse(faces.astronaut, worker.limits))
+    return recognised(worker.engine.embed(worker.engine.analyse(faces.astronaut, worker.limits)))
 
 
 @pytest.fixture(scope="session")
 def hopper_embedding(worker: Worker, faces: Faces) -> Embedding:
-    return worker.engine.embed(worker.engine.analyse(faces.hopper, worker.limits))
+    return recognised(worker.engine.embed(worker.engine.analyse(faces.hopper, worker.limits)))

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from channels.testing import WebsocketCommunicator
 
-from core.face_mesh import UNTRACKED, FaceMesh, Tracking
+from core.face_mesh import IN_SESSION, UNTRACKED, FaceMesh, Search, Tracking
 from core.face_recognition_engine import FaceRecognitionEngine, LivenessDetector
 from core.liveness.policy import Policy
 from core.pool import Pool
@@ -47,13 +47,15 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Encoded pictures: one person twice, another person, both in one picture, and no face."""
+    """Encoded pictures: one person twice, on its side and masked, another person, both in one picture, and no face."""
 
     astronaut: bytes
     astronaut_again: bytes
     hopper: bytes
     both: bytes
     nobody: bytes
+    on_its_side: bytes
+    masked: bytes
 
 
 def asked(
@@ -203,7 +205,13 @@ class RealMesh:
         self._engine = engine
         self.closed = False
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         return self._engine.detector.safe_process(rgb, tracking=tracking, detail=detail)
 
     def close(self) -> None:
@@ -211,12 +219,24 @@ class RealMesh:
 
 
 class RaisingMesh(RealMesh):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         raise RuntimeError("this mesh is broken")
 
 
 class SlowMesh(RealMesh):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         time.sleep(0.05)
         return super().process(rgb, tracking, detail)
 
@@ -247,7 +267,13 @@ class GatedMesh(RealMesh):
         super().__init__(engine)
         self._gate = gate
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         self._gate.pass_through()
         return super().process(rgb, tracking, detail)
 

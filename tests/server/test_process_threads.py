@@ -18,8 +18,8 @@ from testkit.service import LiveService, running_service
 from testkit.stream_client import play
 
 POOL_SIZE = 2
-NETWORKS = 6
-"""Face detector, both meshes, blendshapes, embedding and anti-spoof."""
+NETWORKS = 7
+"""Face detector, both meshes, blendshapes, embedding, and two against spoofs, of which one may be missing."""
 DUMP = signal.SIGRTMIN + 1
 REQUESTS = 30
 TELL_THREADS = f"""\

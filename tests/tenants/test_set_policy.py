@@ -12,7 +12,14 @@ from django.core.management import CommandError, call_command
 from core.liveness.policy import Policy
 from tenants.keys import create_tenant
 
-DEFAULT = {"tenant": "acme", "liveness": "passive", "minimum": "none", "steps": None, "actions": None}
+DEFAULT = {
+    "tenant": "acme",
+    "liveness": "passive",
+    "minimum": "none",
+    "steps": None,
+    "actions": None,
+    "covered_faces": False,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +58,7 @@ def test_what_is_set_is_printed_and_stays() -> None:
         "minimum": "passive",
         "steps": 2,
         "actions": ["blink", "turn_right"],
+        "covered_faces": False,
     }
     assert in_force("rival") == {**DEFAULT, "tenant": "rival"}
 
@@ -70,6 +78,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         "minimum active\n"
         "steps as the policy has\n"
         "actions all\n"
+        "covered faces refused\n"
     )
 
 

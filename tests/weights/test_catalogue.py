@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -289,14 +289,47 @@ def test_verify_takes_only_the_pinned_bytes(tmp_path: Path) -> None:
     assert not verify(path, model())
 
 
-def test_every_pinned_model_has_a_digest_a_licence_and_more_than_one_source() -> None:
-    assert [pinned.name for pinned in MODELS] == ["face_landmarker", "face_landmark", "fr_feature", "fr_liveness"]
+def test_every_pinned_model_has_a_digest_a_licence_and_more_than_one_source_if_it_is_needed() -> None:
+    needed = [pinned.name for pinned in MODELS if not pinned.optional]
+    assert needed == ["face_landmarker", "face_landmark", "fr_feature", "fr_liveness"]
     for pinned in MODELS:
         assert len(bytes.fromhex(pinned.sha256)) == 32
         assert pinned.licence in {"Apache-2.0", "MIT"}
-        assert len(pinned.sources) > 1
+        assert pinned.optional or len(pinned.sources) > 1
+
+
+def test_an_optional_model_is_fetched_when_that_is_asked(tmp_path: Path, server: Server) -> None:
+    optional = replace(model(server.source("good")), optional=True)
+    assert ensure_models(tmp_path, models=[optional]) == {}
+    assert server.asked == []
+    assert ensure_models(tmp_path, models=[optional], fetch_optional=True) == {"mesh": tmp_path / "mesh.bin"}
+    assert ensure_models(tmp_path, models=[optional]) == {"mesh": tmp_path / "mesh.bin"}
+
+
+@pytest.mark.parametrize("held", [None, WRONG])
+def test_an_optional_model_that_cannot_be_fetched_is_left_away(tmp_path: Path, held: bytes | None) -> None:
+    if held is not None:
+        (tmp_path / "second.bin").write_bytes(held)
+    (tmp_path / "mesh.bin").write_bytes(GOOD)
+    lines: list[str] = []
+    models = [model(UNREACHABLE), replace(model(UNREACHABLE, name="second"), optional=True)]
+    assert ensure_models(tmp_path, lines.append, models, fetch_optional=True) == {"mesh": tmp_path / "mesh.bin"}
+    [said] = [line for line in lines if line.startswith("second: left away")]
+    assert f"put the file with sha256 {GOOD_SHA} at {tmp_path / 'second.bin'}" in said
+
+
+def test_a_mirror_is_tried_first(tmp_path: Path, server: Server) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "mesh.bin").write_bytes(GOOD)
+    ensure_models(tmp_path / "one", models=[model(server.source("good"))], mirror=mirror)
+    assert server.asked == []
+    (mirror / "mesh.bin").write_bytes(WRONG)
+    ensure_models(tmp_path / "two", models=[model(server.source("good"))], mirror=mirror)
+    assert server.asked == ["/good"]
+    assert {(tmp_path / name / "mesh.bin").read_bytes() for name in ("one", "two")} == {GOOD}
 
 
 def test_every_pinned_model_has_a_source_that_needs_nothing_but_pip() -> None:
-    for pinned in MODELS:
+    for pinned in (pinned for pinned in MODELS if not pinned.optional):
         assert any(isinstance(source, PyPiWheel | NpmPackageByWheel) for source in pinned.sources), pinned.name

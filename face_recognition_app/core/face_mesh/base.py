@@ -12,8 +12,8 @@ from core.face_mesh.tracking import UNTRACKED, Tracking
 from core.geometry import extent
 from core.types import Detail, MeshFace, RgbImage
 
-MAX_FACES = 2
-"""One more than a session accepts, to detect a second face."""
+MAX_FACES = 16
+"""Faces that any search finds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,28 @@ class MeshModels:
     light: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How to look for faces: `max_faces`, and how many times to look closer, at twice the scale each time, while none
+    is found."""
+
+    max_faces: int
+    closer_looks: int
+
+
+IN_SESSION = Search(max_faces=2, closer_looks=1)
+"""One face more than a session accepts, to detect a second one; down to a fifteenth of the frame's larger side."""
+
+
 class FaceMesh(Protocol):
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
-        """Find the faces of one frame, most prominent first, at most MAX_FACES.
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
+        """Find the most prominent faces of one frame, most prominent first.
 
         Searches the regions in `tracking` first. A mesh may give more than `detail` asks. Blocks; not thread-safe;
         keeps no state.

@@ -1,4 +1,7 @@
-"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode, which ignores tracking."""
+"""FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode: it ignores tracking and never looks closer.
+
+With a `detector`, a face that is found upside down is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ import mediapipe as mp
 import numpy as np
 from mediapipe.tasks.python import BaseOptions, vision
 
-from core.face_mesh.base import MAX_FACES, prominence
+from core.face_mesh import regions
+from core.face_mesh.base import IN_SESSION, MAX_FACES, Search, prominence
 from core.face_mesh.tracking import UNTRACKED, Tracking
+from core.face_mesh.upright import is_upright, lead
 from core.geometry import pose_from_rotation
-from core.types import Detail, MeshFace, RgbImage
+from core.networks import OpenVinoNetwork
+from core.types import Detail, MeshFace, Points, RgbImage
 
 _BLENDSHAPES = {
     "eyeBlinkLeft": "blink_left",
@@ -23,7 +29,8 @@ _BLENDSHAPES = {
 
 
 class MediaPipeFaceMesh:
-    def __init__(self, model_path: Path) -> None:
+    def __init__(self, model_path: Path, detector: OpenVinoNetwork | None = None) -> None:
+        self._detector = detector
         self._landmarker = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 base_options=BaseOptions(model_asset_path=str(model_path)),
@@ -33,7 +40,13 @@ class MediaPipeFaceMesh:
             )
         )
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         result = self._landmarker.detect(image)
         height, width = rgb.shape[:2]
@@ -46,6 +59,8 @@ class MediaPipeFaceMesh:
             strict=True,
         ):
             points = np.array([(p.x, p.y, p.z) for p in landmarks], np.float32) * scale
+            if not self._is_upright(rgb, points):
+                continue
             score = {_BLENDSHAPES[s.category_name]: s.score for s in shapes if s.category_name in _BLENDSHAPES}
             faces.append(
                 MeshFace(
@@ -57,7 +72,12 @@ class MediaPipeFaceMesh:
                     jaw_open=score["jaw_open"],
                 )
             )
-        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)
+        return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True)[: search.max_faces]
+
+    def _is_upright(self, rgb: RgbImage, points: Points) -> bool:
+        if self._detector is None:
+            return True
+        return is_upright(lead(self._detector, rgb, regions.around_points(points)), presence=0.0)
 
     def close(self) -> None:
         self._landmarker.close()

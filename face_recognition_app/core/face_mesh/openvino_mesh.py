@@ -7,31 +7,38 @@ and an older one of 468 that takes a third of the time.
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from core.face_mesh import regions
-from core.face_mesh.base import MAX_FACES, MeshModels, prominence
-from core.face_mesh.detector import find_faces
+from core.face_mesh.base import IN_SESSION, MeshModels, Search, prominence
+from core.face_mesh.bundle import read_detector, unpacked
+from core.face_mesh.detector import find_faces, is_too_close, look_again
 from core.face_mesh.head_pose import ModelFace, head_pose
 from core.face_mesh.tracking import UNTRACKED, Tracking
+from core.face_mesh.upright import is_upright, lead, turned_about
 from core.networks import OpenVinoNetwork, read_image_network, read_network
 from core.types import Detail, MeshFace, Points, Region, RgbImage, TrackedFace
 
 _MIN_PRESENCE = 0.0
 """Least logit of a landmark network's probability that there is a face: one half."""
+_CANDIDATES = 4
+"""Regions that are looked into, for each face that is wanted at most."""
+_MIN_PRESENCE_OF_SMALL = 8.0
+"""The same for small faces, which the detector sees in many things; of real ones 32 pixels wide it is 12 and more."""
 _MAX_SHIFT = 0.05
 """Share of a region's side. A face that moved further since the last frame is detected again. With the region off by
 0.1, one in twenty of 200 still faces had its landmarks off by 8 % of the distance of the irises or more; with 0.15, by
 half of it."""
+_SMALL = 0.3
+"""Side of a region, over the larger side of the frame, below which the detector looks again from near."""
 _SAME_FACE = 0.5
 """Distance of two regions' centres, as a share of the larger side, below which they are of one face."""
+_SAME_LANDMARKS = 0.2
+"""The same for regions around landmarks that were found."""
 
 _LANDMARKS = """
     0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 105
@@ -62,12 +69,9 @@ class MeshNetworks:
 
     @classmethod
     def load(cls, models: MeshModels, threads: int = 1) -> Self:
-        with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(models.landmarker) as bundle:
-            # OpenVINO reads this format from files only.
-            bundle.extractall(directory)
-            files = Path(directory)
+        with unpacked(models.landmarker) as files:
             return cls(
-                detector=read_image_network(files / "face_detector.tflite", -1.0, 1.0, threads),
+                detector=read_detector(files, threads),
                 full=read_image_network(files / "face_landmarks_detector.tflite", 0.0, 1.0, threads),
                 light=read_image_network(models.light, 0.0, 1.0, threads),
                 blendshapes=read_network(files / "face_blendshapes.tflite", threads),
@@ -79,51 +83,82 @@ class OpenVinoFaceMesh:
     def __init__(self, networks: MeshNetworks) -> None:
         self._networks = networks
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         faces: list[MeshFace] = []
         shifted: list[tuple[Points, TrackedFace]] = []
         for known in tracking.faces:
             # Two tracked regions may have moved onto one face, when the other face is gone.
             if _is_among(faces, known.region):
                 continue
-            points = self._landmarks(rgb, known.region, detail)
-            if points is None:
+            points, presence = self._landmarks(rgb, known.region, detail)
+            if not presence >= _MIN_PRESENCE:
                 continue
             tracked = regions.track(points, known.framing)
             if regions.shift(known.region, tracked.region) > _MAX_SHIFT:
                 shifted.append((points, tracked))
             else:
                 faces.append(self._face(rgb, points, tracked, detail))
-        if not faces or shifted or (tracking.detection_is_due and len(faces) < MAX_FACES):
-            faces.extend(self._new_faces(rgb, faces))
+        if not faces or shifted or (tracking.detection_is_due and len(faces) < search.max_faces):
+            faces.extend(self._new_faces(rgb, faces, search))
         for points, tracked in shifted:
-            if len(faces) < MAX_FACES and not _is_among(faces, tracked.region):
+            if len(faces) < search.max_faces and not _is_among(faces, tracked.region):
                 faces.append(self._face(rgb, points, tracked, detail))  # The detector misses faces in profile.
         return sorted(faces, key=lambda face: prominence(face, rgb), reverse=True) if len(faces) > 1 else faces
 
     def close(self) -> None:
         """Do nothing: the networks are shared."""
 
-    def _new_faces(self, rgb: RgbImage, known: Sequence[MeshFace]) -> Iterator[MeshFace]:
-        """Detect faces that are not `known`, always in FULL detail, because framings need its landmarks."""
-        found = [region for region in find_faces(self._networks.detector, rgb) if not _is_among(known, region)]
-        for region in found[: MAX_FACES - len(known)]:
-            points = self._landmarks(rgb, region, Detail.FULL)
-            if points is not None:
-                framing = regions.framing_of(region, points)
-                yield self._face(rgb, points, TrackedFace(region, framing), Detail.FULL)
+    def _new_faces(self, rgb: RgbImage, known: Sequence[MeshFace], search: Search) -> list[MeshFace]:
+        """Detect faces that are not `known`, always in FULL detail, because framings need its landmarks.
 
-    def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> Points | None:
-        """Landmarks (478, 3) in pixels of the frame; None without a face in the region."""
+        Looks closer while there are none. Of too many, the largest are taken. In noise one face may be detected twice,
+        a little beside itself.
+        """
+        faces = list(known)
+        for look in range(1 if known else 1 + search.closer_looks):
+            if len(faces) > len(known) or (look and is_too_close(rgb, look)):
+                break
+            found = [
+                region for region in find_faces(self._networks.detector, rgb, look) if not _is_among(known, region)
+            ]
+            found.sort(key=lambda region: region.side, reverse=True)
+            for region in found[: _CANDIDATES * search.max_faces]:
+                if len(faces) == search.max_faces:
+                    break
+                face = self._new_face(rgb, region)
+                if face is not None and not _is_among(faces, regions.around_points(face.points), _SAME_LANDMARKS):
+                    faces.append(face)
+        return faces[len(known) :]
+
+    def _new_face(self, rgb: RgbImage, region: Region) -> MeshFace | None:
+        """The face in a detected region; None where there is none after all."""
+        least = _MIN_PRESENCE
+        if region.side < _SMALL * max(rgb.shape):
+            region, least = look_again(self._networks.detector, rgb, region), _MIN_PRESENCE_OF_SMALL
+        points, presence = self._landmarks(rgb, region, Detail.FULL)
+        if not is_upright(lead(self._networks.detector, rgb, region), presence):
+            region = turned_about(region)
+            points, presence = self._landmarks(rgb, region, Detail.FULL)
+        if not presence >= least:
+            return None
+        return self._face(rgb, points, TrackedFace(region, regions.framing_of(region, points)), Detail.FULL)
+
+    def _landmarks(self, rgb: RgbImage, region: Region, detail: Detail) -> tuple[Points, float]:
+        """Landmarks (478, 3) in pixels of the frame, and the logit that there is a face in the region."""
         full = detail is Detail.FULL
         network = self._networks.full if full else self._networks.light
         with network.request() as request:
             cut = regions.cut(rgb, region, request.input[0])
             landmarks, presence, *_ = request.run()
-            if not float(presence.ravel()[0]) >= _MIN_PRESENCE:
-                return None
             points = cut.to_frame(landmarks.reshape(-1, 3))
-        return points if full else _with_eye_centres(points)
+            logit = float(presence.ravel()[0])
+        return points if full else _with_eye_centres(points), logit
 
     def _face(self, rgb: RgbImage, points: Points, tracked: TrackedFace, detail: Detail) -> MeshFace:
         pose = head_pose(self._networks.model_face, points, rgb.shape[1], rgb.shape[0])
@@ -147,9 +182,10 @@ def _with_eye_centres(points: Points) -> Points:
     return np.concatenate([points, np.repeat(middles, _IRIS_POINTS, axis=0)])
 
 
-def _is_among(faces: Sequence[MeshFace], region: Region) -> bool:
-    return any(face.tracked is not None and _overlap(region, face.tracked.region) for face in faces)
+def _is_among(faces: Sequence[MeshFace], region: Region, nearer_than: float = _SAME_FACE) -> bool:
+    return any(face.tracked is not None and _distance(region, face.tracked.region) < nearer_than for face in faces)
 
 
-def _overlap(region: Region, other: Region) -> bool:
-    return regions.shift(*sorted((region, other), key=lambda one: one.side, reverse=True)) < _SAME_FACE
+def _distance(region: Region, other: Region) -> float:
+    """Distance of the centres, as a share of the larger region's side."""
+    return regions.shift(*sorted((region, other), key=lambda one: one.side, reverse=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,8 +12,9 @@ import numpy as np
 from core.geometry import Matrix, extent
 from core.types import Framing, Points, Region, RgbImage, TrackedFace
 
-_MARGIN = 1.5
+MARGIN = 1.5
 """Side of the region over the larger side of a detected box, as in the mesh networks' training."""
+_MARGIN_OF_POINTS = 1.42
 _MAX_COPY_SCALE = 3
 """Largest side of a region, over the output's, that is copied first: of larger ones most pixels are never read."""
 _EYE_CORNERS = (33, 263)
@@ -22,7 +24,13 @@ _EYE_CORNERS = (33, 263)
 def around_box(box: Points, left_eye: Points, right_eye: Points) -> Region:
     """Region of a detected face, from the corners of its `box`, (2, 2), and its eyes, each (2,)."""
     tight = _tight(box, left_eye, right_eye)
-    return replace(tight, side=tight.side * _MARGIN)
+    return replace(tight, side=tight.side * MARGIN)
+
+
+def around_points(points: Points) -> Region:
+    """Region of a face of which the landmarks (n, 3) are known, as large as that of a detected one commonly is."""
+    tight = _tight_around(points)
+    return replace(tight, side=tight.side * _MARGIN_OF_POINTS)
 
 
 def framing_of(region: Region, points: Points) -> Framing:
@@ -74,6 +82,10 @@ class Cut:
 
     transform: Matrix
     scale: float
+
+    def places(self, places: Sequence[Points]) -> Points:
+        """Convert places, each (2,), from pixels of the cut to pixels of the frame: (n, 2)."""
+        return np.asarray(np.array(places) @ self.transform[:, :2].T + self.transform[:, 2], np.float32)
 
     def to_frame(self, landmarks: Points) -> Points:
         """Convert landmarks (n, 3) from pixels of the cut to pixels of the frame."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from core.face_mesh import Tracking
 from core.imaging.frames import REDUCTIONS, Header
 
@@ -13,6 +15,10 @@ _SMALLEST_REGION = 0.135
 faces that measure a tenth of that side, and none that are smaller."""
 
 
+_SMALLEST_FOUND = 0.15
+"""Width of a face that the detector hardly ever misses, as a share of the picture's larger side."""
+
+
 def reduction_for_tracked(tracking: Tracking) -> int:
     """Largest reduction for a LIGHT analysis that keeps every tracked face at the mesh network's input size."""
     return _reduction(min((face.region.side for face in tracking.faces), default=0.0))
@@ -21,6 +27,11 @@ def reduction_for_tracked(tracking: Tracking) -> int:
 def reduction_for_still(header: Header) -> int:
     """Largest reduction for a single picture that keeps every face that the detector can find."""
     return _reduction(_SMALLEST_REGION * max(header.size))
+
+
+def closer_looks_at_still(size: tuple[int, int], smallest_px: float) -> int:
+    """Times that the scale at which faces are looked for must be doubled to find one of that width."""
+    return max(0, math.ceil(math.log2(_SMALLEST_FOUND * max(size) / smallest_px)))
 
 
 def _reduction(side_px: float) -> int:

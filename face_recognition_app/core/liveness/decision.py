@@ -12,7 +12,7 @@ from core.liveness import limits
 from core.liveness.challenge import Challenge
 from core.liveness.continuity import Continuity, FrameFingerprint
 from core.liveness.cues.body import BodyCue
-from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue
+from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue, TurnCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
 from core.liveness.policy import REQUIREMENTS, Policy, Requirements
@@ -37,6 +37,7 @@ class Liveness:
     moire: MoireCue = field(default_factory=MoireCue)
     blink: BlinkCue = field(default_factory=BlinkCue)
     mouth: MouthCue = field(default_factory=MouthCue)
+    turn: TurnCue = field(default_factory=TurnCue)
     skin: SkinCue = field(default_factory=SkinCue)
     body: BodyCue = field(default_factory=BodyCue)
     repetition: Repetition = field(default_factory=Repetition)
@@ -87,10 +88,10 @@ class Liveness:
 
     @property
     def acted(self) -> bool:
-        """Whether the challenge was done; without a challenge, whether the person blinked or spoke."""
+        """Whether the challenge was done; without one, whether the person blinked, spoke or turned to both sides."""
         if self._requirements.steps:
             return self.challenge is not None and self.challenge.passed
-        return self.blink.seen or self.mouth.seen
+        return self.blink.seen or self.mouth.seen or self.turn.seen
 
     @property
     def alive(self) -> bool:
@@ -103,7 +104,7 @@ class Liveness:
 
         A challenge requires shoulders in view: the skin of an animated portrait changes, its shoulders stay.
         """
-        if self.challenge is None and self.mouth.seen:
+        if self.challenge is None and (self.mouth.seen or self.turn.seen):
             return limits.SKIN_CHANGED
         if self.challenge is None and self.body.motion is None:
             return limits.SKIN_CHANGED_MUCH
@@ -192,22 +193,27 @@ class Liveness:
     def score(self, reading: FaceReading) -> None:
         """Weigh the results of anti-spoof network and moire detection, which count for a repeated picture too."""
         if self._accepts(reading.at_ms):
-            self.spoof.observe(reading)
+            self.spoof.observe(reading, self.least_live_score(reading))
             self.moire.observe(reading)
 
     def suspect(self, reading: FaceReading) -> None:
         """Weigh only evidence against the person: for frames that may not count in favour."""
         if self.policy is Policy.NONE or self.failure is not None:
             return
-        if reading.live_score is not None and reading.live_score < limits.LIVE_SCORE:
-            self.spoof.observe(reading)
+        limit = self.least_live_score(reading)
+        if reading.live_score is not None and reading.live_score < limit:
+            self.spoof.observe(reading, limit)
         if reading.moire is not None and reading.moire >= limits.MOIRE:
             self.moire.observe(reading)
+
+    def least_live_score(self, reading: FaceReading) -> float:
+        return self._requirements.least_live_score(reading.spoof_networks)
 
     def interrupt(self) -> None:
         """Drop incomplete evidence: a frame showed no single face, or another person. Complete evidence stays."""
         self.blink = BlinkCue(count=self.blink.count)
         self.mouth = MouthCue(seen=self.mouth.seen)
+        self.turn = self.turn if self.turn.seen else TurnCue()
         self.skin.interrupt()
         self.body.interrupt()
         if self.challenge is not None:
@@ -219,6 +225,7 @@ class Liveness:
     def _observe_cues(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         self.blink.observe(reading)
         self.mouth.observe(reading)
+        self.turn.observe(reading)
         if frame_samples is not None:
             self.skin.observe(reading, frame_samples.skin)
             self.body.observe(reading, frame_samples.thumbnail)

@@ -23,6 +23,7 @@ class Evidence:
     moire: float | None
     blinks: int
     spoke: bool
+    turned: bool
     skin_change: float | None
     body_motion: float | None
     repetition: float | None
@@ -48,6 +49,7 @@ class Evidence:
             moire=liveness.moire.height,
             blinks=liveness.blink.count,
             spoke=liveness.mouth.seen,
+            turned=liveness.turn.seen,
             skin_change=liveness.skin.change,
             body_motion=liveness.body.motion,
             repetition=liveness.repetition.alike,

@@ -23,7 +23,8 @@ class FaceReading:
     `mouth_width`: distance of the lips and of the corners, over that of the irises. Angles in degrees. `box`: around
     the landmarks. `x`, `y`: centre of the landmarks, and `size`: their root mean square distance from it, in widths of
     the frame. `sharpness`: see features.quality. `live_score`: the anti-spoof network's, 0..1; `moire`: see
-    features.moire; `tint`: see features.face_tint; each None when it was not computed.
+    features.moire; `tint`: see features.face_tint; each None when it was not computed. `spoof_networks`: number
+    of those that gave the live score.
     """
 
     at_ms: int
@@ -42,6 +43,12 @@ class FaceReading:
     size: float
     moire: float | None
     tint: tuple[float, float] | None = None
+    spoof_networks: int = 1
+
+    @property
+    def facing(self) -> tuple[float, float]:
+        """Yaw and pitch."""
+        return self.yaw, self.pitch
 
 
 def read_face(
@@ -52,6 +59,7 @@ def read_face(
     box: Box,
     moire: float | None = None,
     tint: tuple[float, float] | None = None,
+    spoof_networks: int = 1,
 ) -> FaceReading:
     eye_distance = _distance(face, *_IRISES)
     places = face.points[:468, :2]
@@ -74,6 +82,7 @@ def read_face(
         live_score=None if live_score is None else round(live_score, 4),
         moire=None if moire is None else round(moire, 4),
         tint=tint,
+        spoof_networks=spoof_networks,
     )
 
 

@@ -203,7 +203,11 @@ class DetectedFace(Schema):
 
 
 class DetectResult(Schema):
+    """`box`: of the face that other operations would use."""
+
     faces: list[DetectedFace]
+    faces_found: int
+    box: FaceBox | None
 
 
 class LivenessResult(Schema):
@@ -213,9 +217,23 @@ class LivenessResult(Schema):
 
 
 class CompareResult(Schema):
+    """`faces_found` in each picture; `boxes` of the faces that were compared."""
+
     similarity: float
     threshold: float
     match: bool
+    faces_found: list[int]
+    boxes: list[FaceBox]
+
+
+class VerifyResult(Schema):
+    """`faces_found` in the picture; `box` of the one that was compared."""
+
+    similarity: float
+    threshold: float
+    match: bool
+    faces_found: int
+    box: FaceBox
 
 
 class SearchMatch(Schema):
@@ -224,5 +242,9 @@ class SearchMatch(Schema):
 
 
 class SearchResult(Schema):
+    """`faces_found` in the picture; `box` of the one that was searched for."""
+
     matches: list[SearchMatch]
     threshold: float
+    faces_found: int
+    box: FaceBox

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import Form, Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
 from gallery.models import Subject
-from gallery.thresholds import SAME_PERSON
+from gallery.thresholds import same_person
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
@@ -36,6 +38,7 @@ from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
+from vocabulary.faces import FaceChoice
 from vocabulary.sessions import Reason
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
@@ -90,13 +93,15 @@ async def list_templates(
     ErrorCode.DUPLICATE_FACE,
     ErrorCode.NO_USABLE_FACE,
 )
-async def add_templates(request: HttpRequest, subject_id: str) -> Status[UploadResult]:
+async def add_templates(
+    request: HttpRequest, subject_id: str, face: Annotated[FaceChoice | None, Form()] = None
+) -> Status[UploadResult]:
     tenant, worker = caller(request).tenant, of_request(request)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
-    good, rejected = await _sort_out(worker, tenant, uploads)
+    good, rejected = await _sort_out(worker, tenant, uploads, face)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
@@ -130,13 +135,13 @@ class _GoodImage:
 
 
 async def _sort_out(
-    worker: Worker, tenant: Tenant, uploads: list[Upload]
+    worker: Worker, tenant: Tenant, uploads: list[Upload], choice: FaceChoice | None
 ) -> tuple[list[_GoodImage], list[RejectedImage]]:
     good: list[_GoodImage] = []
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        found = await _sample(worker, tenant, upload.data, known)
+        found = await _sample(worker, tenant, upload.data, choice, known)
         if isinstance(found, people.Sample):
             good.append(_GoodImage(upload, found))
         else:
@@ -144,15 +149,17 @@ async def _sort_out(
     return good, rejected
 
 
-async def _sample(worker: Worker, tenant: Tenant, data: bytes, known: Embedding | None) -> people.Sample | RejectReason:
+async def _sample(
+    worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None, known: Embedding | None
+) -> people.Sample | RejectReason:
     """The sample from one picture, or the reason why there is none."""
     try:
-        picture = await stills.read(worker, tenant, data, stills.portrait)
+        picture = await stills.read(worker, tenant, data, partial(stills.portrait, choice=choice))
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:
         return picture.quality.issues[0]
-    if known is not None and float(known @ picture.embedding) < SAME_PERSON:
+    if known is not None and float(known @ picture.embedding) < same_person(worker.deciding.gallery.profile):
         return Reason.FACE_CHANGED
     return people.Sample(picture.embedding, picture.quality.score)
 

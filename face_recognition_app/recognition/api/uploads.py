@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from recognition.api.errors import ApiError
 from recognition.api.openapi.allowances import MAX_IMAGES
 from vocabulary.errors import ErrorCode
+from vocabulary.faces import FaceChoice
 
 MAX_IMAGES_AT_A_TIME = 10
 
@@ -27,13 +28,18 @@ def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content, MAX_IMAGES: images}}
 
 
+WHICH_FACE = {"type": "string", "enum": [str(choice) for choice in FaceChoice]}
+"""Form field `face`: whether bystanders are ignored or refused; as the service is configured when it is not sent."""
+
 ONE_IMAGE = _body(_multipart("image") | {"image/*": {"schema": {"type": "string", "format": "binary"}}})
 """What `one_image` reads."""
-TWO_IMAGES = _body(_multipart("images", several=True), 2)
-IMAGES = _body(_multipart("images", several=True), MAX_IMAGES_AT_A_TIME)
+TWO_IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), 2)
+IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), MAX_IMAGES_AT_A_TIME)
 """What `images` reads."""
-IMAGE_AND_SUBJECT = _body(_multipart("image", required=("subject_id",), subject_id={"type": "string"}))
-IMAGE_AND_LIMIT = _body(_multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}))
+IMAGE_AND_SUBJECT = _body(_multipart("image", required=("subject_id",), subject_id={"type": "string"}, face=WHICH_FACE))
+IMAGE_AND_LIMIT = _body(
+    _multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}, face=WHICH_FACE)
+)
 
 
 @dataclass(frozen=True, slots=True)

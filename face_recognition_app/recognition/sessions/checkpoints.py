@@ -14,7 +14,7 @@ from wire.errors import Unavailable
 
 State = dict[str, Any]
 
-VERSION = 1
+VERSION = 2
 """Version of the text's shape. A change of Flow or of any part of it needs a new version and a step from the last."""
 
 
@@ -23,7 +23,12 @@ def _from_0(state: State) -> State:
     return state
 
 
-_STEPS: tuple[Callable[[State], State], ...] = (_from_0,)
+def _from_1(state: State) -> State:
+    """Change nothing: what version 2 has besides begins as it does in a new session."""
+    return state
+
+
+_STEPS: tuple[Callable[[State], State], ...] = (_from_0, _from_1)
 """Steps that turn a state of version 0, 1, ... into one of the next version."""
 
 _FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)

@@ -301,6 +301,8 @@ def _insert(
         settings.no_match_frames,
         terms.steps,
         terms.allowed,
+        covered_faces=tenant.covered_faces,
+        profile=deciding.gallery.profile,
     )
     session.token_hash = token_hash(token_of(deciding, session))
     session.checkpoint = checkpoints.dump(flow)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
+from core.features.embedder_profile import PINNED, EmbedderProfile
 from core.features.values import Appearance, FrameSamples, Quality, plainly_the_same
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict
 from core.liveness.evidence import Evidence
-from core.liveness.limits import LIVE_SCORE
 from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.types import Box, Detail, Embedding
-from gallery.thresholds import SAME_PERSON
+from gallery.thresholds import same_person
 from vocabulary.faces import Action, Guidance, Issue
 from vocabulary.sessions import Purpose, Reason
 
@@ -39,6 +39,7 @@ MAX_SEEN_DIGESTS = 150
 
 HARMLESS_TO_LIVENESS = frozenset({Issue.LOOK_STRAIGHT, Issue.EYES_CLOSED})
 """Issues that a liveness step causes: such a frame is evidence of the same person, but cannot be a sample."""
+_COVERED = frozenset({Issue.FACE_COVERED})
 _NO_SINGLE_FACE = {Issue.NO_FACE, Issue.MULTIPLE_FACES}
 
 
@@ -152,6 +153,11 @@ class Flow:
     matched_frame: int = _NEVER
     nearest: Match | None = None
     failure: Reason | None = None
+    covered_faces: bool = False
+    """Whether a face with a mask may be recognised."""
+    same_person: float = same_person()
+    another_person: float = PINNED.another_person
+    """Similarities of the embedder in use."""
 
     @classmethod
     def begin(
@@ -164,10 +170,26 @@ class Flow:
         no_match_frames: int,
         steps: int | None = None,
         allowed: Set[Action] | None = None,
+        *,
+        covered_faces: bool = False,
+        profile: EmbedderProfile = PINNED,
     ) -> Flow:
-        """Raises TooFewActions when fewer actions are allowed than steps are asked for."""
+        """`covered_faces` has no effect on an enrolment.
+
+        Raises TooFewActions when fewer actions are allowed than steps are asked for.
+        """
         liveness = Liveness.begin(policy, challenge_id, random.SystemRandom(), steps, allowed)
-        return cls(purpose, subject_id, target_samples, no_match_frames, liveness)
+        recognises = purpose in (Purpose.AUTHENTICATION, Purpose.IDENTIFICATION)
+        return cls(
+            purpose,
+            subject_id,
+            target_samples,
+            no_match_frames,
+            liveness,
+            covered_faces=covered_faces and recognises,
+            same_person=same_person(profile),
+            another_person=profile.another_person,
+        )
 
     @property
     def progress(self) -> tuple[object, ...]:
@@ -220,13 +242,17 @@ class Flow:
             self.liveness.interrupt()
             self.appearance = b""
         elif seen.face is not None:
-            if not self._shows_the_person(seen.face, good=not seen.quality.issues):
+            if not self._shows_the_person(seen.face, self.faults(seen.quality)):
                 self.liveness.suspect(seen.face.reading)
             elif is_new:
                 self._take_evidence(seen, seen.face, match)
             else:
                 self.liveness.score(seen.face.reading)
         return self.outcome()
+
+    def faults(self, quality: Quality) -> set[Issue]:
+        """The issues that this session does not put up with."""
+        return set(quality.issues) - (_COVERED if self.covered_faces else set())
 
     def recognises(self, appearance: Appearance, reading: FaceReading) -> bool:
         """Whether a frame so plainly shows the person of the last embedded frame that it needs no embedding.
@@ -268,7 +294,8 @@ class Flow:
         return self._fail(Reason.TIMEOUT)
 
     def guidance(self, quality: Quality) -> Guidance:
-        blocking = [issue for issue in quality.issues if not self._excused(issue)]
+        faults = self.faults(quality)
+        blocking = [issue for issue in quality.issues if issue in faults and not self._excused(issue)]
         if blocking:
             return Guidance(blocking[0])
         instruction = self.liveness.instruction
@@ -300,34 +327,38 @@ class Flow:
         """Whether the latest comparison matched and is recent; somebody similar may have replaced the person since."""
         return self.frames - self.matched_frame <= AGREED_FRAMES
 
-    def _shows_the_person(self, face: FaceSeen, *, good: bool) -> bool:
+    def _shows_the_person(self, face: FaceSeen, faults: set[Issue]) -> bool:
         if face.embedding is None:
             known = self.recognises(face.appearance, face.reading)
             self.glances += 1
             return known
-        same = self._is_the_person(face.embedding, good=good)
+        same = self._is_the_person(face.embedding, faults)
         self.appearance = face.appearance.tobytes() if same else b""
         self.glances = 0
         return same
 
-    def _is_the_person(self, embedding: Embedding, *, good: bool) -> bool:
-        """Whether a frame shows the person of the first good frame. A good frame that does not fails the session."""
-        if not self.anchor and good:
+    def _is_the_person(self, embedding: Embedding, faults: set[Issue]) -> bool:
+        """Whether a frame shows the person of the first good frame. A good frame that does not fails the session.
+
+        Who turns away may look too little like before to count, and yet like nobody else: then the evidence goes on.
+        """
+        if not self.anchor and not faults:
             self.anchor = embedding.astype(np.float32).tobytes()
         if not self.anchor:
             return False
-        same = float(np.frombuffer(self.anchor, np.float32) @ embedding) >= SAME_PERSON
-        if not same:
+        similarity = float(np.frombuffer(self.anchor, np.float32) @ embedding)
+        if similarity < self.same_person and not faults:
+            self.failure = Reason.FACE_CHANGED
+        if similarity < (self.another_person if Issue.LOOK_STRAIGHT in faults else self.same_person):
             self.liveness.interrupt()
-            self.failure = Reason.FACE_CHANGED if good else self.failure
-        return same
+        return similarity >= self.same_person
 
     def _take_evidence(self, seen: Observation, face: FaceSeen, match: Match | None) -> None:
         self.liveness.observe(face.reading, face.frame_samples)
         if seen.probe is not None:
             self.probed_frame, self.probed_at_ms = self.frames, seen.fingerprint.at_ms
             unasked, live_score = self.liveness.policy is Policy.NONE, face.reading.live_score
-            if unasked or (live_score is not None and live_score >= LIVE_SCORE):
+            if unasked or (live_score is not None and live_score >= self.liveness.least_live_score(face.reading)):
                 vector = seen.probe.astype(np.float32).tobytes()
                 if self.purpose is Purpose.ENROLLMENT:
                     self._take_sample(KeptSample(vector, seen.quality.score))

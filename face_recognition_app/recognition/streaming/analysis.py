@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.face_tint import face_tint
@@ -14,6 +14,7 @@ from core.types import Box, Embedding
 from recognition.deciding import Deciding
 from recognition.sessions.state import Flow, Match, Observation
 from tenants.models import Tenant
+from vocabulary.faces import Issue
 from vocabulary.sessions import Purpose
 
 
@@ -48,7 +49,9 @@ class EngineSight:
         live_score = self.engine.live_score(view) if scored else None
         moire = self.engine.moire(view) if scored else None
         tint = face_tint(view.rgb, view.face) if tinted else None
-        return read_face(view.face, view.quality.sharpness, live_score, at_ms, view.box, moire, tint)
+        return read_face(
+            view.face, view.quality.sharpness, live_score, at_ms, view.box, moire, tint, self.engine.spoof_networks
+        )
 
     def frame_samples(self) -> FrameSamples:
         return self.engine.sample_frame(self.view)
@@ -56,7 +59,7 @@ class EngineSight:
     def appearance(self) -> Appearance:
         return self.engine.appearance(self.view)
 
-    def embedding(self) -> Embedding:
+    def embedding(self) -> Embedding | None:
         return self.engine.embed(self.view)
 
 
@@ -65,7 +68,12 @@ def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation
 
     Blocks: it makes queries, and searches the gallery. Changes nothing.
     """
-    return None if seen.probe is None else _match(deciding, tenant, flow, seen.probe)
+    if seen.probe is None:
+        return None
+    match = _match(deciding, tenant, flow, seen.probe)
+    if match is None or Issue.FACE_COVERED not in seen.quality.issues:
+        return match
+    return replace(match, threshold=match.threshold + deciding.gallery.profile.covered_rise)
 
 
 def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:

@@ -36,17 +36,18 @@ class Sight(Protocol):
 
     def appearance(self) -> Appearance: ...
 
-    def embedding(self) -> Embedding: ...
+    def embedding(self) -> Embedding | None:
+        """None where nobody can be recognised."""
 
 
 def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     """Compute what `plan`, the flow's plan for this frame, needs. Changes nothing.
 
-    A frame ruled out by its issues yields only the place and quality of its face. A frame that plainly shows the person
-    of the last embedding is not embedded again.
+    A frame ruled out by its issues, or in which nobody can be recognised, yields only place and quality of its face. A
+    frame that plainly shows the person of the last embedding is not embedded again.
     """
     fingerprint = fingerprint_of(sight, plan.at_ms)
-    issues = set(sight.quality.issues)
+    issues = flow.faults(sight.quality)
     is_probe = plan.probe and not issues
     counts = is_probe or (plan.identity and issues <= HARMLESS_TO_LIVENESS)
     if sight.box is None or not counts:
@@ -56,6 +57,8 @@ def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     appearance = sight.appearance()
     known = not is_probe and flow.recognises(appearance, reading)
     embedding = None if known else sight.embedding()
+    if embedding is None and not known:
+        return Observation(fingerprint, sight.box, sight.quality)
     return Observation(
         fingerprint, sight.box, sight.quality, FaceSeen(reading, frame_samples, appearance, embedding, is_probe)
     )

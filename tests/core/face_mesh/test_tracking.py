@@ -20,15 +20,15 @@ from tests.models import mesh_models
 
 
 class Detections:
-    """Counts how often the detector looks."""
+    """Counts how often the detector looks at a whole frame."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         monkeypatch.setattr("core.face_mesh.openvino_mesh.find_faces", self)
 
-    def __call__(self, network: OpenVinoNetwork, rgb: RgbImage) -> list[Region]:
-        self.count += 1
-        return find_faces(network, rgb)
+    def __call__(self, network: OpenVinoNetwork, rgb: RgbImage, look: int) -> list[Region]:
+        self.count += look == 0
+        return find_faces(network, rgb, look)
 
 
 @pytest.fixture

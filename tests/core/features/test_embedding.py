@@ -16,6 +16,7 @@ from core.imaging.alignment import align
 from core.networks import Tensor
 from core.types import Embedding, RgbImage
 from testkit.clips import GRID_CLIPS, read_clip, read_image
+from testkit.recognised import recognised
 from tests.conftest import data_file, needs_shared_data
 
 IMPOSTORS_AT_1E_4 = 0.412
@@ -28,7 +29,7 @@ def embedder(model_dir: Path) -> Embedder:
 
 
 def embedded(embedder: Embedder, mesh: FaceMesh, rgb: RgbImage) -> Embedding:
-    return embedder.embed(align(rgb, mesh.process(rgb)[0]).crop)
+    return recognised(embedder.embed(align(rgb, mesh.process(rgb)[0]).crop))
 
 
 def test_an_embedding_has_512_numbers_and_length_one(

@@ -26,7 +26,7 @@ TALKING_CLIPS = ("d10", "d12", "d14")
 PHOTOGRAPHED = (
     "Aaron_Patterson",
     "Bob_Menendez",
-    "Frank_Bell",
+    "Aaron_Sorkin",
     "Juan_Manuel_Marquez",
     "Marco_Antonio_Barrera",
     "Natalie_Juniardi",
@@ -254,7 +254,7 @@ def test_speech_is_not_put_together_from_minutes() -> None:
 def scored(*scores: float | None) -> SpoofCue:
     cue = SpoofCue()
     for score in scores:
-        cue.observe(replace(OPEN, live_score=score))
+        cue.observe(replace(OPEN, live_score=score), 0.5)
     return cue
 
 

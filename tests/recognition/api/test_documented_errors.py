@@ -205,6 +205,8 @@ async def provoke_bad_pictures(world: World, operation: Documented, patch: pytes
     if (422, "no_face") in operation.errors:
         await world.ask(operation, **usual(operation, world.faces.nobody))
         await world.ask(operation, **usual(operation, world.faces.both))
+        await world.ask(operation, **usual(operation, world.faces.on_its_side))
+        await world.ask(operation, **usual(operation, world.faces.masked))
     with patch.context() as crowded:
         crowded.setattr(Executor, "run", failing(Busy("later", 100)))
         await world.ask(operation, **usual(operation, world.faces.astronaut))

@@ -23,6 +23,7 @@ from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
 from recognition.worker import Worker
 from testkit.clips import encode_jpeg
+from testkit.recognised import recognised
 from testkit.recorded_sight import RecordedSight, watch
 from tests.conftest import needs_shared_data
 from tests.recognition.support import Backend
@@ -141,7 +142,7 @@ def test_a_recording_shows_and_decides_what_its_frames_do(
     enrolled: str,
     reason: Reason | None,
 ) -> None:
-    vector = hopper_embedding if enrolled == "stranger" else recorded[0].embedding()
+    vector = hopper_embedding if enrolled == "stranger" else recognised(recorded[0].embedding())
     enroll(backend.tenant, "bob", [Sample(vector, 1.0)], worker.deciding.gallery, worker.deciding.rules)
     played, live = (Taken(worker, backend, flow_of(purpose, policy)) for _ in range(2))
     played.play(recorded)

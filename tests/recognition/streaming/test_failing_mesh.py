@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.face_mesh import UNTRACKED, FaceMesh, Tracking
+from core.face_mesh import IN_SESSION, UNTRACKED, FaceMesh, Search, Tracking
 from core.types import Detail, MeshFace, RgbImage
 from recognition.worker import Worker
 from tests.recognition.conftest import UseMeshes
@@ -16,7 +16,13 @@ pytestmark = pytest.mark.usefixtures("unblocked_loop")
 class LosingMesh(RealMesh):
     """Fails wherever it is sent to look."""
 
-    def process(self, rgb: RgbImage, tracking: Tracking = UNTRACKED, detail: Detail = Detail.FULL) -> list[MeshFace]:
+    def process(
+        self,
+        rgb: RgbImage,
+        tracking: Tracking = UNTRACKED,
+        detail: Detail = Detail.FULL,
+        search: Search = IN_SESSION,
+    ) -> list[MeshFace]:
         if tracking.faces:
             raise RuntimeError("nothing can be cut out there")
         return super().process(rgb, tracking, detail)

@@ -23,6 +23,7 @@ from recognition.worker import Worker
 from testkit.clips import encode_jpeg
 from testkit.faces.expressions import Action as Performed
 from testkit.faces.portrait import Portrait, framed, perform
+from testkit.recognised import recognised
 from testkit.recorded_sight import RecordedSight, watch
 from tests.models import mesh_models
 from vocabulary.faces import Action
@@ -56,12 +57,12 @@ def filmed(frames: Iterable[tuple[RgbImage, object]], chance: np.random.Generato
 
 @pytest.fixture(scope="module")
 def claimed(worker: Worker, astronaut_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return worker.engine.embed(worker.engine.analyse(encode_jpeg(astronaut_rgb), limits))
+    return recognised(worker.engine.embed(worker.engine.analyse(encode_jpeg(astronaut_rgb), limits)))
 
 
 @pytest.fixture(scope="module")
 def stranger(worker: Worker, hopper_rgb: RgbImage, limits: ImageLimits) -> Embedding:
-    return worker.engine.embed(worker.engine.analyse(encode_jpeg(hopper_rgb), limits))
+    return recognised(worker.engine.embed(worker.engine.analyse(encode_jpeg(hopper_rgb), limits)))
 
 
 def session(asked: Sequence[Action], policy: Policy = Policy.ACTIVE) -> Flow:

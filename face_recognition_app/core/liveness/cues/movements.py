@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import compress, pairwise
 from statistics import median, quantiles
-from typing import Self
 
 from core.liveness import limits
+from core.liveness.cues.poses import in_commonest_pose, is_near
 from core.liveness.observation import FaceReading
 
 
@@ -21,12 +21,12 @@ class BlinkCue:
     closed_at_ms: int | None = None
 
     def observe(self, reading: FaceReading) -> None:
-        known = len(self.open_readings) >= limits.MIN_OPEN_READINGS
-        if not known or not _Typical.of(self.open_readings).is_like(reading, limits.BLINK_SHARP_SHARE):
+        alike = [r for r in self.open_readings if is_near(r.facing, reading.facing)]
+        if len(alike) < limits.MIN_OPEN_READINGS or not _is_clear(reading, alike, limits.BLINK_SHARP_SHARE):
             self._remember_open(reading)
             return
-        open_blink = median(r.blink for r in self.open_readings)
-        open_eye = median(r.eye_opening for r in self.open_readings)
+        open_blink = median(r.blink for r in alike)
+        open_eye = median(r.eye_opening for r in alike)
         narrowing = reading.eye_opening / open_eye
         closed = reading.blink >= open_blink + limits.BLINK_RISE and narrowing <= limits.BLINK_NARROWING
         if self.closed_at_ms is None:
@@ -81,23 +81,46 @@ class MouthCue:
 
 
 @dataclass(slots=True)
-class SpoofCue:
-    """Median of the anti-spoof network's scores over several frames."""
+class TurnCue:
+    """A head that turns far to both sides, as a flat picture never seems to. `left` and `right`: readings in a row that
+    show it, up to TURNED_READINGS."""
 
-    scores: list[float] = field(default_factory=list)
+    left: int = 0
+    right: int = 0
 
     def observe(self, reading: FaceReading) -> None:
+        self.left = _in_a_row(self.left, reading.yaw >= limits.TURNED_FAR_DEG)
+        self.right = _in_a_row(self.right, reading.yaw <= -limits.TURNED_FAR_DEG)
+
+    @property
+    def seen(self) -> bool:
+        return min(self.left, self.right) >= limits.TURNED_READINGS
+
+    @property
+    def progress(self) -> bool:
+        return self.seen
+
+
+@dataclass(slots=True)
+class SpoofCue:
+    """Median of the anti-spoof scores over several frames. `limit`: the least that passes."""
+
+    limit: float = 0.5
+    scores: list[float] = field(default_factory=list)
+
+    def observe(self, reading: FaceReading, limit: float) -> None:
         if reading.live_score is not None:
             self.scores.append(reading.live_score)
+            self.limit = limit
 
     @property
     def progress(self) -> int:
         """What speaks against the person."""
-        return sum(score < limits.LIVE_SCORE for score in self.scores)
+        return sum(score < self.limit for score in self.scores)
 
     @property
     def passed(self) -> bool:
-        return len(self.scores) >= limits.MIN_SCORES and median(self.scores) >= limits.LIVE_SCORE
+        return len(self.scores) >= limits.MIN_SCORES and median(self.scores) >= self.limit
 
     @property
     def refused(self) -> bool:
@@ -105,7 +128,7 @@ class SpoofCue:
 
     @property
     def doubtful(self) -> bool:
-        return bool(self.scores) and median(self.scores) < limits.LIVE_SCORE
+        return bool(self.scores) and median(self.scores) < self.limit
 
 
 @dataclass(slots=True)
@@ -142,44 +165,39 @@ class MoireCue:
         return (self.height or 0.0) >= limits.MOIRE
 
 
+def _in_a_row(before: int, shown: bool) -> int:
+    """Readings in a row after one more; once there were enough, they stay."""
+    return before if before >= limits.TURNED_READINGS else before + 1 if shown else 0
+
+
 def _speaks(openings: Sequence[float]) -> bool:
     if len(openings) < limits.MIN_MOUTH_READINGS:
         return False
     ordered = sorted(openings)
     smallest, largest = ordered[2], ordered[-3]
     margin = (largest - smallest) / 4
-    if largest - smallest < limits.MOUTH_RANGE or smallest > limits.MOUTH_CLOSED_SHARE * largest:
+    if largest - smallest < limits.MOUTH_RANGE:
+        return False
+    if smallest > limits.MOUTH_CLOSED_SHARE * largest and largest - smallest < limits.MOUTH_EXTREME_RANGE:
         return False
     ends = [x >= largest - margin for x in openings if not smallest + margin < x < largest - margin]
     turns = sum(a != b for a, b in pairwise(ends))
     return turns >= (1 if largest - smallest >= limits.MOUTH_WIDE_RANGE else limits.MOUTH_TURNS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Typical:
-    """Median pose and sharpness of several readings."""
+def _is_clear(reading: FaceReading, others: Sequence[FaceReading], sharp_share: float) -> bool:
+    """Whether lids and lips of a reading can be measured: seen from the front, and sharp beside `others`."""
+    return _is_frontal(reading) and reading.sharpness >= sharp_share * median(r.sharpness for r in others)
 
-    yaw: float
-    pitch: float
-    sharpness: float
 
-    @classmethod
-    def of(cls, readings: Sequence[FaceReading]) -> Self:
-        return cls(
-            median(r.yaw for r in readings), median(r.pitch for r in readings), median(r.sharpness for r in readings)
-        )
-
-    def is_like(self, reading: FaceReading, sharp_share: float) -> bool:
-        return (
-            max(abs(reading.yaw), abs(reading.pitch)) <= limits.FRONTAL_DEG
-            and abs(reading.yaw - self.yaw) <= limits.STEADY_DEG
-            and abs(reading.pitch - self.pitch) <= limits.STEADY_DEG
-            and reading.sharpness >= sharp_share * self.sharpness
-        )
+def _is_frontal(reading: FaceReading) -> bool:
+    return max(abs(reading.yaw), abs(reading.pitch)) <= limits.FRONTAL_DEG
 
 
 def _comparable(readings: Sequence[FaceReading]) -> list[FaceReading]:
+    """The clear readings of the commonest frontal pose: who nods or turns meanwhile comes back to it."""
     third_sharpest = sorted((r.sharpness for r in readings), reverse=True)[:3][-1]
-    typical = _Typical.of(readings)
-    sharp = [r for r in readings if r.sharpness >= limits.SHARPEST_SHARE * third_sharpest]
-    return [r for r in sharp if typical.is_like(r, limits.SHARP_SHARE)]
+    frontal = [r for r in readings if _is_frontal(r)]
+    alike = compress(frontal, in_commonest_pose([r.facing for r in frontal])) if frontal else ()
+    sharp = max(limits.SHARPEST_SHARE * third_sharpest, limits.SHARP_SHARE * median(r.sharpness for r in readings))
+    return [r for r in alike if r.sharpness >= sharp]

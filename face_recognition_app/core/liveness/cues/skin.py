@@ -10,6 +10,7 @@ from pydantic import Base64UrlBytes
 
 from core.features.values import SkinSamples
 from core.liveness import limits
+from core.liveness.cues.poses import in_commonest_pose
 from core.liveness.observation import FaceReading
 
 Series = npt.NDArray[np.float64]
@@ -28,7 +29,7 @@ class SkinCue:
 
     def observe(self, reading: FaceReading, samples: SkinSamples) -> None:
         self.samples = [*self.samples, samples.tobytes()][-limits.SKIN_WINDOW :]
-        self.poses = [*self.poses, (reading.yaw, reading.pitch)][-limits.SKIN_WINDOW :]
+        self.poses = [*self.poses, reading.facing][-limits.SKIN_WINDOW :]
         self.seen += 1
         if self.seen >= limits.MIN_SKIN_SAMPLES and self.seen % limits.SKIN_EVERY == 0:
             measured = self._measured()
@@ -43,8 +44,7 @@ class SkinCue:
         self.samples, self.poses, self.seen = [], [], 0
 
     def _measured(self) -> float | None:
-        poses = np.array(self.poses)
-        steady = (np.abs(poses - np.median(poses, axis=0)) <= limits.STEADY_DEG).all(axis=1)
+        steady = in_commonest_pose(self.poses)
         if steady.sum() < limits.MIN_SKIN_SAMPLES // 2:
             return None
         skin = np.array([np.frombuffer(one, np.uint8) for one in self.samples], np.float64)[steady]

@@ -42,8 +42,14 @@ WITH_UUID_IN_PATH = (ErrorCode.NOT_FOUND,)
 
 A_PICTURE: tuple[ErrorCode, ...] = get_args(ImageCode)
 """Codes of views that need a picture, for `raises`."""
-A_FACE = (*A_PICTURE, ErrorCode.NO_FACE, ErrorCode.MULTIPLE_FACES)
-"""Codes of views that need a picture of exactly one person, for `raises`."""
+A_FACE = (
+    *A_PICTURE,
+    ErrorCode.NO_FACE,
+    ErrorCode.MULTIPLE_FACES,
+    ErrorCode.LOOK_STRAIGHT,
+    ErrorCode.FACE_COVERED,
+)
+"""Codes of views that recognise the face that is meant in a picture, for `raises`."""
 
 _RAISES = "raises"
 _SCHEMES = {

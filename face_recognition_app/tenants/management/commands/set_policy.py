@@ -1,4 +1,4 @@
-"""manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions a,b] [--json]"""
+"""manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions A,B] [--covered-faces yes|no]"""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--actions", metavar="A,B", help=f"what a challenge may ask: all (movements), or {','.join(Action)}"
         )
-        parser.add_argument("--json", action="store_true", help="print {tenant, liveness, minimum, steps, actions}")
+        parser.add_argument(
+            "--covered-faces", choices=["yes", "no"], help="whether people in masks may be recognised; never enrolled"
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print {tenant, liveness, minimum, steps, actions, covered_faces}"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -50,12 +55,14 @@ def _changed(policy: TenantPolicy, options: dict[str, Any]) -> TenantPolicy:
         policy = replace(policy, steps=parse_steps(str(options["steps"])))
     if options["actions"] is not None:
         policy = replace(policy, actions=parse_actions(options["actions"]))
+    if options["covered_faces"] is not None:
+        policy = replace(policy, covered_faces=options["covered_faces"] == "yes")
     return policy
 
 
 def _as_json(tenant: Tenant, policy: TenantPolicy) -> str:
     told = {"tenant": tenant.name, "liveness": policy.liveness, "minimum": policy.minimum, "steps": policy.steps}
-    return json.dumps({**told, "actions": policy.actions})
+    return json.dumps({**told, "actions": policy.actions, "covered_faces": policy.covered_faces})
 
 
 def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
@@ -66,5 +73,6 @@ def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
         f"liveness {policy.liveness}, for sessions that name none\n"
         f"minimum {policy.minimum}\n"
         f"steps {steps}\n"
-        f"actions {actions}"
+        f"actions {actions}\n"
+        f"covered faces {'recognised' if policy.covered_faces else 'refused'}"
     )

@@ -1,0 +1,39 @@
+"""Which way up a face is: the detector takes many that are upside down for upright ones, and so does the mesh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from core.face_mesh import regions
+from core.networks import InferRequest, OpenVinoNetwork
+from core.types import Region, RgbImage
+
+_SURROUNDINGS = 1.6
+"""Side of what the detector is shown again, over that of the face's region."""
+_PRESENCE = 0.08
+_LEAST = 0.21
+"""Least lead over the face turned about, with a sixteenth of the mesh's own logit. 1,200 pictures of Labeled Faces in
+the Wild: 0.48 and more; the 476 of them in which, turned about, a face is found as if upright: 0.06 and less. Of 40
+masked faces three have less."""
+
+
+def lead(detector: OpenVinoNetwork, rgb: RgbImage, region: Region) -> float:
+    """By how much the detector prefers a face to the same turned about: difference of the logits."""
+    with detector.request() as request:
+        return _likeness(request, rgb, region) - _likeness(request, rgb, turned_about(region))
+
+
+def is_upright(lead: float, presence: float) -> bool:
+    """`presence`: the landmark network's logit that there is a face; 0 where it is not known."""
+    return lead + _PRESENCE * presence >= _LEAST
+
+
+def turned_about(region: Region) -> Region:
+    return replace(region, angle=region.angle + math.pi)
+
+
+def _likeness(request: InferRequest, rgb: RgbImage, region: Region) -> float:
+    """Logit of the best face in the region and its surroundings."""
+    regions.cut(rgb, replace(region, side=_SURROUNDINGS * region.side), request.input[0])
+    return float(request.run()[1].max())
