@@ -14,7 +14,7 @@ import numpy as np
 from bench.engine.frames import Clip
 from bench.engine.report import FACE_LANDMARKER, MESHES, Stage
 from bench.engine.sessions import BenchSession, passive_flow
-from core.face_mesh import FaceMesh, MeshModels, Search, Tracking, mesh_factory
+from core.face_mesh import IN_SESSION, FaceMesh, MeshModels, Search, Tracking, mesh_factory
 from core.face_mesh.detector import find_faces
 from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
@@ -106,7 +106,7 @@ class Bystanders:
         self._detector = networks.detector
         self._model_face = networks.model_face
         self._mesh: FaceMesh = OpenVinoFaceMesh(networks)
-        self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker)
+        self._landmarker: FaceMesh = MediaPipeFaceMesh(models.landmarker, max_faces=IN_SESSION.max_faces)
 
     def measure(self, view: FrameView, tracking: Tracking) -> None:
         """Measure them on the frame of `view`; `tracking` tracks its face."""

@@ -1,6 +1,6 @@
 """FaceMesh over MediaPipe's FaceLandmarker in its stateless image mode: it ignores tracking and never looks closer.
 
-With a `detector`, a face that is found upside down is left out.
+With a `detector`, a face that is found upside down is left out. To look for many faces takes longer.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _BLENDSHAPES = {
 
 
 class MediaPipeFaceMesh:
-    def __init__(self, model_path: Path, detector: OpenVinoNetwork | None = None) -> None:
+    def __init__(self, model_path: Path, detector: OpenVinoNetwork | None = None, max_faces: int = MAX_FACES) -> None:
         self._detector = detector
         self._landmarker = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
                 base_options=BaseOptions(model_asset_path=str(model_path)),
-                num_faces=MAX_FACES,
+                num_faces=max_faces,
                 output_face_blendshapes=True,
                 output_facial_transformation_matrixes=True,
             )
