@@ -23,7 +23,7 @@ from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.features.embedder_profile import EmbedderProfile, write_profile
 from core.features.embedding import Embedder
 from core.imaging.frames import ImageLimits
-from gallery.protection import PlainProtection
+from core.types import EMBEDDING_LENGTH
 from testkit.clips import SHARED_DATA, encode_jpeg, read_image
 from testkit.covers import KINDS, draw
 from weights.catalogue import digest_of, ensure_models
@@ -128,9 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faces = [*shown(engine, Embedder.load(options.network), lfw / "images", names[:: options.every])]
     finally:
         engine.close()
-    if faces[0].vector.size != PlainProtection.DIMENSION:
+    if faces[0].vector.size != EMBEDDING_LENGTH:
         print(
-            f"embedder: templates have {PlainProtection.DIMENSION} numbers, its vectors {faces[0].vector.size}",
+            f"embedder: templates have {EMBEDDING_LENGTH} numbers, its vectors {faces[0].vector.size}",
             file=sys.stderr,
         )
         return 2

@@ -15,6 +15,7 @@ RgbImage: TypeAlias = npt.NDArray[np.uint8]
 Points: TypeAlias = npt.NDArray[np.float32]
 """(n, 2) or (n, 3), pixels of the frame; z in the same scale, smaller is nearer to the camera."""
 
+EMBEDDING_LENGTH = 512
 Embedding: TypeAlias = npt.NDArray[np.float32]
 """(512,), L2-normalised; the similarity of two is their dot product, the raw cosine -1..1."""
 

@@ -7,7 +7,7 @@ from typing import NewType, Protocol
 
 import numpy as np
 
-from core.types import Embedding, Embeddings
+from core.types import EMBEDDING_LENGTH, Embedding, Embeddings
 from tenants.models import Tenant
 
 Protected = NewType("Protected", bytes)
@@ -27,7 +27,7 @@ class TemplateProtection(Protocol):
 class PlainProtection:
     """Stores the embedding as it is: 512 little-endian float32, 2,048 bytes."""
 
-    DIMENSION = 512
+    DIMENSION = EMBEDDING_LENGTH
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
         return Protected(embedding.astype("<f4").tobytes())
