@@ -20,12 +20,12 @@ from bench.cli import has_clips, report_parser, show
 from bench.verification.accuracy import read_pairs
 from bench.verification.progress import Progress
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.features.embedder_profile import EmbedderProfile, write_profile
-from core.features.embedding import Embedder
+from core.features.embedder.network import Embedder
+from core.features.embedder.profile import EmbedderProfile, write_profile
 from core.imaging.frames import ImageLimits
 from core.types import EMBEDDING_LENGTH
 from testkit.clips import SHARED_DATA, encode_jpeg, read_image
-from testkit.covers import KINDS, draw
+from testkit.faces.covers import KINDS, draw
 from weights.catalogue import digest_of, ensure_models
 
 _MODELS = Path(__file__).resolve().parents[1] / "var" / "models"

@@ -4,7 +4,7 @@
 
 Covers of five kinds are drawn over pictures of Labeled Faces in the Wild; real masks are those of the shared cases.
 With --fit the rule is fitted anew to the tuning half of the people, and its weights are printed for
-core/features/cover_rule.py. Rates are those of the other half.
+core/features/cover/rule.py. Rates are those of the other half.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bench.cover.fit import Rule, fit
 from bench.cover.samples import REAL_MASK, Sample, lfw_samples, mask_samples
 from bench.verification.accuracy import read_pairs
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.features.cover_rule import BIAS, WEIGHTS
+from core.features.cover.rule import BIAS, WEIGHTS
 from testkit.clips import SHARED_DATA
-from testkit.covers import KINDS
+from testkit.faces.covers import KINDS
 from weights.catalogue import ensure_models
 
 _MODELS = Path(__file__).resolve().parents[2] / "var" / "models"

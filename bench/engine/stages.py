@@ -20,7 +20,7 @@ from core.face_mesh.head_pose import head_pose
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.face_mesh.openvino_mesh import MeshNetworks, OpenVinoFaceMesh
 from core.face_recognition_engine import FaceRecognitionEngine, FrameView, LivenessDetector
-from core.features.embedding import Embedder
+from core.features.embedder.network import Embedder
 from core.features.spoof import SpoofDetector
 from core.features.values import Appearance, FrameSamples
 from core.imaging.frames import Header, ImageLimits, Picture

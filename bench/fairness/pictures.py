@@ -14,7 +14,7 @@ from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.imaging.frames import ImageLimits
 from core.types import Embedding, RgbImage
 from testkit.clips import encode_jpeg, read_image
-from testkit.light import exposed
+from testkit.faces.light import exposed
 from vocabulary.faces import Issue
 
 LIGHTS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 2.0, 4.0, 8.0)

@@ -12,8 +12,8 @@ import numpy as np
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import IN_SESSION, MAX_FACES, UNTRACKED, FaceMesh, MeshModels, Search, Tracking, mesh_factory
 from core.features.appearance import appearance
-from core.features.embedder_profile import PINNED
-from core.features.embedding import Embedder
+from core.features.embedder.network import Embedder
+from core.features.embedder.profile import PINNED
 from core.features.frame_samples import sample_frame
 from core.features.moire import moire_peak
 from core.features.quality import MAX_ROLL_RECOGNISED_DEG, MIN_FACE_WIDTH_PX, assess, face_box

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from core.features.embedder_profile import PINNED, EmbedderProfile
+from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding
 from gallery.protection import PlainProtection, TemplateProtection
 from gallery.stores.base import Candidate, TemplateStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.embedder_profile import PINNED, EmbedderProfile
+from core.features.embedder.profile import PINNED, EmbedderProfile
 
 _RISE_PER_DECADE = 0.067
 _SAME_PERSON_FMR = 1e-3

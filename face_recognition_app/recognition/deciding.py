@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.settings import Settings
-from core.features.embedder_profile import PINNED, read_profile
+from core.features.embedder.profile import PINNED, read_profile
 from gallery.matching import Gallery, exact_gallery
 from gallery.people import EnrollmentRules
 from recognition.tokens.signing import Signer

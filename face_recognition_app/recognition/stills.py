@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.face_recognition_engine import FrameView
-from core.features.cover import is_covered
+from core.features.cover.measures import is_covered
 from core.features.values import NOBODY, Quality
 from core.types import Box, Embedding
 from logs import request_id

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from config.settings import Settings
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.features.embedder_profile import EmbedderProfile
+from core.features.embedder.profile import EmbedderProfile
 from core.imaging.frames import ImageLimits
 from database.calls import DatabaseThreads
 from monitoring.pool_load import PoolLoad

@@ -17,7 +17,7 @@ from gallery.people import Sample, enroll
 from recognition.worker import Worker
 from tenants.keys import create_tenant
 from testkit.clips import encode_jpeg
-from testkit.covers import draw
+from testkit.faces.covers import draw
 from testkit.recognised import recognised
 from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, service, with_meshes, with_settings

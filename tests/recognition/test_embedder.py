@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import load
 from core.errors import ModelError
-from core.features.embedder_profile import PINNED, write_profile
+from core.features.embedder.profile import PINNED, write_profile
 from recognition.worker import Worker
 from weights.catalogue import digest_of
 

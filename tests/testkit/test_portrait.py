@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
-from core.features.embedding import Embedder
+from core.features.embedder.network import Embedder
 from core.features.spoof import SpoofDetector
 from core.imaging.alignment import align
 from core.types import MeshFace, RgbImage

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.features.cover import is_covered
+from core.features.cover.measures import is_covered
 from core.features.values import Quality
 from core.geometry import extent
 from core.imaging.alignment import AlignedFace

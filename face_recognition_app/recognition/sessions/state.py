@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Base64UrlBytes, ConfigDict, with_config
 
-from core.features.embedder_profile import PINNED, EmbedderProfile
+from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.features.values import Appearance, FrameSamples, Quality, plainly_the_same
 from core.liveness.continuity import FrameFingerprint
 from core.liveness.decision import Liveness, Verdict

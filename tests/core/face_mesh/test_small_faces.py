@@ -11,7 +11,7 @@ from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.imaging.frames import ImageLimits, Picture
 from core.types import RgbImage
 from testkit.clips import encode_jpeg
-from testkit.light import exposed
+from testkit.faces.light import exposed
 from vocabulary.faces import Issue
 
 FACE_WIDTH_PX = 190

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError
-from core.features.embedder_profile import PINNED, profile_path, read_profile, write_profile
+from core.features.embedder.profile import PINNED, profile_path, read_profile, write_profile
 from gallery.thresholds import same_person, threshold_for
 
 STRICTER = replace(PINNED, similarity=tuple(one + 0.1 for one in PINNED.similarity))

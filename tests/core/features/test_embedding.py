@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.face_mesh import FaceMesh
-from core.features.embedding import Embedder
+from core.features.embedder.network import Embedder
 from core.imaging.alignment import align
 from core.networks import Tensor
 from core.types import Embedding, RgbImage

@@ -16,10 +16,10 @@ from core.features.values import Quality
 from core.imaging.frames import Picture
 from core.types import MeshFace, RgbImage
 from testkit.clips import GRID_CLIPS, read_clip, read_image
-from testkit.covers import KINDS, draw
+from testkit.faces.covers import KINDS, draw
 from testkit.faces.expressions import Expression
+from testkit.faces.light import exposed
 from testkit.faces.portrait import Portrait
-from testkit.light import exposed
 from tests.conftest import data_file, needs_shared_data
 from vocabulary.faces import Issue
 

@@ -17,7 +17,7 @@ from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import observe
 from recognition.worker import Worker
 from testkit.clips import GRID_CLIPS, encode_jpeg, read_clip
-from testkit.covers import draw
+from testkit.faces.covers import draw
 from tests.conftest import needs_shared_data
 from tests.recognition.support import Backend
 from vocabulary.faces import Issue

@@ -1,4 +1,4 @@
-"""Weights of the rule in cover.py, fitted by `python -m bench.cover --every 1 --fit`."""
+"""Weights of the rule in measures.py, fitted by `python -m bench.cover --every 1 --fit`."""
 
 from __future__ import annotations
 

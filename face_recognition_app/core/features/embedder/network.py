@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.features.embedder_profile import PINNED
+from core.features.embedder.profile import PINNED
 from core.networks import Network, Tensor, read_network
 from core.types import Embedding, RgbImage
 

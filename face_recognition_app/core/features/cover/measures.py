@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.features.cover_rule import BIAS, WEIGHTS
+from core.features.cover.rule import BIAS, WEIGHTS
 from core.types import RgbImage
 
 Measures: TypeAlias = npt.NDArray[np.float32]
