@@ -10,7 +10,7 @@ from core.features.embedder.profile import PINNED, read_profile
 from gallery.matching import Gallery, exact_gallery
 from gallery.people import EnrollmentRules
 from recognition.tokens.signing import Signer
-from weights.catalogue import MODELS
+from weights.catalogue import MODELS, verify
 
 EMBEDDING_MODEL = "fr_feature"
 MODEL_ID_DIGITS = 16
@@ -36,7 +36,7 @@ class Deciding:
         Raises ModelError for an embedder of the operator's own without a profile.
         """
         profile = PINNED if settings.embedder is None else read_profile(settings.embedder)
-        there = [m for m in MODELS if not m.optional or (settings.model_dir / m.filename).is_file()]
+        there = [m for m in MODELS if not m.optional or verify(settings.model_dir / m.filename, m)]
         digests = {model.name: model.sha256 for model in there} | {EMBEDDING_MODEL: profile.sha256}
         gallery = exact_gallery(profile.sha256[:MODEL_ID_DIGITS], profile)
         return cls(settings, gallery, Signer.load(settings.data_dir), digests)

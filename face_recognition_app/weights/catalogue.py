@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from pathlib import Path
@@ -134,16 +134,31 @@ def ensure_models(
     all files are there. Safe to call from several processes at once.
     Raises ModelError when no source provides a model, or the directory cannot be used.
     """
-    paths = {model.name: directory / model.filename for model in models}
-    asked = [m for m in models if not m.optional or (fetch_optional and _may_be_there(m, directory, mirror))]
-    wanted = [_mirrored(model, mirror) for model in asked]
+    needed = [_mirrored(model, mirror) for model in models if not model.optional]
+    _ensure(directory, needed, on_progress)
+    for model in models if fetch_optional else ():
+        if model.optional and _may_be_there(model, directory, mirror):
+            _try_optional(directory, _mirrored(model, mirror), on_progress)
+    return {m.name: directory / m.filename for m in models if not m.optional or verify(directory / m.filename, m)}
+
+
+def _ensure(directory: Path, models: Sequence[Model], on_progress: OnProgress) -> None:
     try:
-        if not all(verify(paths[model.name], model) for model in wanted):
+        if not all(verify(directory / model.filename, model) for model in models):
             with _locked(directory, on_progress), _scratch(directory) as scratch:
-                _fetch_missing(wanted, paths, scratch, on_progress)
-        return {m.name: paths[m.name] for m in models if not m.optional or verify(paths[m.name], m)}
+                _fetch_missing(directory, models, scratch, on_progress)
     except OSError as error:
         raise ModelError(f"the models in {directory} cannot be read or written: {error}") from error
+
+
+def _try_optional(directory: Path, model: Model, on_progress: OnProgress) -> None:
+    """Fetch an optional model; whatever fails, the service runs without it, also in a directory that is read-only."""
+    try:
+        _ensure(directory, [model], on_progress)
+    except ModelError as error:
+        on_progress(f"{model.name}: left away until tomorrow, for {error}")
+        with suppress(OSError):
+            _note_of_absence(model, directory).touch()
 
 
 def _may_be_there(model: Model, directory: Path, mirror: Path | None) -> bool:
@@ -165,18 +180,15 @@ def _mirrored(model: Model, mirror: Path | None) -> Model:
     return model if mirror is None else replace(model, sources=(File(mirror / model.filename), *model.sources))
 
 
-def _fetch_missing(models: Sequence[Model], paths: dict[str, Path], scratch: Path, on_progress: OnProgress) -> None:
+def _fetch_missing(directory: Path, models: Sequence[Model], scratch: Path, on_progress: OnProgress) -> None:
     failures = []
     for model in models:
-        if not verify(paths[model.name], model):
+        path = directory / model.filename
+        if not verify(path, model):
             try:
-                _fetch(model, paths[model.name], scratch, on_progress)
+                _fetch(model, path, scratch, on_progress)
             except ModelError as error:
-                if model.optional:
-                    on_progress(f"{model.name}: left away until tomorrow, for {error}")
-                    _note_of_absence(model, paths[model.name].parent).touch()
-                else:
-                    failures.append(str(error))
+                failures.append(str(error))
     if failures:
         raise ModelError(" ".join(failures))
 

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 import pytest
 
@@ -334,6 +335,21 @@ def test_an_optional_model_that_was_not_there_is_asked_for_again_the_next_day(tm
     yesterday = time.time() - 90_000
     os.utime(tmp_path / ".mesh.missing", (yesterday, yesterday))
     assert ensure_models(tmp_path, models=[there], fetch_optional=True).keys() == {"mesh"}
+
+
+def test_a_directory_that_is_read_only_holds_up_nobody_who_has_what_is_needed(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mesh.bin").write_bytes(GOOD)
+    models = [model(UNREACHABLE), replace(model(server.source("good"), name="second"), optional=True)]
+
+    def refuse(*arguments: object) -> NoReturn:
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr("weights.catalogue._locked", refuse)
+    assert ensure_models(tmp_path, models=models, fetch_optional=True) == {"mesh": tmp_path / "mesh.bin"}
+    with pytest.raises(ModelError, match="read-only"):
+        ensure_models(tmp_path / "empty", models=models)
 
 
 def test_a_mirror_is_tried_first(tmp_path: Path, server: Server) -> None:

@@ -20,8 +20,8 @@ from core.types import Region, RgbImage
 SIZE = 128
 _MIN_SCORE = 0.5
 _OVERLAP = 0.25
-_SURROUNDINGS = 1.6
-"""Side of what is looked at again, over that of the region."""
+SURROUNDINGS = 1.6
+"""Side of what is looked at again from near, over that of the region."""
 _SAME_FACE = 0.3
 """Intersection over union above which two boxes are of one face."""
 
@@ -74,7 +74,7 @@ def is_too_close(rgb: RgbImage, look: int) -> bool:
 def look_again(network: OpenVinoNetwork, rgb: RgbImage, region: Region) -> Region:
     """The region as the detector sees it from near: one that was found as small as a few pixels is inexact."""
     with network.request() as request:
-        near = regions.cut(rgb, replace(region, side=_SURROUNDINGS * region.side), request.input[0])
+        near = regions.cut(rgb, replace(region, side=SURROUNDINGS * region.side), request.input[0])
         boxes, scores = request.run()
         found = decode(boxes[0], scores[0, :, 0])
     if not found:

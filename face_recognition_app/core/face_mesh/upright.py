@@ -6,11 +6,10 @@ import math
 from dataclasses import replace
 
 from core.face_mesh import regions
+from core.face_mesh.detector import SURROUNDINGS
 from core.networks import InferRequest, OpenVinoNetwork
 from core.types import Region, RgbImage
 
-_SURROUNDINGS = 1.6
-"""Side of what the detector is shown again, over that of the face's region."""
 _PRESENCE = 0.08
 _LEAST = 0.21
 """Least sum of the lead over the face turned about and of a share of the mesh's own logit. 1,536 pictures of Labeled
@@ -35,5 +34,5 @@ def turned_about(region: Region) -> Region:
 
 def _likeness(request: InferRequest, rgb: RgbImage, region: Region) -> float:
     """Logit of the best face in the region and its surroundings."""
-    regions.cut(rgb, replace(region, side=_SURROUNDINGS * region.side), request.input[0])
+    regions.cut(rgb, replace(region, side=SURROUNDINGS * region.side), request.input[0])
     return float(request.run()[1].max())
