@@ -17,24 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cli import has_clips, report_parser, show
-from bench.verification.accuracy import read_pairs
+from bench.lfw import IMAGES, LIMITS, picture_names
+from bench.pad.observe import load_engine
 from bench.verification.progress import Progress
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from core.face_recognition_engine import FaceRecognitionEngine
 from core.features.embedder.network import Embedder
 from core.features.embedder.profile import EmbedderProfile, write_profile
-from core.imaging.frames import ImageLimits
 from core.types import EMBEDDING_LENGTH
-from testkit.clips import SHARED_DATA, encode_jpeg, read_image
+from testkit.clips import encode_jpeg, read_image
 from testkit.faces.covers import KINDS, draw
-from weights.catalogue import digest_of, ensure_models
+from weights.catalogue import digest_of
 
-_MODELS = Path(__file__).resolve().parents[1] / "var" / "models"
-_LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 _ANOTHER_PERSON = 0.05
 """Share of impostors that are more similar than `another_person`."""
 _LEAST_LENGTH = 0.9
 """Of the shortest vector of a thousand good pictures."""
+_LEAST_FALSE_MATCHES = 10
+"""At a threshold that is to be measured."""
 _COVER_EVERY = 4
 
 Floats = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ def shown(engine: FaceRecognitionEngine, embedder: Embedder, images: Path, names
     """Every good picture, and some with a cover drawn over it."""
     progress, kinds = Progress(len(names), "pictures"), list(KINDS)
     for number, name in enumerate(names):
-        view = engine.analyse_still((images / name).read_bytes(), _LIMITS)
+        view = engine.analyse_still((images / name).read_bytes(), LIMITS)
         progress.step()
         if view.aligned is None or view.quality.issues:
             continue
@@ -62,15 +62,22 @@ def shown(engine: FaceRecognitionEngine, embedder: Embedder, images: Path, names
         if number % _COVER_EVERY == 0:
             rgb, kind = read_image(images / name), kinds[number // _COVER_EVERY % len(kinds)]
             covered = draw(kind, rgb, view.faces[0], np.random.default_rng(number))
-            seen = engine.analyse_still(encode_jpeg(covered, 90), _LIMITS)
+            seen = engine.analyse_still(encode_jpeg(covered, 90), LIMITS)
             if seen.aligned is not None:
                 yield Shown(person, embedder.vector(seen.aligned.crop), covered=True)
 
 
+class TooFewFaces(Exception):
+    """The message says what to do."""
+
+
 def profile_of(sha256: str, faces: Sequence[Shown]) -> EmbedderProfile:
+    """Raises TooFewFaces."""
     plain = [face for face in faces if not face.covered]
     impostors = _impostors(plain, plain)
-    rates = tuple(rate for rate in _RATES if rate * len(impostors) >= 10)
+    rates = tuple(rate for rate in _RATES if rate * len(impostors) >= _LEAST_FALSE_MATCHES)
+    if len(rates) < 2:
+        raise TooFewFaces(f"{len(plain)} good pictures are too few to measure rates: choose a smaller --every")
     thresholds = [float(np.quantile(impostors, 1 - rate)) for rate in rates]
     covered = _impostors([face for face in faces if face.covered], plain)
     rises = [float(np.quantile(covered, 1 - rate)) - limit for rate, limit in zip(rates, thresholds, strict=True)]
@@ -120,12 +127,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not has_clips("embedder"):
         return 2
-    lfw = SHARED_DATA / "lfw"
-    names = sorted({name for pair in read_pairs(lfw / "pairs.csv") for name in (pair.left, pair.right)})
-    models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
-    engine = FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
+    names = picture_names()
+    engine = load_engine()
     try:
-        faces = [*shown(engine, Embedder.load(options.network), lfw / "images", names[:: options.every])]
+        faces = [*shown(engine, Embedder.load(options.network), IMAGES, names[:: options.every])]
     finally:
         engine.close()
     if faces[0].vector.size != EMBEDDING_LENGTH:
@@ -134,7 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    profile = profile_of(digest_of(options.network), faces)
+    try:
+        profile = profile_of(digest_of(options.network), faces)
+    except TooFewFaces as error:
+        print(f"embedder: {error}", file=sys.stderr)
+        return 2
     show(profile, table, as_json=options.json)
     if options.write:
         write_profile(options.network, profile)

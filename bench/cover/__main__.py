@@ -12,21 +12,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from bench.cli import has_clips, report_parser, show
 from bench.cover.fit import Rule, fit
 from bench.cover.samples import REAL_MASK, Sample, lfw_samples, mask_samples
-from bench.verification.accuracy import read_pairs
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
+from bench.lfw import IMAGES, picture_names
+from bench.pad.observe import load_engine
 from core.features.cover.rule import BIAS, WEIGHTS
 from testkit.clips import SHARED_DATA
 from testkit.faces.covers import KINDS
-from weights.catalogue import ensure_models
 
-_MODELS = Path(__file__).resolve().parents[2] / "var" / "models"
 _PER_LINE = 12
 
 
@@ -93,12 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not has_clips("cover"):
         return 2
-    lfw = SHARED_DATA / "lfw"
-    names = sorted({name for pair in read_pairs(lfw / "pairs.csv") for name in (pair.left, pair.right)})
-    models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
-    engine = FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
+    engine = load_engine()
     try:
-        samples = [*lfw_samples(engine, lfw / "images", names[:: options.every])]
+        samples = [*lfw_samples(engine, IMAGES, picture_names()[:: options.every])]
         samples += mask_samples(engine, SHARED_DATA / "cases" / "masks")
     finally:
         engine.close()

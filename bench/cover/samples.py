@@ -11,15 +11,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bench.lfw import LIMITS
 from bench.verification.progress import Progress
 from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.cover.measures import Measures, measures
-from core.imaging.frames import ImageLimits
 from testkit.clips import encode_jpeg, read_image
 from testkit.faces.covers import KINDS, draw
 from testkit.faces.light import exposed
 
-LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 REAL_MASK = "real mask"
 _JPEG_QUALITY = 90
 _LIGHTS = (1 / 16, 4.0)

@@ -1,4 +1,4 @@
-"""Whom the service treats differently: by lightness of skin, glasses and size of the face.
+"""Rates by lightness of skin, by glasses and by size of the face: who is treated differently.
 
     python -m bench.fairness [--every N] [--json]
 
@@ -12,24 +12,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from bench.cli import has_clips, report_parser, show
 from bench.fairness.pictures import LIGHTS, Lit, Picture, looked_at
-from bench.verification.accuracy import read_pairs
+from bench.lfw import IMAGES, picture_names
+from bench.pad.observe import load_engine
 from bench.verification.groups import ErrorRates, error_rates
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
 from core.liveness.policy import REQUIREMENTS, Policy
 from gallery.thresholds import threshold_for
-from testkit.clips import SHARED_DATA
 from vocabulary.faces import Issue
-from weights.catalogue import ensure_models
 
 FMR = 1e-4
 _MATCHED_FMR = 1e-3
-_MODELS = Path(__file__).resolve().parents[2] / "var" / "models"
 
 Order = Callable[[Picture], float]
 GROUPS: dict[str, tuple[Order, float, float]] = {
@@ -133,13 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not has_clips("fairness"):
         return 2
-    lfw = SHARED_DATA / "lfw"
-    names = {name for pair in read_pairs(lfw / "pairs.csv") for name in (pair.left, pair.right)}
+    names = picture_names()
     people = set(sorted({name.split("/")[0] for name in names})[:: options.every])
-    models = ensure_models(_MODELS, lambda line: print(line, file=sys.stderr))
-    engine = FaceRecognitionEngine.load(EngineConfig("openvino", 1, models))
+    engine = load_engine()
     try:
-        pictures = [*looked_at(engine, lfw / "images", sorted(n for n in names if n.split("/")[0] in people))]
+        pictures = [*looked_at(engine, IMAGES, [name for name in names if name.split("/")[0] in people])]
         report = run(pictures, engine.spoof_networks)
     finally:
         engine.close()

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.lfw import LIMITS
 from bench.verification.progress import Progress
 from core.face_recognition_engine import FaceRecognitionEngine, FrameView
-from core.imaging.frames import ImageLimits
 from core.types import Embedding, RgbImage
 from testkit.clips import encode_jpeg, read_image
 from testkit.faces.light import exposed
@@ -19,7 +19,6 @@ from vocabulary.faces import Issue
 
 LIGHTS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 2.0, 4.0, 8.0)
 OF_LIGHT = frozenset({Issue.TOO_DARK, Issue.TOO_BRIGHT})
-_LIMITS = ImageLimits(max_bytes=10 * 2**20, max_pixels=25_000_000)
 _JPEG_QUALITY = 90
 
 
@@ -53,12 +52,12 @@ class Picture:
 
 
 def looked_at(engine: FaceRecognitionEngine, images: Path, names: Sequence[str]) -> Iterator[Picture]:
-    """Every picture with a face. Those of whom there is another good one are looked at in every light, too."""
+    """Pictures with a face; a good one after another good one of the person also in every light."""
     progress = Progress(len(names), "pictures")
     last: Picture | None = None
     for name in names:
         rgb = read_image(images / name)
-        view = engine.analyse_still((images / name).read_bytes(), _LIMITS)
+        view = engine.analyse_still((images / name).read_bytes(), LIMITS)
         progress.step()
         if view.face is None:
             continue
@@ -71,7 +70,7 @@ def looked_at(engine: FaceRecognitionEngine, images: Path, names: Sequence[str])
 
 def _in_every_light(engine: FaceRecognitionEngine, rgb: RgbImage, other: Embedding) -> Iterator[Lit]:
     for light in LIGHTS:
-        view = engine.analyse_still(encode_jpeg(exposed(rgb, light), _JPEG_QUALITY), _LIMITS)
+        view = engine.analyse_still(encode_jpeg(exposed(rgb, light), _JPEG_QUALITY), LIMITS)
         found = engine.embed(view) if view.face is not None else None
         similarity = None if found is None else float(found @ other)
         yield Lit(light, bool(OF_LIGHT & set(view.quality.issues)), similarity)

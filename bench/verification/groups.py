@@ -47,5 +47,5 @@ def error_rates(pictures: Sequence[tuple[str, Embedding]], threshold: float) -> 
 
 
 def women() -> frozenset[str]:
-    """Who in Labeled Faces in the Wild is a woman, by the names of the people in the folds 1 to 4 of view 2."""
+    """Names of the women among the people of folds 1 to 4 of Labeled Faces in the Wild."""
     return frozenset(_WOMEN.read_text().split())

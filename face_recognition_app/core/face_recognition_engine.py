@@ -208,7 +208,7 @@ class FaceRecognitionEngine:
         return FrameView.of(picture, faces, refuse_bystanders=refuse_bystanders)
 
     def embed(self, view: FrameView) -> Embedding | None:
-        """Embedding of the most prominent face, of which there must be one; None where nobody can be recognised."""
+        """Embedding of the most prominent face; None when that cannot be recognised. There must be a face."""
         if abs(view.faces[0].pose.roll) > MAX_ROLL_RECOGNISED_DEG:
             return None
         return self._embedder.embed(_aligned(view).crop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.embedder import Shown, main, profile_of, table
+from bench.embedder import Shown, TooFewFaces, main, profile_of, table
 
 
 def faces(count: int, covered: bool) -> list[Shown]:
@@ -24,6 +24,11 @@ def test_a_profile_says_what_impostors_reach() -> None:
     assert profile.least_length < min(np.linalg.norm(face.vector) for face in plain)
     assert profile.another_person < profile.similarity[0]
     assert "another person below" in table(profile)
+
+
+def test_of_few_faces_nothing_is_measured() -> None:
+    with pytest.raises(TooFewFaces, match="smaller --every"):
+        profile_of("0" * 64, [*faces(20, covered=False), *faces(5, covered=True)])
 
 
 def test_without_pictures_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

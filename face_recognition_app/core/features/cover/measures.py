@@ -36,7 +36,7 @@ _LEAST_CONTRAST = 6.0
 
 
 def is_covered(crop: RgbImage, *, plainly: bool = False) -> bool:
-    """`crop`: aligned, (112, 112, 3) RGB. `plainly`: whether there is so little doubt that nobody need look again."""
+    """Whether the face in an aligned (112, 112, 3) RGB crop is covered; with `plainly`, beyond doubt."""
     return cover_score(measures(crop)) > (PLAINLY_COVERED if plainly else 0.0)
 
 

@@ -22,7 +22,7 @@ class Embedder:
         return cls(read_network(path, threads), least_length)
 
     def embed(self, crop: RgbImage) -> Embedding | None:
-        """Embedding of an aligned (112, 112, 3) RGB crop; None where the crop shows nobody who could be recognised."""
+        """Embedding of an aligned (112, 112, 3) RGB crop; None when it shows no face that can be recognised."""
         vector = self.vector(crop)
         length = float(np.linalg.norm(vector))
         return np.asarray(vector / length, np.float32) if length >= self._least_length else None
