@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from config.processes import publish_worker_count
 from config.settings import SettingsError, load
+from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
 from server.graceful_exit import SHUTDOWN_S
 from server.roster import Request, shared_roster
 

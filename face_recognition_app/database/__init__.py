@@ -1,1 +1,1 @@
-"""Database access that ends in time: backends, calls from the event loop, outages."""
+"""Database access that ends in time: backends, calls from the event loop, outages. Also the processes' common clock."""
