@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
+from database import clock
 from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
@@ -52,8 +53,15 @@ def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
         tenant = Tenant.objects.filter(pk=tenant_id)
         tenant.update(gallery_version=F("gallery_version") + len(template_pks))
         first = tenant.values_list("gallery_version", flat=True).get() - len(template_pks) + 1
+        changed_at = clock.in_query()
         TemplateChange.objects.bulk_create(
-            TemplateChange(tenant_id=tenant_id, revision=revision, template_pk=template_pk, added=added)
+            TemplateChange(
+                tenant_id=tenant_id,
+                revision=revision,
+                template_pk=template_pk,
+                added=added,
+                changed_at=changed_at,
+            )
             for revision, template_pk in enumerate(template_pks, first)
         )
 

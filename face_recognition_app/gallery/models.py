@@ -50,7 +50,7 @@ class TemplateChange(models.Model):
     revision = models.PositiveBigIntegerField()
     template_pk = models.BigIntegerField()
     added = models.BooleanField()
-    changed_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "revision"], name="change_once_per_revision")]

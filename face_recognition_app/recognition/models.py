@@ -6,9 +6,9 @@ import uuid
 from enum import StrEnum
 
 from django.db import models
-from django.utils import timezone
 
 from config.durations import milliseconds_until
+from database import clock
 from gallery.models import Subject
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind, SessionStatus
@@ -82,10 +82,13 @@ class Decision(models.Model):
     class Meta:
         indexes = [models.Index(fields=["tenant", "subject_id"], name="decision_by_subject")]
 
-    @property
-    def retry_after_ms(self) -> int | None:
-        """Milliseconds that remain of the lock that decided; None when no lock did."""
-        return None if self.locked_until is None else milliseconds_until(self.locked_until, timezone.now())
+    retry_after_ms: int | None = None
+    """Milliseconds that were left, at `measure_lock`, of the lock that decided; None when no lock did."""
+
+    def measure_lock(self) -> None:
+        """Set `retry_after_ms`. Asks the database for the time, so not for the event loop."""
+        if self.locked_until is not None:
+            self.retry_after_ms = milliseconds_until(self.locked_until, clock.now())
 
     def __str__(self) -> str:
         return f"decision on {self.session_id}"

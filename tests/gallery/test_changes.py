@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
-from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+import database.clock
 from gallery import changes, people
 from gallery.changes import Changes
 from gallery.matching import Gallery
@@ -126,6 +126,6 @@ def test_a_tenant_that_is_gone_has_no_revision(tenant: Tenant) -> None:
 
 def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery) -> None:
     enrol(tenant, "alice", face(1), gallery=gallery)
-    now = timezone.now()
+    now = database.clock.now()
     assert not changes.old(now + timedelta(hours=23)).exists()
     assert changes.old(now + timedelta(hours=25)).count() == 1

@@ -9,8 +9,8 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from django.utils import timezone
 
+import database.clock
 from core.face_mesh import FaceMesh
 from core.types import Embedding, RgbImage
 from gallery.people import Sample, enroll
@@ -55,9 +55,10 @@ def alice(worker: Worker, backend: Backend, astronaut_embedding: Embedding) -> B
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The wall clock of this process, frozen."""
+    """The time that all processes agree on, frozen. Leases go on by the monotonic clock."""
     frozen = Clock()
-    monkeypatch.setattr(timezone, "now", frozen)
+    monkeypatch.setattr(database.clock, "now", frozen)
+    monkeypatch.setattr(database.clock, "in_query", frozen)
     return frozen
 
 

@@ -20,7 +20,7 @@ from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
-from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound, decision_on
 from recognition.sessions.terms import LivenessRequest
 from recognition.streaming.answers import challenge_info, session_complete
 from recognition.streaming.pipeline import SessionStream
@@ -157,7 +157,7 @@ def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> Sessio
 
 
 def _detail(session: Session) -> SessionDetail:
-    decision = lifecycle.decision_on(session)
+    decision = decision_on(session)
     return SessionDetail(
         id=session.id,
         kind=SessionKind(session.kind),

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from config.settings import Settings
-from database import write_ahead_log
+from database import clock, write_ahead_log
 from gallery import changes
 from gallery.models import TemplateChange
 from recognition.deciding import Deciding
@@ -91,7 +90,7 @@ def enforce_in_turn(deciding: Deciding) -> int | None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
-        done = enforce(deciding.settings, timezone.now())
+        done = enforce(deciding.settings, clock.now())
         if done:
             write_ahead_log.empty()
     return done

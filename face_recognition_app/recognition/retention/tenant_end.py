@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from database import write_ahead_log
+from database import clock, write_ahead_log
 from gallery.models import Subject, Template
 from recognition.models import Session
 from recognition.retention.batches import apply_in_batches
@@ -42,7 +41,7 @@ def delete_tenant(tenant: Tenant) -> None:
     Most rows go in short transactions, so that other tenants' requests pass in between. Sockets notice that their
     session is gone at their next frame or at their time limit, galleries in memory within a round of periodic work.
     """
-    keys_of(tenant).update(revoked_at=timezone.now())
+    keys_of(tenant).update(revoked_at=clock.in_query())
     for rows in _everything(tenant):
         while apply_in_batches(rows):
             pass

@@ -134,6 +134,7 @@ def _record(
         evidence=flow.evidence(),
         token=deciding.signer.sign_decision(claims, deciding.settings.decision_token_ttl_s),
     )
+    decision.measure_lock()
     session.status = _status_after(outcome)
     session.checkpoint = session.address = ""
     session.save(update_fields=["status", "checkpoint", "address"])

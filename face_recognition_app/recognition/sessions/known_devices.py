@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from django.utils import timezone
-
+from database import clock
 from gallery.models import Subject
 from recognition.models import KnownDevice
 from tenants.models import Tenant
@@ -38,6 +37,6 @@ def remember(tenant: Tenant, subject_id: str, device: str) -> None:
     if not device:
         return
     subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)
-    KnownDevice.objects.update_or_create(subject=subject, device=device, defaults={"used_at": timezone.now()})
+    KnownDevice.objects.update_or_create(subject=subject, device=device, defaults={"used_at": clock.now()})
     newest = KnownDevice.objects.filter(subject=subject).order_by("-used_at", "-pk")
     KnownDevice.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[DEVICES_PER_SUBJECT:])).delete()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from recognition.models import Decision, Session
 from recognition.sessions import checkpoints
@@ -52,17 +53,29 @@ class Lease:
     number: int
     flow: Flow
     resumed: bool
+    began_s: float
+    """Time of the session's first connection, in seconds of this process's monotonic clock."""
+    ends_s: float
+    """Time of the session's time limit, likewise."""
+
+    @classmethod
+    def at(cls, now: datetime, session: Session, flow: Flow, *, resumed: bool) -> Lease:
+        """The newest lease of a session that has begun, as of `now`, the time that all processes agree on."""
+        assert session.started_at is not None
+        elapsed_s = max((now - session.started_at).total_seconds(), flow.newest_ms / 1000)
+        began_s = time.monotonic() - elapsed_s
+        ends_s = began_s + (session.expires_at - session.started_at).total_seconds()
+        return cls(session, session.lease_number, flow, resumed, began_s, ends_s)
 
     @property
     def elapsed_ms(self) -> int:
         """Milliseconds since the session's first connection."""
-        assert self.session.started_at is not None
-        return max(0, int((timezone.now() - self.session.started_at).total_seconds() * 1000))
+        return int((time.monotonic() - self.began_s) * 1000)
 
     @property
     def seconds_left(self) -> float:
         """Seconds until the session's time limit."""
-        return (self.session.expires_at - timezone.now()).total_seconds()
+        return self.ends_s - time.monotonic()
 
     def check(self) -> None:
         """Raises Superseded, AlreadyDecided or SessionNotFound when the lease is lost. Makes one query, or two more."""
@@ -76,7 +89,7 @@ class Lease:
 
     def loss(self) -> SessionError:
         """The error that says why this lease was lost."""
-        decision = Decision.objects.select_related("session").filter(session=self.session.pk).first()
+        decision = decision_on(self.session)
         if decision is not None:
             return AlreadyDecided(decision)
         if not Session.objects.filter(pk=self.session.pk).exists():
@@ -86,3 +99,11 @@ class Lease:
     def _rows(self) -> QuerySet[Session]:
         """The session's row; none when the lease is lost."""
         return Session.objects.filter(pk=self.session.pk, lease_number=self.number, status=SessionStatus.IN_PROGRESS)
+
+
+def decision_on(session: Session) -> Decision | None:
+    """The decision with its session; None before the decision, and when the session expired without one."""
+    decision = Decision.objects.select_related("session").filter(session=session.pk).first()
+    if decision is not None:
+        decision.measure_lock()
+    return decision

@@ -10,15 +10,14 @@ import logging
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
-from database import outages
+from database import clock, outages
 from gallery.people import check_subject_id, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
@@ -137,11 +136,6 @@ def find_by_token(token: str) -> Session | None:
     return Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
 
 
-def decision_on(session: Session) -> Decision | None:
-    """The decision with its session; None before the decision, and when the session expired without one."""
-    return Decision.objects.select_related("session").filter(session=session.pk).first()
-
-
 def connect(deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
     """Take the session over: earlier connections can no longer decide it. `host` is the client's address, if known.
 
@@ -169,14 +163,14 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
 
 
 def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
-    resumed = session.started_at is not None
-    if not resumed:
-        session.started_at = timezone.now()
+    now, resumed = clock.now(), session.started_at is not None
+    if session.started_at is None:
+        session.started_at = now
         session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(deciding, session))
     session.lease_number += 1
     session.status = SessionStatus.IN_PROGRESS
     session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
-    return Lease(session, session.lease_number, flow, resumed)
+    return Lease.at(now, session, flow, resumed=resumed)
 
 
 def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
@@ -212,26 +206,26 @@ def expire_if_due(deciding: Deciding, session: Session) -> Session:
 
     Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
     """
-    if session.status not in OPEN_STATUSES or timezone.now() < session.expires_at:
+    if session.status not in OPEN_STATUSES or (now := clock.now()) < session.expires_at:
         return session
-    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session)
+    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session, now)
     if flow is None:
         Session.objects.filter(pk=session.pk, status=session.status).update(
             status=SessionStatus.EXPIRED, checkpoint="", address=""
         )
     else:
-        abandoned = Lease(session, session.lease_number, flow, True)
+        abandoned = Lease.at(now, session, flow, resumed=True)
         with suppress(SessionError):  # A decision or takeover that came first stands.
             decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
 
 
-def _flow_at_the_end(session: Session) -> Flow | None:
+def _flow_at_the_end(session: Session, now: datetime) -> Flow | None:
     """The session's flow; None when unreadable, or when no newer worker came in time. Raises NewerCheckpoint."""
     try:
         return readable(session)
     except NewerCheckpoint as error:
-        if timezone.now() < session.expires_at + NEWER_VERSION_GRACE:
+        if now < session.expires_at + NEWER_VERSION_GRACE:
             raise
         logger.error("session %s expires without a decision: %s", session.pk, error)
         return None
@@ -252,7 +246,7 @@ def expire_overdue(deciding: Deciding) -> int:
     Sessions that a newer worker must decide are left. They do not delay others: the newest sessions come first.
     """
     open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
-    overdue = open_ones.filter(expires_at__lt=timezone.now()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
+    overdue = open_ones.filter(expires_at__lt=clock.in_query()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
     left = 0
     for session in overdue:
         try:
@@ -290,7 +284,7 @@ def _insert(
         metadata=request.metadata,
         idempotency_key=key,
         request_digest=request.digest(),
-        expires_at=timezone.now() + timedelta(seconds=settings.token_ttl_s),
+        expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),
     )
     flow = Flow.begin(
         Purpose(request.kind),

@@ -16,10 +16,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from config.durations import milliseconds_until
 from config.settings import Settings
+from database import clock
 from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
 from recognition.sessions.refusals import AttemptsExceeded
@@ -100,13 +100,13 @@ def rule_of(settings: Settings, kind: AttemptKind) -> Rule:
 
 def locked_until(key: LockoutKey, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:
     """When the last lock on the key ends; None without a lock."""
-    locks = _counters(key).filter(kind__in=list(kinds), locked_until__gt=timezone.now()).order_by("-locked_until")
+    locks = _counters(key).filter(kind__in=list(kinds), locked_until__gt=clock.in_query()).order_by("-locked_until")
     return locks.values_list("locked_until", flat=True).first()
 
 
 def ensure_free(key: LockoutKey) -> None:
     """Raises AttemptsExceeded while the key is locked or has to wait."""
-    now = timezone.now()
+    now = clock.now()
     times = _counters(key).values_list("locked_until", "waits_until")
     until = max((at for pair in times for at in pair if at is not None), default=now)
     if until > now:
@@ -121,7 +121,7 @@ def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetim
     """
     if not weight:
         return None
-    now = timezone.now()
+    now = clock.now()
     counters = [_locked_counter(key.tenant, counter_key, now) for counter_key in _counter_keys(key)]
     locks = [counter.locked_until for counter in counters if counter.locked_until and counter.locked_until > now]
     if locks:
@@ -161,23 +161,23 @@ class Lock:
 
     kind: AttemptKind
     device: str
-    until: datetime
-
-    @property
-    def retry_after_ms(self) -> int:
-        return milliseconds_until(self.until, timezone.now())
+    retry_after_ms: int
 
 
 def locks_of(tenant: Tenant, subject_id: str) -> list[Lock]:
     """Every lock and wait in force on the subject, and on the devices that are known for it."""
     counters = _of(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
     found = [(counter, _held_until(counter)) for counter in counters.order_by("kind", "key")]
-    now = timezone.now()
+    now = clock.now()
     return [
-        Lock(AttemptKind(counter.kind), counter.key if counter.kind == AttemptKind.DEVICE else "", until)
+        Lock(AttemptKind(counter.kind), _device_of(counter), milliseconds_until(until, now))
         for counter, until in found
         if until is not None and until > now
     ]
+
+
+def _device_of(counter: FailedAttempts) -> str:
+    return counter.key if counter.kind == AttemptKind.DEVICE else ""
 
 
 def lift_subject(tenant: Tenant, subject_id: str) -> int:

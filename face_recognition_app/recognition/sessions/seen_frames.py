@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from django.utils import timezone
-
 from core.liveness.policy import Policy
+from database import clock
 from recognition.models import SeenFrame
 from tenants.models import Tenant
 
@@ -32,5 +31,5 @@ def remember(tenant: Tenant, policy: Policy, digests: list[str]) -> bool:
     )
     held = SeenFrame.objects.filter(tenant=tenant, digest__in=distinct)
     seen_before = held.filter(seen_at__gt=_NEVER).exists()
-    held.update(seen_at=timezone.now())  # Each replay renews the memory: repeating one cannot outlast it.
+    held.update(seen_at=clock.in_query())  # Each replay renews the memory: repeating one cannot outlast it.
     return seen_before and policy in REFUSING

@@ -204,6 +204,11 @@ class Flow:
         )
 
     @property
+    def newest_ms(self) -> int:
+        """Time of the newest frame that is remembered, in milliseconds since the session began."""
+        return max(0, self.liveness.last_seen_ms, self.probed_at_ms)
+
+    @property
     def matched_embedding(self) -> Embedding:
         """The newest matched probe. Call only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
+import database.clock
 from core.types import Embedding
 from gallery.models import Subject, Template, TemplateChange
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session
@@ -26,7 +26,7 @@ TIME_LIMIT_S = 30.0
 
 
 def enforce(worker: Worker) -> int:
-    return rules.enforce(worker.settings, timezone.now())
+    return rules.enforce(worker.settings, database.clock.now())
 
 
 def test_a_session_goes_with_its_decision_after_its_time(alice: Backend, clock: Clock, configure: Configure) -> None:
@@ -98,7 +98,7 @@ def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> 
 
 
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker) -> None:
-    ruled = {rule.overdue(worker.settings, timezone.now()).model for rule in rules.RULES}
+    ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange}
 
 
@@ -124,7 +124,7 @@ def test_many_rows_are_deleted_in_bounded_transactions(
     """Each transaction deletes a batch; a round ends after a number of them; the next round continues."""
     monkeypatch.setattr(batches, "BATCH", 10)
     monkeypatch.setattr(batches, "BATCHES_AT_ONCE", 3)
-    many_sessions(backend, 45, timezone.now() - timedelta(days=1_000))
+    many_sessions(backend, 45, database.clock.now() - timedelta(days=1_000))
     sizes: list[int] = []
 
     def delete(rows: Any) -> None:
@@ -140,7 +140,7 @@ def test_many_rows_are_deleted_in_bounded_transactions(
 def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backend, clock: Clock) -> None:
     fail(worker, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
-    stale = rules.stale_attempts(worker.settings, timezone.now())
+    stale = rules.stale_attempts(worker.settings, database.clock.now())
     found = list(stale.values_list("pk", flat=True))
     fail(worker, alice, kind="identification", device_id="phone")
     assert batches._apply_to_batch(stale, found, batches.delete) == 0
@@ -148,7 +148,7 @@ def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backe
 
 
 def test_one_worker_at_a_time_deletes(worker: Worker, backend: Backend) -> None:
-    many_sessions(backend, 3, timezone.now() - timedelta(days=1_000))
+    many_sessions(backend, 3, database.clock.now() - timedelta(days=1_000))
     path = worker.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as other_worker:
@@ -161,7 +161,7 @@ def test_deleting_and_deciding_side_by_side_lose_nothing(
     worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "BATCH", 5)
-    many_sessions(alice, 100, timezone.now() - timedelta(days=1_000))
+    many_sessions(alice, 100, database.clock.now() - timedelta(days=1_000))
     connections = [begun(worker, alice, "identification", f"device-{number}") for number in range(6)]
     calls: list[Callable[[], object]] = [lambda: enforce(worker)]
     calls += [lambda each=each: lifecycle.decide(worker.deciding, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
+import database.clock
 from config.settings import Settings, SettingsError, load
 from core.liveness.policy import Policy
 from core.types import Embedding
@@ -108,7 +108,7 @@ def test_a_session_may_send_one_frame_twice(worker: Worker, alice: Backend, begu
 def test_a_locked_session_is_remembered(worker: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
     Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
-    now = timezone.now()
+    now = database.clock.now()
     FailedAttempts.objects.create(
         tenant=alice.tenant, kind="device", key="phone", locked_until=now + timedelta(seconds=60), stale_at=now
     )
@@ -145,7 +145,7 @@ def test_a_session_that_its_client_left_is_remembered_when_it_is_ended(
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     connection.save()
-    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.objects.update(expires_at=database.clock.now() - timedelta(seconds=1))
     assert lifecycle.expire_overdue(worker.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
@@ -179,7 +179,7 @@ def test_a_decision_that_breaks_off_remembers_nothing(
 
 
 def forget_old(settings: Settings) -> int:
-    return batches.apply_in_batches(rules.old_frames(settings, timezone.now()))
+    return batches.apply_in_batches(rules.old_frames(settings, database.clock.now()))
 
 
 def age(days: float) -> None:
