@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from database import clock
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantExists, check_tenant_name
 from tenants.scopes import Scope, in_order, read_scopes
@@ -81,7 +81,8 @@ def issue_key(tenant: Tenant, name: str, scopes: Iterable[Scope], expires_at: da
         raise InvalidKey(f"name: use at most {MAX_NAME_CHARACTERS} printable characters")
     if not scopes:
         raise InvalidKey(f"scopes: name at least one of {', '.join(Scope)}")
-    if expires_at is not None and expires_at <= timezone.now():
+    now = clock.now()
+    if expires_at is not None and expires_at <= now:
         raise InvalidKey("expires_at: it is in the past")
     text = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey.objects.create(
@@ -90,6 +91,7 @@ def issue_key(tenant: Tenant, name: str, scopes: Iterable[Scope], expires_at: da
         scopes=scopes,
         prefix=text[:SHOWN_CHARACTERS],
         key_hash=token_hash(text),
+        created_at=now,
         expires_at=expires_at,
     )
     return IssuedKey(row, text)
@@ -113,7 +115,7 @@ def revoke_key(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
     with transaction.atomic():
         tenant.lock()
         key = _get(tenant, public_id)
-        key.revoked_at = timezone.now()
+        key.revoked_at = clock.now()
         key.save(update_fields=["revoked_at"])
         return key
 
@@ -143,7 +145,7 @@ def rotate_key(tenant: Tenant, public_id: uuid.UUID, overlap: timedelta) -> Issu
         old = _get(tenant, public_id)
         if old.successor is not None:
             raise KeyReplaced(f"the key was replaced already, by {old.successor.public_id}: rotate that one")
-        now = timezone.now()
+        now = clock.now()
         end = None if old.expires_at is None else now + (old.expires_at - old.created_at)
         issued = issue_key(tenant, old.name, read_scopes(old.scopes), end)
         old.successor = issued.row
@@ -153,7 +155,7 @@ def rotate_key(tenant: Tenant, public_id: uuid.UUID, overlap: timedelta) -> Issu
 
 
 def _living() -> QuerySet[ApiKey]:
-    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=clock.in_query()), revoked_at=None)
 
 
 def _get(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:

@@ -42,7 +42,7 @@ class ApiKey(models.Model):
     scopes = models.JSONField(help_text="Names of what the key may be used for.")
     prefix = models.CharField(max_length=16, blank=True, default="")
     key_hash = models.CharField(max_length=64, unique=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

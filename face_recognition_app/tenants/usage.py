@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+import time
+from datetime import timedelta
 
 from django.db.models import Q
-from django.utils import timezone
 
+from database import clock
 from tenants.models import ApiKey
 
 GRANULARITY = timedelta(minutes=1)
@@ -18,22 +19,29 @@ class KeyUses:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._used_at: dict[int, datetime] = {}
+        self._used_s: dict[int, float] = {}
+        """Time of the last use by primary key, in seconds of the monotonic clock."""
 
     def note(self, key: ApiKey) -> None:
-        now = timezone.now()
-        if key.last_used_at is None or now - key.last_used_at >= GRANULARITY:
-            with self._lock:
-                self._used_at[key.pk] = now
+        with self._lock:
+            self._used_s[key.pk] = time.monotonic()
 
     def write(self) -> int:
-        """Write the notes since the last call. Returns the number of keys."""
+        """Write the notes since the last call, each key's once in GRANULARITY. Returns the number of keys written."""
         with self._lock:
-            noted, self._used_at = self._used_at, {}
-        for primary_key, at in noted.items():
-            not_later = Q(last_used_at=None) | Q(last_used_at__lt=at)
-            ApiKey.objects.filter(not_later, pk=primary_key).update(last_used_at=at)
-        return len(noted)
+            noted, self._used_s = self._used_s, {}
+        if not noted:
+            return 0
+        now, now_s = clock.now(), time.monotonic()
+        written = ApiKey.objects.filter(pk__in=noted).values_list("pk", "last_used_at")
+        count = 0
+        for primary_key, written_at in written:
+            used_at = now - timedelta(seconds=now_s - noted[primary_key])
+            if written_at is None or used_at - written_at >= GRANULARITY:
+                # Compared again: another worker may have written a later use.
+                not_later = Q(last_used_at=None) | Q(last_used_at__lt=used_at)
+                count += ApiKey.objects.filter(not_later, pk=primary_key).update(last_used_at=used_at)
+        return count
 
 
 key_uses = KeyUses()

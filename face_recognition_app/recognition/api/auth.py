@@ -8,11 +8,11 @@ from typing import Literal
 
 from asgiref.typing import HTTPScope
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
+from database import clock
 from recognition.api.errors import ApiError
 from recognition.sessions.lifecycle import find_by_token
 from recognition.tokens.signing import AccessClaims, InvalidToken, Signer
@@ -126,7 +126,7 @@ async def create_token(request: HttpRequest, asked: TokenRequest | None = None) 
     if lacking:
         raise ApiError(ErrorCode.SCOPE_MISSING, f"the key lacks the scope {lacking[0]}", {"needs": lacking})
     worker = of_request(request)
-    lifetime_s = _lifetime_s(key, worker.settings.access_token_ttl_s)
+    lifetime_s = await worker.database.run(_lifetime_s, key, worker.settings.access_token_ttl_s)
     token = worker.deciding.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
     return AccessToken(access_token=token, expires_in=lifetime_s)
 
@@ -183,4 +183,4 @@ def _lifetime_s(key: ApiKey, longest_s: int) -> int:
     """`longest_s`, shortened to what remains of the key's own lifetime."""
     if key.expires_at is None:
         return longest_s
-    return max(0, min(longest_s, int((key.expires_at - timezone.now()).total_seconds())))
+    return max(0, min(longest_s, int((key.expires_at - clock.now()).total_seconds())))

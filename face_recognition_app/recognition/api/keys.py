@@ -9,11 +9,11 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.http import HttpRequest
-from django.utils import timezone
 from ninja import Router, Schema, Status
 from pydantic import AwareDatetime, Field, model_validator
 
 from config.durations import LONGEST
+from database import clock
 from database.pages import page_after
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
@@ -42,9 +42,8 @@ class NewKey(Request):
             raise ValueError("give expires_at or expires_in_s, not both")
         return self
 
-    @property
-    def end(self) -> datetime | None:
-        return self.expires_at if self.expires_in_s is None else timezone.now() + timedelta(seconds=self.expires_in_s)
+    def end(self, now: datetime) -> datetime | None:
+        return self.expires_at if self.expires_in_s is None else now + timedelta(seconds=self.expires_in_s)
 
 
 class Rotation(Request):
@@ -80,8 +79,7 @@ async def list_keys(request: HttpRequest, cursor: str | None = None, limit: Limi
 @router.post("", response={201: NewKeyDetail}, summary="Issue a key")
 async def create_key(request: HttpRequest, new: NewKey) -> Status[NewKeyDetail]:
     tenant = caller(request).tenant
-    issued = await of_request(request).database.run(keys.issue_key, tenant, new.name, new.scopes, new.end)
-    return Status(201, _issued(issued))
+    return Status(201, _issued(await of_request(request).database.run(_issue, tenant, new)))
 
 
 @router.post("{uuid:key_id}/rotate/", response={201: NewKeyDetail}, summary="Replace a key, with an overlap")
@@ -97,6 +95,10 @@ async def rotate_key(request: HttpRequest, key_id: uuid.UUID, rotation: Rotation
 async def delete_key(request: HttpRequest, key_id: uuid.UUID) -> Status[None]:
     await of_request(request).database.run(keys.revoke_unless_last_admin, caller(request).tenant, key_id)
     return Status(204, None)
+
+
+def _issue(tenant: Tenant, new: NewKey) -> keys.IssuedKey:
+    return keys.issue_key(tenant, new.name, new.scopes, new.end(clock.now()))
 
 
 def _list(tenant: Tenant, after: int, limit: int) -> KeyPage:

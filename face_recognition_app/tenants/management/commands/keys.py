@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from config.durations import parse_duration
+from database import clock
 from tenants.keys import KeyProblem, has_other_admin, issue_key, keys_of, revoke_key, rotate_key
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantNotFound, find_tenant
@@ -73,7 +73,7 @@ class Command(BaseCommand):
 
     def _issue(self, tenant: Tenant, options: dict[str, Any]) -> None:
         lifetime = options["expires_in"]
-        end = None if lifetime is None else timezone.now() + lifetime
+        end = None if lifetime is None else clock.now() + lifetime
         scopes = USUAL_SCOPES if options["scopes"] is None else chain.from_iterable(options["scopes"])
         issued = issue_key(tenant, options["name"], scopes, end)
         self._show_once(issued.row, issued.text, options)
