@@ -166,9 +166,10 @@ def _may_be_there(model: Model, directory: Path, mirror: Path | None) -> bool:
     if mirror is not None and (mirror / model.filename).is_file():
         return True
     try:
-        return time.time() - _note_of_absence(model, directory).stat().st_mtime > _ASK_AGAIN_S
+        age_s = time.time() - _note_of_absence(model, directory).stat().st_mtime
     except FileNotFoundError:
         return True
+    return not 0 <= age_s <= _ASK_AGAIN_S  # Below 0 the machine's clock was set back since: how long ago is unknown.
 
 
 def _note_of_absence(model: Model, directory: Path) -> Path:

@@ -337,6 +337,15 @@ def test_an_optional_model_that_was_not_there_is_asked_for_again_the_next_day(tm
     assert ensure_models(tmp_path, models=[there], fetch_optional=True).keys() == {"mesh"}
 
 
+def test_a_clock_that_was_set_back_does_not_put_off_an_optional_model(tmp_path: Path, server: Server) -> None:
+    gone = replace(model(UNREACHABLE), optional=True)
+    there = replace(model(server.source("good")), optional=True)
+    assert ensure_models(tmp_path, models=[gone], fetch_optional=True) == {}
+    next_year = time.time() + 365 * 86_400
+    os.utime(tmp_path / ".mesh.missing", (next_year, next_year))
+    assert ensure_models(tmp_path, models=[there], fetch_optional=True).keys() == {"mesh"}
+
+
 def test_a_directory_that_is_read_only_holds_up_nobody_who_has_what_is_needed(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
