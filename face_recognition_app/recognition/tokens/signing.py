@@ -1,4 +1,7 @@
-"""Ed25519 signatures of decisions and access tokens."""
+"""Ed25519 signatures of decisions and access tokens.
+
+The times in a token are by the machine's clock, since others verify tokens, by their own clocks.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ ALGORITHM = "EdDSA"
 ISSUER = "face-service"
 DECISION_AUDIENCE = "face-service-decision"
 ACCESS_AUDIENCE = "face-service-api"
+LEEWAY_S = 60
+"""Seconds by which a verifier's clock may differ from the signer's; docs/protocol.md tells verifiers to allow it."""
 
 
 class InvalidToken(Exception):
@@ -96,7 +101,7 @@ class Signer:
         """Raises InvalidToken."""
         try:
             key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
-            claims = jwt.decode(token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER)
+            claims = jwt.decode(token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER, leeway=LEEWAY_S)
             scopes = read_scopes(claims["scope"].split())
             return AccessClaims(int(claims["sub"]), uuid.UUID(claims["key"]), scopes)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:

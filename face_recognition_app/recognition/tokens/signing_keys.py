@@ -3,6 +3,7 @@
 keys/decision-ed25519.pem         the private key that signs
 keys/retired-KID-UNTIL.pem        a replaced public key, published until UNTIL, in seconds since the epoch
 
+UNTIL is by the machine's clock, as are the times in tokens: while a token is valid, so is the key that signed it.
 A rotation deletes the private key that it replaces. Files are replaced atomically: a reader sees the old or the new.
 """
 
@@ -33,6 +34,8 @@ from config.secret import read_or_make, replace
 logger = logging.getLogger(__name__)
 
 CURRENT = "decision-ed25519.pem"
+SWEPT_AFTER_S = 86_400
+"""Seconds for which a public key's file stays after UNTIL: a clock that was fast by mistake is set back."""
 _RETIRED = re.compile(r"retired-([0-9a-f]{16})-([0-9]{1,12})\.pem")
 
 
@@ -102,7 +105,7 @@ def rotate(directory: Path, overlap_s: int) -> KeySet:
     with exclusive(directory / "rotation.lock"):
         now = int(time.time())
         for path, _, until in _retired_files(directory):
-            if until <= now or not overlap_s:
+            if until + SWEPT_AFTER_S <= now or not overlap_s:
                 path.unlink()
         old = _read_private(directory / CURRENT).public_key()
         if overlap_s:

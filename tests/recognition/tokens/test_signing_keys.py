@@ -19,9 +19,11 @@ from django.core.management import CommandError, call_command
 
 from config.settings import load
 from recognition.management.commands import rotate_signing_key
-from recognition.tokens.signing import DECISION_AUDIENCE, AccessClaims, DecisionClaims, InvalidToken, Signer
+from recognition.tokens.signing import DECISION_AUDIENCE, LEEWAY_S, AccessClaims, DecisionClaims, InvalidToken, Signer
 from recognition.tokens.signing_keys import CURRENT, SigningKeys, make_signing_key, rotate
 from tenants.scopes import Scope
+from testkit.service import REPOSITORY
+from tests.clocks import step
 from tests.processes import run
 
 CLAIMS = AccessClaims(7, uuid.UUID(int=7), frozenset({Scope.READ}))
@@ -68,6 +70,38 @@ def test_the_old_key_goes_when_its_time_is_over(
     assert published(signer) == [signer.key_id]
     with pytest.raises(InvalidToken):
         signer.read_access(old)
+
+
+def test_a_rotation_under_a_fast_clock_loses_no_key(
+    signer: Signer, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = signer.sign_access(CLAIMS, 60)
+    rotate(directory, 3_600)
+    with monkeypatch.context() as fast:
+        step(fast, 3 * 3_600)
+        rotate(directory, 3_600)
+    assert signer.read_access(token) == CLAIMS
+
+
+@pytest.mark.parametrize(
+    ("signed_s_ago", "valid"),
+    [(-LEEWAY_S - 30, False), (-LEEWAY_S + 30, True), (LEEWAY_S - 30 + 10, True), (LEEWAY_S + 30 + 10, False)],
+)
+def test_a_clock_that_is_off_by_less_than_the_leeway_refuses_no_token(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch, signed_s_ago: float, valid: bool
+) -> None:
+    with monkeypatch.context() as signers:
+        step(signers, -signed_s_ago)
+        token = signer.sign_access(CLAIMS, 10)
+    if valid:
+        assert signer.read_access(token) == CLAIMS
+    else:
+        with pytest.raises(InvalidToken):
+            signer.read_access(token)
+
+
+def test_the_protocol_states_the_leeway() -> None:
+    assert f"allow {LEEWAY_S} seconds of leeway" in (REPOSITORY / "docs" / "protocol.md").read_text()
 
 
 def test_without_an_overlap_every_older_key_goes_at_once(signer: Signer, directory: Path) -> None:
@@ -216,7 +250,7 @@ def test_the_command_rotates_and_tells_what_is_published(
     assert published(signer) == [signer.key_id]
 
 
-@pytest.mark.parametrize("overlap", ["60", "15m", "soon"])
+@pytest.mark.parametrize("overlap", ["60", "15m", "16m", "soon"])
 def test_an_overlap_shorter_than_a_tokens_life_is_refused(
     signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlap: str
 ) -> None:

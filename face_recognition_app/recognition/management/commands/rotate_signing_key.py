@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.durations import parse_duration
 from config.service import service_settings
+from recognition.tokens.signing import LEEWAY_S
 from recognition.tokens.signing_keys import CURRENT, UnusableKeyFile, make_signing_key, rotate
 
 
@@ -48,8 +49,11 @@ def _overlap_s(text: str) -> int:
     overlap_s = int(parse_duration(text).total_seconds())
     settings = service_settings()
     longest = max(settings.access_token_ttl_s, settings.decision_token_ttl_s)
-    if 0 < overlap_s <= longest:
-        raise ValueError(f"tokens live for {longest} s: let the old key verify for longer, or 0 to drop it at once")
+    if 0 < overlap_s <= longest + LEEWAY_S:
+        raise ValueError(
+            f"tokens live for {longest} s and {LEEWAY_S} s of leeway: "
+            "let the old key verify for longer, or 0 to drop it at once"
+        )
     return overlap_s
 
 
