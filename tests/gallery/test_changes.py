@@ -15,6 +15,7 @@ from gallery.changes import Changes
 from gallery.matching import Gallery
 from gallery.models import Subject, Template, TemplateChange
 from tenants.models import Tenant
+from tests.clocks import STEPS_S, step
 from tests.gallery.faces import enrol, face, picture
 
 ALIKE = 0.8
@@ -124,7 +125,10 @@ def test_a_tenant_that_is_gone_has_no_revision(tenant: Tenant) -> None:
             changes.since(gone, revision)
 
 
-def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery) -> None:
+@pytest.mark.parametrize("seconds", [0.0, *STEPS_S])
+def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Also when the machine's clock was set meanwhile."""
+    step(monkeypatch, seconds)
     enrol(tenant, "alice", face(1), gallery=gallery)
     now = database.clock.now()
     assert not changes.old(now + timedelta(hours=23)).exists()

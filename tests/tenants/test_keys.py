@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 
+from database import clock
 from tenants import keys
 from tenants.keys import create_tenant
 from tenants.models import ApiKey, Tenant
 from tenants.names import InvalidTenantName, TenantExists
+from tenants.scopes import Scope
+from tests.clocks import STEPS_S, step
 from tests.tenants.support import tenant_of
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
+HOUR = timedelta(hours=1)
 
 
 def everything_stored() -> str:
@@ -81,3 +87,23 @@ def test_a_name_is_taken_once_and_its_tenant_gets_no_second_key() -> None:
     with pytest.raises(TenantExists):
         create_tenant("acme")
     assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("seconds", STEPS_S)
+@pytest.mark.usefixtures("each_database")
+def test_a_key_lives_as_long_as_it_was_issued_for_when_the_machines_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    tenant, _ = create_tenant("acme")
+    now = clock.now()
+    living = keys.issue_key(tenant, "", [Scope.READ], now + HOUR)
+    ended = keys.issue_key(tenant, "", [Scope.READ], now + HOUR)
+    ApiKey.objects.filter(pk=ended.row.pk).update(expires_at=now)
+    step(monkeypatch, seconds)
+    assert keys.find_living_key(living.text) is not None
+    assert keys.find_living_key(ended.text) is None
+    with pytest.raises(keys.InvalidKey, match="in the past"):
+        keys.issue_key(tenant, "", [Scope.READ], now)
+    successor = keys.rotate_key(tenant, living.row.public_id, HOUR).row
+    assert successor.expires_at is not None
+    assert abs(successor.expires_at - successor.created_at - HOUR) < HOUR / 2

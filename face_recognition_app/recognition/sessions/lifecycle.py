@@ -169,8 +169,9 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
         session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(deciding, session))
     session.lease_number += 1
     session.status = SessionStatus.IN_PROGRESS
+    lease = Lease.at(now, session, flow, resumed=resumed)  # Before the row is saved, which may have to wait.
     session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
-    return Lease.at(now, session, flow, resumed=resumed)
+    return lease
 
 
 def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
