@@ -166,7 +166,7 @@ def _may_be_there(model: Model, directory: Path, mirror: Path | None) -> bool:
     if mirror is not None and (mirror / model.filename).is_file():
         return True
     try:
-        age_s = time.time() - _note_of_absence(model, directory).stat().st_mtime
+        age_s = time.time() - _note_of_absence(model, directory).stat().st_mtime  # noqa: TID251 - file times are by it
     except FileNotFoundError:
         return True
     return not 0 <= age_s <= _ASK_AGAIN_S  # Below 0 the machine's clock was set back since: how long ago is unknown.

@@ -44,6 +44,12 @@ def lint(project: Path, *arguments: str, path: str = ALONE["PATH"]) -> subproces
     ("check", "name", "text", "complaint"),
     [
         ("ruff", "module.py", "import os\n", "F401"),
+        ("ruff", "module.py", "from time import time\n\nnow = time()\n", "TID251"),
+        ("ruff", "module.py", "import time\n\nnow = time.time()\n", "TID251"),
+        ("ruff", "module.py", "from datetime import UTC, datetime\n\nnow = datetime.now(UTC)\n", "TID251"),
+        ("ruff", "module.py", "from django.utils import timezone\n\nnow = timezone.now()\n", "TID251"),
+        ("ruff", "face_recognition_app/demo/module.py", "from django.db import models\n\nF = models.F\n", "TID253"),
+        ("ruff", "face_recognition_app/recognition/api/module.py", "import django.db as d\n\nd.models\n", "TID253"),
         ("format", "module.py", "x = 'text'\n", "would be reformatted"),
         ("shellcheck", "scripts/some.sh", "#!/bin/sh\nrm $1/*\n", "SC2086"),
         ("codespell", "notes.md", "recieved\n", "received"),  # codespell:ignore recieved
@@ -53,6 +59,7 @@ def lint(project: Path, *arguments: str, path: str = ALONE["PATH"]) -> subproces
 )
 def test_it_finds_what_is_wrong(project: Path, check: str, name: str, text: str, complaint: str) -> None:
     assert lint(project, check).returncode == 0
+    (project / name).parent.mkdir(parents=True, exist_ok=True)
     (project / name).write_text(text)
     done = lint(project, check)
     assert done.returncode == 1

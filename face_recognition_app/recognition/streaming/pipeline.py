@@ -197,7 +197,7 @@ class SandboxStream(Stream):
         return SANDBOX_TIME_LIMIT_S - (time.monotonic() - self._began)
 
     def established(self) -> ConnectionEstablished:
-        end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)
+        end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)  # noqa: TID251 - only shown
         return connection_established(self.worker, self.flow, self.name, "in_progress", end, False)
 
     async def _match(self, seen: Observation) -> Match | None:
