@@ -90,7 +90,7 @@ class FrameView:
 
     def tracking(self, before: Tracking) -> Tracking:
         """Tracking for the next frame; `before` is the tracking that this frame was analysed with."""
-        return before.after(self.faces).scaled(self.picture.reduction)
+        return before.after(self.faces, self.picture.size).scaled(self.picture.reduction)
 
 
 class LivenessDetector:
@@ -177,8 +177,9 @@ class FaceRecognitionEngine:
 
         Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
-        reduction = 1 if detail is Detail.FULL else reduction_for_tracked(tracking)
-        picture = self._decode(data, limits, lambda _: reduction)
+        header = read_header(data, limits)
+        tracking = tracking.for_frame(header.size)
+        picture = decode_image(data, header, 1 if detail is Detail.FULL else reduction_for_tracked(tracking))
         faces = self._find(picture, tracking.scaled(1 / picture.reduction), detail, IN_SESSION)
         return self._judge(picture, faces, self._refuse_bystanders)
 

@@ -17,19 +17,24 @@ DETECTION_INTERVAL_FRAMES = 10
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """`frames`: number of frames since the detector was due."""
+    """`frames`: number of frames since the detector was due. `size`: width and height of the last frame."""
 
     faces: tuple[TrackedFace, ...] = ()
     frames: int = 0
+    size: tuple[int, int] | None = None
 
     @property
     def detection_is_due(self) -> bool:
         return not self.faces or self.frames >= DETECTION_INTERVAL_FRAMES
 
-    def after(self, faces: Sequence[MeshFace]) -> Self:
-        """Tracking for the next frame, after one with these `faces`."""
+    def after(self, faces: Sequence[MeshFace], size: tuple[int, int] | None = None) -> Self:
+        """Tracking for the next frame, after one of this `size` with these `faces`."""
         frames = 1 if self.detection_is_due else self.frames + 1
-        return type(self)(tuple(face.tracked for face in faces if face.tracked is not None), frames)
+        return type(self)(tuple(face.tracked for face in faces if face.tracked is not None), frames, size)
+
+    def for_frame(self, size: tuple[int, int]) -> Tracking:
+        """The tracking, or none for a frame of another size than the last: its faces are at other places."""
+        return self if self.size in (None, size) else UNTRACKED
 
     def scaled(self, times: float) -> Self:
         """The same tracking in a frame that is `times` as large."""
