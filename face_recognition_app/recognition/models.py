@@ -61,7 +61,8 @@ class Session(models.Model):
 
 
 class Decision(models.Model):
-    """The result of a session; immutable. `locked_until` is set when a lockout decided.
+    """The result of a session; immutable. `locked_until` is set when a lockout decided. `attempts_left`: failed
+    attempts until one locks, as of the decision; None after a success.
 
     `evidence` holds the numbers behind the liveness outcome, for operators only: an attacker could tune against them.
     """
@@ -75,6 +76,7 @@ class Decision(models.Model):
     liveness = models.CharField(max_length=16)
     reason = models.CharField(max_length=32, blank=True, default="")
     locked_until = models.DateTimeField(null=True)
+    attempts_left = models.PositiveIntegerField(null=True)
     evidence = models.JSONField(default=dict)
     token = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)

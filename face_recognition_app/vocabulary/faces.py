@@ -69,3 +69,6 @@ class Guidance(StrEnum):
     SMILE = Action.SMILE
     OPEN_MOUTH = Action.OPEN_MOUTH
     LIGHT = Action.LIGHT
+    BEGIN_AGAIN = "begin_again"
+    """The phone was turned, or the frames came in another size: what was proved before must be proved again."""
+    CONNECTION_TOO_SLOW = "connection_too_slow"

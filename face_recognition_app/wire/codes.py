@@ -1,9 +1,8 @@
-"""Messages of the guidance and reason codes."""
+"""Messages of the guidance codes."""
 
 from __future__ import annotations
 
 from vocabulary.faces import Guidance
-from vocabulary.sessions import Reason
 
 GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.READY: "Looking good.",
@@ -27,23 +26,6 @@ GUIDANCE_MESSAGES: dict[Guidance, str] = {
     Guidance.SMILE: "Smile.",
     Guidance.OPEN_MOUTH: "Open your mouth wide.",
     Guidance.LIGHT: "Look at the screen while it changes its colours.",
-}
-
-
-REASON_MEANINGS: dict[Reason, str] = {
-    Reason.NO_MATCH: "The face is not the claimed person's, or nobody's who is enrolled.",
-    Reason.LIVENESS_TIMEOUT: "No proof of a live person came in time.",
-    Reason.SPOOF_SUSPECTED: "The picture looks like a photograph or a screen.",
-    Reason.FACE_CHANGED: "Another face came into the stream.",
-    Reason.WRONG_ACTION: "Something else was done than what was asked, too often.",
-    Reason.STREAM_FROZEN: "The picture stood still: the same frame came again and again.",
-    Reason.STREAM_REPEATED: "Frames or movements came again, as in a recording that is played in a loop.",
-    Reason.CAMERA_CHANGED: "The frames became larger or smaller: another camera, or no camera, took over.",
-    Reason.REPLAY_SUSPECTED: "Frames of this session were sent in an earlier session.",
-    Reason.DUPLICATE_FACE: "The face is enrolled under another subject already.",
-    Reason.SUBJECT_EXISTS: "The subject is enrolled already, with another face.",
-    Reason.SUBJECT_GONE: "The subject was deleted, or has no template.",
-    Reason.TIMEOUT: "The session's time was over before there were enough good frames.",
-    Reason.CANCELLED: "The client or the backend cancelled the session.",
-    Reason.ATTEMPTS_EXCEEDED: "Too many failed attempts; wait before the next.",
+    Guidance.BEGIN_AGAIN: "The picture was turned or resized. Once more, please.",
+    Guidance.CONNECTION_TOO_SLOW: "Too few pictures arrive. Move to where the connection is better.",
 }

@@ -21,6 +21,9 @@ SocketCode = Annotated[ErrorCode, WithJsonSchema({"type": "string", "enum": [str
 """Error codes that the socket sends."""
 
 
+ATTEMPTS_LEFT = "Failed attempts until one locks: 1 is the last. Null in a sandbox and after a success."
+
+
 class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -89,6 +92,11 @@ class LivenessProgress(Message):
     steps_done: int
     steps_total: int
     instruction: Guidance | None
+    progress: float = Field(ge=0, le=1, description="Share of the evidence that was seen; it never falls.")
+    remaining_ms: int = Field(ge=0, description="Time left until the session ends.")
+    step_remaining_ms: int | None = Field(
+        description="Time left for the challenge's step; null without one, and before its time runs."
+    )
     light: str | None = Field(
         default=None,
         exclude_if=lambda colour: colour is None,
@@ -120,6 +128,7 @@ class ConnectionEstablished(Message):
     pacing: Pacing
     challenge: ChallengeInfo | None
     resumed: bool
+    attempts_left: int | None = Field(description=ATTEMPTS_LEFT)
 
 
 class FrameProcessed(Message):
@@ -143,6 +152,7 @@ class SessionComplete(Message):
     reason: Reason | None
     decision_token: str
     retry_after_ms: int | None = None
+    attempts_left: int | None = Field(description=ATTEMPTS_LEFT)
 
 
 class ErrorMessage(Message):

@@ -9,7 +9,8 @@ from django.core.management import CommandError, call_command
 
 from config.management.commands import configuration_docs
 from config.settings import REPOSITORY, Settings
-from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
+from vocabulary.sessions import REASONS
+from wire.codes import GUIDANCE_MESSAGES
 
 
 @pytest.fixture
@@ -93,5 +94,7 @@ def test_limits_and_choices_are_in_the_table() -> None:
 
 def test_every_guidance_and_reason_is_listed_with_its_message() -> None:
     page = configuration_docs.ERRORS.read_text()
-    for code, words in [*GUIDANCE_MESSAGES.items(), *REASON_MEANINGS.items()]:
+    for code, words in GUIDANCE_MESSAGES.items():
         assert f"| `{code}` | {words} |" in page
+    for reason, told in REASONS.items():
+        assert f"| `{reason}` | {told.meaning} | {'yes' if told.counts else 'no'} |" in page

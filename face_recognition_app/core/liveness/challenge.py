@@ -66,20 +66,37 @@ class Challenge:
         asked = self.current is Action.LIGHT and self.failure is None
         return self.light.colour if self.light is not None and asked else None
 
+    def step_remaining_ms(self, at_ms: int) -> int | None:
+        """What is left of the current step's time; None before its time runs, and after the last step."""
+        if self.step_began_ms is None or self.current is None or self.failure is not None:
+            return None
+        passed_ms = max(0, at_ms - self._judged_from_ms)
+        return max(0, limits.STEP_WINDOW_MS - passed_ms)
+
     def observe(self, reading: FaceReading) -> None:
         action = self.current
         if action is None or self.failure is not None or not self._knows_neutral(reading):
             return
         if self.step_began_ms is None:
             self.step_began_ms = reading.at_ms
-        if reading.at_ms - self.step_began_ms > limits.STEP_WINDOW_MS:
+        if reading.at_ms > self._judged_from_ms + limits.STEP_WINDOW_MS:
             self.failure = "liveness_timeout"
         elif self._performed(action, reading):
             self._next_step(reading)
 
+    def restart(self) -> None:
+        """Begin again with the first step of the same actions. Mistakes stay, and no colour is shown a second time."""
+        self.done, self.step_began_ms, self.neutral_readings = 0, None, []
+        self._restart_step()
+
     def interrupt(self) -> None:
         """Restart the current step, because the face was lost. Steps that were done stay done."""
         self._restart_step()
+
+    @property
+    def _judged_from_ms(self) -> int:
+        assert self.step_began_ms is not None
+        return self.step_began_ms + limits.STEP_GRACE_MS
 
     def _knows_neutral(self, reading: FaceReading) -> bool:
         if len(self.neutral_readings) < limits.NEUTRAL_READINGS:
@@ -97,22 +114,23 @@ class Challenge:
         shown = neutral.actions_in(reading)
         if action is Action.BLINK:
             self.blink.observe(reading)
-            self._count_mistakes(bool(shown))
+            self._count_mistakes(reading, bool(shown))
             return self.blink.seen
         if self.light is not None and action is Action.LIGHT:
             self.light.observe(reading)
-            self._count_mistakes(bool(shown))
+            self._count_mistakes(reading, bool(shown))
             return self.light.seen
         doing = shown in ({action}, MAY_COINCIDE) and action in shown
-        self._count_mistakes(bool(shown) and action not in shown)
+        self._count_mistakes(reading, bool(shown) and action not in shown)
         self.doing = self.doing + 1 if doing else 0
         if action is Action.NOD:
             self.nodding = self.nodding or self.doing >= limits.ACTION_READINGS
             return self.nodding and neutral.pitch - reading.pitch <= limits.NOD_DEG / 2
         return self.doing >= limits.ACTION_READINGS
 
-    def _count_mistakes(self, something_else: bool) -> None:
-        self.astray = self.astray + 1 if something_else else 0
+    def _count_mistakes(self, reading: FaceReading, something_else: bool) -> None:
+        judged = reading.at_ms >= self._judged_from_ms
+        self.astray = self.astray + 1 if something_else and judged else 0
         if self.astray < limits.MISTAKE_READINGS:
             return
         self.mistakes += 1

@@ -1,4 +1,4 @@
-"""Continuity of frames: a camera never repeats a picture, does not stand still and does not change its size."""
+"""Continuity of frames: a camera never repeats a picture, does not stand still, and keeps its shape."""
 
 from __future__ import annotations
 
@@ -20,12 +20,22 @@ class FrameFingerprint:
     shows_face: bool
 
 
+def may_be_one_camera(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether frames of both sizes may come from one camera, upright or on its side, larger or smaller."""
+    return any(_alike(size[0] * second, size[1] * first) for first, second in (other, other[::-1]))
+
+
+def _alike(one: int, another: int) -> bool:
+    return abs(one - another) <= limits.SAME_SHAPE * max(one, another)
+
+
 @dataclass(slots=True)
 class Continuity:
     """Check that all frames come from one live camera; `failure` is the reason code once they cannot.
 
     Only frames that show a face are evidence, so only their bytes must be new: a covered camera, or one that starts
-    with black pictures, repeats bytes harmlessly. The size must be the same in every frame.
+    with black pictures, repeats bytes harmlessly. Frames may be turned, as a phone is, or scaled, as a sender does on a
+    slow network.
     """
 
     digests: list[str] = field(default_factory=list)
@@ -42,6 +52,10 @@ class Continuity:
         self.size = fingerprint.size
         return is_new
 
+    def is_resized(self, size: tuple[int, int]) -> bool:
+        """Whether a frame of `size` would be turned or scaled against the last one."""
+        return self.size not in (None, size)
+
     @property
     def progress(self) -> str | None:
         return self.failure
@@ -51,7 +65,7 @@ class Continuity:
         self.digests, self.still_frames = self.digests[: -limits.RESENT_FRAMES], 0
 
     def _judge(self, fingerprint: FrameFingerprint) -> str | None:
-        if self.size is not None and fingerprint.size != self.size:
+        if self.size is not None and not may_be_one_camera(self.size, fingerprint.size):
             return "camera_changed"
         if not fingerprint.shows_face:
             self.still_frames, self.still_since_ms = 0, fingerprint.at_ms

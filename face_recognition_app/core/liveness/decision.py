@@ -15,6 +15,7 @@ from core.liveness.cues.body import BodyCue
 from core.liveness.cues.movements import BlinkCue, MoireCue, MouthCue, SpoofCue, TurnCue
 from core.liveness.cues.skin import SkinCue
 from core.liveness.observation import FaceReading
+from core.liveness.pace import Pace
 from core.liveness.policy import REQUIREMENTS, Policy, Requirements
 from core.liveness.repetition import Repetition
 from vocabulary.faces import Action
@@ -42,11 +43,16 @@ class Liveness:
     body: BodyCue = field(default_factory=BodyCue)
     repetition: Repetition = field(default_factory=Repetition)
     continuity: Continuity = field(default_factory=Continuity)
+    pace: Pace = field(default_factory=Pace)
     readings: int = 0
     observed_ms: int = 0
     """Sum of the times between readings, each counted up to PAUSE_MS."""
     last_at_ms: int = 0
     last_seen_ms: int = 0
+    restarted_ms: int | None = None
+    """When evidence last began anew, because the frames were turned or scaled."""
+    reached: float = 0.0
+    """Largest share so far of the evidence that the policy requires, 0..1 in PROGRESS_STEPS steps; 1 once it passed."""
 
     @classmethod
     def begin(
@@ -122,11 +128,23 @@ class Liveness:
     def doubtful(self) -> bool:
         """Whether there is evidence against the person, even if it is not yet enough to refuse."""
         mistaken = self.challenge is not None and self.challenge.mistakes > 0
-        return mistaken or self.spoof.doubtful or (self._requirements.moire and self.moire.doubtful)
+        scored = len(self.spoof.scores) >= limits.MIN_SCORES and self.spoof.doubtful
+        patterned = self._requirements.moire and len(self.moire.peaks) >= limits.MIN_MOIRES and self.moire.doubtful
+        return mistaken or scored or patterned
 
     @property
     def passive_passed(self) -> bool:
         return self.spoof.passed and self._moire_passed
+
+    @property
+    def begins_again(self) -> bool:
+        """Whether the person should hear now that evidence begins anew."""
+        return self.restarted_ms is not None and self.last_seen_ms - self.restarted_ms < limits.BEGIN_AGAIN_MS
+
+    @property
+    def was_seen(self) -> bool:
+        """Whether a face was seen for as long as proof takes, so that missing proof speaks against the person."""
+        return self.observed_ms >= limits.OBSERVED_MS
 
     @property
     def instruction(self) -> str | None:
@@ -155,7 +173,7 @@ class Liveness:
         """
         cues = (getattr(self, name).progress for name in _CUES)
         asked = self.challenge and self.challenge.progress
-        return *cues, asked, self.passive_passed, self.steps_done, self.verdict
+        return *cues, asked, self.passive_passed, self.steps_done, self.reached, self.verdict
 
     @property
     def _requirements(self) -> Requirements:
@@ -172,7 +190,12 @@ class Liveness:
         if not self._accepts(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
             return False
         self.last_seen_ms = fingerprint.at_ms
-        return self.continuity.observe(fingerprint)
+        self.pace.observe(fingerprint.at_ms)
+        resized = self.continuity.is_resized(fingerprint.size)
+        is_new = self.continuity.observe(fingerprint)
+        if resized:
+            self._restart(fingerprint.at_ms)
+        return is_new
 
     def observe(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
         """Weigh one reading of the person. A reading older than the last is ignored."""
@@ -182,19 +205,15 @@ class Liveness:
             self.observed_ms += min(reading.at_ms - self.last_at_ms, limits.PAUSE_MS)
         self.last_at_ms = reading.at_ms
         self.readings += 1
-        self.score(reading)
+        self.spoof.observe(reading, self.least_live_score(reading))
+        self.moire.observe(reading)
         if self.challenge is not None:
             self.challenge.observe(reading)
         if self._requirements.alive:
             self._observe_cues(reading, frame_samples)
         if self._requirements.watched:
             self.repetition.observe(reading)
-
-    def score(self, reading: FaceReading) -> None:
-        """Weigh the results of anti-spoof network and moire detection, which count for a repeated picture too."""
-        if self._accepts(reading.at_ms):
-            self.spoof.observe(reading, self.least_live_score(reading))
-            self.moire.observe(reading)
+        self.reached = max(self.reached, self._share())
 
     def suspect(self, reading: FaceReading) -> None:
         """Weigh only evidence against the person: for frames that may not count in favour."""
@@ -209,6 +228,16 @@ class Liveness:
     def least_live_score(self, reading: FaceReading) -> float:
         return self._requirements.least_live_score(reading.spoof_networks)
 
+    def _restart(self, at_ms: int) -> None:
+        """Drop all evidence for the person, complete or not: it was seen with another geometry. What speaks against the
+        person stays, and the challenge is asked for again from its first step."""
+        self.restarted_ms = at_ms
+        self.blink, self.mouth, self.turn = BlinkCue(), MouthCue(), TurnCue()
+        self.skin, self.body, self.repetition = SkinCue(), BodyCue(), Repetition(failure=self.repetition.failure)
+        self.readings = self.observed_ms = 0
+        if self.challenge is not None:
+            self.challenge.restart()
+
     def interrupt(self) -> None:
         """Drop incomplete evidence: a frame showed no single face, or another person. Complete evidence stays."""
         self.blink = BlinkCue(count=self.blink.count)
@@ -218,6 +247,20 @@ class Liveness:
         self.body.interrupt()
         if self.challenge is not None:
             self.challenge.interrupt()
+
+    def _share(self) -> float:
+        """How much of the evidence that the policy requires is there now, as `reached`."""
+        if self.verdict is Verdict.PASSED:
+            return 1.0
+        parts = [len(self.spoof.scores) / limits.MIN_SCORES, self.steps_done / self.steps_total]
+        if self._requirements.moire:
+            parts.append(len(self.moire.peaks) / limits.MIN_MOIRES)
+        if self._requirements.alive:
+            parts.append((self.skin.change or 0.0) / self._skin_must_change)
+        if self._requirements.watched:
+            parts.append(max(self.observed_ms / limits.OBSERVED_MS, self.readings / limits.OBSERVED_READINGS))
+        mean = sum(min(1.0, part) for part in parts) / len(parts)
+        return min(int(mean * limits.PROGRESS_STEPS), limits.PROGRESS_STEPS - 1) / limits.PROGRESS_STEPS
 
     def _accepts(self, at_ms: int) -> bool:
         return self.policy is not Policy.NONE and at_ms >= self.last_at_ms and self.failure is None

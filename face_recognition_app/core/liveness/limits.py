@@ -110,12 +110,31 @@ FROZEN_FRAMES = 15
 FROZEN_MS = 1_400
 """Number and time of identical pictures in a row that fail, both reached: a slow camera repeats two or three."""
 
+SAME_SHAPE = 0.02
+"""Largest difference of the proportions of one camera's frames: scaled sizes are rounded."""
+
+SLOW_GAP_MS = 334
+"""Largest time between frames, three a second, at which blinks and movements are seen."""
+PACE_KNOWN_MS = 3_000
+NEWEST_GAP_WEIGHT = 0.25
+LONGEST_GAP_MS = 1_000
+"""Weight of the newest gap in the mean of the recent ones, which spans some four, and its largest value there: one
+pause is no slow connection."""
+
+BEGIN_AGAIN_MS = 1_200
+"""How long the person is told that evidence begins anew, after the phone was turned."""
+PROGRESS_STEPS = 10
+"""Steps in which clients are told how much of the evidence is there; each step taken is stored."""
+
 RESENT_FRAMES = 5
 """Frames that a client may send again after its connection broke: their answers may have been lost."""
 DIGESTS_KEPT = 1_000
 """Frames of 30 s at 30 a second, and 100 more."""
 
 STEP_WINDOW_MS = 10_000
+STEP_GRACE_MS = 500
+"""Time after a step is announced in which no mistake counts, and its own time does not run: the words travel and are
+read."""
 NEUTRAL_READINGS = 3
 NEUTRAL_MAX_YAW_DEG = 15.0
 NEUTRAL_DEG = 6.0

@@ -14,7 +14,7 @@ from wire.errors import Unavailable
 
 State = dict[str, Any]
 
-VERSION = 2
+VERSION = 3
 """Version of the text's shape. A change of Flow or of any part of it needs a new version and a step from the last."""
 
 
@@ -28,7 +28,12 @@ def _from_1(state: State) -> State:
     return state
 
 
-_STEPS: tuple[Callable[[State], State], ...] = (_from_0, _from_1)
+def _from_2(state: State) -> State:
+    """Change nothing, likewise."""
+    return state
+
+
+_STEPS: tuple[Callable[[State], State], ...] = (_from_0, _from_1, _from_2)
 """Steps that turn a state of version 0, 1, ... into one of the next version."""
 
 _FLOW: TypeAdapter[Flow] = TypeAdapter(Flow)

@@ -17,7 +17,7 @@ from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
-from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
+from vocabulary.sessions import REASONS, LivenessOutcome, Reason, SessionKind, SessionStatus
 
 LIVENESS_OUTCOMES = {
     Verdict.NOT_REQUIRED: LivenessOutcome.NOT_REQUIRED,
@@ -54,8 +54,9 @@ def decide_locked(
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
-    """Weight of a failure. Giving up counts in full once there was evidence against the person: it was an attempt."""
-    if outcome.reason not in lockout.UNCOUNTED_REASONS or flow.liveness.doubtful or flow.unmatched > 0:
+    """Weight of a failure. Whatever ended it, it was an attempt once something spoke against the person."""
+    assert outcome.reason is not None
+    if REASONS[outcome.reason].counts or flow.was_tried:
         return lockout.FULL_WEIGHT
     knew_the_challenge = session.started_at is not None and flow.liveness.challenge is not None
     return lockout.GIVEN_UP_WEIGHT if knew_the_challenge else 0.0
@@ -131,6 +132,7 @@ def _record(
         liveness=liveness,
         reason=outcome.reason or "",
         locked_until=locked_until,
+        attempts_left=None if outcome.success else lockout.attempts_left(deciding.settings, lockout_key_of(session)),
         evidence=flow.evidence(),
         token=deciding.signer.sign_decision(claims, deciding.settings.decision_token_ttl_s),
     )

@@ -57,6 +57,8 @@ class Lease:
     """Time of the session's first connection, in seconds of this process's monotonic clock."""
     ends_s: float
     """Time of the session's time limit, likewise."""
+    attempts_left: int | None = None
+    """Failed attempts, with this one, until one locks; None where none does."""
 
     @classmethod
     def at(cls, now: datetime, session: Session, flow: Flow, *, resumed: bool) -> Lease:

@@ -40,7 +40,7 @@ EXPIRED_AT_ONCE = 100
 NEWER_VERSION_GRACE = timedelta(hours=1)
 """How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
 takes; bounded because no such worker comes after a step back to an older version."""
-_OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT})
+_OUT_OF_TIME = frozenset({Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT, Reason.CONNECTION_TOO_SLOW})
 
 
 class TokenInvalid(SessionError):
@@ -171,6 +171,7 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
     session.status = SessionStatus.IN_PROGRESS
     lease = Lease.at(now, session, flow, resumed=resumed)  # Before the row is saved, which may have to wait.
     session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
+    lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(session))
     return lease
 
 

@@ -24,13 +24,12 @@ from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
 from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
-from vocabulary.sessions import Place, Reason
+from vocabulary.sessions import Place
 
-UNCOUNTED_REASONS = frozenset({Reason.CANCELLED, Reason.TIMEOUT, Reason.ATTEMPTS_EXCEEDED})
-"""Reasons that do not count as a failed attempt on their own."""
 FULL_WEIGHT = 1.0
 GIVEN_UP_WEIGHT = 0.25
-"""Weight of leaving after the challenge is told. At no cost, one could draw again until it suits a recording."""
+"""Weight of leaving after the challenge is told. At no cost, one could draw again until it suits a recording. It leads
+to waits, never to a lock."""
 SESSION_ENDING = frozenset({AttemptKind.DEVICE, AttemptKind.SUBJECT, AttemptKind.UNNAMED})
 """Kinds whose lock ends a session that connects. The others only delay its first connection and leave the session."""
 SOURCES_PER_SUBJECT = 2
@@ -112,6 +111,23 @@ def ensure_free(key: LockoutKey) -> None:
     if until > now:
         left_s = math.ceil((until - now).total_seconds())
         raise AttemptsExceeded(f"too many failed attempts: wait {left_s} s", {"retry_after_s": left_s}, 1000 * left_s)
+
+
+def attempts_left(settings: Settings, key: LockoutKey) -> int | None:
+    """Failed attempts until one locks the key; 0 while a lock lasts, None where no attempt locks."""
+    now = clock.now()
+    keys: list[CounterKey] = [(kind, name) for kind, name in _counter_keys(key) if kind is not AttemptKind.TENANT]
+    counters = {(AttemptKind(counter.kind), counter.key): counter for counter in _of(key.tenant, keys)}
+    left = [_left(rule_of(settings, kind), counters.get((kind, name)), now) for kind, name in keys]
+    return math.ceil(min(left)) if left else None
+
+
+def _left(rule: Rule, counter: FailedAttempts | None, now: datetime) -> float:
+    if counter is None:
+        return rule.limit
+    if counter.locked_until is not None and counter.locked_until > now:
+        return 0.0
+    return rule.limit - _attempts(_in_window(counter.failed_at, rule, now))
 
 
 def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetime | None:
@@ -236,13 +252,22 @@ def _held_until(counter: FailedAttempts) -> datetime | None:
     return max((at for at in (counter.locked_until, counter.waits_until) if at is not None), default=None)
 
 
-def _add(counter: FailedAttempts, rule: Rule, weight: float, now: datetime) -> None:
+def _in_window(failed_at: list[list[float]], rule: Rule, now: datetime) -> list[list[float]]:
     window_began = now.timestamp() - rule.window_s
-    counter.failed_at = [*(event for event in counter.failed_at if event[0] > window_began), [now.timestamp(), weight]]
+    return [event for event in failed_at if event[0] > window_began]
+
+
+def _attempts(failed_at: list[list[float]]) -> float:
+    """Sum of the weights of those that were attempts."""
+    return sum(weight for _, weight in failed_at if weight >= FULL_WEIGHT)
+
+
+def _add(counter: FailedAttempts, rule: Rule, weight: float, now: datetime) -> None:
+    counter.failed_at = [*_in_window(counter.failed_at, rule, now), [now.timestamp(), weight]]
     total = sum(weighed for _, weighed in counter.failed_at)
     counter.locked_until = counter.waits_until = None
     counter.stale_at = now + timedelta(seconds=rule.window_s)
-    if total >= rule.limit:
+    if weight >= FULL_WEIGHT and _attempts(counter.failed_at) >= rule.limit:
         counter.locked_until = _end_of_lock(counter, rule, now)
         counter.stale_at = max(counter.stale_at, counter.locked_until)
         counter.failed_at = counter.failed_at if rule.lock_s is None else []

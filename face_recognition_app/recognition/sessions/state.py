@@ -209,6 +209,11 @@ class Flow:
         return max(0, self.liveness.last_seen_ms, self.probed_at_ms)
 
     @property
+    def was_tried(self) -> bool:
+        """Whether something speaks against the person who was seen."""
+        return self.liveness.doubtful or (self.unmatched > 0 and self.match is None)
+
+    @property
     def matched_embedding(self) -> Embedding:
         """The newest matched probe. Call only after a match."""
         return np.frombuffer(self.matched_probe, np.float32)
@@ -239,6 +244,7 @@ class Flow:
     def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
         """Take one frame. Returns the outcome when the frame decides the session.
 
+        A picture that comes again is no second observation.
         `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
@@ -246,13 +252,11 @@ class Flow:
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
-        elif seen.face is not None:
-            if not self._shows_the_person(seen.face, self.faults(seen.quality)):
-                self.liveness.suspect(seen.face.reading)
-            elif is_new:
+        elif seen.face is not None and is_new:
+            if self._shows_the_person(seen.face, self.faults(seen.quality)):
                 self._take_evidence(seen, seen.face, match)
             else:
-                self.liveness.score(seen.face.reading)
+                self.liveness.suspect(seen.face.reading)
         return self.outcome()
 
     def faults(self, quality: Quality) -> set[Issue]:
@@ -279,7 +283,7 @@ class Flow:
         if self.failure is not None:
             return self._fail(self.failure)
         if self.liveness.failure is not None:
-            return self._fail(Reason(self.liveness.failure))
+            return self._fail(self._reason(self.liveness.failure))
         if self.unmatched >= self.no_match_frames and not self._agrees:
             return self._fail(Reason.NO_MATCH)
         if self.liveness.verdict not in (Verdict.PASSED, Verdict.NOT_REQUIRED):
@@ -294,16 +298,19 @@ class Flow:
         decided = self.outcome()
         if decided is not None:
             return decided
-        if self.liveness.verdict is Verdict.PENDING and self.frames:
-            return self._fail(Reason.LIVENESS_TIMEOUT)
-        return self._fail(Reason.TIMEOUT)
+        pending = self.liveness.verdict is Verdict.PENDING
+        return self._fail(self._reason(Reason.LIVENESS_TIMEOUT if pending else Reason.TIMEOUT))
 
     def guidance(self, quality: Quality) -> Guidance:
+        if self.liveness.begins_again:
+            return Guidance.BEGIN_AGAIN
         faults = self.faults(quality)
         blocking = [issue for issue in quality.issues if issue in faults and not self._excused(issue)]
         if blocking:
             return Guidance(blocking[0])
         instruction = self.liveness.instruction
+        if instruction is not None and self.liveness.pace.is_slow_now:
+            return Guidance.CONNECTION_TOO_SLOW
         if instruction is not None:
             return Guidance(instruction)
         return Guidance.READY if self.purpose is Purpose.SANDBOX else Guidance.HOLD_STILL
@@ -381,6 +388,14 @@ class Flow:
             self.match, self.matched_probe, self.matched_frame = match, vector, self.frames
         else:
             self.unmatched, self.matched_frame = self.unmatched + 1, _NEVER
+
+    def _reason(self, reason: str) -> Reason:
+        """The reason as it is told: where time ran out, it depends on how much could be seen."""
+        if reason not in (Reason.LIVENESS_TIMEOUT, Reason.TIMEOUT):
+            return Reason(reason)
+        if self.liveness.pace.too_slow:
+            return Reason.CONNECTION_TOO_SLOW
+        return Reason(reason) if self.liveness.was_seen else Reason.TIMEOUT
 
     def _fail(self, reason: Reason) -> Outcome:
         return Outcome(False, reason, None, self.nearest)

@@ -41,7 +41,14 @@ def challenge_info(flow: Flow) -> ChallengeInfo | None:
 
 
 def connection_established(
-    worker: Worker, flow: Flow, session_id: str, status: str, expires_at: datetime, resumed: bool
+    worker: Worker,
+    flow: Flow,
+    session_id: str,
+    status: str,
+    expires_at: datetime,
+    *,
+    resumed: bool,
+    attempts_left: int | None,
 ) -> ConnectionEstablished:
     settings = worker.settings
     return ConnectionEstablished(
@@ -53,18 +60,25 @@ def connection_established(
         pacing=Pacing(target_fps=worker.target_fps),
         challenge=challenge_info(flow),
         resumed=resumed,
+        attempts_left=attempts_left,
     )
 
 
 def frame_processed(
-    flow: Flow, seen: Observation, seq: int, target_fps: int, dropped: int, processing_ms: float
+    flow: Flow,
+    seen: Observation,
+    seq: int,
+    target_fps: int,
+    dropped: int,
+    processing_ms: float,
+    remaining_ms: int,
 ) -> FrameProcessed:
     code = flow.guidance(seen.quality)
     return FrameProcessed(
         seq=seq,
         face=None if seen.box is None else face_box(seen.box),
         quality=frame_quality(seen.quality),
-        liveness=_liveness(flow),
+        liveness=_liveness(flow, seen.fingerprint.at_ms, remaining_ms),
         samples=_samples(flow),
         guidance=GuidanceInfo(code=code, message=GUIDANCE_MESSAGES[code]),
         pacing=TargetPacing(target_fps=target_fps),
@@ -82,6 +96,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,
         retry_after_ms=decision.retry_after_ms,
+        attempts_left=decision.attempts_left,
     )
 
 
@@ -106,8 +121,8 @@ def face_box(box: Box) -> FaceBox:
     return FaceBox(x=round(left, 4), y=round(top, 4), width=round(right - left, 4), height=round(bottom - top, 4))
 
 
-def _liveness(flow: Flow) -> LivenessProgress | None:
-    liveness = flow.liveness
+def _liveness(flow: Flow, at_ms: int, remaining_ms: int) -> LivenessProgress | None:
+    liveness, challenge = flow.liveness, flow.liveness.challenge
     if liveness.policy is Policy.NONE:
         return None
     passive: Literal["pending", "passed", "failed"] = "pending"
@@ -117,11 +132,14 @@ def _liveness(flow: Flow) -> LivenessProgress | None:
         passive = "passed"
     return LivenessProgress(
         passive=passive,
-        step=liveness.challenge.current if liveness.challenge else None,
+        step=challenge.current if challenge else None,
         steps_done=liveness.steps_done,
         steps_total=liveness.steps_total,
         instruction=Guidance(liveness.instruction) if liveness.instruction else None,
-        light=liveness.challenge.colour if liveness.challenge else None,
+        progress=liveness.reached,
+        remaining_ms=remaining_ms,
+        step_remaining_ms=challenge.step_remaining_ms(at_ms) if challenge else None,
+        light=challenge.colour if challenge else None,
     )
 
 

@@ -104,10 +104,16 @@ class Stream(ABC):
         took_s = time.monotonic() - taken.frame.received_at
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
-        return FrameAnswers(
-            frame_processed(self.flow, seen, taken.frame.seq, self.worker.target_fps, taken.dropped, took_s * 1000),
-            complete,
+        processed = frame_processed(
+            self.flow,
+            seen,
+            taken.frame.seq,
+            self.worker.target_fps,
+            taken.dropped,
+            took_s * 1000,
+            max(0, int(self.seconds_left * 1000)),
         )
+        return FrameAnswers(processed, complete)
 
     async def finish(self, outcome: Outcome) -> SessionComplete:
         """Decide without a frame: at the time limit or on a cancellation.
@@ -198,7 +204,9 @@ class SandboxStream(Stream):
 
     def established(self) -> ConnectionEstablished:
         end = datetime.now(UTC) + timedelta(seconds=self.seconds_left)  # noqa: TID251 - only shown
-        return connection_established(self.worker, self.flow, self.name, "in_progress", end, False)
+        return connection_established(
+            self.worker, self.flow, self.name, "in_progress", end, resumed=False, attempts_left=None
+        )
 
     async def _match(self, seen: Observation) -> Match | None:
         """None: a sandbox has no tenant."""
@@ -233,7 +241,13 @@ class SessionStream(Stream):
     def established(self) -> ConnectionEstablished:
         session = self.lease.session
         return connection_established(
-            self.worker, self.flow, self.name, session.status, session.expires_at, self.lease.resumed
+            self.worker,
+            self.flow,
+            self.name,
+            session.status,
+            session.expires_at,
+            resumed=self.lease.resumed,
+            attempts_left=self.lease.attempts_left,
         )
 
     async def _match(self, seen: Observation) -> Match | None:

@@ -14,7 +14,7 @@ import pytest
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.liveness.actions import MOVEMENTS, NEWEST_VERSION, Neutral, known_by
 from core.liveness.challenge import Challenge, TooFewActions
-from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_WINDOW_MS
+from core.liveness.limits import MISTAKE_READINGS, NEUTRAL_HELD, STEP_GRACE_MS, STEP_WINDOW_MS
 from core.liveness.observation import FaceReading
 from core.types import RgbImage
 from testkit.attacks.stage.scene import Hold, Sheet, places
@@ -38,6 +38,7 @@ from tests.core.liveness.readings import (
 from vocabulary.faces import Action
 
 NEUTRAL = [OPEN] * 4
+STEP_TIME_MS = STEP_GRACE_MS + STEP_WINDOW_MS
 OF_VERSION_1 = [Action.BLINK, Action.TURN_LEFT, Action.TURN_RIGHT]
 NO_BLINK = sorted(MOVEMENTS - {Action.BLINK})
 
@@ -145,7 +146,7 @@ def test_three_steps_pass_in_their_order_and_in_no_other(asked: tuple[Action, ..
     in_order = shown(asked, timed(NEUTRAL + done(*asked)))
     assert (in_order.passed, in_order.current, in_order.done, in_order.mistakes) == (True, None, 3, 0)
     for order in set(permutations(asked)) - {asked}:
-        challenge = shown(asked, timed(NEUTRAL + done(*order) + [OPEN] * (STEP_WINDOW_MS // 100 + 2)))
+        challenge = shown(asked, timed(NEUTRAL + done(*order) + [OPEN] * (STEP_TIME_MS // 100 + 2)))
         assert challenge.failure in ("wrong_action", "liveness_timeout"), order
 
 
@@ -216,13 +217,33 @@ def test_a_blink_before_it_was_asked_for_does_not_count() -> None:
 
 def test_a_step_has_its_time_and_no_more() -> None:
     challenge = shown([Action.TURN_LEFT, Action.BLINK], timed(NEUTRAL))
-    challenge.observe(replace(OPEN, at_ms=300 + STEP_WINDOW_MS))
+    challenge.observe(replace(OPEN, at_ms=300 + STEP_TIME_MS))
     assert challenge.failure is None
-    challenge.observe(replace(OPEN, at_ms=301 + STEP_WINDOW_MS))
+    challenge.observe(replace(OPEN, at_ms=301 + STEP_TIME_MS))
     assert challenge.failure == "liveness_timeout"
-    for reading in timed(done(Action.TURN_LEFT, Action.BLINK), begin_ms=302 + STEP_WINDOW_MS):
+    for reading in timed(done(Action.TURN_LEFT, Action.BLINK), begin_ms=302 + STEP_TIME_MS):
         challenge.observe(reading)
     assert (challenge.done, challenge.passed) == (0, False)
+
+
+def test_the_time_left_for_a_step_is_told_and_runs_from_when_it_is_judged() -> None:
+    challenge = shown([Action.TURN_LEFT], timed(NEUTRAL[:3]))
+    assert challenge.step_remaining_ms(200) is None
+    challenge.observe(replace(OPEN, at_ms=300))
+    left = [challenge.step_remaining_ms(at_ms) for at_ms in (300, 300 + STEP_GRACE_MS, 1_300 + STEP_GRACE_MS, 99_000)]
+    assert left == [STEP_WINDOW_MS, STEP_WINDOW_MS, STEP_WINDOW_MS - 1_000, 0]
+    for reading in timed(done(Action.TURN_LEFT), begin_ms=1_000):
+        challenge.observe(reading)
+    assert challenge.step_remaining_ms(2_000) is None
+
+
+@pytest.mark.parametrize("wrong", sorted(set(NO_BLINK) - {Action.NOD}))
+def test_what_comes_before_the_new_step_was_read_is_no_mistake(wrong: Action) -> None:
+    begun = [*_just_done(Action.NOD), OPEN, OPEN, OPEN]
+    early = timed([*NEUTRAL, *begun, SHOWN[wrong], SHOWN[wrong], OPEN], step_ms=80)
+    late = timed([*NEUTRAL, *begun, *[OPEN] * 10, SHOWN[wrong], SHOWN[wrong], OPEN], step_ms=80)
+    asked = [Action.NOD, Action.BLINK]
+    assert (shown(asked, early).done, shown(asked, early).mistakes, shown(asked, late).mistakes) == (1, 0, 1)
 
 
 def test_each_step_has_a_time_of_its_own() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.liveness.continuity import Continuity, FrameFingerprint
 from core.liveness.limits import FROZEN_FRAMES, FROZEN_MS, RESENT_FRAMES
 
@@ -48,9 +50,17 @@ def test_a_picture_that_comes_again_later_is_a_repetition() -> None:
     assert told([*range(120), 3]).failure == "stream_repeated"
 
 
-def test_another_size_is_another_camera() -> None:
+@pytest.mark.parametrize("size", [(480, 640), (320, 240), (480, 360), (1280, 960), (361, 481)])
+def test_a_phone_may_be_turned_and_a_sender_may_scale(size: tuple[int, int]) -> None:
     continuity = told([0, 1])
-    continuity.observe(FrameFingerprint(200, f"{2:016x}", (480, 640), True))
+    continuity.observe(FrameFingerprint(200, f"{2:016x}", size, True))
+    assert continuity.failure is None
+
+
+@pytest.mark.parametrize("size", [(640, 360), (500, 480), (480, 480), (360, 640)])
+def test_another_shape_is_another_camera(size: tuple[int, int]) -> None:
+    continuity = told([0, 1])
+    continuity.observe(FrameFingerprint(200, f"{2:016x}", size, True))
     assert continuity.failure == "camera_changed"
 
 
@@ -80,7 +90,7 @@ def test_who_connects_again_may_have_stood_still_and_keeps_the_camera() -> None:
 
     turned = told([0, 1])
     turned.resume()
-    turned.observe(FrameFingerprint(200, f"{2:016x}", (480, 640), True))
+    turned.observe(FrameFingerprint(200, f"{2:016x}", (640, 400), True))
     assert turned.failure == "camera_changed"
 
 
@@ -96,5 +106,5 @@ def test_pictures_without_a_face_may_come_again_and_stand_still_but_not_change_t
     for fingerprint in (*dark[:5], FrameFingerprint(500, "1" * 16, SIZE, True), *dark[6:]):
         continuity.observe(fingerprint)
     assert (continuity.failure, continuity.digests) == (None, ["1" * 16])
-    continuity.observe(FrameFingerprint(9_000, "2" * 16, (320, 240), False))
+    continuity.observe(FrameFingerprint(9_000, "2" * 16, (320, 200), False))
     assert continuity.failure == "camera_changed"

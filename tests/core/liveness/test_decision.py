@@ -159,11 +159,41 @@ def test_each_session_draws_its_own_challenge() -> None:
     assert begun(Policy.PASSIVE).challenge is None
 
 
-def test_a_frame_of_another_size_ends_the_session() -> None:
+def test_a_frame_of_another_shape_ends_the_session() -> None:
     liveness = begun(Policy.PASSIVE)
     liveness.check_continuity(FrameFingerprint(0, "a", (640, 480), True))
-    liveness.check_continuity(FrameFingerprint(100, "b", (320, 240), True))
+    liveness.check_continuity(FrameFingerprint(100, "b", (640, 360), True))
     assert (liveness.verdict, liveness.failure) == (Verdict.FAILED, "camera_changed")
+
+
+@pytest.mark.parametrize("policy", ASKING)
+def test_progress_rises_in_steps_and_is_whole_only_when_liveness_passed(policy: Policy) -> None:
+    liveness = begun(policy)
+    seen = []
+    for at, reading in enumerate(lively(LONG)):
+        liveness.check_continuity(FrameFingerprint(reading.at_ms, str(at), (640, 480), True))
+        told(liveness, [reading])
+        if at == LONG // 2:
+            liveness.interrupt()
+        seen.append(liveness.reached)
+    assert seen == sorted(seen)
+    assert 0 <= seen[0] < 0.5 <= seen[-1]
+    assert (seen[-1] == 1) == (liveness.verdict is Verdict.PASSED)
+    assert {round(10 * share) / 10 for share in seen} == set(seen)
+
+
+def test_a_turned_phone_begins_again_and_takes_back_neither_progress_nor_doubts() -> None:
+    liveness = told(begun(Policy.PASSIVE), lively(LONG))
+    liveness.check_continuity(FrameFingerprint(10_000, "a", (640, 480), True))
+    assert liveness.verdict is Verdict.PASSED
+    reached, scores = liveness.reached, list(liveness.spoof.scores)
+    liveness.check_continuity(FrameFingerprint(10_100, "b", (480, 640), True))
+    assert (liveness.failure, liveness.begins_again, liveness.acted) == (None, True, False)
+    assert (liveness.reached, liveness.spoof.scores) == (reached, scores)
+    liveness.check_continuity(FrameFingerprint(10_100 + limits.BEGIN_AGAIN_MS, "c", (480, 640), True))
+    assert not liveness.begins_again
+    begun_anew = told(liveness, [replace(reading, at_ms=10_200 + reading.at_ms) for reading in lively(LONG)[:20]])
+    assert begun_anew.instruction is not None
 
 
 def test_a_lost_face_drops_half_of_a_blink() -> None:

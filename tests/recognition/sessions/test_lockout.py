@@ -30,10 +30,11 @@ from tests.recognition.failing import (
     fail,
     locked,
     matched,
+    succeed,
     unable_to_sign,
 )
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
-from vocabulary.sessions import Reason, SessionStatus
+from vocabulary.sessions import REASONS, Reason, SessionStatus
 
 JPEG = {"content-type": "image/jpeg"}
 
@@ -63,16 +64,32 @@ def test_an_identification_counts_against_nobody_who_is_enrolled(worker: Worker,
     begun(worker, alice)
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - lockout.UNCOUNTED_REASONS))
-def test_every_reason_counts(worker: Worker, alice: Backend, reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [reason for reason, told in REASONS.items() if told.counts])
+def test_what_somebody_was_seen_to_try_counts(worker: Worker, alice: Backend, reason: Reason) -> None:
     fail(worker, alice, LIMIT, reason)
     assert locked(alice, "alice")
 
 
-@pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.TIMEOUT])
-def test_who_gave_up_or_never_came_is_not_counted(worker: Worker, alice: Backend, reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [reason for reason, told in REASONS.items() if not told.counts])
+def test_mishaps_and_giving_up_are_not_counted(worker: Worker, alice: Backend, reason: Reason) -> None:
     fail(worker, alice, LIMIT + 1, reason, device_id="phone")
     assert not FailedAttempts.objects.exists()
+
+
+def test_how_many_attempts_are_left_is_told_before_and_after_each(worker: Worker, alice: Backend) -> None:
+    told = [(begun(worker, alice).attempts_left, fail(worker, alice).attempts_left) for _ in range(LIMIT)]
+    assert told == [(left, left - 1) for left in range(LIMIT, 0, -1)]
+
+
+def test_the_tightest_counter_says_how_many_attempts_are_left(
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding
+) -> None:
+    fail(worker, alice, 2, kind="identification", device_id="phone")
+    assert begun(worker, alice, device_id="phone").attempts_left == LIMIT - 2
+    assert begun(worker, alice, device_id="tablet").attempts_left == LIMIT
+    assert begun(worker, alice, "identification").attempts_left is None
+    assert begun(worker, alice, "identification", host="192.0.2.1").attempts_left == 4 * LIMIT
+    assert succeed(worker, alice, astronaut_embedding).attempts_left is None
 
 
 def test_what_the_deciding_transaction_refuses_is_counted(
@@ -256,12 +273,18 @@ def test_five_strangers_who_connect_and_give_up_lock_nobody(worker: Worker, alic
 
 
 @GIVING_UP
-def test_waiting_for_the_challenge_that_suits_has_its_price(worker: Worker, alice: Backend, outcome: Outcome) -> None:
-    rounds = int(LIMIT / lockout.GIVEN_UP_WEIGHT)
-    give_up(worker, alice, outcome, rounds - 1, "phone")
-    assert not locked(alice, device_id="phone")
-    give_up(worker, alice, outcome, 1, "phone")
-    assert locked(alice, device_id="phone")
+def test_drawing_until_a_challenge_suits_takes_ever_longer_and_locks_nobody(
+    worker: Worker, alice: Backend, outcome: Outcome
+) -> None:
+    give_up(worker, alice, outcome, int(LIMIT / lockout.GIVEN_UP_WEIGHT), "phone")
+    key = LockoutKey(alice.tenant, "alice", "phone")
+    with pytest.raises(AttemptsExceeded) as caught:
+        lockout.ensure_free(key)
+    give_up(worker, alice, outcome, 4, "phone")
+    with pytest.raises(AttemptsExceeded) as longer:
+        lockout.ensure_free(key)
+    assert longer.value.details["retry_after_s"] > 1.5 * caught.value.details["retry_after_s"]
+    assert not locked(alice, "alice", "phone")
 
 
 def test_a_challenge_that_nobody_came_for_does_not_count(worker: Worker, alice: Backend) -> None:

@@ -21,6 +21,7 @@ from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
 from recognition.sessions.state import Flow
 from recognition.worker import Worker
+from testkit.clips import astronaut, encode_jpeg
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
     ANYONE,
@@ -70,6 +71,7 @@ async def test_the_greeting_has_every_field_of_the_contract(worker: Worker, back
         "pacing": {"target_fps": 10, "max_in_flight": 2},
         "challenge": None,
         "resumed": False,
+        "attempts_left": 5,
     }
 
 
@@ -91,11 +93,20 @@ async def test_an_answer_has_every_field_of_the_contract(worker: Worker, backend
     assert answer.pop("processing_ms") > 0
     assert 0 < answer["quality"].pop("score") <= 1
     assert answer.pop("guidance").keys() == {"code", "message"}
+    assert 50_000 < answer["liveness"].pop("remaining_ms") < 60_000
+    assert 0 <= answer["liveness"].pop("progress") < 1
     assert answer == {
         "type": "frame_processed",
         "seq": 1,
         "quality": {"issues": []},
-        "liveness": {"passive": "pending", "step": None, "steps_done": 0, "steps_total": 1, "instruction": "blink"},
+        "liveness": {
+            "passive": "pending",
+            "step": None,
+            "steps_done": 0,
+            "steps_total": 1,
+            "instruction": "blink",
+            "step_remaining_ms": None,
+        },
         "samples": {"accepted": 1, "target": 3},
         "pacing": {"target_fps": 10},
         "dropped": 0,
@@ -127,6 +138,7 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
         "reason": None,
         "decision_token": decision.token,
         "retry_after_ms": None,
+        "attempts_left": None,
     }
     accepted = [answer["samples"]["accepted"] for answer in answers]
     assert accepted == sorted(accepted)
@@ -517,13 +529,23 @@ async def test_a_disconnect_while_waiting_leaks_nothing(
 async def test_a_sandbox_analyses_and_stores_nothing(worker: Worker, backend: Backend, faces: Faces) -> None:
     async with connect("test_anything") as socket:
         greeting = await socket.greeted()
-        answers = [await socket.ask(faces.astronaut) for _ in range(12)]
+        answers = [await socket.ask(encode_jpeg(astronaut(), 80 + quality)) for quality in range(12)]
         await socket.say("cancel")
         assert await socket.closed() == 1000
     assert (greeting["kind"], greeting["challenge"], greeting["resumed"]) == ("sandbox", None, False)
     assert {answer["type"] for answer in answers} == {"frame_processed"}
     assert answers[-1]["liveness"]["passive"] == "passed"
     assert [await count(worker, model) for model in (Session, Decision, Template)] == [0, 0, 0]
+
+
+async def test_the_same_picture_again_and_again_is_one_observation(
+    worker: Worker, backend: Backend, faces: Faces
+) -> None:
+    async with connect("test_anything") as socket:
+        await socket.greeted()
+        answers = [await socket.ask(faces.astronaut) for _ in range(6)]
+    assert {answer["liveness"]["passive"] for answer in answers} == {"pending"}
+    assert len({answer["liveness"]["progress"] for answer in answers}) == 1
 
 
 async def test_two_sandboxes_do_not_meet(worker: Worker, backend: Backend, faces: Faces) -> None:

@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 
 from config.settings import REPOSITORY, Settings
 from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, OnSocket
-from wire.codes import GUIDANCE_MESSAGES, REASON_MEANINGS
+from vocabulary.sessions import REASONS
+from wire.codes import GUIDANCE_MESSAGES
 
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
 ERRORS = REPOSITORY / "docs" / "errors.md"
@@ -88,7 +89,10 @@ ERROR_TABLES: dict[str, tuple[Row, list[Row]]] = {
     ),
     "close codes": (("code", "meaning"), [(str(code), meaning) for code, meaning in CLOSE_CODES.items()]),
     "guidance": (("code", "words"), [(f"`{code}`", words) for code, words in GUIDANCE_MESSAGES.items()]),
-    "reasons": (("code", "words"), [(f"`{code}`", words) for code, words in REASON_MEANINGS.items()]),
+    "reasons": (
+        ("code", "meaning", "counts as a failed attempt"),
+        [(f"`{code}`", told.meaning, "yes" if told.counts else "no") for code, told in REASONS.items()],
+    ),
 }
 """By the name of its place in the page: head and rows of each table."""
 
