@@ -126,9 +126,9 @@ async def create_token(request: HttpRequest, asked: TokenRequest | None = None) 
     if lacking:
         raise ApiError(ErrorCode.SCOPE_MISSING, f"the key lacks the scope {lacking[0]}", {"needs": lacking})
     worker = of_request(request)
-    lifetime_s = await worker.database.run(_lifetime_s, key, worker.settings.access_token_ttl_s)
-    token = worker.deciding.signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
-    return AccessToken(access_token=token, expires_in=lifetime_s)
+    return await worker.database.run(
+        _access_token, worker.deciding.signer, key, scopes, worker.settings.access_token_ttl_s
+    )
 
 
 def caller(request: HttpRequest) -> Caller:
@@ -177,6 +177,12 @@ async def may_read(scope: HTTPScope, token: str) -> bool:
     if backend is not None and Scope.READ not in backend.scopes:
         raise HttpRefusal(ErrorCode.SCOPE_MISSING, "this needs a key with the scope read")
     return backend is not None
+
+
+def _access_token(signer: Signer, key: ApiKey, scopes: frozenset[Scope], longest_s: int) -> AccessToken:
+    lifetime_s = _lifetime_s(key, longest_s)
+    token = signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
+    return AccessToken(access_token=token, expires_in=lifetime_s)
 
 
 def _lifetime_s(key: ApiKey, longest_s: int) -> int:

@@ -1,6 +1,7 @@
 """Ed25519 signatures of decisions and access tokens.
 
-The times in a token are by the machine's clock, since others verify tokens, by their own clocks.
+The times in a decision token are by the machine's clock, since others verify it, by their own clocks. Only the service
+verifies an access token: its life is by the clock that all processes agree on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 import jwt
 from jwt.algorithms import OKPAlgorithm
+from jwt.types import Options
 
+from database import clock
 from recognition.tokens.signing_keys import SigningKeys, make_signing_key
 from tenants.scopes import Scope, in_order, read_scopes
 
@@ -24,6 +27,7 @@ DECISION_AUDIENCE = "face-service-decision"
 ACCESS_AUDIENCE = "face-service-api"
 LEEWAY_S = 60
 """Seconds by which a verifier's clock may differ from the signer's; docs/protocol.md tells verifiers to allow it."""
+_BY_THE_COMMON_CLOCK: Options = {"require": ["iat", "exp"], "verify_iat": False, "verify_exp": False, "verify_nbf": False}
 
 
 class InvalidToken(Exception):
@@ -91,24 +95,30 @@ class Signer:
             },
             DECISION_AUDIENCE,
             lifetime_s,
+            time.time(),  # noqa: TID251 - others compare it with their own clocks
         )
 
     def sign_access(self, claims: AccessClaims, lifetime_s: int) -> str:
+        """Call it where queries may be made: its life is measured by the common clock."""
         content = {"sub": str(claims.tenant), "key": str(claims.key), "scope": " ".join(in_order(claims.scopes))}
-        return self._sign(content, ACCESS_AUDIENCE, lifetime_s)
+        return self._sign(content, ACCESS_AUDIENCE, lifetime_s, clock.now().timestamp())
 
     def read_access(self, token: str) -> AccessClaims:
-        """Raises InvalidToken."""
+        """Raises InvalidToken. Call it where queries may be made, likewise."""
         try:
             key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
-            claims = jwt.decode(token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER, leeway=LEEWAY_S)
+            claims = jwt.decode(
+                token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER, options=_BY_THE_COMMON_CLOCK
+            )
+            if not claims["iat"] - LEEWAY_S <= clock.now().timestamp() < claims["exp"] + LEEWAY_S:
+                raise InvalidToken("the access token has expired")
             scopes = read_scopes(claims["scope"].split())
             return AccessClaims(int(claims["sub"]), uuid.UUID(claims["key"]), scopes)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InvalidToken("the access token is not valid") from error
 
-    def _sign(self, claims: dict[str, Any], audience: str, lifetime_s: int) -> str:
+    def _sign(self, claims: dict[str, Any], audience: str, lifetime_s: int, now_s: float) -> str:
         keys = self._keys.current()
-        now = int(time.time())  # noqa: TID251 - others compare it with their own clocks
+        now = int(now_s)
         common = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + lifetime_s, "jti": uuid.uuid4().hex}
         return jwt.encode({**common, **claims}, keys.private, ALGORITHM, headers={"kid": keys.key_id})

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 import uuid
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from config.settings import load
+from database import clock
 from recognition.management.commands import rotate_signing_key
 from recognition.tokens.signing import DECISION_AUDIENCE, LEEWAY_S, AccessClaims, DecisionClaims, InvalidToken, Signer
 from recognition.tokens.signing_keys import CURRENT, SigningKeys, make_signing_key, rotate
 from tenants.scopes import Scope
 from testkit.service import REPOSITORY
-from tests.clocks import step
+from tests.clocks import STEPS_S, step
 from tests.processes import run
 
 CLAIMS = AccessClaims(7, uuid.UUID(int=7), frozenset({Scope.READ}))
@@ -91,13 +93,23 @@ def test_a_clock_that_is_off_by_less_than_the_leeway_refuses_no_token(
     signer: Signer, monkeypatch: pytest.MonkeyPatch, signed_s_ago: float, valid: bool
 ) -> None:
     with monkeypatch.context() as signers:
-        step(signers, -signed_s_ago)
+        signed_at = clock.now() - timedelta(seconds=signed_s_ago)
+        signers.setattr(clock, "now", lambda: signed_at)
         token = signer.sign_access(CLAIMS, 10)
     if valid:
         assert signer.read_access(token) == CLAIMS
     else:
         with pytest.raises(InvalidToken):
             signer.read_access(token)
+
+
+@pytest.mark.parametrize("seconds", STEPS_S)
+def test_an_access_token_outlives_a_step_of_the_machines_clock(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    token = signer.sign_access(CLAIMS, 60)
+    step(monkeypatch, seconds)
+    assert signer.read_access(token) == CLAIMS
 
 
 def test_the_protocol_states_the_leeway() -> None:
