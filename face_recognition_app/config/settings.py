@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from config.public_url import PublicUrl
 from config.sizing import compute_threads, this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,6 +28,10 @@ def _comma_separated(value: object) -> object:
 def _from_repository(value: object) -> object:
     """Resolve a relative directory from the repository, wherever the command is run."""
     return REPOSITORY / value if isinstance(value, str | Path) else value
+
+
+def _public_url(value: object) -> object:
+    return PublicUrl.parse(value) if isinstance(value, str) else value
 
 
 Directory = Annotated[Path, BeforeValidator(_from_repository)]
@@ -134,10 +139,17 @@ class Settings(BaseModel):
     demo: bool | None = Field(
         None, alias="FACE_DEMO", description="The page's own sessions for tenant demo; default: only in development."
     )
+    public_url: Annotated[PublicUrl | None, BeforeValidator(_public_url)] = Field(
+        None,
+        alias="FACE_PUBLIC_URL",
+        description="Address by which browsers reach the service, as in https://face.example/face; "
+        "unset: the host of each request.",
+    )
     allowed_hosts: Names = Field(
         (),
         alias="FACE_ALLOWED_HOSTS",
-        description="Host names served, with commas; default: any in development, else local.",
+        description="Host names served besides that of FACE_PUBLIC_URL, with commas; "
+        "default: any in development, else local.",
     )
     allowed_origins: Names = Field(
         (),
@@ -301,6 +313,19 @@ class Settings(BaseModel):
     @property
     def demo_enabled(self) -> bool:
         return self.development if self.demo is None else self.demo
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names served; "*" is any."""
+        default = ("*",) if self.development else ("localhost", "127.0.0.1", "[::1]")
+        public = () if self.public_url is None else (self.public_url.host,)
+        return (*(self.allowed_hosts or default), *public)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins, besides the request's own host, whose pages may open the socket; "*" is any."""
+        public = () if self.public_url is None else (self.public_url.origin,)
+        return (*self.allowed_origins, *public)
 
     @property
     def admin_port(self) -> int | None:

@@ -29,8 +29,9 @@ from recognition.streaming.answers import error_message  # noqa: E402
 from recognition.streaming.consumer import serve_socket  # noqa: E402
 from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
 from web.body_limit import Allowance, BodyLimit  # noqa: E402
-from web.hosts import AllowedHosts  # noqa: E402
+from web.hosts import HOST_ADVICE, AllowedHosts  # noqa: E402
 from web.probes import Probes  # noqa: E402
+from web.public_prefix import PublicPrefix  # noqa: E402
 from web.status_access import StatusAccess  # noqa: E402
 from web.strict_transport import StrictTransport  # noqa: E402
 from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
@@ -91,23 +92,22 @@ class DjangoApplication(ASGIHandler):
 # Any: Django's path() is typed for views only, and each library defines its own ASGI types.
 socket: Any = serve_socket
 no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
-no_such_host = _refusing(Refused("this host is not served here"))
+no_such_host = _refusing(Refused(HOST_ADVICE))
 django_application: Any = DjangoApplication()
 sockets: Any = URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)])
 http: Any = BodyLimit(django_application, _allowance, auth.is_somebody)
 
-application = StrictTransport(
-    Probes(
-        ProtocolTypeRouter(
-            {
-                "lifespan": Lifespan(Worker.start),
-                "http": AllowedHosts(http, settings.ALLOWED_HOSTS, no_such_host),
-                "websocket": AllowedHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
-            }
-        ),
-        service_settings(),
-        SharedCheck(_readiness),
-        StatusAccess(service_settings(), auth.may_read),
+probes = Probes(
+    ProtocolTypeRouter(
+        {
+            "lifespan": Lifespan(Worker.start),
+            "http": AllowedHosts(http, settings.ALLOWED_HOSTS, no_such_host),
+            "websocket": AllowedHosts(sockets, settings.ALLOWED_HOSTS, no_such_host),
+        }
     ),
-    service_settings().hsts_max_age_s,
+    service_settings(),
+    SharedCheck(_readiness),
+    StatusAccess(service_settings(), auth.may_read),
 )
+
+application = StrictTransport(PublicPrefix(probes, service_settings().public_url), service_settings().hsts_max_age_s)

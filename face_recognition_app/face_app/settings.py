@@ -16,7 +16,7 @@ FACE = processes.with_actual_workers(settings.load())
 
 SECRET_KEY = secret.secret_key(FACE)
 DEBUG = False
-ALLOWED_HOSTS = list(FACE.allowed_hosts) or (["*"] if FACE.development else ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = list(FACE.hosts)
 ROOT_URLCONF = "face_app.urls"
 ASGI_APPLICATION = "face_app.asgi.application"
 APPEND_SLASH = False

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 
+from config.service import service_settings
 from demo.sessions import create_demo_session
 from recognition.api import make_api
 from recognition.worker import of_request
-from wire.asyncapi import document
+from wire.asyncapi import SocketServer, document
 
 
 def jwks(request: HttpRequest) -> JsonResponse:
@@ -16,12 +17,13 @@ def jwks(request: HttpRequest) -> JsonResponse:
 
 
 def asyncapi(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(document())
+    url = service_settings().public_url
+    return JsonResponse(document(None if url is None else SocketServer(url.address, url.socket_scheme, url.prefix)))
 
 
 urlpatterns = [
     path("api/asyncapi.json", asyncapi),
-    path("api/", make_api().urls),
+    path("api/", make_api(service_settings().public_url).urls),
     path(".well-known/jwks.json", jwks),
     path("demo/sessions/", create_demo_session),
     path("", include("demo.urls")),

@@ -8,12 +8,17 @@ from collections.abc import Iterable
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 from django.http.request import split_domain_port, validate_host
 
+from logs.advice import warn_once
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
 logger = logging.getLogger(__name__)
 
-REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, "this host is not served here; see FACE_ALLOWED_HOSTS")
+HOST_ADVICE = (
+    "this host is not served here: set FACE_PUBLIC_URL to the address that browsers use, or list the host in "
+    "FACE_ALLOWED_HOSTS; a proxy should pass Host on"
+)
+REFUSED = HttpRefusal(ErrorCode.BAD_REQUEST, HOST_ADVICE)
 
 
 class AllowedHosts:
@@ -32,6 +37,7 @@ class AllowedHosts:
         if domain and validate_host(domain, self._allowed):
             await self._application(scope, receive, send)
             return
+        warn_once(logger, HOST_ADVICE)
         logger.info("a request for host %r was refused", host)
         if scope["type"] == "http":
             await REFUSED.send(send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -34,7 +35,17 @@ SERVER: tuple[type[BaseModel], ...] = (
 _TEMPLATE = "#/components/schemas/{model}"
 
 
-def document() -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SocketServer:
+    """A server as AsyncAPI names it: `host` with its port, `protocol` ws or wss, `pathname` before every address."""
+
+    host: str
+    protocol: str
+    pathname: str
+
+
+def document(server: SocketServer | None = None) -> dict[str, Any]:
+    """The document; `server` is where the sockets are, if that is known."""
     every_message: TypeAdapter[Any] = TypeAdapter(ClientMessage | ServerMessage)
     schemas = every_message.json_schema(ref_template=_TEMPLATE, mode="serialization")
     messages: dict[str, Any] = {model.__name__: _message(model) for model in (*CLIENT, *SERVER)}
@@ -42,6 +53,7 @@ def document() -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Face recognition service, socket", "version": VERSION},
+        **({} if server is None else {"servers": {"public": asdict(server)}}),
         "channels": {
             "session": {
                 "address": "/ws/auth/process-image/{token}/",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from config.public_url import PublicUrl
 from config.settings import REPOSITORY, Settings, SettingsError, load
 from config.sizing import Machine
 
@@ -32,6 +33,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_SECRET_KEY", STRONG, "secret_key", STRONG),
     ("FACE_SANDBOX_SESSIONS", "1", "sandbox", True),
     ("FACE_DEMO", "0", "demo", False),
+    ("FACE_PUBLIC_URL", "https://a.example/face/", "public_url", PublicUrl("https", "a.example", None, "/face")),
     ("FACE_ALLOWED_HOSTS", "a.example, b.example,", "allowed_hosts", ("a.example", "b.example")),
     ("FACE_ALLOWED_ORIGINS", "*", "allowed_origins", ("*",)),
     ("FACE_HSTS_S", "600", "hsts_s", 600),

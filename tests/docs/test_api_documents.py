@@ -10,9 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 
+from config.settings import load
+from face_app import urls
 from face_app.asgi import application
+from recognition.api import make_api
 from recognition.management.commands import api_documents
 from recognition.management.commands.api_documents import ASYNCAPI, OPENAPI
 
@@ -34,6 +39,17 @@ async def test_the_service_serves_what_is_in_the_repository(url: str, text: str)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=asgi), base_url="http://testserver") as client:
         served = await client.get(url)
     assert served.json() == json.loads(text)
+
+
+async def test_with_a_public_address_the_documents_name_it_as_their_server(
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "FACE", load({"FACE_PUBLIC_URL": "https://face.example:8443/face"}))
+    sockets = json.loads(urls.asyncapi(rf.get("/api/asyncapi.json")).content)["servers"]
+    assert sockets == {"public": {"host": "face.example:8443", "protocol": "wss", "pathname": "/face"}}
+    document = make_api(settings.FACE.public_url).get_openapi_schema(path_prefix="/api/")
+    assert document["servers"] == [{"url": "https://face.example:8443/face"}]
+    assert "/api/v1/sessions/" in document["paths"]
 
 
 @pytest.mark.parametrize(("name", "was", "became"), [("OPENAPI", "read_session", "get"), ("ASYNCAPI", "4401", "4402")])

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from web.hosts import AllowedHosts
+from logs.advice import warn_once
+from web.hosts import HOST_ADVICE, AllowedHosts
 
 ALLOWED = ["face.example", ".sub.example", "[::1]"]
 
@@ -38,9 +39,18 @@ async def test_another_host_is_refused_with_one_line_in_the_log(host: str, caplo
         answer = await ask(host)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
     assert answer.headers["connection"] == "close"
-    ours = [record for record in caplog.records if not record.name.startswith("http")]
+    ours = [record for record in caplog.records if record.name == "web.hosts" and record.levelno == logging.INFO]
     assert len(ours) == 1
     assert ours[0].exc_info is None
+
+
+async def test_what_to_set_is_told_to_the_client_and_once_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    for host in ("one.example", "another.example"):
+        told = (await ask(host)).json()["error"]["message"]
+        assert all(word in told for word in ("FACE_PUBLIC_URL", "FACE_ALLOWED_HOSTS", "proxy should pass Host"))
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == [HOST_ADVICE]
 
 
 @pytest.mark.parametrize("host", ["a b", "a/b", "<script>"])

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from config.public_url import PublicUrl
 from logs.tracebacks import let_go
 from recognition.api import auth, faces, keys, locks, sessions, subjects
 from recognition.api.errors import ApiError, as_service_error, error_response
@@ -16,7 +17,8 @@ from vocabulary.version import VERSION
 from web.credentials import SEND_CREDENTIALS
 
 
-def make_api() -> FaceApi:
+def make_api(public_url: PublicUrl | None = None) -> FaceApi:
+    """The API; its document names `public_url` as the server, if it is known."""
     api = FaceApi(
         title="Face recognition service",
         version=VERSION,
@@ -24,6 +26,7 @@ def make_api() -> FaceApi:
         docs=LocalSwagger(),
         docs_url="/docs",
         urls_namespace="api",
+        servers=[] if public_url is None else [{"url": str(public_url)}],
     )
     api.add_router("/v1/auth/", auth.router)
     api.add_router("/v1/sessions/", sessions.router)

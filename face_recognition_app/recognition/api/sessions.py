@@ -128,15 +128,22 @@ async def begin(
     )
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)
-    scheme = "wss" if request.is_secure() else "ws"
     return CreatedSession(
         id=session.id,
         token=token,
-        websocket_url=f"{scheme}://{request.get_host()}/ws/auth/process-image/{token}/",
+        websocket_url=f"{_socket_base(request)}/ws/auth/process-image/{token}/",
         expires_at=session.expires_at,
         status=SessionStatus(session.status),
         challenge=None if flow is None else challenge_info(flow),
     )
+
+
+def _socket_base(request: HttpRequest) -> str:
+    """Scheme, host and prefix of the sockets: of FACE_PUBLIC_URL, or of the request."""
+    public_url = of_request(request).settings.public_url
+    if public_url is not None:
+        return f"{public_url.socket_scheme}://{public_url.address}{public_url.prefix}"
+    return f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
 
 
 def _client_host(request: HttpRequest, who: Caller) -> str:

@@ -25,6 +25,7 @@ from asgiref.typing import (
 
 from core.liveness.actions import NEWEST_VERSION
 from database.outages import outage_of
+from logs.advice import warn_once
 from logs.tracebacks import let_go
 from monitoring import metrics
 from recognition.sessions import lifecycle
@@ -51,6 +52,10 @@ from wire.messages import ErrorMessage, Pong, ServerDraining, ServerMessage, Ses
 
 logger = logging.getLogger(__name__)
 
+ORIGIN_ADVICE = (
+    "pages of this origin may not connect: set FACE_PUBLIC_URL to the address that browsers use, or list the origin in "
+    "FACE_ALLOWED_ORIGINS; a proxy should pass Host on"
+)
 SANDBOX_PREFIX = "test_"
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
@@ -140,7 +145,7 @@ class FaceConsumer:
         self._registration.enter_context(worker.open_sockets.registered(self._send_drain_notice))
         if len(worker.open_sockets) > settings.max_connections:
             raise Overloaded("this worker has no place for another connection", retry_after_ms=2_000)
-        _check_origin(self._scope, settings.allowed_origins)
+        _check_origin(self._scope, settings.origins)
         try:
             self._stream = await self._find_stream(worker)
         except AlreadyDecided as error:
@@ -319,4 +324,6 @@ def _check_origin(scope: SocketScope, allowed: tuple[str, ...]) -> None:
     except ValueError:
         same = False
     if not same:
-        raise Refused("this origin is not allowed")
+        warn_once(logger, ORIGIN_ADVICE)
+        logger.info("a socket for a page of %r was refused", origin)
+        raise Refused(ORIGIN_ADVICE)

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from django.conf import LazySettings
 
+from config.public_url import PublicUrl
 from config.settings import Settings
 from gallery.models import Template
 from recognition.models import Session
@@ -249,6 +250,18 @@ async def test_a_new_session_has_every_field_of_the_contract(api: httpx.AsyncCli
     assert session["metadata"] == {"door": 7}
     assert (session["status"], session["decision"], session["decision_token"]) == ("created", None, None)
     assert "token" not in session
+
+
+@pytest.mark.parametrize(
+    ("public_url", "socket_base"),
+    [("https://face.example/face", "wss://face.example/face"), ("http://10.0.0.1:8080", "ws://10.0.0.1:8080")],
+)
+async def test_the_public_address_rules_the_sockets(
+    api: httpx.AsyncClient, configure: Configure, public_url: str, socket_base: str
+) -> None:
+    configure(public_url=PublicUrl.parse(public_url))
+    created = await begin(api, "identification")
+    assert created["websocket_url"] == f"{socket_base}/ws/auth/process-image/{created['token']}/"
 
 
 async def test_the_same_idempotency_key_gives_the_same_answer(api: httpx.AsyncClient) -> None:

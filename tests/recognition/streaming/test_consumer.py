@@ -13,13 +13,16 @@ import jwt
 import pytest
 from django.utils import timezone
 
+from config.public_url import PublicUrl
 from core.liveness.policy import Policy
 from gallery.models import Template
 from gallery.people import Sample, enroll
+from logs.advice import warn_once
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
 from recognition.sessions.state import Flow
+from recognition.streaming.consumer import ORIGIN_ADVICE
 from recognition.worker import Worker
 from testkit.clips import astronaut, encode_jpeg
 from tests.recognition.conftest import Configure, UseMeshes
@@ -415,6 +418,27 @@ async def test_an_origin_that_was_allowed_is_welcome(backend: Backend, configure
     headers = [(b"host", b"face.example"), (b"origin", b"https://app.example")]
     async with connect(await token(worker, backend), headers) as socket:
         await socket.greeted()
+
+
+async def test_the_public_address_is_welcome_behind_a_proxy_that_passes_no_host(
+    backend: Backend, configure: Configure
+) -> None:
+    worker = configure(public_url=PublicUrl.parse("https://face.example/face"))
+    headers = [(b"host", b"127.0.0.1:8003"), (b"origin", b"https://face.example")]
+    async with connect(await token(worker, backend), headers) as socket:
+        await socket.greeted()
+
+
+async def test_a_refused_page_is_told_what_to_set_and_the_log_once(
+    worker: Worker, backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    for _ in range(2):
+        headers = [(b"host", b"127.0.0.1:8003"), (b"origin", b"https://face.example")]
+        async with connect(await token(worker, backend), headers) as socket:
+            told = (await socket.receive())["message"]
+        assert all(word in told for word in ("FACE_PUBLIC_URL", "FACE_ALLOWED_ORIGINS", "proxy should pass Host"))
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [ORIGIN_ADVICE]
 
 
 async def test_an_unexpected_error_ends_its_connection_and_no_other(
