@@ -5,13 +5,17 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
+
+from demo.modules import page_modules
 
 
 def demo_enabled() -> bool:
     return bool(settings.FACE.demo_enabled)
 
 
+@gzip_page
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "demo/index.html", {"demo_enabled": demo_enabled()})
+    return render(request, "demo/index.html", {"demo_enabled": demo_enabled(), "modules": page_modules()})

@@ -32,6 +32,7 @@ from web.body_limit import Allowance, BodyLimit  # noqa: E402
 from web.hosts import HOST_ADVICE, AllowedHosts  # noqa: E402
 from web.probes import Probes  # noqa: E402
 from web.public_prefix import PublicPrefix  # noqa: E402
+from web.static_files import make_static_files  # noqa: E402
 from web.status_access import StatusAccess  # noqa: E402
 from web.strict_transport import StrictTransport  # noqa: E402
 from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
@@ -93,6 +94,7 @@ class DjangoApplication(ASGIHandler):
 socket: Any = serve_socket
 no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
 no_such_host = _refusing(Refused(HOST_ADVICE))
+make_static_files()  # Before Django loads the middleware that lists them; `manage.py prepare` has made them already.
 django_application: Any = DjangoApplication()
 sockets: Any = URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)])
 http: Any = BodyLimit(django_application, _allowance, auth.is_somebody)

@@ -49,17 +49,14 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # CsrfViewMiddleware: no cookie and nothing else that a browser sends by itself opens anything
 ]
 
-# Ninja's page of the API's documentation and its scripts, found without an import.
-NINJA = distribution("django-ninja")
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "DIRS": [str(NINJA.locate_file("ninja/templates"))],
-    }
-]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [str(NINJA.locate_file("ninja/static"))]
+# Scripts of the API's documentation, found without an import of Ninja.
+STATICFILES_DIRS = [str(distribution("django-ninja").locate_file("ninja/static"))]
+STORAGES = {"staticfiles": {"BACKEND": "web.static_files.HashedFiles"}}
+SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
+# Each file is also served from its app, by its own name: for links of others, and where none could be hashed.
 SERVESTATIC_USE_FINDERS = True
 
 # Give up a database that does not answer within seconds, so that callers get an error and threads are freed.

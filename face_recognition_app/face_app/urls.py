@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
+from django.views.decorators.gzip import gzip_page
 
 from config.service import service_settings
 from demo.sessions import create_demo_session
@@ -16,6 +17,7 @@ def jwks(request: HttpRequest) -> JsonResponse:
     return JsonResponse(of_request(request).deciding.signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
 
 
+@gzip_page
 def asyncapi(request: HttpRequest) -> JsonResponse:
     url = service_settings().public_url
     return JsonResponse(document(None if url is None else SocketServer(url.address, url.socket_scheme, url.prefix)))

@@ -1,4 +1,4 @@
-"""Creates what the first worker needs: models, database, keys, demo tenant."""
+"""Creates what the first worker needs: models, database, keys, static files, demo tenant."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from config.locks import exclusive
 from config.settings import Settings
 from recognition.tokens.signing import Signer
 from tenants.demo import ensure_demo_tenant, key_file
+from web.static_files import make_static_files
 from weights.catalogue import ensure_models
 
 
@@ -30,6 +31,7 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
         call_command("migrate", verbosity=0, interactive=False)
         on_progress("database: migrations applied")
         Signer.load(settings.data_dir)
+        make_static_files()
         if settings.development or settings.demo_enabled:
             ensure_demo_tenant(settings)
             on_progress(f"demo tenant: its API key is in {key_file(settings)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.gzip import gzip_page
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
@@ -25,6 +26,7 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
         description="Enrol, authenticate and identify live people; see docs/protocol.md for the socket.",
         docs=LocalSwagger(),
         docs_url="/docs",
+        docs_decorator=gzip_page,
         urls_namespace="api",
         servers=[] if public_url is None else [{"url": str(public_url)}],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -31,7 +32,10 @@ async def test_it_serves(tmp_path: Path, name: str) -> None:
         result = await play(_sandbox(service), [encode_jpeg(astronaut())], linger_s=0.2)
         assert result.messages[1]["type"] == "frame_processed"
         assert result.messages[1]["face"] is not None
-        assert service.get("/").status_code == 200
+        page = service.get("/")
+        script = service.get("/" + re.findall(r'src="(static/demo/app\.[0-9a-f]{12}\.js)"', page.text)[0])
+        assert (script.status_code, script.headers["content-encoding"]) == (200, "gzip")
+        assert "immutable" in script.headers["cache-control"]
         assert service.get("/api/v1/subjects/").status_code == 200
         assert service.get("/api/pool/status/").json()["status"] == "ok"
     assert "/ws/auth/process-image/test_start/" not in service.log.read_text(), "a token is in the log"
