@@ -38,6 +38,7 @@ keepalive = 65
 backlog = 2048
 loglevel = _settings.log_level
 errorlog = "-"
+logger_class = "server.gunicorn_log.ServiceLogger"
 # One listener for all workers: with a queue for each, connections would wait in that of one that starts or died.
 reuse_port = False
 # Heartbeat files in memory: no worker could start while the disk is full or read-only.

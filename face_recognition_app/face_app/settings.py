@@ -8,6 +8,7 @@ from importlib.metadata import distribution
 import dj_database_url
 
 from config import processes, secret, settings
+from logs.lines import LINE_FORMAT
 
 # No other user may read the files with faces and keys; every process that writes them imports this module first.
 os.umask(0o077)
@@ -118,7 +119,7 @@ LOGGING = {
     "formatters": {
         "line": {
             "()": "logs.lines.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s",
+            "format": LINE_FORMAT,
         }
     },
     "handlers": {

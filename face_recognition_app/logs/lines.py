@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from typing import Any
 
 from logs import request_id
 
 MAX_CHARACTERS = 4_000
 """Limit of a message and of each line of a traceback: both may hold what a client sent."""
+LINE_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _TOKEN_IN_PATH = re.compile(r"(/ws/auth/process-image/)[^/\s\"?]+")
 
@@ -30,7 +32,14 @@ class TokenFilter(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """Writes a message as one bounded line, whatever a client put into it, and a traceback as bounded lines."""
+    """Writes a message as one bounded line, whatever a client put into it, and a traceback as bounded lines.
+
+    Times are UTC, and say so: 2026-11-29T10:11:12.345Z.
+    """
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
         record.message = _one_line(record.message)

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from logs.lines import MAX_CHARACTERS, LineFormatter, TokenFilter
+from logs.lines import LINE_FORMAT, MAX_CHARACTERS, LineFormatter, TokenFilter
 
 SLACK = 100
 
@@ -50,6 +53,24 @@ def test_a_traceback_stays_readable_and_is_bounded_line_by_line(written: io.Stri
 def test_a_short_message_is_logged_unchanged(written: io.StringIO) -> None:
     logging.getLogger("client").warning("grüße %s", "alice")
     assert written.getvalue() == "WARNING grüße alice\n"
+
+
+def test_the_time_is_utc_and_says_so() -> None:
+    record = logging.makeLogRecord({"msg": "started", "request_id": "-", "levelname": "INFO", "name": "client"})
+    record.created, record.msecs = 1_764_411_072.345, 345.0
+    with in_time_zone("Asia/Jakarta"):
+        line = LineFormatter(LINE_FORMAT).format(record)
+    assert line.startswith("2025-11-29T10:11:12.345Z INFO ")
+
+
+@contextmanager
+def in_time_zone(name: str) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = name
+    time.tzset()
+    yield
+    os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+    time.tzset()
 
 
 def test_the_service_logs_with_this_formatter() -> None:
