@@ -9,7 +9,7 @@ cd "$root"
 # Servers and a browser that some tests start; without one of them its tests are skipped.
 check_test_programs() {
     local missing=() name
-    for name in redis-server chromium git; do
+    for name in redis-server chromium nginx git; do
         command -v "$name" >/dev/null || missing+=("$name")
     done
     if ((${#missing[@]})) && ! apt_install "${missing[@]}"; then
