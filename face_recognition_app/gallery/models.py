@@ -6,12 +6,20 @@ import uuid
 
 from django.db import models
 
+from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
 
 
 class Subject(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="subjects")
     subject_id = models.CharField(max_length=128, help_text="The tenant's own id of the person.")
+    display_name = models.CharField(
+        max_length=MAX_DISPLAY_NAME,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The person's name, as it is shown.",
+    )
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -19,6 +19,8 @@ from vocabulary.errors import ErrorCode, ServiceError
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
 """Pattern of a tenant's own ids of people and devices."""
+DOT_SEGMENTS = frozenset({".", ".."})
+"""No ids of people: in a URL's path they mean another path (RFC 3986, 5.2.4)."""
 
 
 class GalleryError(ServiceError):
@@ -77,25 +79,35 @@ def _is_valid(subject_id: str) -> bool:
 
 
 def check_subject_id(subject_id: str) -> str:
-    if not _is_valid(subject_id):
-        raise InvalidSubjectId("a subject_id is 1 to 128 of letters, digits and . _ : @ -")
+    """Raises InvalidSubjectId for what cannot become a subject's id."""
+    if not _is_valid(subject_id) or subject_id in DOT_SEGMENTS:
+        raise InvalidSubjectId("a subject_id is 1 to 128 of letters, digits and . _ : @ - and neither . nor ..")
     return subject_id
 
 
 def find_subject(tenant: Tenant, subject_id: str) -> Subject:
+    """Raises SubjectNotFound. Finds what an older version has called `.` or `..`, too, so that it can be deleted."""
     found = Subject.objects.filter(tenant=tenant, subject_id=subject_id).first() if _is_valid(subject_id) else None
     if found is None:
         raise SubjectNotFound(f"there is no subject {subject_id!r}")
     return found
 
 
-def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object]) -> Subject:
+def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object], display_name: str = "") -> Subject:
     subject, created = Subject.objects.get_or_create(
-        tenant=tenant, subject_id=check_subject_id(subject_id), defaults={"metadata": metadata}
+        tenant=tenant,
+        subject_id=check_subject_id(subject_id),
+        defaults={"metadata": metadata, "display_name": display_name},
     )
     if not created:
         raise SubjectExists(f"there is a subject {subject_id!r} already")
     return subject
+
+
+def display_name(tenant: Tenant, subject_id: str) -> str:
+    """The subject's name; empty without one, and without such a subject."""
+    found = Subject.objects.filter(tenant=tenant, subject_id=subject_id) if subject_id else Subject.objects.none()
+    return found.values_list("display_name", flat=True).first() or ""
 
 
 def list_subjects(tenant: Tenant, after: int, limit: int) -> Page[Subject]:
@@ -113,13 +125,18 @@ def list_templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> P
     return page_after(Template.objects.filter(subject=find_subject(tenant, subject_id)), after, limit)
 
 
-def update_metadata(tenant: Tenant, subject_id: str, metadata: dict[str, object]) -> Subject:
-    """Replace the subject's metadata. Raises SubjectNotFound."""
+def update_subject(
+    tenant: Tenant, subject_id: str, metadata: dict[str, object] | None, display_name: str | None
+) -> Subject:
+    """Replace what is not None. Raises SubjectNotFound."""
     with transaction.atomic():
         lock_subject(tenant, subject_id)
         subject = find_subject(tenant, subject_id)
-        subject.metadata = metadata
-        subject.save(update_fields=["metadata"])
+        if metadata is not None:
+            subject.metadata = metadata
+        if display_name is not None:
+            subject.display_name = display_name
+        subject.save(update_fields=["metadata", "display_name"])
     return subject
 
 
@@ -134,9 +151,14 @@ def lock_subject(tenant: Tenant, subject_id: str) -> None:
 
 
 def enroll(
-    tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
+    tenant: Tenant,
+    subject_id: str,
+    samples: list[Sample],
+    gallery: Gallery,
+    rules: EnrollmentRules,
+    display_name: str = "",
 ) -> list[Template]:
-    """Store every sample as a template of the subject, which is made if new.
+    """Store every sample as a template of the subject, which is made if new and gets `display_name` if that is given.
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
     the duplicate check side by side. Raises DuplicateFace or DifferentFace; then nothing is stored.
@@ -147,6 +169,9 @@ def enroll(
         tenant.lock()
         _check_face(tenant, subject_id, samples, gallery, rules)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
+        if display_name:
+            subject.display_name = display_name
+            subject.save(update_fields=["display_name"])
         templates = Template.objects.bulk_create(
             Template(
                 tenant=tenant,

@@ -10,6 +10,7 @@ from django.db import models
 from config.durations import milliseconds_until
 from database import clock
 from gallery.models import Subject
+from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind, SessionStatus
 
@@ -27,7 +28,8 @@ class Session(models.Model):
     """One attempt. `lease_number` counts its connections: only the newest may write.
 
     `checkpoint` is the flow as of the last answer that reported progress, so that any worker can resume the session.
-    `address` is a digest of the network of the last client. Both are cleared when the session ends.
+    `address` is a digest of the network of the last client, `display_name` what an enrolment would call its subject.
+    All three are cleared when the session ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -38,6 +40,7 @@ class Session(models.Model):
     target_samples = models.PositiveSmallIntegerField()
     device_id = models.CharField(max_length=128, blank=True, default="")
     address = models.CharField(max_length=64, blank=True, default="")
+    display_name = models.CharField(max_length=MAX_DISPLAY_NAME, blank=True, default="", db_default="")
     metadata = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -65,8 +68,10 @@ class Decision(models.Model):
     attempts until one locks, as of the decision; None after a success.
 
     `evidence` holds the numbers behind the liveness outcome, for operators only: an attacker could tune against them.
+    `display_name` is no column: the subject's name as it was when the decision was made or read, empty without one.
     """
 
+    display_name: str = ""
     session = models.OneToOneField(Session, models.CASCADE, related_name="decision")
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="decisions")
     success = models.BooleanField()

@@ -130,7 +130,9 @@ HTTP: dict[ErrorCode, OverHttp] = {
         "chunks.",
     ),
     _C.INVALID_IMAGE: OverHttp(422, "Not a picture, broken off, or it does not decode."),
-    _C.INVALID_SUBJECT_ID: OverHttp(422, "A `subject_id` is 1 to 128 of letters, digits and `. _ : @ -`."),
+    _C.INVALID_SUBJECT_ID: OverHttp(
+        422, "A `subject_id` is 1 to 128 of letters, digits and `. _ : @ -`, neither `.` nor `..`."
+    ),
     _C.FACE_COVERED: OverHttp(422, "Mouth or nose are covered, and `manage.py set_policy --covered-faces` is no."),
     _C.LOOK_STRAIGHT: OverHttp(422, "The face lies on its side or upside down: turn the picture upright."),
     _C.MULTIPLE_FACES: OverHttp(422, "The picture has more than one face where one is needed."),

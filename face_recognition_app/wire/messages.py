@@ -148,6 +148,7 @@ class SessionComplete(Message):
     type: Literal["enrollment_complete", "authentication_complete", "identification_complete"]
     success: bool
     subject_id: str | None
+    display_name: str | None = Field(default=None, description="The person's name; null without one.")
     liveness: LivenessOutcome
     reason: Reason | None
     decision_token: str

@@ -11,6 +11,7 @@ from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from core.liveness.policy import Policy
+from gallery.names import MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, Issue
@@ -36,6 +37,11 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
+
+DisplayName = Annotated[
+    str, AfterValidator(display_name_of), WithJsonSchema({"type": "string", "maxLength": MAX_DISPLAY_NAME})
+]
+"""Trimmed, in NFC and without control characters; empty for none."""
 
 RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
 """Why an image of an upload became no template."""
@@ -84,12 +90,15 @@ class NewSession(Request):
     device_id: str | None = Field(
         None, pattern=f"^{ID_PATTERN}$", description="Your id of the device; failed attempts are counted for it, too."
     )
+    display_name: DisplayName = Field("", description="Of an enrolment: the person's name, kept when it succeeds.")
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _subject_fits_kind(self) -> NewSession:
         if (self.subject_id is None) != (self.kind is SessionKind.IDENTIFICATION):
             raise ValueError("subject_id is required, except for an identification, which takes none")
+        if self.display_name and self.kind is not SessionKind.ENROLLMENT:
+            raise ValueError("display_name is for an enrollment")
         return self
 
 
@@ -108,9 +117,11 @@ class DecisionDetail(Schema):
     `similarity` is the raw cosine of the best comparison, null when none was made.
     `retry_after_s` is what is left of the lock that decided, null when none did.
     `evidence` has the numbers that liveness stood on: to see why, not to show to the person.
+    `display_name` is the subject's as it is now; null without one, and without a subject.
     """
 
     subject_id: str | None
+    display_name: str | None
     matched: bool | None
     similarity: float | None
     threshold: float | None
@@ -150,15 +161,28 @@ class SubjectLocks(Schema):
 
 class NewSubject(Request):
     subject_id: str
+    display_name: DisplayName = ""
     metadata: Metadata = Field(default_factory=dict)
 
 
 class SubjectPatch(Request):
-    metadata: Metadata
+    """What is null stays as it is."""
+
+    display_name: DisplayName | None = None
+    metadata: Metadata | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> SubjectPatch:
+        if self.display_name is None and self.metadata is None:
+            raise ValueError("send display_name, metadata or both")
+        return self
 
 
 class SubjectDetail(Schema):
+    """`display_name` is empty when none was set."""
+
     subject_id: str
+    display_name: str
     metadata: dict[str, Any]
     templates: int
     created_at: datetime

@@ -125,6 +125,7 @@ async def begin(
         target_samples=new.target_samples or worker.settings.enrollment_samples,
         device_id=new.device_id or "",
         metadata=new.metadata,
+        display_name=new.display_name,
     )
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)
@@ -186,6 +187,7 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
     compares = session.kind != SessionKind.ENROLLMENT
     return DecisionDetail(
         subject_id=decision.subject_id or None,
+        display_name=decision.display_name or None,
         matched=decision.success if compares else None,
         similarity=decision.similarity,
         threshold=decision.threshold,

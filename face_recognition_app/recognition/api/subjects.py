@@ -54,7 +54,9 @@ async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: 
 @raises(ErrorCode.INVALID_SUBJECT_ID, ErrorCode.SUBJECT_EXISTS)
 async def create_subject(request: HttpRequest, new: NewSubject) -> Status[SubjectDetail]:
     tenant = caller(request).tenant
-    subject = await of_request(request).database.run(people.create_subject, tenant, new.subject_id, new.metadata)
+    subject = await of_request(request).database.run(
+        people.create_subject, tenant, new.subject_id, new.metadata, new.display_name
+    )
     return Status(201, _detail(subject, 0))
 
 
@@ -64,7 +66,7 @@ async def read_subject(request: HttpRequest, subject_id: str) -> SubjectDetail:
     return await of_request(request).database.run(_read, caller(request).tenant, subject_id)
 
 
-@router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the metadata")
+@router.patch("{subject_id}/", response=SubjectDetail, summary="Replace the name, the metadata or both")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
     return await of_request(request).database.run(_update, caller(request).tenant, subject_id, patch)
@@ -177,7 +179,7 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
 
 
 def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
-    subject = people.update_metadata(tenant, subject_id, patch.metadata)
+    subject = people.update_subject(tenant, subject_id, patch.metadata, patch.display_name)
     return _detail(subject, subject.templates.count())
 
 
@@ -190,6 +192,7 @@ def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> Templ
 def _detail(subject: Subject, templates: int) -> SubjectDetail:
     return SubjectDetail(
         subject_id=subject.subject_id,
+        display_name=subject.display_name,
         metadata=subject.metadata,
         templates=templates,
         created_at=subject.created_at,

@@ -62,7 +62,7 @@ def _end(deciding: Deciding, session: Session) -> None:
     except NewerCheckpoint:
         flow = None  # Erasure does not wait for a newer worker.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
-    session.metadata, session.idempotency_key = {}, None
+    session.display_name, session.metadata, session.idempotency_key = "", {}, None
     session.status = SessionStatus.EXPIRED
     session.save()
     if flow is not None:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
-from gallery.people import DifferentFace, DuplicateFace, Sample, enroll, lock_subject
+from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject
 from monitoring import metrics
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
@@ -99,7 +99,7 @@ def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Ou
 def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
     try:
-        enroll(session.tenant, session.subject_id, samples, deciding.gallery, deciding.rules)
+        enroll(session.tenant, session.subject_id, samples, deciding.gallery, deciding.rules, session.display_name)
     except DuplicateFace:
         return Outcome(False, Reason.DUPLICATE_FACE, None, None)
     except DifferentFace:
@@ -137,9 +137,10 @@ def _record(
         token=deciding.signer.sign_decision(claims, deciding.settings.decision_token_ttl_s),
     )
     decision.measure_lock()
+    decision.display_name = display_name(session.tenant, decision.subject_id)
     session.status = _status_after(outcome)
-    session.checkpoint = session.address = ""
-    session.save(update_fields=["status", "checkpoint", "address"])
+    session.checkpoint = session.address = session.display_name = ""
+    session.save(update_fields=["status", "checkpoint", "address", "display_name"])
     transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision
 

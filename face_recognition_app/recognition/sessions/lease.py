@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from gallery.people import display_name
 from recognition.models import Decision, Session
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow
@@ -40,6 +41,14 @@ class AlreadyDecided(SessionError):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision)
         self.decision = decision
+
+
+def decision_on(session: Session) -> Decision | None:
+    """The decision with its session; None before the decision, and when the session expired without one."""
+    decision = Decision.objects.select_related("session", "tenant").filter(session=session.pk).first()
+    if decision is not None:
+        decision.display_name = display_name(decision.tenant, decision.subject_id)
+    return decision
 
 
 @dataclass(slots=True)

@@ -61,6 +61,7 @@ class SessionRequest:
     target_samples: int
     device_id: str
     metadata: dict[str, Any]
+    display_name: str = ""
 
     def digest(self) -> str:
         content = [
@@ -72,6 +73,8 @@ class SessionRequest:
             self.target_samples,
             self.device_id,
             self.metadata,
+            # Without a name the digest is that of versions that knew none.
+            *([self.display_name] if self.display_name else []),
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -213,7 +216,7 @@ def expire_if_due(deciding: Deciding, session: Session) -> Session:
     flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session, now)
     if flow is None:
         Session.objects.filter(pk=session.pk, status=session.status).update(
-            status=SessionStatus.EXPIRED, checkpoint="", address=""
+            status=SessionStatus.EXPIRED, checkpoint="", address="", display_name=""
         )
     else:
         abandoned = Lease.at(now, session, flow, resumed=True)
@@ -284,6 +287,7 @@ def _insert(
         target_samples=request.target_samples,
         device_id=request.device_id,
         metadata=request.metadata,
+        display_name=request.display_name,
         idempotency_key=key,
         request_digest=request.digest(),
         expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),

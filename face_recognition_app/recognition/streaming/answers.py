@@ -92,6 +92,7 @@ def session_complete(decision: Decision) -> SessionComplete:
         type=f"{decision.session.kind}_complete",
         success=decision.success,
         subject_id=decision.subject_id or None,
+        display_name=decision.display_name or None,
         liveness=LivenessOutcome(decision.liveness),
         reason=Reason(decision.reason) if decision.reason else None,
         decision_token=decision.token,

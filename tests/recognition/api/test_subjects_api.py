@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from gallery.models import Subject, Template
 from recognition.worker import Worker
 from tests.recognition.api.test_api import JSON, error_of
-from tests.recognition.support import Faces, Message
+from tests.recognition.support import Backend, Faces, Message
 
 SUBJECTS = "/api/v1/subjects/"
 
@@ -36,8 +37,8 @@ async def search(api: httpx.AsyncClient, picture: bytes) -> list[str]:
 
 async def test_a_subject_is_made_read_changed_and_erased(api: httpx.AsyncClient) -> None:
     created = await add(api, "alice", department="ops")
-    assert created.keys() == {"subject_id", "metadata", "templates", "created_at"}
-    assert (created["subject_id"], created["templates"]) == ("alice", 0)
+    assert created.keys() == {"subject_id", "display_name", "metadata", "templates", "created_at"}
+    assert (created["subject_id"], created["display_name"], created["templates"]) == ("alice", "", 0)
     assert (await api.get(f"{SUBJECTS}alice/")).json() == created
     changed = await api.patch(f"{SUBJECTS}alice/", json={"metadata": {"department": "lab"}})
     assert changed.json() == {**created, "metadata": {"department": "lab"}}
@@ -51,9 +52,52 @@ async def test_an_id_may_be_what_the_contract_says(api: httpx.AsyncClient, subje
     assert (await api.get(f"{SUBJECTS}{subject_id}/")).json()["subject_id"] == subject_id
 
 
-@pytest.mark.parametrize("subject_id", ["", "a b", "a/b", "x" * 129, "ü", "a\n"])
+@pytest.mark.parametrize("subject_id", ["", "a b", "a/b", "x" * 129, "ü", "a\n", ".", ".."])
 async def test_an_id_may_be_nothing_else(api: httpx.AsyncClient, subject_id: str) -> None:
     assert error_of(await api.post(SUBJECTS, json={"subject_id": subject_id})) == (422, "invalid_subject_id")
+
+
+@pytest.mark.parametrize("subject_id", [".", ".."])
+async def test_what_an_older_version_called_by_dots_can_be_erased(
+    api: httpx.AsyncClient, worker: Worker, backend: Backend, subject_id: str
+) -> None:
+    await worker.database.run(partial(Subject.objects.create, tenant=backend.tenant, subject_id=subject_id))
+    path = f"{SUBJECTS}{subject_id.replace('.', '%2E')}/"
+    assert (await api.get(path)).json()["subject_id"] == subject_id
+    assert (await api.delete(path)).status_code == 204
+    assert await worker.database.run(Subject.objects.count) == 0
+
+
+async def test_a_name_is_set_shown_and_changed_apart_from_the_metadata(api: httpx.AsyncClient) -> None:
+    body = {"subject_id": "alice", "display_name": "  Jose\u0301 王 ", "metadata": {"department": "ops"}}
+    created = (await api.post(SUBJECTS, json=body)).json()
+    assert created["display_name"] == "José 王"
+    renamed = (await api.patch(f"{SUBJECTS}alice/", json={"display_name": "Joe"})).json()
+    assert renamed == {**created, "display_name": "Joe"}
+    moved = (await api.patch(f"{SUBJECTS}alice/", json={"metadata": {}})).json()
+    assert moved == {**renamed, "metadata": {}}
+    unnamed = (await api.patch(f"{SUBJECTS}alice/", json={"display_name": ""})).json()
+    assert unnamed["display_name"] == ""
+    assert (await api.get(SUBJECTS)).json()["items"] == [unnamed]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u0000", "a\u202eb", "x" * 201, 7])
+async def test_what_is_no_name_is_refused(api: httpx.AsyncClient, name: Any) -> None:
+    await add(api, "alice")
+    for method, path, body in (
+        ("POST", SUBJECTS, {"subject_id": "bob"}),
+        ("PATCH", f"{SUBJECTS}alice/", {}),
+        ("POST", "/api/v1/sessions/", {"kind": "enrollment", "subject_id": "bob"}),
+    ):
+        refused = await api.request(method, path, json={**body, "display_name": name})
+        assert error_of(refused) == (422, "validation_error")
+        assert "display_name" in refused.json()["error"]["message"]
+
+
+async def test_a_name_may_have_200_characters_of_any_script(api: httpx.AsyncClient) -> None:
+    name = "😀" * 200
+    created = await api.post(SUBJECTS, json={"subject_id": "alice", "display_name": name})
+    assert created.json()["display_name"] == name
 
 
 async def test_a_subject_cannot_be_made_twice(api: httpx.AsyncClient) -> None:

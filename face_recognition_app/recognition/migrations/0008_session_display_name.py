@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """The database has a default of its own, so that workers of the older version go on making sessions."""
+
+    dependencies = [("recognition", "0007_lease_number")]
+
+    operations = [
+        migrations.AddField(
+            "session",
+            "display_name",
+            models.CharField(max_length=200, blank=True, default="", db_default=""),
+        ),
+    ]
