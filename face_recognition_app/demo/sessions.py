@@ -8,12 +8,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import ValidationError
 
+from demo.names import subject_id_of
+from gallery.names import display_name_of
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.schemas import NewSession
 from recognition.api.sessions import begin
 from recognition.worker import of_request
 from tenants.demo import demo_tenant
 from vocabulary.errors import ErrorCode
+from vocabulary.sessions import SessionKind
 
 
 @csrf_exempt
@@ -36,7 +39,24 @@ async def create_demo_session(request: HttpRequest) -> HttpResponse:
 
 
 def _parse(body: bytes) -> NewSession:
+    """The session asked for: NewSession, or with `name`, what the person typed, in place of `subject_id`."""
     try:
-        return NewSession.model_validate_json(body)
+        content = json.loads(body)
+        if isinstance(content, dict) and "name" in content:
+            content |= _identified(content.pop("name"), content.get("kind"))
+        return NewSession.model_validate(content)
     except ValidationError as error:
-        raise ApiError(ErrorCode.VALIDATION_ERROR, error.errors(include_url=False)[0]["msg"]) from error
+        message = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
+        raise ApiError(ErrorCode.VALIDATION_ERROR, message) from error
+    except (ValueError, RecursionError) as error:
+        raise ApiError(ErrorCode.VALIDATION_ERROR, f"the body is not valid: {error}") from error
+
+
+def _identified(name: object, kind: object) -> dict[str, str]:
+    """The fields that name the person: none of an identification. Raises ValueError for what is no name."""
+    if kind == SessionKind.IDENTIFICATION:
+        return {}
+    if not isinstance(name, str):
+        raise ValueError("a name is text")
+    display_name = {"display_name": display_name_of(name)} if kind == SessionKind.ENROLLMENT else {}
+    return {"subject_id": subject_id_of(name), **display_name}

@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.decorators.gzip import gzip_page
 
 from config.service import service_settings
+from demo.forgetting import forget_face
 from demo.sessions import create_demo_session
 from recognition.api import make_api
 from recognition.worker import of_request
@@ -28,5 +29,6 @@ urlpatterns = [
     path("api/", make_api(service_settings().public_url).urls),
     path(".well-known/jwks.json", jwks),
     path("demo/sessions/", create_demo_session),
+    path("demo/face/", forget_face),
     path("", include("demo.urls")),
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ DECISION_AUDIENCE = "face-service-decision"
 ACCESS_AUDIENCE = "face-service-api"
 LEEWAY_S = 60
 """Seconds by which a verifier's clock may differ from the signer's; docs/protocol.md tells verifiers to allow it."""
-_BY_THE_COMMON_CLOCK: Options = {"require": ["iat", "exp"], "verify_iat": False, "verify_exp": False, "verify_nbf": False}
+_TIMES_ARE_CHECKED_HERE: Options = {
+    "require": ["iat", "exp"],
+    "verify_iat": False,
+    "verify_exp": False,
+    "verify_nbf": False,
+}
 
 
 class InvalidToken(Exception):
@@ -106,16 +111,30 @@ class Signer:
     def read_access(self, token: str) -> AccessClaims:
         """Raises InvalidToken. Call it where queries may be made, likewise."""
         try:
-            key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
-            claims = jwt.decode(
-                token, key, [ALGORITHM], audience=ACCESS_AUDIENCE, issuer=ISSUER, options=_BY_THE_COMMON_CLOCK
-            )
-            if not claims["iat"] - LEEWAY_S <= clock.now().timestamp() < claims["exp"] + LEEWAY_S:
-                raise InvalidToken("the access token has expired")
+            claims = self._read(token, ACCESS_AUDIENCE, clock.now().timestamp())
             scopes = read_scopes(claims["scope"].split())
             return AccessClaims(int(claims["sub"]), uuid.UUID(claims["key"]), scopes)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise InvalidToken("the access token is not valid") from error
+
+    def read_decision(self, token: str, max_age_s: int) -> DecisionClaims:
+        """Claims of a decision that was signed at most `max_age_s` seconds ago. Raises InvalidToken."""
+        now_s = time.time()  # noqa: TID251 - as it was signed
+        try:
+            claims = self._read(token, DECISION_AUDIENCE, now_s)
+            if claims["iat"] + max_age_s < now_s:
+                raise InvalidToken("the decision token is too old")
+            return DecisionClaims(**{field.name: claims[field.name] for field in fields(DecisionClaims)})
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InvalidToken("the decision token is not valid") from error
+
+    def _read(self, token: str, audience: str, now_s: float) -> dict[str, Any]:
+        """All claims, checked, its life by the clock of `now_s`. Raises InvalidToken, PyJWTError or KeyError."""
+        key = self._keys.current().public_keys()[jwt.get_unverified_header(token)["kid"]]
+        claims = jwt.decode(token, key, [ALGORITHM], audience=audience, issuer=ISSUER, options=_TIMES_ARE_CHECKED_HERE)
+        if not claims["iat"] - LEEWAY_S <= now_s < claims["exp"] + LEEWAY_S:
+            raise InvalidToken("the token has expired, or is from the future")
+        return claims
 
     def _sign(self, claims: dict[str, Any], audience: str, lifetime_s: int, now_s: float) -> str:
         keys = self._keys.current()

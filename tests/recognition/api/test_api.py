@@ -20,7 +20,6 @@ from gallery.models import Template
 from recognition.models import Session
 from recognition.tokens.signing import ACCESS_AUDIENCE, DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
-from tenants.keys import create_tenant
 from tenants.models import ApiKey, Tenant
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import Backend, Faces, Gate, GatedMesh, Message, RaisingMesh, http_client, service
@@ -562,29 +561,3 @@ async def test_the_documentation_page_is_served(backend: Backend) -> None:
             assert re.match(r"\.\./static/|openapi\.json$|data:,$", link), "nothing is taken from another host"
             if not link.startswith("data:"):
                 assert (await client.get(str(response.url.join(link)))).status_code == 200, link
-
-
-async def test_the_demo_begins_sessions_without_a_key(
-    backend: Backend, faces: Faces, configure: Configure, worker: Worker
-) -> None:
-    configure(demo=True)
-    await worker.database.run(create_tenant, "demo")
-    async with http_client(None) as client:
-        response = await client.post(DEMO, json={"kind": "enrollment", "subject_id": "bob", "liveness": "none"})
-        assert response.status_code == 201
-        assert response.json().keys() == {"id", "token", "websocket_url", "expires_at", "status", "challenge"}
-        assert error_of(await client.post(DEMO, content=b"{", headers=JSON)) == (422, "validation_error")
-        assert error_of(await client.post(DEMO, json={"kind": "dance"})) == (422, "validation_error")
-        assert error_of(await client.post(DEMO, data={"kind": "identification"})) == (415, "unsupported_media_type")
-        assert error_of(await client.get(DEMO)) == (405, "method_not_allowed")
-    session = await worker.database.run(Session.objects.select_related("tenant").get)
-    assert session.tenant.name == "demo"
-
-
-async def test_there_is_no_demo_where_it_is_not_enabled(backend: Backend, configure: Configure, worker: Worker) -> None:
-    configure(demo=False)
-    await worker.database.run(create_tenant, "demo")
-    async with http_client(None) as client:
-        response = await client.post(DEMO, json={"kind": "identification"})
-    assert error_of(response) == (404, "not_found")
-    assert await worker.database.run(Session.objects.count) == 0
