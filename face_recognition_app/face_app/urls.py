@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from django.http import HttpRequest, JsonResponse
 from django.urls import include, path
 from django.views.decorators.gzip import gzip_page
 
+from config.public_url import PublicUrl
 from config.service import service_settings
 from demo.forgetting import forget_face
 from demo.sessions import create_demo_session
@@ -20,8 +24,12 @@ def jwks(request: HttpRequest) -> JsonResponse:
 
 @gzip_page
 def asyncapi(request: HttpRequest) -> JsonResponse:
-    url = service_settings().public_url
-    return JsonResponse(document(None if url is None else SocketServer(url.address, url.socket_scheme, url.prefix)))
+    return JsonResponse(_sockets_document(service_settings().public_url))
+
+
+@cache
+def _sockets_document(url: PublicUrl | None) -> dict[str, Any]:
+    return document(None if url is None else SocketServer(url.address, url.socket_scheme, url.prefix))
 
 
 urlpatterns = [

@@ -17,6 +17,9 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
+from config.settings import load
+from recognition.api.openapi.allowances import SPARE_IMAGES
+from recognition.api.uploads import MAX_IMAGES_AT_A_TIME
 from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.patience import PATIENCE_S
@@ -172,6 +175,24 @@ def test_a_page_of_another_site_is_still_refused(proxied: Proxied) -> None:
             socket.recv(timeout=PATIENCE_S)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/pool/status/", "/api/docs"])
+def test_the_prefix_is_no_way_around_a_key(proxied: Proxied, path: str) -> None:
+    with proxied.client() as client:
+        assert client.get(f"/face{path}").status_code == 200
+        del client.headers["authorization"]
+        assert client.get(f"/face{path}").status_code == 401
+        assert client.get(f"/face/{path}").status_code in (401, 404)
+
+
+def test_the_limits_of_the_example_are_wider_than_the_services_own() -> None:
+    """So that the service, which says why, ends a silent socket and refuses a long body."""
+    block, settings = (REPOSITORY / "docs" / "proxies.md").read_text(), load({})
+    for directive in ("proxy_read_timeout", "proxy_send_timeout"):
+        assert int(re.findall(rf"{directive} (\d+)s;", block)[0]) > settings.idle_timeout_s
+    longest = (MAX_IMAGES_AT_A_TIME + SPARE_IMAGES) * settings.max_image_bytes
+    assert int(re.findall(r"client_max_body_size (\d+)m;", block)[0]) << 20 > longest
 
 
 def test_a_probe_on_the_services_own_port_needs_no_prefix(service: LiveService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any, TypeVar, get_args
@@ -111,13 +112,18 @@ class LocalSwagger(DocsBase):
 class FaceApi(NinjaAPI):
     """An API whose operation ids are the names of the views, independent of their modules."""
 
+    @cached_property
+    def served_document(self) -> Document:
+        """The document that every request for it gets. To build it takes 40 ms."""
+        return Document(self, self.get_root_path({}))
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__
 
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        return Document(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+        return self.served_document if path_prefix is None else Document(self, path_prefix)
 
 
 class Document(OpenAPISchema):
