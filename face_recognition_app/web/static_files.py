@@ -48,10 +48,14 @@ class HashedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  
         return found
 
     def make(self) -> None:
-        """Write the files. Raises OSError; then the set counts as not made."""
+        """Write the files. Raises OSError; then there are none, and no room is taken."""
         location = Path(self.location)
         shutil.rmtree(location, ignore_errors=True)  # What an interrupted call left may be incomplete.
-        call_command("collectstatic", verbosity=0, interactive=False, ignore_patterns=UNUSED)
+        try:
+            call_command("collectstatic", verbosity=0, interactive=False, ignore_patterns=UNUSED)
+        except OSError:
+            shutil.rmtree(location, ignore_errors=True)
+            raise
         self.hashed_files, self.manifest_hash = self.load_manifest()
         _remove_old_sets(location.parent)
 

@@ -138,6 +138,23 @@ def test_a_set_that_was_made_before_its_disk_became_read_only_is_used(
     assert caplog.records == []
 
 
+def test_what_a_full_disk_cut_off_takes_no_room(
+    sets: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save = static_files.HashedFiles._save
+
+    def save_until_the_disk_is_full(files: static_files.HashedFiles, name: str, content: Any) -> Any:
+        if name.endswith("style.css"):
+            raise OSError(errno.ENOSPC, "No space left on device", files.path(name))
+        return save(files, name, content)
+
+    monkeypatch.setattr(static_files.HashedFiles, "_save", save_until_the_disk_is_full)
+    make_static_files()
+    assert list(sets.iterdir()) == []
+    assert rendered() == "static/demo/style.css"
+    assert "No space left on device" in caplog.text
+
+
 def test_where_nothing_can_be_written_files_are_served_as_they_are(
     sets: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
