@@ -47,6 +47,7 @@ def decision_on(session: Session) -> Decision | None:
     """The decision with its session; None before the decision, and when the session expired without one."""
     decision = Decision.objects.select_related("session", "tenant").filter(session=session.pk).first()
     if decision is not None:
+        decision.measure_lock()
         decision.display_name = display_name(decision.tenant, decision.subject_id)
     return decision
 
@@ -110,11 +111,3 @@ class Lease:
     def _rows(self) -> QuerySet[Session]:
         """The session's row; none when the lease is lost."""
         return Session.objects.filter(pk=self.session.pk, lease_number=self.number, status=SessionStatus.IN_PROGRESS)
-
-
-def decision_on(session: Session) -> Decision | None:
-    """The decision with its session; None before the decision, and when the session expired without one."""
-    decision = Decision.objects.select_related("session").filter(session=session.pk).first()
-    if decision is not None:
-        decision.measure_lock()
-    return decision

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """The database has a default of its own, so that workers of the older version go on adding subjects."""
 
-    dependencies = [("gallery", "0002_template_changes")]
+    dependencies = [("gallery", "0003_changed_at_by_the_common_clock")]
 
     operations = [
         migrations.AddField(

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """The database has a default of its own, so that workers of the older version go on making sessions."""
 
-    dependencies = [("recognition", "0007_lease_number")]
+    dependencies = [("recognition", "0008_attempts_left")]
 
     operations = [
         migrations.AddField(
