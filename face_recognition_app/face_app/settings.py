@@ -6,6 +6,7 @@ import os
 from importlib.metadata import distribution
 
 import dj_database_url
+from django.conf import global_settings
 
 from config import processes, secret, settings
 from logs.lines import LINE_FORMAT
@@ -55,7 +56,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 STATIC_URL = "/static/"
 # Scripts of the API's documentation, found without an import of Ninja.
 STATICFILES_DIRS = [str(distribution("django-ninja").locate_file("ninja/static"))]
-STORAGES = {"staticfiles": {"BACKEND": "web.static_files.HashedFiles"}}
+STORAGES = {**global_settings.STORAGES, "staticfiles": {"BACKEND": "web.static_files.HashedFiles"}}
 SERVESTATIC_KEEP_ONLY_HASHED_FILES = True
 # Each file is also served from its app, by its own name: for links of others, and where none could be hashed.
 SERVESTATIC_USE_FINDERS = True
