@@ -1,0 +1,50 @@
+"""Debian's Firefox ESR. It has a camera with a moving test picture, or the prompt, or the lack of one, that people meet."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Playwright
+
+from testkit.service import REPOSITORY
+
+FIREFOX = shutil.which("firefox-esr")
+CHANNEL = "moz-firefox"
+"""Of Playwright: drives a Firefox as it is by WebDriver BiDi, not Playwright's own build."""
+
+Camera = Literal["allowed", "prompt", "denied", "none"]
+"""What a page gets that asks for a camera: pictures, an answer that never comes, NotAllowedError, NotFoundError."""
+
+_PREFERENCES: dict[Camera, dict[str, str | float | bool]] = {
+    "allowed": {"media.navigator.streams.fake": True, "media.navigator.permission.disabled": True},
+    "prompt": {"media.navigator.streams.fake": True},  # Headless: nobody sees the prompt, so nobody answers it.
+    "denied": {"media.navigator.streams.fake": True, "permissions.default.camera": 2},
+    "none": {"media.navigator.streams.fake": False, "media.navigator.permission.disabled": True},
+}
+
+
+@contextmanager
+def running_firefox(playwright: Playwright, directory: Path, camera: Camera = "allowed") -> Iterator[Browser]:
+    """Run Firefox until the block ends. `directory` takes the script that starts it, which Playwright wants as a file."""
+    assert FIREFOX is not None
+    script = directory / f"firefox-{camera}.sh"
+    command = shlex.join([sys.executable, "-m", "testkit.browsers.firefox_relay"])
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    script.chmod(0o755)
+    browser = playwright.firefox.launch(
+        channel=CHANNEL,
+        executable_path=script,
+        firefox_user_prefs=_PREFERENCES[camera],
+        env={**os.environ, "FIREFOX": FIREFOX, "PYTHONPATH": str(REPOSITORY)},
+    )
+    try:
+        yield browser
+    finally:
+        browser.close()

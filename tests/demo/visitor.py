@@ -1,0 +1,111 @@
+"""What a person does on the page and sees there. How the page names its parts is here, and tests know only this.
+
+Each function works in every browser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+
+SIZES = [(360, 640), (390, 844), (844, 390), (768, 1024), (1280, 800)]
+"""CSS pixels: a small phone, a phone, the same lying, a tablet, a desk."""
+PROMISED_S = 10.0
+"""Within this time after a disturbance the page says what is the matter."""
+
+GUIDED = re.compile("face", re.IGNORECASE)
+"""The server's guidance for a picture without a face: frames are sent and answered."""
+INTERRUPTED = re.compile("connection lost|going on", re.IGNORECASE)
+CANCELLED = re.compile("cancelled", re.IGNORECASE)
+
+
+@contextmanager
+def opened_page(
+    browser: Browser, base_url: str, *, script: str = "", size: tuple[int, int] = SIZES[1], may_use_camera: bool = True
+) -> Iterator[Page]:
+    """The page, freshly opened by somebody who allows the camera or refuses it; a script error fails the test.
+
+    `script` runs before the page's own.
+    """
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    if may_use_camera and browser.browser_type.name == "chromium":  # Firefox is started with its answer.
+        context.grant_permissions(["camera"])
+    if script:
+        context.add_init_script(script)
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if _is_problem(line) else None)
+    page.goto(base_url)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+def _is_problem(line: ConsoleMessage) -> bool:
+    # Browsers themselves log every request that fails, which is no fault of a script.
+    network = re.compile(r"failed to load resource|websocket connection to|can.t establish a connection", re.IGNORECASE)
+    return line.type == "error" and not network.search(line.text)
+
+
+def ask_for_the_camera(page: Page) -> None:
+    page.get_by_role("button", name="Start camera").click()
+
+
+def begin(page: Page) -> None:
+    """Start the camera and ask "Who am I?", which needs no name."""
+    ask_for_the_camera(page)
+    again(page)
+
+
+def again(page: Page) -> None:
+    """Try again after an end."""
+    page.get_by_role("button", name="Who am I?").click()
+
+
+def enrol(page: Page, name: str) -> None:
+    ask_for_the_camera(page)
+    page.get_by_label("Your name").fill(name)
+    page.get_by_role("button", name="Enrol my face").click()
+
+
+def cancel(page: Page) -> None:
+    page.get_by_role("button", name="Cancel").click()
+
+
+def expect_words(page: Page, words: re.Pattern[str], seconds: float = PROMISED_S) -> None:
+    """Wait until the page says `words`, politely or as an alert."""
+    said = page.get_by_role("status").or_(page.get_by_role("alert"))
+    expect(said.filter(has_text=words).first).to_be_visible(timeout=seconds * 1000)
+
+
+def expect_trying_again_is_offered(page: Page, seconds: float = PROMISED_S) -> None:
+    expect(page.get_by_role("button", name="Who am I?")).to_be_enabled(timeout=seconds * 1000)
+
+
+def first_controls(page: Page) -> list[Locator]:
+    """What a person needs on the page as it opens."""
+    return [page.get_by_role("button", name="Start camera")]
+
+
+def session_controls(page: Page) -> list[Locator]:
+    """What a person needs while pictures are taken."""
+    return [page.get_by_role("button", name="Cancel"), page.get_by_role("status")]
+
+
+def expect_in_viewport(control: Locator) -> None:
+    """Wait until the whole control is inside of the viewport."""
+    expect(control).to_be_in_viewport(ratio=1)
+
+
+def expect_no_sideways_scrolling(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+
+
+def screenshot(page: Page, directory: Path, name: str) -> None:
+    """For people to look at."""
+    page.screenshot(path=directory / f"{name}.png")
