@@ -1,4 +1,4 @@
-"""Debian's Firefox ESR. It has a camera with a moving test picture, or the prompt, or the lack of one, that people meet."""
+"""Debian's Firefox ESR, headless, with a camera that shows a moving test picture, or without."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PREFERENCES: dict[Camera, dict[str, str | float | bool]] = {
 
 @contextmanager
 def running_firefox(playwright: Playwright, directory: Path, camera: Camera = "allowed") -> Iterator[Browser]:
-    """Run Firefox until the block ends. `directory` takes the script that starts it, which Playwright wants as a file."""
+    """Run Firefox until the block ends. `directory` takes the script that Playwright starts."""
     assert FIREFOX is not None
     script = directory / f"firefox-{camera}.sh"
     command = shlex.join([sys.executable, "-m", "testkit.browsers.firefox_relay"])

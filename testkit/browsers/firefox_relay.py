@@ -1,7 +1,7 @@
 """Debian's Firefox for Playwright: runs it, and passes its WebDriver BiDi on.
 
-Playwright's channel moz-firefox drives any Firefox by WebDriver BiDi, yet begins with a command that Firefox ESR does not
-know. This answers that command in place of Firefox. Where both know it, this module can go.
+Playwright's channel moz-firefox drives any Firefox by WebDriver BiDi, yet begins with a command that Firefox ESR does
+not know. This answers it in place of Firefox. Once Firefox knows it, this module can go.
 """
 
 from __future__ import annotations

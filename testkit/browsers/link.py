@@ -10,7 +10,7 @@ import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from testkit.patience import PATIENCE_S
 
@@ -23,6 +23,8 @@ CHUNKS_PER_S = 10
 """A limited direction moves on at least so often: bytes trickle rather than come in bursts."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with a time of zero: to close such a socket sends RST."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -103,6 +105,10 @@ class Link:
         self._thread.join(PATIENCE_S)
         self._loop.close()
 
+    def own_ports(self) -> list[int]:
+        """Ports from which it is connected to the service, the oldest connection first."""
+        return self._run(self._own_ports())
+
     def silence(self) -> None:
         """Forward nothing and close nothing; new connections are accepted and hear nothing.
 
@@ -134,8 +140,12 @@ class Link:
         """The same from the service to clients."""
         self._run(self._limit(self._down, bytes_per_s))
 
-    def _run(self, command: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(command, self._loop).result(PATIENCE_S)
+    def _run(self, command: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(command, self._loop).result(PATIENCE_S)
+
+    async def _own_ports(self) -> list[int]:
+        living = [connection for task, connection in self._connections.items() if not task.done()]
+        return [connection.server.getsockname()[1] for connection in living]
 
     async def _set_flowing(self, *, flowing: bool) -> None:
         if flowing:

@@ -6,21 +6,34 @@ Each function works in every browser.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
+from testkit.service import REPOSITORY
+
+ANNOUNCEMENTS = (REPOSITORY / "testkit" / "browsers" / "announcements.js").read_text()
 SIZES = [(360, 640), (390, 844), (844, 390), (768, 1024), (1280, 800)]
 """CSS pixels: a small phone, a phone, the same lying, a tablet, a desk."""
 PROMISED_S = 10.0
 """Within this time after a disturbance the page says what is the matter."""
 
-GUIDED = re.compile("face", re.IGNORECASE)
+# What the page says, as regular expressions that ignore case.
+GUIDED = "no face"
 """The server's guidance for a picture without a face: frames are sent and answered."""
-INTERRUPTED = re.compile("connection lost|going on", re.IGNORECASE)
-CANCELLED = re.compile("cancelled", re.IGNORECASE)
+INTERRUPTED = "connection lost|going on"
+CANCELLED = "cancelled"
+NOT_CONFIRMED = "not confirmed"
+
+_HEARD = """(pattern) => {
+  const words = new RegExp(pattern, "i");
+  const found = announcements.findIndex((said, index) => index >= (announcements.heard ?? 0) && words.test(said));
+  if (found >= 0) announcements.heard = found + 1;
+  return found >= 0 || words.test(announcements.at(-1) ?? "");
+}"""
 
 
 @contextmanager
@@ -34,8 +47,8 @@ def opened_page(
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     if may_use_camera and browser.browser_type.name == "chromium":  # Firefox is started with its answer.
         context.grant_permissions(["camera"])
-    if script:
-        context.add_init_script(script)
+    for each in (ANNOUNCEMENTS, script):
+        context.add_init_script(each)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -48,7 +61,7 @@ def opened_page(
 
 def _is_problem(line: ConsoleMessage) -> bool:
     # Browsers themselves log every request that fails, which is no fault of a script.
-    network = re.compile(r"failed to load resource|websocket connection to|can.t establish a connection", re.IGNORECASE)
+    network = re.compile(r"failed to load resource|websocket connection to|the connection to ws", re.IGNORECASE)
     return line.type == "error" and not network.search(line.text)
 
 
@@ -73,18 +86,35 @@ def enrol(page: Page, name: str) -> None:
     page.get_by_role("button", name="Enrol my face").click()
 
 
+def confirm(page: Page, name: str) -> None:
+    ask_for_the_camera(page)
+    page.get_by_label("Your name").fill(name)
+    confirm_again(page)
+
+
+def confirm_again(page: Page) -> None:
+    page.get_by_role("button", name="Is it me?").click()
+
+
 def cancel(page: Page) -> None:
     page.get_by_role("button", name="Cancel").click()
 
 
-def expect_words(page: Page, words: re.Pattern[str], seconds: float = PROMISED_S) -> None:
-    """Wait until the page says `words`, politely or as an alert."""
-    said = page.get_by_role("status").or_(page.get_by_role("alert"))
-    expect(said.filter(has_text=words).first).to_be_visible(timeout=seconds * 1000)
+def expect_words(page: Page, words: str, seconds: float = PROMISED_S) -> None:
+    """Wait until the page has said `words` after those that were expected before, or says them still."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(_HEARD, words):
+        said = page.evaluate("announcements")
+        assert time.monotonic() < deadline, f"not said within {seconds} s: {words!r}, but {said[-8:]}"
+        page.wait_for_timeout(50)
 
 
 def expect_trying_again_is_offered(page: Page, seconds: float = PROMISED_S) -> None:
     expect(page.get_by_role("button", name="Who am I?")).to_be_enabled(timeout=seconds * 1000)
+
+
+def expect_asking_for_the_camera_is_offered(page: Page, seconds: float = PROMISED_S) -> None:
+    expect(page.get_by_role("button", name="Start camera")).to_be_enabled(timeout=seconds * 1000)
 
 
 def first_controls(page: Page) -> list[Locator]:
