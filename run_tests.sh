@@ -6,10 +6,10 @@ set -euo pipefail
 source "$(dirname "$(readlink -f "$0")")/scripts/setup.sh"
 cd "$root"
 
-# Servers and a browser that some tests start; without one of them its tests are skipped.
+# Servers and browsers that some tests start; without one of them its tests are skipped.
 check_test_programs() {
     local missing=() name
-    for name in redis-server chromium nginx git; do
+    for name in redis-server chromium firefox-esr nginx git; do
         command -v "$name" >/dev/null || missing+=("$name")
     done
     if ((${#missing[@]})) && ! apt_install "${missing[@]}"; then

@@ -69,6 +69,9 @@ make_system() {
     say "Debian $release in $system"
     debootstrap --variant=minbase "$release" "$system" >"$system.log" 2>&1 || { tail "$system.log" && exit 1; }
     rm "$system.log"
+    # Debian as people have it: without its security updates a browser may be too old for the tests.
+    sed -nE 's|^deb (.*)/debian/? (\S+) main$|deb \1/debian-security \2-security main|p' \
+        "$system/etc/apt/sources.list" >"$system/etc/apt/sources.list.d/security.list"
     chmod 755 "$system"
     mount -t proc proc "$system/proc"
     mount -t sysfs sysfs "$system/sys"

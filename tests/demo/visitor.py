@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from testkit.service import REPOSITORY
 
@@ -20,6 +20,9 @@ SIZES = [(360, 640), (390, 844), (844, 390), (768, 1024), (1280, 800)]
 """CSS pixels: a small phone, a phone, the same lying, a tablet, a desk."""
 PROMISED_S = 10.0
 """Within this time after a disturbance the page says what is the matter."""
+
+LOST_CONNECTION = re.compile("failed to load resource|websocket connection to|the connection to ws", re.IGNORECASE)
+"""Browsers themselves report every request that fails, which is no fault of a script."""
 
 # What the page says, as regular expressions that ignore case.
 GUIDED = "no face"
@@ -51,18 +54,17 @@ def opened_page(
         context.add_init_script(each)
     page = context.new_page()
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda line: problems.append(line.text) if _is_problem(line) else None)
+
+    def note(words: str) -> None:
+        if not LOST_CONNECTION.search(words):
+            problems.append(words)
+
+    page.on("pageerror", lambda error: note(str(error)))
+    page.on("console", lambda line: note(line.text) if line.type == "error" else None)
     page.goto(base_url)
     yield page
     context.close()
     assert not problems, problems
-
-
-def _is_problem(line: ConsoleMessage) -> bool:
-    # Browsers themselves log every request that fails, which is no fault of a script.
-    network = re.compile(r"failed to load resource|websocket connection to|the connection to ws", re.IGNORECASE)
-    return line.type == "error" and not network.search(line.text)
 
 
 def ask_for_the_camera(page: Page) -> None:
