@@ -59,7 +59,5 @@ def running_firefox(playwright: Playwright, directory: Path, camera: Camera = "a
 
 def _check_version(firefox: str) -> None:
     said = subprocess.run([firefox, "--version"], capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
-    found = re.search(r"\d+", said)
-    assert found is not None and int(found[0]) >= OLDEST, (
-        f"{said.strip()} is too old: install Debian's security updates"
-    )
+    version = int(re.sub(r"\D*(\d+).*", r"\1", said.strip()))
+    assert version >= OLDEST, f"{said.strip()} is too old: install Debian's security updates"
