@@ -51,7 +51,7 @@ def test_what_is_needed_is_in_view_at_every_size(page: Page, size: tuple[int, in
         visitor.expect_in_viewport(control)
     visitor.expect_no_sideways_scrolling(page)
     visitor.begin(page)
-    visitor.expect_words(page, visitor.GUIDED, PATIENCE_S)
+    visitor.expect_going_on(page, PATIENCE_S)
     for control in visitor.session_controls(page):
         visitor.expect_in_viewport(control)
     visitor.expect_no_sideways_scrolling(page)
@@ -59,24 +59,24 @@ def test_what_is_needed_is_in_view_at_every_size(page: Page, size: tuple[int, in
 
 def test_a_cut_connection_is_made_anew(page: Page, link: Link) -> None:
     visitor.begin(page)
-    visitor.expect_words(page, visitor.GUIDED, PATIENCE_S)
+    visitor.expect_going_on(page, PATIENCE_S)
     link.cut()
     visitor.expect_words(page, visitor.INTERRUPTED)
-    visitor.expect_words(page, visitor.GUIDED)
+    visitor.expect_going_on(page)
 
 
 def test_a_silent_network_is_noticed(page: Page, link: Link) -> None:
     visitor.begin(page)
-    visitor.expect_words(page, visitor.GUIDED, PATIENCE_S)
+    visitor.expect_going_on(page, PATIENCE_S)
     link.silence()
     visitor.expect_words(page, visitor.INTERRUPTED)
     link.resume()
-    visitor.expect_words(page, visitor.GUIDED)
+    visitor.expect_going_on(page)
 
 
 def test_cancel_works_on_a_silent_network(page: Page, link: Link) -> None:
     visitor.begin(page)
-    visitor.expect_words(page, visitor.GUIDED, PATIENCE_S)
+    visitor.expect_going_on(page, PATIENCE_S)
     link.silence()
     visitor.cancel(page)
     visitor.expect_words(page, visitor.CANCELLED)

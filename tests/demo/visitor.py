@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from testkit.service import REPOSITORY
 
-ANNOUNCEMENTS = (REPOSITORY / "testkit" / "browsers" / "announcements.js").read_text()
+WITNESS = (REPOSITORY / "testkit" / "browsers" / "witness.js").read_text()
 SIZES = [(360, 640), (390, 844), (844, 390), (768, 1024), (1280, 800)]
 """CSS pixels: a small phone, a phone, the same lying, a tablet, a desk."""
 PROMISED_S = 10.0
@@ -25,18 +25,19 @@ LOST_CONNECTION = re.compile("failed to load resource|websocket connection to|th
 """Browsers themselves report every request that fails, which is no fault of a script."""
 
 # What the page says, as regular expressions that ignore case.
-GUIDED = "no face"
-"""The server's guidance for a picture without a face: frames are sent and answered."""
 INTERRUPTED = "connection lost|going on"
 CANCELLED = "cancelled"
 NOT_CONFIRMED = "not confirmed"
 
 _HEARD = """(pattern) => {
+  const { said, heard } = witness;
   const words = new RegExp(pattern, "i");
-  const found = announcements.findIndex((said, index) => index >= (announcements.heard ?? 0) && words.test(said));
-  if (found >= 0) announcements.heard = found + 1;
-  return found >= 0 || words.test(announcements.at(-1) ?? "");
+  const found = said.findIndex((each, index) => index >= heard && words.test(each));
+  if (found >= 0) witness.heard = found + 1;
+  return found >= 0 || words.test(said.at(-1) ?? "");
 }"""
+_IN_FLIGHT = 4
+"""Frames at most that may still be answered after what was done to the page."""
 
 
 @contextmanager
@@ -47,10 +48,10 @@ def opened_page(
 
     `script` runs before the page's own.
     """
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    context = browser.new_context(locale="en-US", viewport={"width": size[0], "height": size[1]})
     if may_use_camera and browser.browser_type.name == "chromium":  # Firefox is started with its answer.
         context.grant_permissions(["camera"])
-    for each in (ANNOUNCEMENTS, script):
+    for each in (WITNESS, script):
         context.add_init_script(each)
     page = context.new_page()
     problems: list[str] = []
@@ -106,8 +107,17 @@ def expect_words(page: Page, words: str, seconds: float = PROMISED_S) -> None:
     """Wait until the page has said `words` after those that were expected before, or says them still."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(_HEARD, words):
-        said = page.evaluate("announcements")
+        said = page.evaluate("witness.said")
         assert time.monotonic() < deadline, f"not said within {seconds} s: {words!r}, but {said[-8:]}"
+        page.wait_for_timeout(50)
+
+
+def expect_going_on(page: Page, seconds: float = PROMISED_S) -> None:
+    """Wait until frames are sent and answered, more than were on their way."""
+    deadline = time.monotonic() + seconds
+    before = page.evaluate("witness.answered")
+    while page.evaluate("witness.answered") <= before + _IN_FLIGHT:
+        assert time.monotonic() < deadline, f"no frames within {seconds} s: {page.evaluate('witness.said')[-8:]}"
         page.wait_for_timeout(50)
 
 
