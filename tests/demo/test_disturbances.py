@@ -134,7 +134,8 @@ def test_cancel_works_on_a_silent_network(running: Page, link: Link) -> None:
 def test_a_network_that_is_silent_before_the_session(page: Page, link: Link) -> None:
     link.silence()
     visitor.begin(page)
-    expect_words(page, GIVEN_UP, ENDS_S)
+    expect_words(page, GIVEN_UP)
+    visitor.expect_trying_again_is_offered(page, ENDS_S)
     link.resume()
     visitor.again(page)
     visitor.expect_going_on(page)
@@ -204,6 +205,7 @@ def test_a_service_that_is_down_is_named(page: Page, link: Link) -> None:
     link.cut()
     visitor.begin(page)
     expect_words(page, GIVEN_UP)
+    visitor.expect_trying_again_is_offered(page, ENDS_S)
     link.listen()
     visitor.again(page)
     visitor.expect_going_on(page)
