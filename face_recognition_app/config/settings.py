@@ -248,7 +248,11 @@ class Settings(BaseModel):
         180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Window in which failures count together."
     )
     attempts_lock_s: float = Field(
-        1_800.0, alias="FACE_ATTEMPTS_LOCK_S", gt=0, le=2_592_000, description="How long a lock lasts."
+        1_800.0,
+        alias="FACE_ATTEMPTS_LOCK_S",
+        gt=0,
+        le=2_592_000,
+        description="How long the lock of a device or address lasts.",
     )
     attempts_first_wait_s: float = Field(
         2.0,

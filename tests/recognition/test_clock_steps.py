@@ -12,7 +12,7 @@ import pytest
 from database import clock
 from recognition.models import AttemptKind, FailedAttempts, Session
 from recognition.retention.rules import enforce_in_turn
-from recognition.sessions import lifecycle, lockout
+from recognition.sessions import known_devices, lifecycle, lockout
 from recognition.sessions.lease import AlreadyDecided, Lease
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import Flow, FramePlan
@@ -146,14 +146,15 @@ def test_a_session_waits_for_its_first_connection(
 def test_a_lock_stays_with_the_time_that_is_left(
     worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    held = begun(worker, alice)
-    fail(worker, alice, LIMIT)
+    held = begun(worker, alice, device_id="phone")
+    known_devices.remember(alice.tenant, "alice", "phone")
+    fail(worker, alice, LIMIT, device_id="phone")
     step(monkeypatch, seconds)
     with pytest.raises(AttemptsExceeded) as refused:
-        begun(worker, alice)
+        begun(worker, alice, device_id="phone")
     with pytest.raises(AlreadyDecided) as ended:
         lifecycle.connect(worker.deciding, held.session)
-    [lock] = [lock for lock in lockout.locks_of(alice.tenant, "alice") if lock.kind == AttemptKind.UNNAMED]
+    [lock] = [lock for lock in lockout.locks_of(alice.tenant, "alice") if lock.kind == AttemptKind.DEVICE]
     for left_ms in (refused.value.retry_after_ms, ended.value.decision.retry_after_ms, lock.retry_after_ms):
         assert left_ms is not None
         assert (LOCK_S - HOUR_S / 4) * 1000 < left_ms <= LOCK_S * 1000

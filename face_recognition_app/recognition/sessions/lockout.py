@@ -37,6 +37,8 @@ SOURCES_PER_SUBJECT = 2
 PEOPLE_PER_ADDRESS = 4
 """Factor on the limit of one device for an address, which many people may share."""
 LONGEST_WAIT_S = 60.0
+STRANGERS_COUNT = frozenset({AttemptKind.SUBJECT, AttemptKind.UNNAMED})
+"""Kinds that anybody raises who names the subject: they slow the subject down, and keep nobody out for longer."""
 _DOUBLINGS = 10
 
 PLACES: dict[AttemptKind, Place] = {
@@ -89,12 +91,14 @@ class Rule:
 def rule_of(settings: Settings, kind: AttemptKind) -> Rule:
     if kind is AttemptKind.TENANT:
         return Rule(settings.identification_failures_per_min, 60.0, None, 0.0)
-    limit = settings.attempts_limit
-    if kind is AttemptKind.SUBJECT:
-        limit *= SOURCES_PER_SUBJECT
-    elif kind is AttemptKind.ADDRESS:
+    limit, lock_s = settings.attempts_limit, settings.attempts_lock_s
+    if kind is AttemptKind.ADDRESS:
         limit = settings.attempts_address_limit or limit * PEOPLE_PER_ADDRESS
-    return Rule(limit, settings.attempts_window_s, settings.attempts_lock_s, settings.attempts_first_wait_s)
+    elif kind is AttemptKind.SUBJECT:
+        limit *= SOURCES_PER_SUBJECT
+    if kind in STRANGERS_COUNT:
+        lock_s = min(lock_s, LONGEST_WAIT_S)
+    return Rule(limit, settings.attempts_window_s, lock_s, settings.attempts_first_wait_s)
 
 
 def locked_until(key: LockoutKey, kinds: Iterable[AttemptKind] = AttemptKind) -> datetime | None:

@@ -67,12 +67,12 @@ def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock
 
 
 def test_attempts_go_when_they_mean_nothing_any_more(worker: Worker, alice: Backend, clock: Clock) -> None:
-    fail(worker, alice, LIMIT)
+    fail(worker, alice, LIMIT, device_id="tablet")
     fail(worker, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
     enforce(worker)
-    assert set(FailedAttempts.objects.values_list("kind", flat=True)) == {"unnamed"}
-    assert locked(alice, "alice")
+    assert set(FailedAttempts.objects.values_list("kind", "key")) == {("device", "tablet")}
+    assert locked(alice, "alice", "tablet")
     clock.advance(LOCK_S)
     enforce(worker)
     assert not FailedAttempts.objects.exists()

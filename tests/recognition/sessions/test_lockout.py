@@ -14,7 +14,7 @@ from gallery.models import Template
 from recognition.models import AttemptKind, Decision, FailedAttempts
 from recognition.sessions import lifecycle, lockout
 from recognition.sessions.lease import AlreadyDecided, Lease
-from recognition.sessions.lockout import LockoutKey
+from recognition.sessions.lockout import LONGEST_WAIT_S, LockoutKey
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, KeptSample, Outcome
 from recognition.worker import Worker
@@ -46,7 +46,7 @@ def test_the_limit_locks_the_subject_and_not_one_failure_less(worker: Worker, al
     assert locked(alice, "alice")
     with pytest.raises(AttemptsExceeded) as caught:
         begun(worker, alice)
-    assert 0 < caught.value.details["retry_after_s"] <= LOCK_S
+    assert 0 < caught.value.details["retry_after_s"] <= LONGEST_WAIT_S
     assert caught.value.retry_after_ms == 1000 * caught.value.details["retry_after_s"]
 
 
@@ -116,15 +116,28 @@ def test_failures_count_together_within_the_window_wherever_it_is_laid(
     assert locked(alice, "alice")
 
 
-def test_a_lock_ends_at_its_time_and_the_count_begins_anew(worker: Worker, alice: Backend, clock: Clock) -> None:
-    fail(worker, alice, LIMIT)
-    clock.advance(LOCK_S - 1)
-    assert locked(alice, "alice")
+@pytest.mark.parametrize(("device_id", "lock_s"), [("phone", LOCK_S), ("", LONGEST_WAIT_S)], ids=["device", "subject"])
+def test_a_lock_ends_at_its_time_and_the_count_begins_anew(
+    worker: Worker, alice: Backend, clock: Clock, device_id: str, lock_s: float
+) -> None:
+    fail(worker, alice, LIMIT, device_id=device_id)
+    clock.advance(lock_s - 1)
+    assert locked(alice, "alice", device_id)
     clock.advance(1)
-    fail(worker, alice, LIMIT - 1)
-    assert not locked(alice, "alice")
-    fail(worker, alice)
-    assert locked(alice, "alice")
+    fail(worker, alice, LIMIT - 1, device_id=device_id)
+    assert not locked(alice, "alice", device_id)
+    fail(worker, alice, device_id=device_id)
+    assert locked(alice, "alice", device_id)
+
+
+def test_strangers_who_fail_in_somebodys_name_slow_the_person_down_and_lock_nobody_out(
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, clock: Clock
+) -> None:
+    for _ in range(4):
+        fail(worker, alice, LIMIT)
+        assert locked(alice, "alice")
+        clock.advance(LONGEST_WAIT_S)
+        assert succeed(worker, alice, astronaut_embedding).success
 
 
 def test_the_settings_say_how_many_how_fast_and_how_long(alice: Backend, clock: Clock, configure: Configure) -> None:
@@ -142,7 +155,8 @@ def test_of_two_locks_the_longer_one_is_told(worker: Worker, alice: Backend, clo
     clock.advance(100)
     fail(worker, alice, LIMIT, device_id="tablet")
     fail(worker, alice, LIMIT)
-    assert lockout.locked_until(LockoutKey(alice.tenant, "alice", "phone")) == clock.now + timedelta(seconds=LOCK_S)
+    until = lockout.locked_until(LockoutKey(alice.tenant, "alice", "phone"))
+    assert until == clock.now + timedelta(seconds=LOCK_S - 100)
 
 
 def test_a_success_forgives_what_failed_in_its_place_and_nothing_else(
