@@ -50,6 +50,15 @@ async def test_what_a_page_loads_is_compressed_and_kept_for_ever(client: httpx.A
         assert plain.content == answer.content
 
 
+@pytest.mark.parametrize("path", ["/", "/api/docs"])
+async def test_every_link_of_a_page_works_under_a_prefix_that_only_a_proxy_knows(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    found = re.findall(r'(?:href|src|action)="([^"]+)"', (await client.get(path)).text)
+    assert len(found) >= 3
+    assert [link for link in found if re.match(r"/|https?:", link)] == []
+
+
 @pytest.mark.parametrize("path", ["/", "/api/docs", "/api/openapi.json", "/api/asyncapi.json"])
 async def test_pages_and_documents_are_compressed(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path, headers={"accept-encoding": "gzip"})
