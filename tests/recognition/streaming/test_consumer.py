@@ -137,6 +137,7 @@ async def test_an_enrolment_without_liveness_ends_with_its_samples(
         "type": "enrollment_complete",
         "success": True,
         "subject_id": "alice",
+        "display_name": None,
         "liveness": "not_required",
         "reason": None,
         "decision_token": decision.token,
