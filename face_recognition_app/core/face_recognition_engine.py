@@ -177,9 +177,12 @@ class FaceRecognitionEngine:
 
         Raises ImageError, PoolTimeout, PoolClosed or MeshFailed.
         """
-        header = read_header(data, limits)
-        tracking = tracking.for_frame(header.size)
-        picture = decode_image(data, header, 1 if detail is Detail.FULL else reduction_for_tracked(tracking))
+
+        def reduction(header: Header) -> int:
+            return 1 if detail is Detail.FULL else reduction_for_tracked(tracking.for_frame(header.size))
+
+        picture = self._decode(data, limits, reduction)
+        tracking = tracking.for_frame(picture.size)
         faces = self._find(picture, tracking.scaled(1 / picture.reduction), detail, IN_SESSION)
         return self._judge(picture, faces, self._refuse_bystanders)
 

@@ -244,7 +244,7 @@ class Flow:
     def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
         """Take one frame. Returns the outcome when the frame decides the session.
 
-        A picture that comes again is no second observation.
+        A picture that comes again is no second observation of the person; what speaks against it does so again.
         `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
         """
         self.frames += 1
@@ -252,8 +252,8 @@ class Flow:
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
-        elif seen.face is not None and is_new:
-            if self._shows_the_person(seen.face, self.faults(seen.quality)):
+        elif seen.face is not None:
+            if is_new and self._shows_the_person(seen.face, self.faults(seen.quality)):
                 self._take_evidence(seen, seen.face, match)
             else:
                 self.liveness.suspect(seen.face.reading)
