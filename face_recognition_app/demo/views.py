@@ -18,4 +18,6 @@ def demo_enabled() -> bool:
 @gzip_page
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    return render(request, "demo/index.html", {"demo_enabled": demo_enabled(), "modules": page_modules()})
+    """The page; `kept_days` is how long the outcome of a session is kept, for the words of consent."""
+    facts = {"demo_enabled": demo_enabled(), "kept_days": settings.FACE.retain_sessions_days, "modules": page_modules()}
+    return render(request, "demo/index.html", facts)

@@ -1,61 +1,87 @@
-const MAX_WIDTH = 640;
-const JPEG_QUALITY = 0.8;
+import { Ended, unlessAborted } from "./waits.js";
 
-const REFUSALS = {
-  NotAllowedError: "The camera is not allowed: permit it in the browser’s address bar, then press Start camera again.",
-  NotFoundError: "No camera was found: connect one, then press Start camera again.",
-  NotReadableError: "The camera cannot be read: close other programs that use it, then press Start camera again.",
-};
-const INSECURE = "Browsers give the camera to secure pages only: open this page over https, or as localhost.";
-const UNKNOWN = "The camera did not start: check it in another program, then press Start camera again.";
+const SHORT_SIDE = 480;
+const FIRST_PICTURE_MS = 8_000;
 
-/** The camera behind a <video>. Frames are grabbed unmirrored; only the preview is mirrored. */
+/** The camera behind a <video>. Only the preview is mirrored. */
 export class Camera {
+  /** Called when the camera is unplugged or its permission taken back, not by stop(). */
+  onEnded = () => {};
   #video;
   #canvas = document.createElement("canvas");
+  #shown = 0;
+  #grabbed = 0;
+  #shownAt = 0;
 
   constructor(video) {
     this.#video = video;
+    this.#follow();
   }
 
   get on() {
-    return this.#video.srcObject !== null;
+    return Boolean(this.#video.srcObject?.active);
   }
 
-  /** Throws an Error whose message says what the person can do. */
-  async start(onEnded) {
-    if (!window.isSecureContext || !navigator.mediaDevices) throw new Error(INSECURE);
-    let stream;
+  /** Milliseconds since the last new picture. */
+  get stillFor() {
+    return performance.now() - this.#shownAt;
+  }
+
+  /** Counts `stillFor` from now: a hidden page shows no pictures. */
+  forgetStill() {
+    this.#shownAt = performance.now();
+  }
+
+  /** Resolves with the first picture. Rejects with Ended, or with the signal's reason. */
+  async start(signal) {
+    if (this.on) return this.forgetStill();
+    if (!window.isSecureContext || !navigator.mediaDevices) throw new Ended("insecure");
+    const asked = navigator.mediaDevices.getUserMedia({
+      audio: false,
+      video: { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } },
+    });
     try {
-      stream = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } },
-      });
+      const stream = await unlessAborted(asked, signal);
+      stream.getVideoTracks()[0].addEventListener("ended", () => this.onEnded());
       this.#video.srcObject = stream;
-      await this.#video.play();
+      const within = AbortSignal.any([signal, AbortSignal.timeout(FIRST_PICTURE_MS)]);
+      await unlessAborted(this.#video.play(), within);
+      this.forgetStill();
     } catch (error) {
       this.stop();
-      throw new Error(REFUSALS[error.name] ?? UNKNOWN, { cause: error });
+      // Allowed after the person gave up: switched off again.
+      asked.then(switchOff, () => {});
+      signal.throwIfAborted();
+      throw new Ended(error.name);
     }
-    // Fires when the camera is unplugged or its permission taken back, not on stop().
-    stream.getVideoTracks()[0].addEventListener("ended", onEnded);
   }
 
   stop() {
-    this.#video.srcObject?.getTracks().forEach((track) => track.stop());
+    if (this.#video.srcObject) switchOff(this.#video.srcObject);
     this.#video.srcObject = null;
   }
 
-  /** The picture of now as a JPEG Blob; null while there is none. */
-  grab() {
+  /** The newest picture as a JPEG Blob; null if there is none, or no newer one. */
+  grab(quality) {
     const { videoWidth, videoHeight } = this.#video;
-    if (!this.on || !videoWidth) return Promise.resolve(null);
-    const scale = Math.min(1, MAX_WIDTH / videoWidth);
-    // Setting a canvas's size clears and reallocates it, so only when the camera turned.
-    const [width, height] = [Math.round(videoWidth * scale), Math.round(videoHeight * scale)];
-    if (this.#canvas.width !== width) this.#canvas.width = width;
-    if (this.#canvas.height !== height) this.#canvas.height = height;
+    if (!this.on || !videoWidth || this.#grabbed === this.#shown) return Promise.resolve(null);
+    this.#grabbed = this.#shown;
+    const scale = Math.min(1, SHORT_SIDE / Math.min(videoWidth, videoHeight));
+    const [width, height] = [videoWidth, videoHeight].map((side) => Math.round(side * scale));
+    Object.assign(this.#canvas, { width, height });
     this.#canvas.getContext("2d").drawImage(this.#video, 0, 0, width, height);
-    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+    return new Promise((resolve) => this.#canvas.toBlob(resolve, "image/jpeg", quality));
   }
+
+  #follow() {
+    this.#video.requestVideoFrameCallback?.(() => {
+      this.#shown += 1;
+      this.forgetStill();
+      this.#follow();
+    });
+  }
+}
+
+function switchOff(stream) {
+  stream.getTracks().forEach((track) => track.stop());
 }
