@@ -223,9 +223,9 @@ def test_who_is_locked_out_is_told_for_how_long(face_browser: Browser, link: Lin
     with visitor.opened_page(face_browser, link.base_url) as page:
         visitor.confirm(page, "somebody-else")
         expect_words(page, visitor.NOT_CONFIRMED, PATIENCE_S)
-        visitor.confirm_again(page)
+        visitor.again(page)
         expect_words(page, visitor.NOT_CONFIRMED, PATIENCE_S)
-        visitor.confirm_again(page)
+        visitor.again(page)
         expect_words(page, LOCKED)
 
 
@@ -234,26 +234,26 @@ def test_who_is_locked_out_is_told_for_how_long(face_browser: Browser, link: Lin
 
 def test_a_refused_camera_says_what_to_do(browser: Browser, link: Link) -> None:
     with visitor.opened_page(browser, link.base_url, may_use_camera=False) as page:
-        visitor.ask_for_the_camera(page)
+        visitor.begin(page)
         expect_words(page, REFUSED)
         page.context.grant_permissions(["camera"])
-        visitor.begin(page)
+        visitor.again(page)
         visitor.expect_going_on(page)
 
 
 def test_an_ignored_prompt_is_pointed_at(browser: Browser, link: Link) -> None:
     with visitor.opened_page(browser, link.base_url, script=PROMPT_IGNORED) as page:
-        visitor.ask_for_the_camera(page)
+        visitor.begin(page)
         expect_words(page, PROMPT)
         visitor.cancel(page)
-        visitor.expect_asking_for_the_camera_is_offered(page)
+        visitor.expect_trying_again_is_offered(page)
 
 
 def test_a_missing_camera_is_named(playwright: Playwright, link: Link) -> None:
     with running_chromium(playwright) as without, visitor.opened_page(without, link.base_url) as page:
-        visitor.ask_for_the_camera(page)
+        visitor.begin(page)
         expect_words(page, NO_CAMERA)
-        visitor.expect_asking_for_the_camera_is_offered(page)
+        visitor.expect_trying_again_is_offered(page)
 
 
 @contextmanager
@@ -269,7 +269,7 @@ def test_an_unplugged_camera_is_named(browser: Browser, link: Link) -> None:
     with handled(browser, link) as page:
         page.evaluate("handledCamera.unplug()")
         expect_words(page, UNPLUGGED)
-        visitor.begin(page)
+        visitor.again(page)
         visitor.expect_going_on(page)
 
 

@@ -63,44 +63,41 @@ def opened_page(
     page.on("pageerror", lambda error: note(str(error)))
     page.on("console", lambda line: note(line.text) if line.type == "error" else None)
     page.goto(base_url)
+    page.get_by_role("button", name="Who am I?").wait_for()
     yield page
     context.close()
     assert not problems, problems
 
 
-def ask_for_the_camera(page: Page) -> None:
-    page.get_by_role("button", name="Start camera").click()
-
-
 def begin(page: Page) -> None:
-    """Start the camera and ask "Who am I?", which needs no name."""
-    ask_for_the_camera(page)
-    again(page)
+    """Ask "Who am I?", which needs no name, and agree."""
+    page.get_by_role("button", name="Who am I?").click()
+    _agree(page)
 
 
 def again(page: Page) -> None:
     """Try again after an end."""
-    page.get_by_role("button", name="Who am I?").click()
+    page.get_by_role("button", name="Try again").click()
 
 
 def enrol(page: Page, name: str) -> None:
-    ask_for_the_camera(page)
     page.get_by_label("Your name").fill(name)
     page.get_by_role("button", name="Enrol my face").click()
+    _agree(page)
 
 
 def confirm(page: Page, name: str) -> None:
-    ask_for_the_camera(page)
     page.get_by_label("Your name").fill(name)
-    confirm_again(page)
-
-
-def confirm_again(page: Page) -> None:
     page.get_by_role("button", name="Is it me?").click()
+    _agree(page)
 
 
 def cancel(page: Page) -> None:
     page.get_by_role("button", name="Cancel").click()
+
+
+def _agree(page: Page) -> None:
+    page.get_by_role("button", name="Agree and start the camera").click()
 
 
 def expect_words(page: Page, words: str, seconds: float = PROMISED_S) -> None:
@@ -122,21 +119,20 @@ def expect_going_on(page: Page, seconds: float = PROMISED_S) -> None:
 
 
 def expect_trying_again_is_offered(page: Page, seconds: float = PROMISED_S) -> None:
-    expect(page.get_by_role("button", name="Who am I?")).to_be_enabled(timeout=seconds * 1000)
-
-
-def expect_asking_for_the_camera_is_offered(page: Page, seconds: float = PROMISED_S) -> None:
-    expect(page.get_by_role("button", name="Start camera")).to_be_enabled(timeout=seconds * 1000)
+    """After an end; a person who cancelled is at the beginning."""
+    button = page.get_by_role("button", name="Try again").or_(page.get_by_role("button", name="Who am I?"))
+    expect(button).to_be_enabled(timeout=seconds * 1000)
 
 
 def first_controls(page: Page) -> list[Locator]:
     """What a person needs on the page as it opens."""
-    return [page.get_by_role("button", name="Start camera")]
+    choices = [page.get_by_role("button", name=name) for name in ("Enrol my face", "Is it me?", "Who am I?")]
+    return [page.get_by_label("Your name"), *choices]
 
 
 def session_controls(page: Page) -> list[Locator]:
     """What a person needs while pictures are taken."""
-    return [page.get_by_role("button", name="Cancel"), page.get_by_role("status")]
+    return [page.get_by_role("button", name="Cancel"), page.locator("#headline")]
 
 
 def expect_in_viewport(control: Locator) -> None:
