@@ -20,7 +20,7 @@ PAGE_BYTES = 60 * 1024
 @pytest.mark.usefixtures("nobody_enrolled")
 @pytest.mark.timeout(180)
 @needs_shared_data
-def test_a_newcomer_enrols_and_is_recognised(page: Page) -> None:
+def test_a_newcomer_enrols_is_recognised_and_is_forgotten(page: Page) -> None:
     begin(page, "Enrol my face")
     expect_outcome(page, f"Your face is saved as {NAME}.", seconds=60)
     press(page, "Is it me?")
@@ -29,6 +29,12 @@ def test_a_newcomer_enrols_and_is_recognised(page: Page) -> None:
     press(page, "Who am I?")
     expect_outcome(page, f"You are {NAME}", seconds=30)
     assert not re.search(r"\d\.\d", page.inner_text("body")), "no score is for the person to see"
+    press(page, "Forget my face")
+    press(page, "Forget it")
+    expect_outcome(page, "Your face is forgotten.")
+    press(page, "Done")
+    press(page, "Who am I?")
+    expect_outcome(page, "Not recognised.", "This face is not enrolled here.", seconds=30)
 
 
 @pytest.mark.usefixtures("nobody_enrolled")
