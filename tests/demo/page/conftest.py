@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from testkit import clips, loopback
-from testkit.faces import portrait
+from testkit import loopback
+from testkit.browsers.cameras import write_face_clip
+from testkit.browsers.chromium import CHROMIUM, camera_with, running_chromium
 from testkit.service import LiveService
 from tests.demo.page.driver import FakeSocket
-
-CHROMIUM = shutil.which("chromium")
-SWITCHES = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,27 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="chromium is not installed"))
 
 
-@pytest.fixture(scope="session")
-def camera_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MJPEG file, which Chromium plays in a loop: longer than a session, or it would be detected as a replay."""
-    path = tmp_path_factory.mktemp("camera") / "face.mjpeg"
-    speaker = clips.SHARED_DATA / "live" / "d10.mp4"
-    if speaker.is_file():
-        path.write_bytes(b"".join(clips.encode_jpeg(rgb) for rgb in clips.read_clip(speaker)))
-    else:
-        performance = "--actions blink,blink --fps 30 --size 640x480 --out"
-        assert portrait.main([*performance.split(), str(path)]) == 0
-    return path
-
-
 # Module scope: while Playwright runs, no other event loop can run in this thread.
 @pytest.fixture(scope="module")
-def browser(camera_clip: Path) -> Iterator[Browser]:
-    switches = [*SWITCHES, f"--use-file-for-fake-video-capture={camera_clip}"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    clip = tmp_path_factory.mktemp("camera") / "face.mjpeg"
+    write_face_clip(clip)
+    with sync_playwright() as playwright, running_chromium(playwright, *camera_with(clip)) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

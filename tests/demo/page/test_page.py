@@ -13,8 +13,8 @@ from testkit.service import LiveService
 from tests.conftest import needs_shared_data
 from tests.demo.page.driver import NAME, FakeSocket, begin, expect_outcome, outcome, press, streaming, until
 
-PAGE_BYTES = 60 * 1024
-"""Of all that the page loads before the camera starts, uncompressed."""
+PAGE_BYTES = {"en-US": 60 * 1024, "id-ID": 61 * 1024, "tr-TR": 61 * 1024}
+"""Of all that the page loads before the camera starts, uncompressed; on the way it is well under half of that."""
 
 
 @pytest.mark.usefixtures("nobody_enrolled")
@@ -45,15 +45,16 @@ def test_who_is_not_enrolled_cannot_be_confirmed(page: Page) -> None:
     expect(page.get_by_role("button", name="Back")).to_be_focused()
 
 
-def test_the_page_is_small(browser: Browser, live_service: LiveService) -> None:
-    context = browser.new_context(base_url=live_service.base_url, locale="en-US")
+@pytest.mark.parametrize("locale", PAGE_BYTES)
+def test_the_page_is_small(browser: Browser, live_service: LiveService, locale: str) -> None:
+    context = browser.new_context(base_url=live_service.base_url, locale=locale)
     page = context.new_page()
     sizes: dict[str, int] = {}
     page.on("response", lambda answer: sizes.update({answer.url: len(answer.body())}))
     page.goto("/")
     page.locator("#start").wait_for()
     context.close()
-    assert sum(sizes.values()) <= PAGE_BYTES, sizes
+    assert sum(sizes.values()) <= PAGE_BYTES[locale], sizes
 
 
 def test_nothing_is_written_in_the_markup_that_a_strict_policy_forbids(page: Page) -> None:

@@ -23,7 +23,10 @@ const on = {
     guide.message(message);
     if (message.type === "frame_processed") view.frame(message);
   },
-  notice: (...codes) => guide.notice(...codes),
+  notice(...codes) {
+    view.light();
+    guide.notice(...codes);
+  },
   slow: (isSlow) => guide.slow(isSlow),
 };
 

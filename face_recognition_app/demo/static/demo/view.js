@@ -80,7 +80,11 @@ export class View {
   frame({ samples, liveness }) {
     this.#count(samples ?? {}, liveness ?? {});
     this.#ring(liveness?.remaining_ms ?? null);
-    this.part("shade").style.backgroundColor = liveness?.light ?? "";
+    this.light(liveness?.light);
+  }
+
+  light(colour = "") {
+    this.part("shade").style.backgroundColor = colour;
   }
 
   result({ good = false, outcome, detail, retry = false, next = false, forget = false }) {
