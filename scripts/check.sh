@@ -8,18 +8,19 @@ python=$PWD/.venv/bin/python
 
 # Drawing and judging faces takes long; what starts servers mostly waits.
 pictures=(tests/bench tests/core/liveness tests/testkit)
-doors=(tests/demo tests/server tests/service/doors)
-not_others=("${pictures[@]}" "${doors[@]}" tests/service/faults tests/service/sessions)
+doors=(tests/server tests/service/doors)
+not_others=("${pictures[@]}" "${doors[@]}" tests/demo tests/service/faults tests/service/sessions)
 
 show_help() {
     cat <<END
 usage: scripts/check.sh [--coverage] [--help]
 
-Runs every check and every test once, in six lanes side by side:
+Runs every check and every test once, in seven lanes side by side:
   static     linters and types, licences, the other Pythons
   others     all tests but those below
   pictures   ${pictures[*]}
   doors      ${doors[*]}
+  page       tests/demo
   faults     tests/service/faults
   sessions   tests/service/sessions
 A lane's output is shown when it has ended. The script ends with 1 if a lane failed; Ctrl-C ends all of them. It needs what
@@ -71,6 +72,7 @@ start static static
 start others "$python" "${tracer[@]}" -m pytest "${not_others[@]/#/--ignore=}"
 start pictures "$python" -m pytest "${pictures[@]}"
 start doors "$python" -m pytest "${doors[@]}"
+start page "$python" -m pytest tests/demo
 start faults "$python" -m pytest tests/service/faults
 start sessions "$python" -m pytest tests/service/sessions
 while ((${#running[@]})); do

@@ -21,8 +21,9 @@ from testkit.databases import using_postgresql
 from testkit.servers import postgresql
 from testkit.service import LiveService, running_service
 
-BLOCKED_AFTER_S = 1.0
-"""By the clock on the wall: on a crowded machine a callback may be made to wait for a core."""
+BLOCKED_AFTER_S = 3.0
+"""By the clock on the wall: on a crowded machine a callback may be made to wait for a core. Shorter than any wait for a
+lock or a server that a callback could be caught in."""
 
 # Examples of each property; pytest's option --hypothesis-profile=thorough asks for the many.
 for _profile, _examples in (("quick", 20), ("thorough", 500)):

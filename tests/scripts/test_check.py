@@ -36,7 +36,7 @@ exec "$(dirname "$0")/../.venv/bin/python" "$(basename "$0")"
 """
 
 STATIC_CHECKS = 3
-PYTEST_LANES = 5
+PYTEST_LANES = 6
 
 
 def executable(path: Path, text: str) -> None:
@@ -134,7 +134,8 @@ def folders(call: str) -> Folders:
         ("-m pytest --ignore", "others"),
         ("-m pytest tests/service/faults", "faults"),
         ("-m pytest tests/service/sessions", "sessions"),
-        ("-m pytest tests/demo", "doors"),
+        ("-m pytest tests/server", "doors"),
+        ("-m pytest tests/demo", "page"),
         ("-m pytest tests/bench", "pictures"),
     ],
 )
