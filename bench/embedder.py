@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cli import has_clips, report_parser, show
-from bench.lfw import IMAGES, LIMITS, picture_names
+from bench.lfw import IMAGES, LIMITS, person_of, picture_names
 from bench.pad.observe import load_engine
 from bench.verification.progress import Progress
 from core.face_recognition_engine import FaceRecognitionEngine
+from core.features.embedder.false_matches import TooFewPairs, measure, tail_shape
 from core.features.embedder.network import Embedder
 from core.features.embedder.profile import EmbedderProfile, write_profile
 from core.types import EMBEDDING_LENGTH
@@ -28,13 +29,12 @@ from testkit.clips import encode_jpeg, read_image
 from testkit.faces.covers import KINDS, draw
 from weights.catalogue import digest_of
 
-_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 _ANOTHER_PERSON = 0.05
 """Share of impostors that are more similar than `another_person`."""
 _LEAST_LENGTH = 0.9
 """Of the shortest vector of a thousand good pictures."""
-_LEAST_FALSE_MATCHES = 10
-"""At a threshold that is to be measured."""
+_LEAST_FOR_SHAPE = 1_000_000
+"""Pairs; with fewer the tail is taken to be exponential, which needs more similarity."""
 _COVER_EVERY = 4
 
 Floats = npt.NDArray[np.float32]
@@ -57,7 +57,7 @@ def shown(engine: FaceRecognitionEngine, embedder: Embedder, images: Path, names
         progress.step()
         if view.aligned is None or view.quality.issues:
             continue
-        person = name.split("/")[0]
+        person = person_of(name)
         yield Shown(person, embedder.vector(view.aligned.crop), covered=False)
         if number % _COVER_EVERY == 0:
             rgb, kind = read_image(images / name), kinds[number // _COVER_EVERY % len(kinds)]
@@ -75,17 +75,24 @@ def profile_of(sha256: str, faces: Sequence[Shown]) -> EmbedderProfile:
     """Raises TooFewFaces."""
     plain = [face for face in faces if not face.covered]
     impostors = _impostors(plain, plain)
-    rates = tuple(rate for rate in _RATES if rate * len(impostors) >= _LEAST_FALSE_MATCHES)
-    if len(rates) < 2:
-        raise TooFewFaces(f"{len(plain)} good pictures are too few to measure rates: choose a smaller --every")
-    thresholds = [float(np.quantile(impostors, 1 - rate)) for rate in rates]
+    shape = round(tail_shape(impostors), 3) if len(impostors) >= _LEAST_FOR_SHAPE else 0.0
+    try:
+        found = measure(impostors, shape)
+    except TooFewPairs as error:
+        raise TooFewFaces(
+            f"{len(plain)} good pictures are too few to measure rates: choose a smaller --every"
+        ) from error
     covered = _impostors([face for face in faces if face.covered], plain)
-    rises = [float(np.quantile(covered, 1 - rate)) - limit for rate, limit in zip(rates, thresholds, strict=True)]
+    rises = [
+        float(np.quantile(covered, 1 - rate)) - limit for rate, limit in zip(found.fmr, found.similarity, strict=True)
+    ]
     lengths = [float(np.linalg.norm(face.vector)) for face in plain]
     return EmbedderProfile(
         sha256,
-        rates,
-        tuple(round(threshold, 3) for threshold in thresholds),
+        found.fmr,
+        found.similarity,
+        tail_shape=shape,
+        tail_scale=found.tail_scale,
         another_person=round(float(np.quantile(impostors, 1 - _ANOTHER_PERSON)), 3),
         covered_rise=round(max(0.0, *rises), 3),
         least_length=round(_LEAST_LENGTH * float(np.quantile(lengths, 0.001)), 3),
@@ -112,6 +119,7 @@ def table(profile: EmbedderProfile) -> str:
         [
             "     FMR  needs",
             *lines,
+            f"beyond, a generalised Pareto tail: shape {profile.tail_shape}, scale {profile.tail_scale}",
             f"another person below {profile.another_person}",
             f"covered faces need {profile.covered_rise} more",
             f"vectors of nobody are shorter than {profile.least_length}",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.pad.tries import Try
+from gallery.bounds import upper_bound
 from testkit.attacks import ATTACKS
 
 HEADER = (
     "Self-tested on simulated and sample attacks made from a few people's clips and photographs. "
     "Not certified to ISO/IEC 30107-3, and no statement about attack instruments that are not listed."
 )
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +34,6 @@ class Row:
     p50_s: float | None
     p95_s: float | None
     reasons: Mapping[str, int]
-
-
-def upper_bound(errors: int, tries: int, confidence: float = CONFIDENCE) -> float:
-    """The one-sided upper limit of a rate: the p at which `errors` or fewer of `tries` have probability 1 - confidence.
-
-    C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case
-    of the binomial", Biometrika 26(4), 1934. Found by bisection; 0 of 300 gives 0.0099.
-    """
-    if not 0 <= errors <= tries:
-        raise ValueError(f"{errors} errors of {tries} tries")
-    if errors == tries:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(errors, tries, middle) > 1 - confidence else (low, middle)
-    return high
-
-
-def _at_most(errors: int, tries: int, rate: float) -> float:
-    """The lower tail of the binomial distribution, for 0 < rate < 1."""
-    ways = math.lgamma(tries + 1)
-    return sum(
-        math.exp(
-            ways
-            - math.lgamma(k + 1)
-            - math.lgamma(tries - k + 1)
-            + k * math.log(rate)
-            + (tries - k) * math.log1p(-rate)
-        )
-        for k in range(errors + 1)
-    )
 
 
 def rows_of(tries: Sequence[Try]) -> list[Row]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from core.features.embedder.profile import PINNED, EmbedderProfile
 
-_RISE_PER_DECADE = 0.067
 _SAME_PERSON_FMR = 1e-3
 
 
@@ -14,13 +15,20 @@ def threshold_for(target: float, comparisons: int, profile: EmbedderProfile = PI
     """The raw cosine at which `comparisons` tries of an impostor succeed with probability `target`.
 
     The best of n comparisons raises the false rate up to n times, so each is held to target / n.
-    Between the measured points the logarithm of the rate is interpolated. Below the last one, where there were too few
-    pairs to measure, the threshold goes on rising as that of the pinned embedder did from 1e-4 to 1e-5.
+    Between the measured points the logarithm of the rate is interpolated. Beyond the last one, where there were too few
+    pairs to measure, the threshold is the quantile of a generalised Pareto distribution.
     """
-    log_rate = float(np.log10(target / max(1, comparisons)))
-    measured = np.log10(profile.fmr[::-1])
-    beyond = max(0.0, float(measured[0]) - log_rate)
-    return float(np.interp(log_rate, measured, profile.similarity[::-1])) + beyond * _RISE_PER_DECADE
+    rate = target / max(1, comparisons)
+    if rate < profile.fmr[-1]:
+        return profile.similarity[-1] + _excess(rate / profile.fmr[-1], profile)
+    return float(np.interp(np.log10(rate), np.log10(profile.fmr[::-1]), profile.similarity[::-1]))
+
+
+def _excess(share: float, profile: EmbedderProfile) -> float:
+    """The excess over the last measured similarity that `share` of the false matches there reach."""
+    decay = -math.log(share)
+    shape = profile.tail_shape
+    return profile.tail_scale * (decay if shape == 0 else math.expm1(shape * decay) / shape)
 
 
 def same_person(profile: EmbedderProfile = PINNED) -> float:

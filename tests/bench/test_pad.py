@@ -45,22 +45,6 @@ def _beginning(task: Task) -> Stream:
     return replace(stream, frames=lambda: islice(stream.frames(), SPECIES[task.species]))
 
 
-@pytest.mark.parametrize(
-    ("errors", "tries", "bound"),
-    [(0, 300, 0.009936), (1, 20, 0.216106), (5, 100, 0.102253), (3, 300, 0.025641), (250, 1000, 0.273554)],
-)
-def test_the_bound_is_that_of_clopper_and_pearson(errors: int, tries: int, bound: float) -> None:
-    """Quantiles of the beta distribution (errors + 1, tries - errors) at 0.95, by scipy.stats.beta.ppf."""
-    assert rates.upper_bound(errors, tries) == pytest.approx(bound, abs=2e-6)
-
-
-def test_the_bound_at_its_ends() -> None:
-    assert rates.upper_bound(7, 7) == 1.0
-    assert rates.upper_bound(0, 0) == 1.0
-    with pytest.raises(ValueError, match="3 errors of 2 tries"):
-        rates.upper_bound(3, 2)
-
-
 def try_of(species: str, *, success: bool, responded: bool = True, seconds: float = 2.0) -> pad_tries.Try:
     reason = None if success else "spoof_suspected"
     return pad_tries.Try("passive", species, "Ann", 0, success, reason, responded, seconds)

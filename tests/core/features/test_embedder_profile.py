@@ -30,9 +30,15 @@ def test_without_a_profile_an_embedder_is_refused_with_what_to_do(tmp_path: Path
 
 
 def test_rates_and_similarities_must_go_together() -> None:
-    for fault in ({"fmr": (1e-2, 1e-3)}, {"fmr": (1e-3, 1e-2, 1e-4, 1e-5, 1e-6)}, {"similarity": (0.5,) * 5}):
+    for fault in ({"fmr": (1e-2, 1e-3)}, {"fmr": (1e-3, 1e-2, 1e-4, 1e-5)}, {"similarity": (0.5,) * 4}):
         with pytest.raises(ValueError, match="fmr must fall"):
             replace(PINNED, **fault)
+
+
+def test_a_tail_has_a_scale() -> None:
+    for scale in (0.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="tail_scale"):
+            replace(PINNED, tail_scale=scale)
 
 
 def test_thresholds_are_those_of_the_embedder_in_use() -> None:
