@@ -10,8 +10,9 @@ import numpy as np
 
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding
+from gallery.calibration import calibration_of
 from gallery.protection import PlainProtection, TemplateProtection
-from gallery.stores.base import Candidate, TemplateStore
+from gallery.stores.base import Candidate, Ranking, TemplateStore
 from gallery.stores.exact import ExactStore
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
@@ -81,12 +82,12 @@ class Gallery:
     ) -> Identification:
         """Find the `limit` most similar of all subjects."""
         ranking = self.store.search(tenant, [probe], limit)
-        return Identification(ranking.candidates, self._threshold(target_fpir, ranking.templates * tries))
+        return Identification(ranking.candidates, self._search_threshold(tenant, target_fpir, ranking, tries))
 
     def has_duplicate(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fpir: float) -> bool:
         """Whether one of the probes, which show one face, matches a subject other than `subject_id`."""
         ranking = self.store.search(tenant, probes, 2)
-        threshold = self._threshold(target_fpir, ranking.templates * len(probes))
+        threshold = self._search_threshold(tenant, target_fpir, ranking, len(probes))
         others = (candidate for candidate in ranking.candidates if candidate.subject_id != subject_id)
         return any(other.similarity >= threshold for other in others)
 
@@ -101,6 +102,12 @@ class Gallery:
     def compare(self, one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
         """Compare two pictures with each other."""
         return Comparison(float(one @ another), self._threshold(target_fmr, 1))
+
+    def _search_threshold(self, tenant: Tenant, target_fpir: float, ranking: Ranking, tries: int) -> float:
+        calibration = calibration_of(tenant)
+        if calibration is None:
+            return self._threshold(target_fpir, ranking.templates * tries)
+        return calibration.threshold(tenant, target_fpir, ranking.templates, tries, self.model_id, self.profile)
 
     def _threshold(self, target: float, comparisons: int) -> float:
         return threshold_for(target, comparisons, self.profile)

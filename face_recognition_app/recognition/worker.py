@@ -49,18 +49,7 @@ class Worker:
         """Load and warm up everything; blocks for a second or two. Raises ModelError."""
         began = time.monotonic()
         deciding = Deciding.load(settings)
-        engine = FaceRecognitionEngine.load(
-            EngineConfig(
-                backend=settings.mesh_backend,
-                pool_size=settings.mesh_pool_size,
-                models=_models(settings, deciding.gallery.profile),
-                borrow_timeout_s=settings.admission_timeout_ms / 1000,
-                mesh_max_uses=settings.mesh_max_uses,
-                threads=settings.compute_threads,
-                refuse_bystanders=settings.bystanders == "refuse",
-                least_length=deciding.gallery.profile.least_length,
-            )
-        )
+        engine = load_engine(deciding, settings.mesh_pool_size)
         with ExitStack() as undo:
             undo.callback(engine.close)
             worker = cls._around(engine, deciding)
@@ -104,6 +93,23 @@ class Worker:
         self.database.close()
         self.stats_file.close()
         self.engine.close()
+
+
+def load_engine(deciding: Deciding, pool_size: int) -> FaceRecognitionEngine:
+    """An engine as the settings say, with `pool_size` instances. Raises ModelError."""
+    settings, profile = deciding.settings, deciding.gallery.profile
+    return FaceRecognitionEngine.load(
+        EngineConfig(
+            backend=settings.mesh_backend,
+            pool_size=pool_size,
+            models=_models(settings, profile),
+            borrow_timeout_s=settings.admission_timeout_ms / 1000,
+            mesh_max_uses=settings.mesh_max_uses,
+            threads=settings.compute_threads,
+            refuse_bystanders=settings.bystanders == "refuse",
+            least_length=profile.least_length,
+        )
+    )
 
 
 def _models(settings: Settings, profile: EmbedderProfile) -> dict[str, Path]:

@@ -19,6 +19,9 @@ class Tenant(models.Model):
     challenge_steps = models.PositiveSmallIntegerField(null=True, help_text="Null: as many as the policy has.")
     challenge_actions = models.JSONField(null=True, help_text="Names of what a challenge may ask for; null: all.")
     covered_faces = models.BooleanField(default=False, help_text="Whether masked people may be recognised.")
+    calibration = models.JSONField(
+        null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -1,0 +1,83 @@
+"""A tenant's own rates of false matches, which replace those of the embedder's profile in searches of its gallery."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+
+from pydantic import TypeAdapter
+
+from core.features.embedder.false_matches import FalseMatches
+from core.features.embedder.profile import EmbedderProfile
+from gallery.thresholds import threshold_for
+from tenants.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+MOST_GROWTH = 4
+"""A gallery with more than this many times the templates asks for rates too far beyond those that were measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`templates`: of the tenant's gallery at that time. `subjects` and `pairs`: those that were compared."""
+
+    model_id: str
+    templates: int
+    subjects: int
+    pairs: int
+    measured_at: datetime
+    found: FalseMatches
+
+    def fault(self, model_id: str, templates: int) -> str | None:
+        """Why the calibration does not hold for a gallery; None when it does."""
+        if model_id != self.model_id:
+            return f"it was measured with the embedder {self.model_id}, and {model_id} is in use"
+        if templates > MOST_GROWTH * self.templates:
+            return f"it was measured with {self.templates} templates, and there are {templates}"
+        return None
+
+    def profile(self, shipped: EmbedderProfile) -> EmbedderProfile:
+        found = self.found
+        return replace(shipped, fmr=found.fmr, similarity=found.similarity, tail_scale=found.tail_scale)
+
+    def threshold(
+        self, tenant: Tenant, target: float, templates: int, tries: int, model_id: str, shipped: EmbedderProfile
+    ) -> float:
+        """The threshold of a search. A calibration that does not hold may raise the profile's, but not lower it; one of
+        another embedder says nothing."""
+        of_profile = threshold_for(target, templates * tries, shipped)
+        fault = self.fault(model_id, templates)
+        if fault is not None:
+            _warn(tenant.name, fault.partition(", and")[0])
+        if model_id != self.model_id:
+            return of_profile
+        own = threshold_for(target, templates * tries, self.profile(shipped))
+        return own if fault is None else max(own, of_profile)
+
+
+_ADAPTER: TypeAdapter[Calibration] = TypeAdapter(Calibration)
+
+
+def calibration_of(tenant: Tenant) -> Calibration | None:
+    """The stored calibration, as the tenant's row was when it was read."""
+    return None if tenant.calibration is None else _ADAPTER.validate_python(tenant.calibration)
+
+
+def store(tenant: Tenant, calibration: Calibration | None) -> None:
+    """Store it, or with None go back to the embedder's profile, from the next search on."""
+    tenant.calibration = None if calibration is None else _ADAPTER.dump_python(calibration, mode="json")
+    tenant.save(update_fields=["calibration"])
+
+
+@lru_cache(maxsize=1_024)
+def _warn(tenant: str, fault: str) -> None:
+    """Log once in a process for each fault."""
+    logger.warning(
+        "the calibration of %s holds no longer (%s): run manage.py calibrate --tenant %s",
+        tenant,
+        fault,
+        tenant,
+    )
