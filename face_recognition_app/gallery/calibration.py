@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from core.features.embedder.false_matches import FalseMatches
 from core.features.embedder.profile import EmbedderProfile
+from gallery.identification_rates import Labelled
+from gallery.models import Template
+from gallery.protection import Protected, TemplateProtection
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
+MOST_TEMPLATES = 4_096
+"""Templates that are compared with each other, of subjects chosen at random: 8 million pairs."""
+PAGE = 1_000
 MOST_GROWTH = 4
 """A gallery with more than this many times the templates asks for rates too far beyond those that were measured."""
 
@@ -70,6 +79,36 @@ def store(tenant: Tenant, calibration: Calibration | None) -> None:
     """Store it, or with None go back to the embedder's profile, from the next search on."""
     tenant.calibration = None if calibration is None else _ADAPTER.dump_python(calibration, mode="json")
     tenant.save(update_fields=["calibration"])
+
+
+def read(tenant: Tenant, model_id: str, protection: TemplateProtection) -> Labelled:
+    """The tenant's templates of the model, at most MOST_TEMPLATES."""
+    rows = Template.objects.filter(tenant=tenant, model_id=model_id)
+    whose = dict(rows.order_by("pk").values_list("pk", "subject__subject_id"))
+    chosen = list(whose)
+    if len(chosen) > MOST_TEMPLATES:
+        chosen = _of_some_subjects(whose)
+    vectors, subjects = [], []
+    for begin in range(0, len(chosen), PAGE):
+        for pk, stored in rows.filter(pk__in=chosen[begin : begin + PAGE]).values_list("pk", "vector"):
+            vectors.append(Protected(bytes(stored)))
+            subjects.append(whose[pk])
+    return Labelled(protection.restore(vectors, tenant), subjects)
+
+
+def _of_some_subjects(whose: Mapping[int, str]) -> list[int]:
+    """All templates of subjects chosen at random, the same ones each time."""
+    by_subject: dict[str, list[int]] = defaultdict(list)
+    for pk, subject in whose.items():
+        by_subject[subject].append(pk)
+    names = sorted(by_subject)
+    np.random.default_rng(0).shuffle(names)
+    chosen: list[int] = []
+    for name in names:
+        if len(chosen) + len(by_subject[name]) > MOST_TEMPLATES:
+            break
+        chosen += by_subject[name]
+    return chosen
 
 
 @lru_cache(maxsize=1_024)

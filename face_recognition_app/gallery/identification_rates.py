@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +10,10 @@ import numpy as np
 from core.features.embedder.false_matches import FalseMatches, Similarities, measure
 from core.types import Embeddings
 from gallery.bounds import lower_bound, upper_bound
-from gallery.matching import Gallery
-from gallery.models import Template
-from gallery.protection import Protected
-from tenants.models import Tenant
 
-MOST_TEMPLATES = 4_096
-"""Templates that are compared with each other, of subjects chosen at random: 8 million pairs."""
 LEAST_SUBJECTS = 200
 """Of 100 people of Labeled Faces in the Wild, false matches meant to be 1e-6 were seven times as many at worst in ten
 draws; of 200 three times (docs/accuracy.md)."""
-PAGE = 1_000
 _BLOCK = 256
 
 
@@ -88,21 +80,6 @@ class Compared:
         return measure(self.impostors, tail_shape)
 
 
-def read(tenant: Tenant, gallery: Gallery) -> Labelled:
-    """The tenant's templates of the gallery's model, at most MOST_TEMPLATES."""
-    rows = Template.objects.filter(tenant=tenant, model_id=gallery.model_id)
-    whose = dict(rows.order_by("pk").values_list("pk", "subject__subject_id"))
-    chosen = list(whose)
-    if len(chosen) > MOST_TEMPLATES:
-        chosen = _of_some_subjects(whose)
-    vectors, subjects = [], []
-    for begin in range(0, len(chosen), PAGE):
-        for pk, stored in rows.filter(pk__in=chosen[begin : begin + PAGE]).values_list("pk", "vector"):
-            vectors.append(Protected(bytes(stored)))
-            subjects.append(whose[pk])
-    return Labelled(gallery.protection.restore(vectors, tenant), subjects)
-
-
 def compare_all(labelled: Labelled, step: Callable[[int, int], None]) -> Compared:
     """Compare every template with every other. `step` is told how many of how many are done."""
     vectors, count = labelled.vectors, len(labelled.subjects)
@@ -119,21 +96,6 @@ def compare_all(labelled: Labelled, step: Callable[[int, int], None]) -> Compare
         best_own.append(np.where(own, similar, -np.inf).max(axis=1))
         step(end, count)
     return Compared(count, len(set(labelled.subjects)), _joined(impostors), _joined(best_other), _joined(best_own))
-
-
-def _of_some_subjects(whose: Mapping[int, str]) -> list[int]:
-    """All templates of subjects chosen at random, the same ones each time."""
-    by_subject: dict[str, list[int]] = defaultdict(list)
-    for pk, subject in whose.items():
-        by_subject[subject].append(pk)
-    names = sorted(by_subject)
-    np.random.default_rng(0).shuffle(names)
-    chosen: list[int] = []
-    for name in names:
-        if len(chosen) + len(by_subject[name]) > MOST_TEMPLATES:
-            break
-        chosen += by_subject[name]
-    return chosen
 
 
 def _joined(parts: Sequence[Similarities]) -> Similarities:

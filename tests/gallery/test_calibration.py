@@ -12,8 +12,8 @@ from core.features.embedder.false_matches import FalseMatches
 from core.features.embedder.profile import PINNED
 from database import clock
 from gallery import calibration
-from gallery.calibration import Calibration, calibration_of, store
-from gallery.identification_rates import Labelled, TooFewSubjects, compare_all, read
+from gallery.calibration import Calibration, calibration_of, read, store
+from gallery.identification_rates import Labelled, TooFewSubjects, compare_all
 from gallery.matching import Gallery
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
@@ -98,7 +98,7 @@ def test_the_calibration_of_another_embedder_says_nothing(known: Tenant, gallery
 
 def test_rates_are_those_of_comparing_each_with_each(known: Tenant, gallery: Gallery) -> None:
     enrol(known, "person-0", picture(face(0), 0.7), gallery=gallery)
-    labelled = read(known, gallery)
+    labelled = read(known, MODEL, gallery.protection)
     compared = compare_all(labelled, lambda done, total: None)
     assert (compared.templates, compared.subjects, len(compared.impostors)) == (4, 3, 5)
     order = [labelled.subjects.index(f"person-{seed}") for seed in range(3)]
@@ -126,16 +126,16 @@ def test_who_resembles_somebody_else_more_is_not_found() -> None:
 
 def test_of_few_people_nothing_is_measured(known: Tenant, gallery: Gallery) -> None:
     with pytest.raises(TooFewSubjects, match="200 people or more, and there are 3"):
-        compare_all(read(known, gallery), lambda done, total: None).measure(PINNED.tail_shape)
+        compare_all(read(known, MODEL, gallery.protection), lambda done, total: None).measure(PINNED.tail_shape)
 
 
 def test_a_large_gallery_is_measured_on_whole_subjects(
     known: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(known, "person-0", picture(face(0), 0.7), gallery=gallery)
-    monkeypatch.setattr("gallery.identification_rates.MOST_TEMPLATES", 3)
-    monkeypatch.setattr("gallery.identification_rates.PAGE", 1)
-    subjects = list(read(known, gallery).subjects)
+    monkeypatch.setattr("gallery.calibration.MOST_TEMPLATES", 3)
+    monkeypatch.setattr("gallery.calibration.PAGE", 1)
+    subjects = list(read(known, MODEL, gallery.protection).subjects)
     assert 1 <= len(subjects) <= 3
     assert subjects.count("person-0") in (0, 2)
 

@@ -13,8 +13,8 @@ from config.service import service_settings
 from core.errors import ModelError
 from core.features.embedder.false_matches import TooFewPairs
 from database import clock
-from gallery.calibration import Calibration, calibration_of, store
-from gallery.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all, read
+from gallery.calibration import Calibration, calibration_of, read, store
+from gallery.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.matching import Gallery
 from gallery.models import Template
 from gallery.thresholds import threshold_for
@@ -86,7 +86,7 @@ def _labelled(deciding: Deciding, tenant: Tenant | None, folder: Path | None) ->
         return _of_pictures(deciding, folder)
     if tenant is None:
         raise CommandError("name a --tenant, or pictures with --lfw")
-    return read(tenant, deciding.gallery)
+    return read(tenant, deciding.gallery.model_id, deciding.gallery.protection)
 
 
 def _of_pictures(deciding: Deciding, folder: Path) -> Labelled:
