@@ -12,8 +12,8 @@ from core.types import Embeddings
 from gallery.bounds import lower_bound, upper_bound
 
 LEAST_SUBJECTS = 200
-"""Of 100 people of Labeled Faces in the Wild, false matches meant to be 1e-6 were seven times as many at worst in ten
-draws; of 200 three times (docs/accuracy.md)."""
+"""With 100 people of Labeled Faces in the Wild a tenth of the draws had more than 6.8 times the false matches meant, at
+1e-6; with 200 more than 3 times (docs/accuracy.md)."""
 _BLOCK = 256
 
 
