@@ -68,7 +68,7 @@ class Lease:
     ends_s: float
     """Time of the session's time limit, likewise."""
     attempts_left: int | None = None
-    """Failed attempts, with this one, until one locks; None where none does."""
+    """Failed attempts, with this one, until one locks; None where none does, and where nobody is greeted."""
 
     @classmethod
     def at(cls, now: datetime, session: Session, flow: Flow, *, resumed: bool) -> Lease:

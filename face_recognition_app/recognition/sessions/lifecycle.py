@@ -174,16 +174,17 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
     session.status = SessionStatus.IN_PROGRESS
     lease = Lease.at(now, session, flow, resumed=resumed)  # Before the row is saved, which may have to wait.
     session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
-    lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(session))
     return lease
 
 
 def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
-    """Find the session by its token, then do as `connect`."""
+    """Find the session by its token, do as `connect`, and count the attempts that are left, for the greeting."""
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
-    return connect(deciding, session, challenge_version, host)
+    lease = connect(deciding, session, challenge_version, host)
+    lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(lease.session))
+    return lease
 
 
 def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -76,8 +77,18 @@ def test_mishaps_and_giving_up_are_not_counted(worker: Worker, alice: Backend, r
     assert not FailedAttempts.objects.exists()
 
 
+def left(worker: Worker, backend: Backend, *, host: str = "", **session: Any) -> int | None:
+    """What the greeting of a new session tells."""
+    FailedAttempts.objects.update(waits_until=None)
+    kind = session.pop("kind", "authentication")
+    subject_id = "" if kind == "identification" else "alice"
+    created = lifecycle.create(worker.deciding, backend.tenant, asked(kind, subject_id, **session), None)
+    token = lifecycle.token_of(worker.deciding, created.session)
+    return lifecycle.connect_by_token(worker.deciding, token, host=host).attempts_left
+
+
 def test_how_many_attempts_are_left_is_told_before_and_after_each(worker: Worker, alice: Backend) -> None:
-    told = [(begun(worker, alice).attempts_left, fail(worker, alice).attempts_left) for _ in range(LIMIT)]
+    told = [(left(worker, alice), fail(worker, alice).attempts_left) for _ in range(LIMIT)]
     assert told == [(left, left - 1) for left in range(LIMIT, 0, -1)]
 
 
@@ -85,10 +96,10 @@ def test_the_tightest_counter_says_how_many_attempts_are_left(
     worker: Worker, alice: Backend, astronaut_embedding: Embedding
 ) -> None:
     fail(worker, alice, 2, kind="identification", device_id="phone")
-    assert begun(worker, alice, device_id="phone").attempts_left == LIMIT - 2
-    assert begun(worker, alice, device_id="tablet").attempts_left == LIMIT
-    assert begun(worker, alice, "identification").attempts_left is None
-    assert begun(worker, alice, "identification", host="192.0.2.1").attempts_left == 4 * LIMIT
+    assert left(worker, alice, device_id="phone") == LIMIT - 2
+    assert left(worker, alice, device_id="tablet") == LIMIT
+    assert left(worker, alice, kind="identification") is None
+    assert left(worker, alice, kind="identification", host="192.0.2.1") == 4 * LIMIT
     assert succeed(worker, alice, astronaut_embedding).attempts_left is None
 
 
