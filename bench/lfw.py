@@ -24,6 +24,6 @@ def picture_names() -> list[str]:
 
 
 def person_of(name: str) -> str:
-    """The person whom a picture shows: its folder, and one of both names for who has two."""
+    """Name of the person in a picture: its folder, or the first of two names of one person."""
     folder = name.split("/")[0]
     return _TWO_NAMES.get(folder, folder)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """`refused`: first pictures that were not enrolled, whose people are left out. A refused probe finds nobody."""
+    """`refused`: number of people whose first picture was refused; they are left out. A refused probe finds nobody."""
 
     enrolled: int
     refused: int

@@ -1,4 +1,4 @@
-"""Forgets the face of the person who has just shown it."""
+"""Erases the subject whom a decision token has just recognised."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tenants.demo import DEMO_TENANT, demo_tenant
 from vocabulary.errors import ErrorCode
 
 MAX_AGE_S = 300
-"""Age of a decision token up to which its bearer counts as the person who was seen."""
+"""Greatest age, in seconds, of a decision token that proves whose face it is."""
 
 
 @csrf_exempt  # A form of another site cannot send the header.

@@ -18,7 +18,7 @@ class Pace:
 
     @property
     def too_slow(self) -> bool:
-        """Whether so few frames came, for most of the time, that nobody could have proved to be live."""
+        """Whether gaps longer than SLOW_GAP_MS make up most of the time; False before PACE_KNOWN_MS."""
         return self.total_ms >= limits.PACE_KNOWN_MS and 2 * self.slow_ms > self.total_ms
 
     @property
