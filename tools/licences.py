@@ -62,6 +62,7 @@ EXEMPTIONS = (
     Exemption("certifi", "Mozilla Public License 2.0 (MPL 2.0)", "a list of certificates, passed on unchanged"),
     Exemption("psycopg", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
     Exemption("psycopg-binary", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
+    Exemption("tqdm", "MPL-2.0 AND MIT", "a library that is used unchanged and can be replaced"),
     Exemption("codespell", "GPL-2.0-only", "a program that the checks start", _TOOL),
     Exemption("hypothesis", "MPL-2.0", "runs in tests only", _TOOL),
     Exemption("pathspec", "Mozilla Public License 2.0 (MPL 2.0)", "runs in mypy only", _TOOL),

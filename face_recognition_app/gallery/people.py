@@ -182,6 +182,7 @@ def enroll(
             )
             for sample in samples
         )
+        gallery.store.add(tenant, templates)
         changes.log(tenant.pk, [template.pk for template in templates], added=True)
     return templates
 

@@ -15,12 +15,24 @@ Protected = NewType("Protected", bytes)
 
 
 class TemplateProtection(Protocol):
-    """Converts an embedding to its stored form, per tenant, and back to a comparable one."""
+    """Converts an embedding to its stored form, per tenant, and back to a comparable one.
+
+    An index holds and compares embeddings turned by a tenant's secret, which keeps their cosines. `epoch` numbers a
+    tenant's secrets: what was turned in one epoch compares with what was turned in the same epoch only.
+    """
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
         """Raises ValueError when one of `stored` was not made by this protection."""
+        ...
+
+    def epoch(self, tenant: Tenant) -> int:
+        """The epoch in which a new index is made."""
+        ...
+
+    def turn(self, embeddings: Embeddings, tenant: Tenant, epoch: int) -> Embeddings:
+        """Turn embeddings, (n, dimension), into the form that an index of this epoch holds and compares."""
         ...
 
 
@@ -36,3 +48,9 @@ class PlainProtection:
         if any(len(one) != 4 * self.DIMENSION for one in stored):
             raise ValueError(f"a stored template has not {4 * self.DIMENSION} bytes")
         return np.frombuffer(b"".join(stored), "<f4").astype(np.float32).reshape(len(stored), self.DIMENSION)
+
+    def epoch(self, tenant: Tenant) -> int:
+        return 0
+
+    def turn(self, embeddings: Embeddings, tenant: Tenant, epoch: int) -> Embeddings:
+        return embeddings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.types import Embedding, Embeddings
+from gallery.models import Template
 from tenants.models import Tenant
 
 
@@ -41,6 +42,13 @@ class TemplateStore(Protocol):
     Every method blocks, may be called from any thread, and makes queries on that thread's database connection. In a
     transaction a search also sees what that transaction has changed, and keeps nothing of it.
     """
+
+    def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
+        """Take notice of new templates in the transaction that stores them. A store that reads them later does nothing.
+
+        Deletions are never told: the database passes them on, or the store reads them as changes.
+        """
+        ...
 
     def refresh(self, tenant: Tenant) -> None:
         """Read the changes, so that the next search has little to read. Does nothing in a transaction."""

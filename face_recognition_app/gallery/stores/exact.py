@@ -59,6 +59,9 @@ class ExactStore:
         self._copies: dict[int, _Copy] = {}
         self._making = threading.Lock()
 
+    def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
+        pass
+
     def refresh(self, tenant: Tenant) -> None:
         if connection.in_atomic_block:
             return
