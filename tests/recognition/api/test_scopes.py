@@ -113,10 +113,10 @@ class Things:
 
     def exist(self) -> bool:
         return (
-            Session.objects.get(pk=self.session_id).status == SessionStatus.CREATED
-            and Subject.objects.filter(subject_id=self.subject_id, metadata={}).exists()
-            and Template.objects.filter(public_id=self.template_id).exists()
-            and ApiKey.objects.filter(public_id=self.key_id, revoked_at=None, successor=None).exists()
+            Session.across_tenants.get(pk=self.session_id).status == SessionStatus.CREATED
+            and Subject.across_tenants.filter(subject_id=self.subject_id, metadata={}).exists()
+            and Template.across_tenants.filter(public_id=self.template_id).exists()
+            and ApiKey.across_tenants.filter(public_id=self.key_id, revoked_at=None, successor=None).exists()
         )
 
 

@@ -135,14 +135,14 @@ def test_a_newer_version_is_told_apart_whatever_its_shape() -> None:
 
 def write_as_newer() -> Row:
     """Make the only session's checkpoint one of a newer version; returns the session."""
-    session = Session.objects.get()
+    session = Session.across_tenants.get()
     text = json.dumps({"version": VERSION + 1, "evidence of another kind": json.loads(session.checkpoint)})
-    Session.objects.update(checkpoint=text)
+    Session.across_tenants.update(checkpoint=text)
     return the_row()
 
 
 def the_row() -> Row:
-    return dict(Session.objects.values().get())
+    return dict(Session.across_tenants.values().get())
 
 
 async def test_a_socket_is_told_to_come_again_and_the_session_stays(
@@ -160,7 +160,7 @@ async def test_a_socket_is_told_to_come_again_and_the_session_stays(
         assert error["retry_after_ms"] > 0
         assert await socket.closed() == 1013
     assert await in_database(worker, the_row) == before
-    await in_database(worker, lambda: Session.objects.update(checkpoint=kept))
+    await in_database(worker, lambda: Session.across_tenants.update(checkpoint=kept))
     async with connect(secret) as socket:
         assert (await socket.greeted())["resumed"]
         answers, result = await until_complete(socket, faces.astronaut)
@@ -210,7 +210,7 @@ def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
     worker: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(worker, backend, clock)
-    session = Session.objects.get()
+    session = Session.across_tenants.get()
     assert lifecycle.expire_overdue(worker.deciding) == 0
     for call in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
