@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 from collections.abc import Callable
@@ -181,3 +182,19 @@ async def test_a_sessions_token_is_good_for_no_session_of_another_tenant(
     words = [answer.json()["error"]["message"].partition(" session ")[0] for answer in answers]
     assert words[0] == words[1]
     assert await in_database(worker, rows_of, backend.tenant) == before
+
+
+async def test_a_cursor_is_good_for_its_own_tenant_and_tells_no_number(
+    api: httpx.AsyncClient, rival_api: httpx.AsyncClient
+) -> None:
+    for name in ("alice", "bob"):
+        for client in (api, rival_api):
+            assert (await client.post("/api/v1/subjects/", json={"subject_id": name})).status_code == 201
+    cursor = (await rival_api.get("/api/v1/subjects/", params={"limit": 1})).json()["next_cursor"]
+    made_up = base64.urlsafe_b64encode(b"1").decode()
+    refused = [await api.get("/api/v1/subjects/", params={"cursor": tried}) for tried in (cursor, made_up)]
+    assert error_of(refused[0]) == (422, "validation_error")
+    assert compared(refused[0]) == compared(refused[1])
+    rest = (await rival_api.get("/api/v1/subjects/", params={"cursor": cursor})).json()
+    assert [item["subject_id"] for item in rest["items"]] == ["bob"]
+    assert not base64.urlsafe_b64decode(cursor).isdigit()
