@@ -169,12 +169,6 @@ async def test_a_cursor_of_ones_own_making_is_refused(api: httpx.AsyncClient, cu
     assert error_of(await api.get(SUBJECTS, params={"cursor": cursor})) == (422, "validation_error")
 
 
-async def test_a_cursor_far_behind_the_end_is_an_empty_page(api: httpx.AsyncClient) -> None:
-    await add(api, "alice")
-    found = await api.get(SUBJECTS, params={"cursor": encoded("9" * 30)})
-    assert found.json() == {"items": [], "next_cursor": None}
-
-
 async def test_good_pictures_are_accepted_and_others_rejected_with_a_reason(
     api: httpx.AsyncClient, faces: Faces
 ) -> None:
