@@ -10,8 +10,8 @@ import numpy as np
 
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding
-from gallery.calibration import calibration_of
 from gallery.protection import PlainProtection, TemplateProtection
+from gallery.rates.calibration import calibration_of
 from gallery.stores.base import Candidate, Ranking, TemplateStore
 from gallery.stores.exact import ExactStore
 from gallery.thresholds import threshold_for

@@ -13,10 +13,10 @@ from config.service import service_settings
 from core.errors import ModelError
 from core.features.embedder.false_matches import TooFewPairs
 from database import clock
-from gallery.calibration import Calibration, calibration_of, read, store
-from gallery.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.matching import Gallery
 from gallery.models import Template
+from gallery.rates.calibration import Calibration, calibration_of, read, store
+from gallery.rates.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from recognition.deciding import Deciding
 from tenants.models import Tenant

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from core.features.embedder.false_matches import FalseMatches
 from core.features.embedder.profile import EmbedderProfile
-from gallery.identification_rates import Labelled
 from gallery.models import Template
 from gallery.protection import Protected, TemplateProtection
+from gallery.rates.identification_rates import Labelled
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
