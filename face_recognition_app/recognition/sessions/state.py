@@ -121,10 +121,13 @@ class KeptSample:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`duplicate_of`: the subject that has the face of an enrolment already; empty for none."""
+
     success: bool
     reason: Reason | None
     subject_id: str | None
     match: Match | None
+    duplicate_of: str = ""
 
 
 @with_config(ConfigDict(extra="forbid"))

@@ -41,10 +41,10 @@ def search_threshold(tenant: Tenant, gallery: Gallery) -> float:
 
 def test_searches_and_the_duplicate_check_are_held_to_the_calibration(known: Tenant, gallery: Gallery) -> None:
     probe = picture(face(0), threshold_for(FPIR, 3) - 0.05)
-    assert not gallery.has_duplicate(known, "new", [probe], FPIR)
+    assert not gallery.duplicates(known, "new", [probe], FPIR).candidates
     store(known, measured(lower_by=0.1))
     assert search_threshold(known, gallery) == pytest.approx(threshold_for(FPIR, 3) - 0.1)
-    assert gallery.has_duplicate(known, "new", [probe], FPIR)
+    assert gallery.duplicates(known, "new", [probe], FPIR).candidates
     store(known, None)
     assert search_threshold(known, gallery) == threshold_for(FPIR, 3)
 

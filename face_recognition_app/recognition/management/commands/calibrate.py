@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +17,11 @@ from gallery.rates.calibration import Calibration, calibration_of, read, store
 from gallery.rates.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from recognition.deciding import Deciding
+from recognition.management.progress import progress
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
 
 _TARGETS = (1e-1, 1e-2, 1e-3)
-_BAR = 40
 
 
 class Command(BaseCommand):
@@ -60,7 +58,7 @@ class Command(BaseCommand):
 
     def _calibrate(self, deciding: Deciding, tenant: Tenant | None, labelled: Labelled, *, keep: bool) -> None:
         gallery = deciding.gallery
-        compared = compare_all(labelled, _progress("templates"))
+        compared = compare_all(labelled, progress("templates"))
         found = compared.measure(gallery.profile.tail_shape)
         held = 0 if tenant is None else _templates(tenant, gallery)
         size, pairs = max(held, compared.templates), len(compared.impostors)
@@ -98,7 +96,7 @@ def _of_pictures(deciding: Deciding, folder: Path) -> Labelled:
     settings = deciding.settings
     try:
         limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        return embed_folder(engine, folder, limits, _progress("pictures"))
+        return embed_folder(engine, folder, limits, progress("pictures"))
     finally:
         engine.close()
 
@@ -126,14 +124,3 @@ def _rate(rate: Rate) -> str:
     if not rate.tries:
         return f"{'-':>8}  {'nobody has a second':>19}"
     return f"{rate.value:8.5f}  {rate.low:8.5f} - {rate.high:8.5f}"
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """A progress bar on a terminal."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            sys.stderr.write(f"\r[{'#' * (_BAR * done // total):<{_BAR}}] {done}/{total} {what}{end}")
-
-    return show
