@@ -208,12 +208,6 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
-    items = [
-        TemplateDetail(
-            id=row.public_id, quality=row.quality, origin=TemplateOrigin(row.origin), created_at=row.created_at
-        )
-        for row in found.rows
-    ]
     return TemplatePage(items=[_template(row) for row in found.rows], next_cursor=cursor_for(found.last_key))
 
 

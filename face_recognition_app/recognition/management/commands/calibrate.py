@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.service import service_settings
@@ -13,7 +15,7 @@ from core.features.embedder.false_matches import TooFewPairs
 from database import clock
 from gallery.matching import Gallery
 from gallery.models import Template
-from gallery.rates.calibration import Calibration, calibration_of, read, store
+from gallery.rates.calibration import Calibration, calibration_of, read, read_impostors, store
 from gallery.rates.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from recognition.deciding import Deciding
@@ -59,6 +61,9 @@ class Command(BaseCommand):
     def _calibrate(self, deciding: Deciding, tenant: Tenant | None, labelled: Labelled, *, keep: bool) -> None:
         gallery = deciding.gallery
         compared = compare_all(labelled, progress("templates"))
+        if tenant is not None:
+            rejected = read_impostors(tenant, gallery.model_id, gallery.protection)
+            compared = replace(compared, impostors=np.concatenate([compared.impostors, rejected]))
         found = compared.measure(gallery.profile.tail_shape)
         held = 0 if tenant is None else _templates(tenant, gallery)
         size, pairs = max(held, compared.templates), len(compared.impostors)
