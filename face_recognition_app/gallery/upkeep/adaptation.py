@@ -14,14 +14,13 @@ from gallery.people import EnrollmentRules, Sample, find_subject, store_template
 from gallery.protection import Protected
 from gallery.similarity import similarities
 from gallery.thresholds import threshold_for
+from gallery.upkeep.selection import NEARLY_THE_SAME
 from tenants.models import Tenant
 
 STRICTER = 100
 """The probe must match the enrolled templates at a rate of false matches this many times lower than a success needs."""
 MOST_ADAPTIVE = 2
 """Adaptive templates of a subject."""
-NEARLY_THE_SAME = 0.9
-"""A probe this similar to a template adds nothing."""
 
 
 def adapt(tenant: Tenant, subject_id: str, probe: Embedding, gallery: Gallery, rules: EnrollmentRules) -> bool:

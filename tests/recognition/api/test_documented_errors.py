@@ -236,9 +236,8 @@ async def provoke_refusals_of_sessions(world: World) -> None:
     assert (await world.client.post(operation.path, json={"kind": "identification"}, headers=same)).status_code == 201
     await world.ask(operation, json={"kind": "enrollment", "subject_id": "carol"}, headers=same)
     many = {"files": [("images", ("a.jpg", world.faces.astronaut, "image/jpeg"))] * 10}
-    for _ in range(2):
-        await world.client.post("/api/v1/subjects/carol/templates/", params={"replace": False}, **many)
-    await world.ask(operation, json={"kind": "enrollment", "subject_id": "carol"})
+    assert (await world.client.post("/api/v1/subjects/alice/templates/", **many)).status_code == 201
+    await world.ask(operation, json={"kind": "enrollment", "subject_id": "alice", "target_samples": 10})
     await world.make(wait_an_hour, world)
     await world.ask(operation, **usual(operation, b""))
     stricter = replace(policy_of(tenant), liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
