@@ -18,7 +18,7 @@ def least_useful(embeddings: Sequence[Embedding], qualities: Sequence[float]) ->
     """
     vectors = np.stack(embeddings)
     similar = np.triu(vectors @ vectors.T, 1)
-    first, second = np.unravel_index(int(similar.argmax()), similar.shape)
+    first, second = divmod(int(similar.argmax()), len(vectors))
     if similar[first, second] < NEARLY_THE_SAME:
         return min(range(len(qualities)), key=lambda index: (qualities[index], -index))
-    return int(first if qualities[first] < qualities[second] else second)
+    return first if qualities[first] < qualities[second] else second
