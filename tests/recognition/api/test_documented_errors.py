@@ -235,8 +235,8 @@ async def provoke_refusals_of_sessions(world: World) -> None:
     same = {"Idempotency-Key": "once"}
     assert (await world.client.post(operation.path, json={"kind": "identification"}, headers=same)).status_code == 201
     await world.ask(operation, json={"kind": "enrollment", "subject_id": "carol"}, headers=same)
-    many = {"files": [("images", ("a.jpg", world.faces.astronaut, "image/jpeg"))] * 10}
-    assert (await world.client.post("/api/v1/subjects/alice/templates/", **many)).status_code == 201
+    many = [("images", ("a.jpg", world.faces.astronaut, "image/jpeg"))] * 10
+    assert (await world.client.post("/api/v1/subjects/alice/templates/", files=many)).status_code == 201
     await world.ask(operation, json={"kind": "enrollment", "subject_id": "alice", "target_samples": 10})
     await world.make(wait_an_hour, world)
     await world.ask(operation, **usual(operation, b""))
@@ -274,9 +274,9 @@ async def provoke_refusals_of_templates(world: World) -> None:
     await world.ask(operation, **usual(operation, faces.hopper))
     await world.ask(operation, values={"subject_id": "bob"}, **usual(operation, faces.astronaut))
     await world.ask(operation, **usual(operation, faces.nobody))
-    many = {"files": [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10}
-    assert (await world.client.post("/api/v1/subjects/alice/templates/", **many)).status_code == 201
-    await world.ask(operation, **many)
+    many = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10
+    assert (await world.client.post("/api/v1/subjects/alice/templates/", files=many)).status_code == 201
+    await world.ask(operation, files=many)
 
 
 async def provoke_refusals_of_feedback(world: World) -> None:
