@@ -23,7 +23,7 @@ from bench.lfw import IMAGES, person_of, picture_names
 from bench.pad.observe import REPOSITORY
 from bench.verification.engine import embed_all
 from core.features.embedder.profile import PINNED
-from gallery.identification_rates import Rate
+from gallery.rates.identification_rates import Rate
 
 TARGETS = (1e-2, 1e-3)
 CURVE = (3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3)

@@ -12,7 +12,7 @@ import httpx
 
 from bench.lfw import person_of
 from bench.verification.progress import Progress
-from gallery.identification_rates import Rate
+from gallery.rates.identification_rates import Rate
 from testkit import loopback
 from testkit.service import LiveService, temporary_service
 

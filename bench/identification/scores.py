@@ -12,7 +12,7 @@ import numpy.typing as npt
 from core.features.embedder.false_matches import measure, tail_shape
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding
-from gallery.identification_rates import Labelled, Rate, compare_all
+from gallery.rates.identification_rates import Labelled, Rate, compare_all
 from gallery.thresholds import threshold_for
 
 Flags = npt.NDArray[np.bool_]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.pad.tries import Try
-from gallery.bounds import upper_bound
+from gallery.rates.bounds import upper_bound
 from testkit.attacks import ATTACKS
 
 HEADER = (

@@ -285,6 +285,20 @@ class Settings(BaseModel):
         le=3_650,
         description="Devices that a subject succeeded on, from the last time.",
     )
+    retain_feedback_days: int = Field(
+        365,
+        alias="FACE_RETAIN_FEEDBACK_DAYS",
+        ge=1,
+        le=3_650,
+        description="Embeddings of pictures of which it was said that they do not show a subject.",
+    )
+    retain_probes_hours: int = Field(
+        24,
+        alias="FACE_RETAIN_PROBES_HOURS",
+        ge=0,
+        le=720,
+        description="The embedding by which a session matched, for feedback by its id. 0 keeps none.",
+    )
     replay_memory_days: int = Field(
         30,
         alias="FACE_REPLAY_MEMORY_DAYS",

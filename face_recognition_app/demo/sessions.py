@@ -44,7 +44,10 @@ def _parse(body: bytes) -> NewSession:
         content = json.loads(body)
         if isinstance(content, dict) and "name" in content:
             content |= _identified(content.pop("name"), content.get("kind"))
-        return NewSession.model_validate(content)
+        new = NewSession.model_validate(content)
+        if new.replace:
+            raise ValueError("replace needs a key")  # Else any visitor could take another's place.
+        return new
     except ValidationError as error:
         message = str(error.errors(include_url=False)[0]["msg"]).removeprefix("Value error, ")
         raise ApiError(ErrorCode.VALIDATION_ERROR, message) from error

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from core.features.embedder.profile import PINNED, EmbedderProfile
-from core.types import Embedding
-from gallery.calibration import calibration_of
+from core.types import Embedding, Embeddings
+from gallery import feedback
 from gallery.protection import PlainProtection, TemplateProtection
+from gallery.rates.calibration import calibration_of
+from gallery.similarity import one_number, similarities
 from gallery.stores.base import Candidate, Ranking, TemplateStore
 from gallery.stores.exact import ExactStore
 from gallery.thresholds import threshold_for
@@ -20,23 +22,29 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The best similarity to any of the templates, and the similarity that a match needs (raw cosines)."""
+    """The best similarity to any of the templates, and the similarity that a match needs (raw cosines).
+
+    `excluded`: feedback says that such a picture does not show the subject, however similar.
+    """
 
     similarity: float
     threshold: float
+    excluded: bool = False
 
     @property
     def matches(self) -> bool:
-        return self.similarity >= self.threshold
+        return self.similarity >= self.threshold and not self.excluded
 
     def raised(self, by: float) -> Self:
         """The same with a higher threshold."""
-        return replace(self, threshold=self.threshold + by)
+        return replace(self, threshold=one_number(self.threshold + by))
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """The subjects most similar to a probe, most similar first, and the similarity that a match needs (raw cosines)."""
+    """The subjects most similar to a probe, most similar first, and the similarity that a match needs (raw cosines).
+    Subjects that feedback excludes are not among them.
+    """
 
     candidates: Sequence[Candidate]
     threshold: float
@@ -47,7 +55,7 @@ class Identification:
 
     def raised(self, by: float) -> Self:
         """The same with a higher threshold."""
-        return replace(self, threshold=self.threshold + by)
+        return replace(self, threshold=one_number(self.threshold + by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,38 +78,83 @@ class Gallery:
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
             return None
-        return Comparison(float((templates @ probe).max()), self._threshold(target_fmr, len(templates) * tries))
+        return self._comparison(
+            tenant, subject_id, templates, probe, self._threshold(target_fmr, len(templates) * tries)
+        )
 
     def verify_again(self, tenant: Tenant, subject_id: str, probe: Embedding, threshold: float) -> Comparison | None:
         """Do as `verify`, with the threshold of the subject's earlier match."""
         templates = self.store.of_subject(tenant, subject_id)
-        return Comparison(float((templates @ probe).max()), threshold) if len(templates) else None
+        return self._comparison(tenant, subject_id, templates, probe, threshold) if len(templates) else None
 
     def identify(
         self, tenant: Tenant, probe: Embedding, target_fpir: float, limit: int = 1, tries: int = 1
     ) -> Identification:
         """Find the `limit` most similar of all subjects."""
-        ranking = self.store.search(tenant, [probe], limit)
-        return Identification(ranking.candidates, self._search_threshold(tenant, target_fpir, ranking, tries))
+        return self._search(tenant, [probe], target_fpir, limit, tries)
 
-    def has_duplicate(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fpir: float) -> bool:
-        """Whether one of the probes, which show one face, matches a subject other than `subject_id`."""
-        ranking = self.store.search(tenant, probes, 2)
-        threshold = self._search_threshold(tenant, target_fpir, ranking, len(probes))
-        others = (candidate for candidate in ranking.candidates if candidate.subject_id != subject_id)
-        return any(other.similarity >= threshold for other in others)
+    def duplicates(
+        self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fpir: float, limit: int = 1
+    ) -> Identification:
+        """The `limit` most similar subjects other than `subject_id` that one of the probes, which show one face,
+        matches, without those of whom feedback says that they are not the same person."""
+        found = self._search(tenant, probes, target_fpir, limit + 1, len(probes))
+        others = [
+            other
+            for other in found.matches
+            if other.subject_id != subject_id and not self._told_apart(tenant, subject_id, other, found.threshold)
+        ]
+        return replace(found, candidates=others[:limit])
 
     def has_other_face(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fmr: float) -> bool:
         """Whether the subject has templates and one of the probes does not match them."""
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
             return False
-        similarities = (templates @ np.stack(probes).T).max(axis=0)
-        return float(similarities.min()) < self._threshold(target_fmr, len(templates))
+        least = min(float(similarities(templates, [probe]).max()) for probe in probes)
+        return least < self._threshold(target_fmr, len(templates))
 
     def compare(self, one: Embedding, another: Embedding, target_fmr: float) -> Comparison:
         """Compare two pictures with each other."""
-        return Comparison(float(one @ another), self._threshold(target_fmr, 1))
+        return Comparison(float(similarities(one[np.newaxis], [another])[0]), self._threshold(target_fmr, 1))
+
+    def _comparison(
+        self, tenant: Tenant, subject_id: str, templates: Embeddings, probe: Embedding, threshold: float
+    ) -> Comparison:
+        found = Comparison(float(similarities(templates, [probe]).max()), threshold)
+        if not found.matches:
+            return found
+        return replace(found, excluded=bool(self._excluded(tenant, {subject_id: found.similarity}, [probe], threshold)))
+
+    def _search(
+        self, tenant: Tenant, probes: Sequence[Embedding], target_fpir: float, limit: int, tries: int
+    ) -> Identification:
+        wanted = limit
+        while True:
+            ranking = self.store.search(tenant, probes, wanted)
+            threshold = self._search_threshold(tenant, target_fpir, ranking, tries)
+            found = Identification(
+                [replace(one, similarity=one_number(one.similarity)) for one in ranking.candidates], threshold
+            )
+            excluded = self._excluded(
+                tenant, {one.subject_id: one.similarity for one in found.matches}, probes, threshold
+            )
+            left = [one for one in found.candidates if one.subject_id not in excluded]
+            if len(left) >= limit or len(found.candidates) < wanted:
+                return Identification(left[:limit], threshold)
+            wanted = limit + len(excluded)
+
+    def _told_apart(self, tenant: Tenant, subject_id: str, other: Candidate, threshold: float) -> bool:
+        """Whether feedback on `subject_id` says that pictures like the other's templates do not show it."""
+        probes = self.store.of_subject(tenant, other.subject_id)
+        return bool(self._excluded(tenant, {subject_id: other.similarity}, list(probes), threshold))
+
+    def _excluded(
+        self, tenant: Tenant, found: Mapping[str, float], probes: Sequence[Embedding], threshold: float
+    ) -> frozenset[str]:
+        """The subjects of `found`, similarities by subject, that feedback excludes."""
+        rejected = feedback.on_subjects(tenant, list(found), self.model_id, self.protection)
+        return rejected.excludes(found, probes, threshold)
 
     def _search_threshold(self, tenant: Tenant, target_fpir: float, ranking: Ranking, tries: int) -> float:
         calibration = calibration_of(tenant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from enum import StrEnum
 
 from django.db import models
 
@@ -31,15 +32,47 @@ class Subject(TenantOwned):
         return self.subject_id
 
 
+class Renewal(StrEnum):
+    """What an enrolment does with the templates that the subject has.
+
+    NONE       keeps them; the new face must match them
+    REPLACE    deletes them in the transaction that stores the new ones; the new face must match them
+    UNCHECKED  deletes them likewise; the new face need not match them
+    """
+
+    NONE = "none"
+    REPLACE = "replace"
+    UNCHECKED = "unchecked"
+
+
+class TemplateOrigin(models.TextChoices):
+    """How a template came to be.
+
+    ENROLLED  from an enrolment
+    RENEWED   from an enrolment that replaced the templates before, and matched them
+    UNCHECKED from one that replaced them, and did not have to match them
+    ADAPTIVE  from a recognition, by the tenant's policy (gallery.adaptation)
+    """
+
+    ENROLLED = "enrolled"
+    RENEWED = "renewed"
+    UNCHECKED = "unchecked"
+    ADAPTIVE = "adaptive"
+
+
 class Template(TenantOwned):
-    """One sample of a face: its embedding, protected, bound to the model that made it."""
+    """One sample of a face: its embedding, protected, bound to the model that made it. `quality` 0..1, null for an
+    adaptive template, whose picture was not rated."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="templates")
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="templates")
     model_id = models.CharField(max_length=64)
     vector = models.BinaryField()
-    quality = models.FloatField()
+    quality = models.FloatField(null=True)
+    origin = models.CharField(
+        max_length=9, choices=TemplateOrigin, default=TemplateOrigin.ENROLLED, db_default=TemplateOrigin.ENROLLED
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -47,6 +80,31 @@ class Template(TenantOwned):
 
     def __str__(self) -> str:
         return str(self.public_id)
+
+
+class Feedback(TenantOwned):
+    """A picture of which it was said that it does not show the subject: its embedding, protected as a template is.
+
+    `session`: the id of the session that the picture comes from; null for a picture that was sent. `key`: the public id
+    of the API key that said so.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="feedback")
+    subject = models.ForeignKey(Subject, models.CASCADE, related_name="feedback")
+    model_id = models.CharField(max_length=64)
+    vector = models.BinaryField()
+    session = models.UUIDField(null=True)
+    key = models.UUIDField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject", "model_id"], name="feedback_by_subject"),
+            models.Index(fields=["created_at"], name="feedback_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"feedback {self.pk} on {self.subject_id}"
 
 
 class TemplateChange(TenantOwned):

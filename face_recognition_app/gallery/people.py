@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,14 +12,18 @@ from django.db.models import Count
 
 from core.types import Embedding
 from database.pages import Page, page_after
-from gallery import changes
+from gallery import changes, feedback
 from gallery.matching import Gallery
-from gallery.models import Subject, Template
+from gallery.models import Renewal, Subject, Template, TemplateOrigin
+from gallery.stores.base import Candidate
+from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode, ServiceError
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
 """Pattern of a tenant's own ids of people and devices."""
+MAX_TEMPLATES = 20
+"""Most templates of a subject, adaptive ones aside. Each is one more comparison, for which all need more similarity."""
 DOT_SEGMENTS = frozenset({".", ".."})
 """No ids of people: in a URL's path they mean another path (RFC 3986, 5.2.4)."""
 
@@ -31,7 +36,8 @@ class GalleryError(ServiceError):
     ├── SubjectExists
     ├── TemplateNotFound
     ├── DuplicateFace     the face is enrolled under another subject
-    └── DifferentFace     the subject is enrolled with another face
+    ├── DifferentFace     the subject is enrolled with another face
+    └── TooManyTemplates  the subject would have more than MAX_TEMPLATES
     """
 
 
@@ -52,19 +58,36 @@ class TemplateNotFound(GalleryError):
 
 
 class DuplicateFace(GalleryError):
+    """`other` is for callers that may read subjects; no message names it."""
+
     code = ErrorCode.DUPLICATE_FACE
+
+    def __init__(self, message: str, other: Candidate) -> None:
+        super().__init__(message, other)
+        self.other = other
 
 
 class DifferentFace(GalleryError):
     code = ErrorCode.DIFFERENT_FACE
 
 
+class TooManyTemplates(GalleryError):
+    code = ErrorCode.TOO_MANY_TEMPLATES
+
+
+_ORIGINS = {
+    Renewal.NONE: TemplateOrigin.ENROLLED,
+    Renewal.REPLACE: TemplateOrigin.RENEWED,
+    Renewal.UNCHECKED: TemplateOrigin.UNCHECKED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One accepted picture of a face; `quality` 0..1."""
+    """One accepted picture of a face; `quality` 0..1, None when it was not rated."""
 
     embedding: Embedding
-    quality: float
+    quality: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,34 +180,69 @@ def enroll(
     gallery: Gallery,
     rules: EnrollmentRules,
     display_name: str = "",
+    renewal: Renewal = Renewal.NONE,
+    *,
+    limited: bool = True,
 ) -> list[Template]:
     """Store every sample as a template of the subject, which is made if new and gets `display_name` if that is given.
 
-    Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
-    the duplicate check side by side. Raises DuplicateFace or DifferentFace; then nothing is stored.
+    Enrolments of one tenant happen one after the other, so that two of the same face cannot pass the duplicate check
+    side by side. A renewal is one transaction: at every moment either all old templates are there, or all new ones.
+    Raises DuplicateFace, DifferentFace, or if `limited` TooManyTemplates; then nothing is stored.
     """
     gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
     with transaction.atomic():
         lock_subject(tenant, check_subject_id(subject_id))
         tenant.lock()
-        _check_face(tenant, subject_id, samples, gallery, rules)
+        if limited and renewal is Renewal.NONE:
+            ensure_room(tenant, subject_id, len(samples))
+        _check_face(tenant, subject_id, samples, gallery, rules, renewal)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
         if display_name:
             subject.display_name = display_name
             subject.save(update_fields=["display_name"])
-        templates = Template.objects.bulk_create(
-            Template(
-                tenant=tenant,
-                subject=subject,
-                model_id=gallery.model_id,
-                vector=gallery.protection.protect(sample.embedding, tenant),
-                quality=sample.quality,
-            )
-            for sample in samples
-        )
-        gallery.store.add(tenant, templates)
-        changes.log(tenant.pk, [template.pk for template in templates], added=True)
+        old = [] if renewal is Renewal.NONE else list(subject.templates.values_list("pk", flat=True))
+        templates = store_templates(tenant, subject, samples, gallery, _ORIGINS[renewal])
+        Template.objects.filter(subject=subject, pk__in=old).delete()
     return templates
+
+
+def ensure_room(tenant: Tenant, subject_id: str, samples: int) -> None:
+    """Raises TooManyTemplates when the subject would have too many with `samples` more."""
+    held = Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id)
+    enrolled = held.exclude(origin=TemplateOrigin.ADAPTIVE).count()
+    if enrolled + samples > MAX_TEMPLATES:
+        raise TooManyTemplates(
+            f"subject {subject_id!r} has {enrolled} templates and may have {MAX_TEMPLATES}: "
+            "delete some, or replace them all"
+        )
+
+
+def store_templates(
+    tenant: Tenant, subject: Subject, samples: Sequence[Sample], gallery: Gallery, origin: TemplateOrigin
+) -> list[Template]:
+    """Store templates in the caller's transaction, without any check."""
+    templates = Template.objects.bulk_create(
+        Template(
+            tenant=tenant,
+            subject=subject,
+            model_id=gallery.model_id,
+            vector=gallery.protection.protect(sample.embedding, tenant),
+            quality=sample.quality,
+            origin=origin,
+        )
+        for sample in samples
+    )
+    gallery.store.add(tenant, templates)
+    changes.log(tenant.pk, [template.pk for template in templates], added=True)
+    return templates
+
+
+def forget_feedback(tenant: Tenant, subject_id: str, gallery: Gallery, target_fmr: float) -> None:
+    """Forget rejected pictures of the subject's face that are kept with other subjects. Its own go with the subject."""
+    templates = gallery.store.of_subject(tenant, subject_id)
+    threshold = threshold_for(target_fmr, len(templates), gallery.profile)
+    feedback.forget_face(tenant, templates, gallery.model_id, gallery.protection, threshold)
 
 
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
@@ -195,18 +253,30 @@ def delete_subject(tenant: Tenant, subject_id: str) -> None:
 
 
 def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
+    """Erase one template. Adaptive templates go with the last one that was enrolled, for which they stand."""
     with transaction.atomic():
         lock_subject(tenant, subject_id)
-        deleted, _ = Template.objects.filter(subject=find_subject(tenant, subject_id), public_id=public_id).delete()
+        own = Template.objects.filter(subject=find_subject(tenant, subject_id))
+        deleted, _ = own.filter(public_id=public_id).delete()
         if not deleted:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
+        if not own.exclude(origin=TemplateOrigin.ADAPTIVE).exists():
+            own.delete()
 
 
 def _check_face(
-    tenant: Tenant, subject_id: str, samples: list[Sample], gallery: Gallery, rules: EnrollmentRules
+    tenant: Tenant,
+    subject_id: str,
+    samples: list[Sample],
+    gallery: Gallery,
+    rules: EnrollmentRules,
+    renewal: Renewal,
 ) -> None:
     probes = [sample.embedding for sample in samples]
-    if gallery.has_other_face(tenant, subject_id, probes, rules.target_fmr):
+    checked = renewal is not Renewal.UNCHECKED
+    if checked and gallery.has_other_face(tenant, subject_id, probes, rules.target_fmr):
         raise DifferentFace(f"subject {subject_id!r} is enrolled with another face")
-    if rules.duplicate_check and gallery.has_duplicate(tenant, subject_id, probes, rules.target_fpir):
-        raise DuplicateFace("the face is enrolled under another subject already")
+    if rules.duplicate_check:
+        others = gallery.duplicates(tenant, subject_id, probes, rules.target_fpir).candidates
+        if others:
+            raise DuplicateFace("the face is enrolled under another subject already", others[0])

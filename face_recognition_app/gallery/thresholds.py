@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from core.features.embedder.profile import PINNED, EmbedderProfile
+from gallery.similarity import one_number
 
 _SAME_PERSON_FMR = 1e-3
 
@@ -20,8 +21,8 @@ def threshold_for(target: float, comparisons: int, profile: EmbedderProfile = PI
     """
     rate = target / max(1, comparisons)
     if rate < profile.fmr[-1]:
-        return profile.similarity[-1] + _excess(rate / profile.fmr[-1], profile)
-    return float(np.interp(np.log10(rate), np.log10(profile.fmr[::-1]), profile.similarity[::-1]))
+        return one_number(profile.similarity[-1] + _excess(rate / profile.fmr[-1], profile))
+    return one_number(np.interp(np.log10(rate), np.log10(profile.fmr[::-1]), profile.similarity[::-1]))
 
 
 def _excess(share: float, profile: EmbedderProfile) -> float:

@@ -11,7 +11,7 @@ from core.errors import ImageError
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.imaging.frames import ImageLimits
 from core.types import EMBEDDING_LENGTH
-from gallery.identification_rates import Labelled
+from gallery.rates.identification_rates import Labelled
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 

@@ -9,7 +9,7 @@ from django.db import models
 
 from config.durations import milliseconds_until
 from database import clock
-from gallery.models import Subject
+from gallery.models import Renewal, Subject
 from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
 from tenants.owned import TenantOwned
@@ -42,6 +42,9 @@ class Session(TenantOwned):
     device_id = models.CharField(max_length=128, blank=True, default="")
     address = models.CharField(max_length=64, blank=True, default="")
     display_name = models.CharField(max_length=MAX_DISPLAY_NAME, blank=True, default="", db_default="")
+    renewal = models.CharField(
+        max_length=9, choices=choices_of(Renewal), default=Renewal.NONE.value, db_default=Renewal.NONE.value
+    )
     metadata = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -69,6 +72,7 @@ class Decision(TenantOwned):
     attempts until one locks, as of the decision; None after a success.
 
     `evidence` holds the numbers behind the liveness outcome, for operators only: an attacker could tune against them.
+    `duplicate_of`, of an enrolment that was refused: the subject that has the face already. Not for the person.
     `display_name` is no column: the subject's name as it was when the decision was made or read, empty without one.
     """
 
@@ -83,6 +87,7 @@ class Decision(TenantOwned):
     reason = models.CharField(max_length=32, blank=True, default="")
     locked_until = models.DateTimeField(null=True)
     attempts_left = models.PositiveIntegerField(null=True)
+    duplicate_of = models.CharField(max_length=128, blank=True, default="", db_default="")
     evidence = models.JSONField(default=dict)
     token = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -100,6 +105,23 @@ class Decision(TenantOwned):
 
     def __str__(self) -> str:
         return f"decision on {self.session_id}"
+
+
+class SessionProbe(TenantOwned):
+    """The probe of a session that matched, protected as a template is: kept while feedback on the match may come, then
+    deleted by retention."""
+
+    session = models.OneToOneField(Session, models.CASCADE, related_name="probe")
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="session_probes")
+    model_id = models.CharField(max_length=64)
+    vector = models.BinaryField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["kept_at"], name="probe_by_age")]
+
+    def __str__(self) -> str:
+        return f"probe of {self.session_id}"
 
 
 class AttemptKind(models.TextChoices):

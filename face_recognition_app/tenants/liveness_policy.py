@@ -16,13 +16,15 @@ class InvalidPolicy(Exception):
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
     """A tenant's rules. `liveness` is the policy of sessions that name none. `steps` and `actions` are None for the
-    policy's own, which exclude light. `covered_faces`: whether a face with a mask may be recognised; never enrolled."""
+    policy's own, which exclude light. `covered_faces`: whether a face with a mask may be recognised; never enrolled.
+    `adaptive_templates`: whether a sure and live recognition may become a template."""
 
     liveness: Policy
     minimum: Policy
     steps: int | None
     actions: tuple[Action, ...] | None
     covered_faces: bool = False
+    adaptive_templates: bool = False
 
     def check(self) -> None:
         """Raises InvalidPolicy when no session could begin under the policy."""
@@ -30,6 +32,8 @@ class TenantPolicy:
             raise InvalidPolicy(
                 f"the default policy {self.liveness} is weaker than the minimum {self.minimum}: change both together"
             )
+        if self.covered_faces and self.adaptive_templates:
+            raise InvalidPolicy("a covered face must not become a template: choose covered faces or adaptive templates")
         if self.steps is not None and self.steps < 1:
             raise InvalidPolicy(f"a challenge cannot have {self.steps} steps: use 1 or more")
         possible = self._fewest_actions if self.actions is None else self.actions
@@ -58,6 +62,7 @@ def policy_of(tenant: Tenant) -> TenantPolicy:
         steps=tenant.challenge_steps,
         actions=None if stored is None else tuple(Action(name) for name in stored),
         covered_faces=tenant.covered_faces,
+        adaptive_templates=tenant.adaptive_templates,
     )
 
 
@@ -69,7 +74,17 @@ def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
     tenant.challenge_steps = policy.steps
     tenant.challenge_actions = None if policy.actions is None else [action.value for action in policy.actions]
     tenant.covered_faces = policy.covered_faces
-    tenant.save(update_fields=["liveness", "liveness_minimum", "challenge_steps", "challenge_actions", "covered_faces"])
+    tenant.adaptive_templates = policy.adaptive_templates
+    tenant.save(
+        update_fields=[
+            "liveness",
+            "liveness_minimum",
+            "challenge_steps",
+            "challenge_actions",
+            "covered_faces",
+            "adaptive_templates",
+        ]
+    )
 
 
 def parse_actions(text: str) -> tuple[Action, ...] | None:

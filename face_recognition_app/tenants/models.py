@@ -20,6 +20,9 @@ class Tenant(models.Model):
     challenge_steps = models.PositiveSmallIntegerField(null=True, help_text="Null: as many as the policy has.")
     challenge_actions = models.JSONField(null=True, help_text="Names of what a challenge may ask for; null: all.")
     covered_faces = models.BooleanField(default=False, help_text="Whether masked people may be recognised.")
+    adaptive_templates = models.BooleanField(
+        default=False, db_default=False, help_text="Whether a sure and live recognition may become a template."
+    )
     calibration = models.JSONField(
         null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."
     )

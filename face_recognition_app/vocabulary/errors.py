@@ -40,6 +40,7 @@ class ErrorCode(StrEnum):
     LOOK_STRAIGHT = "look_straight"
     MULTIPLE_FACES = "multiple_faces"
     NO_FACE = "no_face"
+    NO_PROBE = "no_probe"
     NO_TEMPLATE = "no_template"
     NO_USABLE_FACE = "no_usable_face"
     NOT_FOUND = "not_found"
@@ -56,6 +57,7 @@ class ErrorCode(StrEnum):
     SUBJECT_NOT_FOUND = "subject_not_found"
     TEMPLATE_NOT_FOUND = "template_not_found"
     TOO_FAST = "too_fast"
+    TOO_MANY_TEMPLATES = "too_many_templates"
     UNAUTHORIZED = "unauthorized"
     UNAVAILABLE = "unavailable"
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a code, not a secret
@@ -103,17 +105,27 @@ HTTP: dict[ErrorCode, OverHttp] = {
     _C.METHOD_NOT_ALLOWED: OverHttp(405, "The path exists, but not with this method; see `Allow`."),
     _C.REQUEST_TIMEOUT: OverHttp(408, "The request's head or its body came too slowly."),
     _C.DIFFERENT_FACE: OverHttp(409, "The subject is enrolled with another face. Nothing was kept."),
-    _C.DUPLICATE_FACE: OverHttp(409, "The face is enrolled under another subject. Nothing was kept."),
+    _C.DUPLICATE_FACE: OverHttp(
+        409,
+        "The face is enrolled under another subject. Nothing was kept. `details` names the other subject, if the key "
+        "may read subjects.",
+    ),
     _C.IDEMPOTENCY_CONFLICT: OverHttp(409, "The `Idempotency-Key` was used for another request."),
     _C.KEY_REPLACED: OverHttp(409, "The API key was rotated already. Rotate the one that replaced it."),
     _C.LAST_ADMIN_KEY: OverHttp(
         409,
         "Without this API key nobody could manage the tenant's keys over REST. Issue another one with `admin` first.",
     ),
+    _C.NO_PROBE: OverHttp(
+        409, "The session matched nobody, or its probe is no longer kept: send a picture in place of `session_id`."
+    ),
     _C.NO_TEMPLATE: OverHttp(409, "The subject has no template to compare with."),
     _C.REPLACED: OverHttp(409, "Another connection owns the session now."),
     _C.SESSION_OVER: OverHttp(409, "The session is decided, cancelled or expired."),
     _C.SUBJECT_EXISTS: OverHttp(409, "There is a subject with this id already."),
+    _C.TOO_MANY_TEMPLATES: OverHttp(
+        409, "The subject would have more than 20 templates. Delete some, or replace them all."
+    ),
     _C.LENGTH_REQUIRED: OverHttp(411, "The request says no `Content-Length`."),
     _C.IMAGE_TOO_LARGE: OverHttp(413, "The image has more bytes or pixels than are allowed."),
     _C.REQUEST_TOO_LARGE: OverHttp(413, "The whole request has more bytes than are allowed."),

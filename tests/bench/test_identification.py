@@ -9,7 +9,7 @@ from bench.identification.__main__ import Report, main, table
 from bench.identification.rest import Searched
 from bench.identification.scores import Picture, Point, held_out, probes_of
 from core.features.embedder.profile import PINNED
-from gallery.identification_rates import Rate
+from gallery.rates.identification_rates import Rate
 from gallery.thresholds import threshold_for
 from tests.gallery.faces import face, picture
 

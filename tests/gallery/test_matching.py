@@ -48,8 +48,11 @@ def test_a_second_verification_keeps_the_threshold_of_the_first(known: Tenant, g
 
 def test_a_verification_reads_no_gallery(known: Tenant, other_worker: Gallery) -> None:
     with CaptureQueriesContext(connection) as queries:
-        other_worker.verify(known, "alice", face(1), FMR)
+        other_worker.verify(known, "alice", face(2), FMR)
     assert len(queries) == 1
+    with CaptureQueriesContext(connection) as queries:
+        other_worker.verify(known, "alice", face(1), FMR)
+    assert len(queries) == 2, "what matches is held against the feedback on the subject"
     assert other_worker.store.statistics().templates == 0
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
 from database.calls import with_connection
 from gallery import people
 from gallery.matching import Gallery, exact_gallery
-from gallery.models import Subject, Template
+from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
@@ -185,3 +186,87 @@ def test_a_template_is_deleted_through_its_own_subject_only(tenant: Tenant, gall
         people.delete_template(tenant, "alice", of_bob)
     people.delete_template(tenant, "bob", of_bob)
     assert kept(tenant)[:2] == (["alice", "bob"], 1)
+
+
+def test_a_renewal_puts_the_new_templates_in_the_place_of_the_old_ones(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), picture(face(1), ALIKE), gallery=gallery)
+    new = picture(face(1), ALIKE, 1)
+    (made,) = people.enroll(tenant, "alice", samples(new), gallery, RULES, renewal=Renewal.REPLACE)
+    assert list(Template.across_tenants.values_list("public_id", "origin")) == [
+        (made.public_id, TemplateOrigin.RENEWED)
+    ]
+    found = gallery.verify(tenant, "alice", new, RULES.target_fmr)
+    assert found is not None
+    assert found.similarity == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_renewal_by_another_face_must_be_allowed_and_is_recorded(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant)
+    with pytest.raises(people.DifferentFace):
+        people.enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.REPLACE)
+    assert kept(tenant) == before
+    people.enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.UNCHECKED)
+    assert Template.across_tenants.get().origin == TemplateOrigin.UNCHECKED
+    enrol(tenant, "bob", face(1), gallery=gallery)
+    with pytest.raises(people.DuplicateFace):
+        people.enroll(tenant, "alice", samples(face(1)), gallery, RULES, renewal=Renewal.UNCHECKED)
+
+
+@pytest.mark.usefixtures("each_database")
+def test_a_renewal_that_breaks_off_leaves_the_old_templates(
+    tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant), list(Template.across_tenants.values_list("pk", flat=True))
+
+    def broken(*_: object, **__: object) -> None:
+        raise OperationalError("the connection was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.db.models.query.QuerySet.delete", broken)
+        with pytest.raises(OperationalError):
+            people.enroll(tenant, "alice", samples(picture(face(1), ALIKE)), gallery, RULES, renewal=Renewal.REPLACE)
+    assert (kept(tenant), list(Template.across_tenants.values_list("pk", flat=True))) == before
+
+
+@pytest.mark.usefixtures("each_database")
+def test_nobody_finds_a_person_without_a_template_while_it_is_renewed(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    over = threading.Event()
+
+    def look() -> list[str]:
+        reader, missed = exact_gallery("model-a"), []
+        while not over.is_set():
+            if not reader.identify(tenant, face(1), RULES.target_fpir).matches:
+                missed.append("search")
+            if reader.verify(tenant, "alice", face(1), RULES.target_fmr) is None:
+                missed.append("verify")
+        return missed
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(with_connection, look)
+        for seed in range(20):
+            people.enroll(
+                tenant, "alice", samples(picture(face(1), 0.9, seed)), gallery, RULES, renewal=Renewal.REPLACE
+            )
+        over.set()
+        assert looking.result(60) == []
+
+
+def test_a_subject_has_no_more_templates_than_allowed_but_all_may_be_renewed(tenant: Tenant, gallery: Gallery) -> None:
+    many = samples(*(picture(face(1), ALIKE, seed) for seed in range(people.MAX_TEMPLATES)))
+    people.enroll(tenant, "alice", many, gallery, RULES)
+    with pytest.raises(people.TooManyTemplates, match="has 20 templates and may have 20"):
+        enrol(tenant, "alice", face(1), gallery=gallery)
+    assert kept(tenant)[1] == people.MAX_TEMPLATES
+    people.enroll(tenant, "alice", many, gallery, RULES, renewal=Renewal.REPLACE)
+    assert kept(tenant)[1] == people.MAX_TEMPLATES
+
+
+def test_adaptive_templates_go_with_the_last_enrolled_one(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    enrolled = Template.across_tenants.get()
+    people.store_templates(tenant, enrolled.subject, samples(picture(face(1), ALIKE)), gallery, TemplateOrigin.ADAPTIVE)
+    people.delete_template(tenant, "alice", enrolled.public_id)
+    assert kept(tenant)[:2] == (["alice"], 0)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from gallery.calibration import calibration_of, store
 from gallery.models import Subject, Template
+from gallery.rates.calibration import calibration_of, store
 from gallery.thresholds import threshold_for
 from recognition.worker import Worker
 from tenants.models import Tenant

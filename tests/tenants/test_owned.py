@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[2] / "face_recognition_app"
 OF_NO_TENANT = {Tenant}
 ACROSS_TENANTS = {
     "gallery/changes.py": 1,
-    "recognition/retention/rules.py": 4,
+    "recognition/retention/rules.py": 6,
     "recognition/sessions/lifecycle.py": 2,
     "tenants/keys.py": 1,
     "tenants/usage.py": 2,

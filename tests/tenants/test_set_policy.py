@@ -19,6 +19,7 @@ DEFAULT = {
     "steps": None,
     "actions": None,
     "covered_faces": False,
+    "adaptive_templates": False,
 }
 
 
@@ -59,6 +60,7 @@ def test_what_is_set_is_printed_and_stays() -> None:
         "steps": 2,
         "actions": ["blink", "turn_right"],
         "covered_faces": False,
+        "adaptive_templates": False,
     }
     assert in_force("rival") == {**DEFAULT, "tenant": "rival"}
 
@@ -79,6 +81,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         "steps as the policy has\n"
         "actions all\n"
         "covered faces refused\n"
+        "adaptive templates off\n"
     )
 
 

@@ -40,6 +40,10 @@ class Caller:
     scopes: frozenset[Scope] = frozenset()
     session_id: uuid.UUID | None = None
 
+    @property
+    def reads_subjects(self) -> bool:
+        return bool(self.scopes & {Scope.SUBJECTS, Scope.READ})
+
 
 class BackendAuth(HttpBearer):
     """Opens a route to API keys and access tokens that have one of the scopes."""

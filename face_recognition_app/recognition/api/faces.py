@@ -13,6 +13,7 @@ from core.features.values import Quality
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery import people
+from gallery.similarity import one_number
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError
@@ -68,7 +69,7 @@ async def check_liveness(request: HttpRequest) -> LivenessResult:
     worker, data, tenant = of_request(request), await one_image(request), caller(request).tenant
     quality, score = await stills.read(worker, tenant, data, stills.liveness)
     reasons = _not_live(quality, score, REQUIREMENTS[Policy.PASSIVE].least_live_score(worker.engine.spoof_networks))
-    return LivenessResult(live=not reasons, score=round(score, 4), reasons=reasons)
+    return LivenessResult(live=not reasons, score=one_number(score), reasons=reasons)
 
 
 @router.post("compare/", response=CompareResult, openapi_extra=TWO_IMAGES, summary="Do two pictures show one person")
@@ -78,11 +79,11 @@ async def compare_faces(request: HttpRequest, face: Annotated[FaceChoice | None,
     uploads = await images(request, "images")
     if len(uploads) != 2:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: send exactly two, not {len(uploads)}")
-    first, second = [await _probe(worker, tenant, upload.data, face) for upload in uploads]
+    first, second = [await find_probe(worker, tenant, upload.data, face) for upload in uploads]
     found = worker.deciding.gallery.compare(first.embedding, second.embedding, worker.settings.target_fmr)
     found = found.raised(max(first.rise, second.rise))
     return CompareResult(
-        similarity=round(found.similarity, 4),
+        similarity=found.similarity,
         threshold=found.threshold,
         match=found.matches,
         faces_found=[first.faces_found, second.faces_found],
@@ -97,16 +98,17 @@ async def verify_subject(
 ) -> VerifyResult:
     worker, tenant = of_request(request), caller(request).tenant
     await worker.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
-    probe = await _probe(worker, tenant, await one_image(request), face)
+    probe = await find_probe(worker, tenant, await one_image(request), face)
     target_fmr = worker.settings.target_fmr
     found = await worker.database.run(worker.deciding.gallery.verify, tenant, subject_id, probe.embedding, target_fmr)
     if found is None:
         raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
     found = found.raised(probe.rise)
     return VerifyResult(
-        similarity=round(found.similarity, 4),
+        similarity=found.similarity,
         threshold=found.threshold,
         match=found.matches,
+        excluded=found.excluded,
         faces_found=probe.faces_found,
         box=probe.box,
     )
@@ -120,12 +122,12 @@ async def search_subjects(
     face: Annotated[FaceChoice | None, Form()] = None,
 ) -> SearchResult:
     worker, tenant = of_request(request), caller(request).tenant
-    probe = await _probe(worker, tenant, await one_image(request), face)
+    probe = await find_probe(worker, tenant, await one_image(request), face)
     found = await worker.database.run(
         worker.deciding.gallery.identify, tenant, probe.embedding, worker.settings.target_fpir, limit
     )
     found = found.raised(probe.rise)
-    matches = [SearchMatch(subject_id=one.subject_id, similarity=round(one.similarity, 4)) for one in found.matches]
+    matches = [SearchMatch(subject_id=one.subject_id, similarity=one.similarity) for one in found.matches]
     return SearchResult(matches=matches, threshold=found.threshold, faces_found=probe.faces_found, box=probe.box)
 
 
@@ -145,7 +147,7 @@ def _unusable(quality: Quality) -> Literal[Issue.NO_FACE, Issue.MULTIPLE_FACES] 
 
 
 @dataclass(frozen=True, slots=True)
-class _Probe:
+class Probe:
     """The face that is meant; `rise`: how much more similarity it needs than others."""
 
     embedding: Embedding
@@ -154,7 +156,7 @@ class _Probe:
     rise: float
 
 
-async def _probe(worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None) -> _Probe:
+async def find_probe(worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None) -> Probe:
     """The face that is meant in a picture. Raises ApiError when there is none, or it is not plain which one it is."""
     picture = await stills.read(worker, tenant, data, partial(stills.portrait, choice=choice))
     unusable = _unusable(picture.quality) or _unrecognisable(picture, tenant)
@@ -163,7 +165,7 @@ async def _probe(worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice
         raise ApiError(ErrorCode(unusable or Issue.NO_FACE), _UNUSABLE[unusable or Issue.NO_FACE], found)
     covered = Issue.FACE_COVERED in picture.quality.issues
     rise = worker.deciding.gallery.profile.covered_rise if covered else 0.0
-    return _Probe(picture.embedding, picture.faces_found, face_box(picture.box), rise)
+    return Probe(picture.embedding, picture.faces_found, face_box(picture.box), rise)
 
 
 def _unrecognisable(picture: stills.Portrait, tenant: Tenant) -> Unusable | None:

@@ -11,10 +11,11 @@ from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from core.liveness.policy import Policy
+from gallery.models import TemplateOrigin
 from gallery.names import MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
-from vocabulary.faces import Action, Issue
+from vocabulary.faces import Action, FaceChoice, Issue
 from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
@@ -91,6 +92,14 @@ class NewSession(Request):
         None, pattern=f"^{ID_PATTERN}$", description="Your id of the device; failed attempts are counted for it, too."
     )
     display_name: DisplayName = Field("", description="Of an enrolment: the person's name, kept when it succeeds.")
+    replace: bool = Field(
+        False,
+        description="Of an enrolment: the new templates take the place of all that the subject has, at once. Needs the "
+        "scope `subjects`.",
+    )
+    allow_different_face: bool = Field(
+        False, description="With `replace`: the new face need not match the templates that it replaces."
+    )
     metadata: Metadata = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -99,6 +108,10 @@ class NewSession(Request):
             raise ValueError("subject_id is required, except for an identification, which takes none")
         if self.display_name and self.kind is not SessionKind.ENROLLMENT:
             raise ValueError("display_name is for an enrollment")
+        if self.replace and self.kind is not SessionKind.ENROLLMENT:
+            raise ValueError("replace is for an enrollment")
+        if self.allow_different_face and not self.replace:
+            raise ValueError("allow_different_face needs replace")
         return self
 
 
@@ -118,6 +131,7 @@ class DecisionDetail(Schema):
     `retry_after_s` is what is left of the lock that decided, null when none did.
     `evidence` has the numbers that liveness stood on: to see why, not to show to the person.
     `display_name` is the subject's as it is now; null without one, and without a subject.
+    `duplicate_of` is the subject that has the face of a refused enrolment; null for a key that may not read subjects.
     """
 
     subject_id: str | None
@@ -128,6 +142,7 @@ class DecisionDetail(Schema):
     liveness: LivenessOutcome
     reasons: list[Reason]
     retry_after_s: int | None
+    duplicate_of: str | None
     evidence: dict[str, Any]
 
 
@@ -194,14 +209,33 @@ class SubjectPage(Schema):
 
 
 class TemplateDetail(Schema):
+    """`quality` is null for an adaptive template, whose picture was not rated."""
+
     id: UUID
-    quality: float
+    quality: float | None
+    origin: TemplateOrigin
     created_at: datetime
 
 
 class TemplatePage(Schema):
     items: list[TemplateDetail]
     next_cursor: str | None
+
+
+class FeedbackRequest(Request):
+    """An image is sent if no session is named. `correct`: false for "this is not the subject"; true takes it back."""
+
+    correct: bool
+    session_id: UUID | None = None
+    face: FaceChoice | None = None
+
+
+class FeedbackResult(Schema):
+    """`rejected`: pictures that are kept as not showing the subject."""
+
+    subject_id: str
+    correct: bool
+    rejected: int
 
 
 class AcceptedImage(Schema):
@@ -251,11 +285,13 @@ class CompareResult(Schema):
 
 
 class VerifyResult(Schema):
-    """`faces_found` in the picture; `box` of the one that was compared."""
+    """`faces_found` in the picture; `box` of the one that was compared. `excluded`: no match, however similar, because
+    feedback says that such a picture does not show the subject."""
 
     similarity: float
     threshold: float
     match: bool
+    excluded: bool
     faces_found: int
     box: FaceBox
 

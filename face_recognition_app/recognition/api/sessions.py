@@ -14,8 +14,10 @@ from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
 from recognition.api.auth import Caller, caller, needs, needs_or_session
+from recognition.api.errors import ApiError
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
+from recognition.api.subjects import renewal_of
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
@@ -46,13 +48,19 @@ MAX_IDEMPOTENCY_KEY = 255
     ErrorCode.ATTEMPTS_EXCEEDED,
     ErrorCode.POLICY_TOO_WEAK,
     ErrorCode.CHALLENGE_IMPOSSIBLE,
+    ErrorCode.TOO_MANY_TEMPLATES,
 )
 async def create_session(
     request: HttpRequest,
     new: NewSession,
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=MAX_IDEMPOTENCY_KEY)] = None,
 ) -> Status[CreatedSession]:
-    return Status(201, await begin(request, caller(request).tenant, new, idempotency_key))
+    who = caller(request)
+    if new.replace and Scope.SUBJECTS not in who.scopes:
+        raise ApiError(
+            ErrorCode.SCOPE_MISSING, f"replace needs the scope {Scope.SUBJECTS}", {"needs": [Scope.SUBJECTS]}
+        )
+    return Status(201, await begin(request, who.tenant, new, idempotency_key))
 
 
 @router.get(
@@ -64,14 +72,14 @@ async def create_session(
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def read_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     worker = of_request(request)
-    return await worker.database.run(_read, worker.deciding, caller(request).tenant, session_id)
+    return await worker.database.run(_read, worker.deciding, caller(request), session_id)
 
 
 @router.delete("{uuid:session_id}/", response=SessionDetail, summary="Cancel")
 @raises(ErrorCode.SESSION_NOT_FOUND)
 async def cancel_session(request: HttpRequest, session_id: uuid.UUID) -> SessionDetail:
     worker = of_request(request)
-    return await worker.database.run(_cancel, worker.deciding, caller(request).tenant, session_id)
+    return await worker.database.run(_cancel, worker.deciding, caller(request), session_id)
 
 
 @router.post(
@@ -126,6 +134,7 @@ async def begin(
         device_id=new.device_id or "",
         metadata=new.metadata,
         display_name=new.display_name,
+        renewal=renewal_of(replace=new.replace, allow_different_face=new.allow_different_face),
     )
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)
@@ -156,15 +165,15 @@ def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: st
     return lifecycle.connect(deciding, lifecycle.find(tenant, session_id), host=host)
 
 
-def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.expire_if_due(deciding, lifecycle.find(tenant, session_id)))
+def _read(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.expire_if_due(deciding, lifecycle.find(who.tenant, session_id)), who)
 
 
-def _cancel(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.cancel(deciding, lifecycle.find(tenant, session_id)))
+def _cancel(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:
+    return _detail(lifecycle.cancel(deciding, lifecycle.find(who.tenant, session_id)), who)
 
 
-def _detail(session: Session) -> SessionDetail:
+def _detail(session: Session, who: Caller) -> SessionDetail:
     decision = decision_on(session)
     return SessionDetail(
         id=session.id,
@@ -177,12 +186,12 @@ def _detail(session: Session) -> SessionDetail:
         status=SessionStatus(session.status),
         created_at=session.created_at,
         expires_at=session.expires_at,
-        decision=_decision(session, decision) if decision else None,
+        decision=_decision(session, decision, who) if decision else None,
         decision_token=decision.token if decision else None,
     )
 
 
-def _decision(session: Session, decision: Decision) -> DecisionDetail:
+def _decision(session: Session, decision: Decision, who: Caller) -> DecisionDetail:
     wait_ms = decision.retry_after_ms
     compares = session.kind != SessionKind.ENROLLMENT
     return DecisionDetail(
@@ -194,5 +203,6 @@ def _decision(session: Session, decision: Decision) -> DecisionDetail:
         liveness=LivenessOutcome(decision.liveness),
         reasons=[Reason(decision.reason)] if decision.reason else [],
         retry_after_s=None if wait_ms is None else whole_seconds(wait_ms),
+        duplicate_of=(decision.duplicate_of or None) if who.reads_subjects else None,
         evidence=decision.evidence,
     )

@@ -8,15 +8,15 @@ from functools import partial
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Form, Router, Status
+from ninja import Form, Query, Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
-from gallery.models import Subject
+from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.thresholds import same_person
 from recognition import stills
-from recognition.api.auth import caller, needs
+from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
@@ -42,6 +42,8 @@ from vocabulary.faces import FaceChoice
 from vocabulary.sessions import Reason
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
+REPLACE = "The new templates take the place of all the subject has, at once."
+ALLOW_DIFFERENT_FACE = "With `replace`: the new face need not match the templates that it replaces."
 reading = needs(Scope.SUBJECTS, Scope.READ)
 
 
@@ -98,11 +100,17 @@ async def list_templates(
     ErrorCode.DIFFERENT_FACE,
     ErrorCode.DUPLICATE_FACE,
     ErrorCode.NO_USABLE_FACE,
+    ErrorCode.TOO_MANY_TEMPLATES,
 )
 async def add_templates(
-    request: HttpRequest, subject_id: str, face: Annotated[FaceChoice | None, Form()] = None
+    request: HttpRequest,
+    subject_id: str,
+    face: Annotated[FaceChoice | None, Form()] = None,
+    replace: Annotated[bool, Query(description=REPLACE)] = False,
+    allow_different_face: Annotated[bool, Query(description=ALLOW_DIFFERENT_FACE)] = False,
 ) -> Status[UploadResult]:
     tenant, worker = caller(request).tenant, of_request(request)
+    renewal = renewal_of(replace=replace, allow_different_face=allow_different_face)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
@@ -111,14 +119,14 @@ async def add_templates(
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
-    templates = await worker.database.run(
-        people.enroll,
-        tenant,
-        subject_id,
-        [image.sample for image in good],
-        worker.deciding.gallery,
-        worker.deciding.rules,
-    )
+    samples = [image.sample for image in good]
+    deciding = worker.deciding
+    try:
+        templates = await worker.database.run(
+            people.enroll, tenant, subject_id, samples, deciding.gallery, deciding.rules, "", renewal
+        )
+    except people.DuplicateFace as error:
+        raise _duplicate(error, caller(request)) from error
     accepted = [
         AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
         for image, template in zip(good, templates, strict=True)
@@ -132,6 +140,21 @@ async def delete_template(request: HttpRequest, subject_id: str, template_id: uu
     tenant = caller(request).tenant
     await of_request(request).database.run(erase_template, tenant, subject_id, template_id)
     return Status(204, None)
+
+
+def renewal_of(*, replace: bool, allow_different_face: bool) -> Renewal:
+    """Raises ApiError when another face is allowed, and nothing replaced."""
+    if not replace and allow_different_face:
+        raise ApiError(ErrorCode.VALIDATION_ERROR, "allow_different_face: only with replace")
+    if not replace:
+        return Renewal.NONE
+    return Renewal.UNCHECKED if allow_different_face else Renewal.REPLACE
+
+
+def _duplicate(error: people.DuplicateFace, who: Caller) -> ApiError:
+    """The refusal, which names the other subject to those who may read subjects."""
+    other = {"subject_id": error.other.subject_id, "similarity": error.other.similarity}
+    return ApiError(error.code, error.message, other if who.reads_subjects else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +212,13 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
-    items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
-    return TemplatePage(items=items, next_cursor=cursor_for(tenant, found.last_key))
+    return TemplatePage(items=[_template(row) for row in found.rows], next_cursor=cursor_for(tenant, found.last_key))
+
+
+def _template(row: Template) -> TemplateDetail:
+    return TemplateDetail(
+        id=row.public_id, quality=row.quality, origin=TemplateOrigin(row.origin), created_at=row.created_at
+    )
 
 
 def _detail(subject: Subject, templates: int) -> SubjectDetail:

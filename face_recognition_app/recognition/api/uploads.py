@@ -31,6 +31,7 @@ def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
 WHICH_FACE = {"type": "string", "enum": [str(choice) for choice in FaceChoice]}
 """Form field `face`: whether bystanders are ignored or refused; as the service is configured when it is not sent."""
 
+_SESSION_ID = {"type": "string", "format": "uuid"}
 ONE_IMAGE = _body(_multipart("image") | {"image/*": {"schema": {"type": "string", "format": "binary"}}})
 """What `one_image` reads."""
 TWO_IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), 2)
@@ -39,6 +40,20 @@ IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), MAX_IMAGES_A
 IMAGE_AND_SUBJECT = _body(_multipart("image", required=("subject_id",), subject_id={"type": "string"}, face=WHICH_FACE))
 IMAGE_AND_LIMIT = _body(
     _multipart("image", limit={"type": "integer", "minimum": 1, "maximum": 100, "default": 5}, face=WHICH_FACE)
+)
+
+
+IMAGE_OR_SESSION = _body(
+    _multipart("image", required=("correct",), correct={"type": "boolean"}, session_id=_SESSION_ID, face=WHICH_FACE)
+    | {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {"correct": {"type": "boolean"}, "session_id": _SESSION_ID},
+                "required": ["correct", "session_id"],
+            }
+        }
+    }
 )
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from database import write_ahead_log
-from gallery.people import delete_subject, delete_template, find_subject, lock_subject
+from gallery.people import delete_subject, delete_template, find_subject, forget_feedback, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.retention.batches import apply_in_batches
@@ -50,6 +50,8 @@ def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool
         for session in held:
             _end(deciding, session)
         _ended(tenant, subject_id).delete()
+        forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
+        Decision.objects.filter(tenant=tenant, duplicate_of=subject_id).update(duplicate_of="")
         delete_subject(tenant, subject_id)
         lockout.forget_subject(tenant, subject_id)
     return True

@@ -16,9 +16,9 @@ from django.db.models import QuerySet
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery import changes
-from gallery.models import TemplateChange
+from gallery.models import Feedback, TemplateChange
 from recognition.deciding import Deciding
-from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session
+from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches, delete
 
 PAUSE_S = 0.05
@@ -47,6 +47,14 @@ def old_frames(settings: Settings, now: datetime) -> QuerySet[SeenFrame]:
     return SeenFrame.across_tenants.filter(seen_at__lt=now - timedelta(days=settings.replay_memory_days))
 
 
+def old_feedback(settings: Settings, now: datetime) -> QuerySet[Feedback]:
+    return Feedback.across_tenants.filter(created_at__lt=now - timedelta(days=settings.retain_feedback_days))
+
+
+def old_probes(settings: Settings, now: datetime) -> QuerySet[SessionProbe]:
+    return SessionProbe.across_tenants.filter(kept_at__lt=now - timedelta(hours=settings.retain_probes_hours))
+
+
 def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
     return changes.old(now)
 
@@ -72,6 +80,8 @@ RULES = (
     Rule(stale_attempts),
     Rule(unused_devices),
     Rule(old_frames),
+    Rule(old_feedback),
+    Rule(old_probes),
     Rule(old_changes),
 )
 

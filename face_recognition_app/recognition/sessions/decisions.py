@@ -9,10 +9,13 @@ from django.db import transaction
 
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
+from database import clock
+from gallery.models import Renewal
 from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject
+from gallery.upkeep.adaptation import adapt
 from monitoring import metrics
 from recognition.deciding import Deciding
-from recognition.models import Decision, Session
+from recognition.models import Decision, Session, SessionProbe
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
@@ -50,7 +53,10 @@ def decide_locked(
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
-    return _record(deciding, session, flow, outcome)
+    decision = _record(deciding, session, flow, outcome)
+    if outcome.success and outcome.match is not None:
+        _after_match(deciding, session, flow, outcome.match)
+    return decision
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
@@ -96,12 +102,36 @@ def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Ou
     return again is not None and again.matches
 
 
+def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match) -> None:
+    """Keep the probe for feedback, and by the tenant's policy as a template. The session was a success."""
+    probe, gallery = flow.matched_embedding, deciding.gallery
+    if deciding.settings.retain_probes_hours:
+        SessionProbe.objects.create(
+            session=session,
+            tenant=session.tenant,
+            model_id=gallery.model_id,
+            vector=gallery.protection.protect(probe, session.tenant),
+            kept_at=clock.in_query(),
+        )
+    if flow.liveness.verdict is Verdict.PASSED and not flow.covered_faces:
+        adapt(session.tenant, match.subject_id, probe, gallery, deciding.rules)
+
+
 def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
     samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
     try:
-        enroll(session.tenant, session.subject_id, samples, deciding.gallery, deciding.rules, session.display_name)
-    except DuplicateFace:
-        return Outcome(False, Reason.DUPLICATE_FACE, None, None)
+        enroll(
+            session.tenant,
+            session.subject_id,
+            samples,
+            deciding.gallery,
+            deciding.rules,
+            session.display_name,
+            Renewal(session.renewal),
+            limited=False,  # There was room when the session began.
+        )
+    except DuplicateFace as error:
+        return Outcome(False, Reason.DUPLICATE_FACE, None, None, error.other.subject_id)
     except DifferentFace:
         return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
     return outcome
@@ -133,6 +163,7 @@ def _record(
         reason=outcome.reason or "",
         locked_until=locked_until,
         attempts_left=None if outcome.success else lockout.attempts_left(deciding.settings, lockout_key_of(session)),
+        duplicate_of=outcome.duplicate_of,
         evidence=flow.evidence(),
         token=deciding.signer.sign_decision(claims, deciding.settings.decision_token_ttl_s),
     )

@@ -18,7 +18,8 @@ from django.db import IntegrityError, transaction
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
-from gallery.people import check_subject_id, find_subject, lock_subject
+from gallery.models import Renewal
+from gallery.people import check_subject_id, ensure_room, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
@@ -62,6 +63,7 @@ class SessionRequest:
     device_id: str
     metadata: dict[str, Any]
     display_name: str = ""
+    renewal: Renewal = Renewal.NONE
 
     def digest(self) -> str:
         content = [
@@ -73,8 +75,9 @@ class SessionRequest:
             self.target_samples,
             self.device_id,
             self.metadata,
-            # Without a name the digest is that of versions that knew none.
-            *([self.display_name] if self.display_name else []),
+            # Without a name and a renewal the digest is that of versions that knew none.
+            *([self.display_name] if self.display_name or self.renewal is not Renewal.NONE else []),
+            *([self.renewal.value] if self.renewal is not Renewal.NONE else []),
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -89,7 +92,7 @@ class Created(NamedTuple):
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """Make a session, or return the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
+    Raises InvalidSubjectId, SubjectNotFound, TooManyTemplates, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _find_by_idempotency_key(tenant, key)
@@ -115,6 +118,8 @@ def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
         check_subject_id(request.subject_id)
     if request.kind is SessionKind.AUTHENTICATION:
         find_subject(tenant, request.subject_id)
+    if request.kind is SessionKind.ENROLLMENT and request.renewal is Renewal.NONE:
+        ensure_room(tenant, request.subject_id, request.target_samples)
 
 
 def _find_by_idempotency_key(tenant: Tenant, key: str | None) -> Session | None:
@@ -290,6 +295,7 @@ def _insert(
         device_id=request.device_id,
         metadata=request.metadata,
         display_name=request.display_name,
+        renewal=request.renewal,
         idempotency_key=key,
         request_digest=request.digest(),
         expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),

@@ -19,6 +19,7 @@ from core.liveness.observation import FaceReading
 from core.liveness.policy import Policy
 from core.types import Box, Detail, Embedding
 from gallery.thresholds import same_person
+from gallery.upkeep.selection import least_useful
 from vocabulary.faces import Action, Guidance, Issue
 from vocabulary.sessions import Purpose, Reason
 
@@ -121,10 +122,13 @@ class KeptSample:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """`duplicate_of`: the subject that has the face of an enrolment already; empty for none."""
+
     success: bool
     reason: Reason | None
     subject_id: str | None
     match: Match | None
+    duplicate_of: str = ""
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -329,9 +333,10 @@ class Flow:
 
     @property
     def _wants_probes(self) -> bool:
-        """Whether a sample or probe is needed: never in a sandbox, up to the target in an enrolment, else always."""
+        """Whether a sample or probe is of use: never in a sandbox, always in a recognition. In an enrolment up to the
+        target, and from there on while liveness is undecided: the best samples are kept."""
         if self.purpose is Purpose.ENROLLMENT:
-            return len(self.samples) < self.target_samples
+            return len(self.samples) < self.target_samples or self.liveness.verdict is Verdict.PENDING
         return self.purpose is not Purpose.SANDBOX
 
     @property
@@ -378,8 +383,10 @@ class Flow:
                     self._take_match(match, vector)
 
     def _take_sample(self, sample: KeptSample) -> None:
-        if len(self.samples) < self.target_samples:
-            self.samples.append(sample)
+        self.samples.append(sample)
+        if len(self.samples) > self.target_samples:
+            embeddings = [kept.embedding for kept in self.samples]
+            del self.samples[least_useful(embeddings, [kept.quality for kept in self.samples])]
 
     def _take_match(self, match: Match | None, vector: bytes) -> None:
         if match is not None and (self.nearest is None or match.similarity > self.nearest.similarity):

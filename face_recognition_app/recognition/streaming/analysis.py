@@ -11,6 +11,8 @@ from core.features.values import Appearance, FrameSamples, Quality
 from core.liveness.continuity import DIGEST_LENGTH
 from core.liveness.observation import FaceReading, read_face
 from core.types import Box, Embedding
+from gallery.matching import Comparison
+from gallery.similarity import one_number
 from recognition.deciding import Deciding
 from recognition.sessions.state import Flow, Match, Observation
 from tenants.models import Tenant
@@ -73,20 +75,24 @@ def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation
     match = _match(deciding, tenant, flow, seen.probe)
     if match is None or Issue.FACE_COVERED not in seen.quality.issues:
         return match
-    return replace(match, threshold=match.threshold + deciding.gallery.profile.covered_rise)
+    return replace(match, threshold=one_number(match.threshold + deciding.gallery.profile.covered_rise))
 
 
 def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
     """The best candidate, with the threshold for all comparisons that the session may make. After a match only the
-    matched subject is compared."""
+    matched subject is compared. A subject that feedback excludes is no candidate."""
     gallery, settings = deciding.gallery, deciding.settings
     if flow.match is not None:
         again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)
-        return None if again is None else Match(flow.match.subject_id, again.similarity, again.threshold)
+        return _as_match(flow.match.subject_id, again)
     if flow.purpose is Purpose.AUTHENTICATION and flow.subject_id is not None:
         found = gallery.verify(tenant, flow.subject_id, probe, settings.target_fmr, tries=flow.no_match_frames)
-        return None if found is None else Match(flow.subject_id, found.similarity, found.threshold)
+        return _as_match(flow.subject_id, found)
     if flow.purpose is Purpose.IDENTIFICATION:
         likely = gallery.identify(tenant, probe, settings.target_fpir, tries=flow.no_match_frames)
         return next((Match(best.subject_id, best.similarity, likely.threshold) for best in likely.candidates), None)
     return None
+
+
+def _as_match(subject_id: str, found: Comparison | None) -> Match | None:
+    return None if found is None or found.excluded else Match(subject_id, found.similarity, found.threshold)

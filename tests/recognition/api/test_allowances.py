@@ -28,6 +28,7 @@ def allowances() -> Allowances:
         ("/api/v1/faces/search/", 1, (MULTIPART,)),
         ("/api/v1/faces/compare/", 2, (MULTIPART,)),
         ("/api/v1/subjects/alice/templates/", 10, (MULTIPART,)),
+        ("/api/v1/subjects/alice/feedback/", 1, (MULTIPART, "application/json")),
     ],
 )
 def test_routes_that_take_pictures_take_as_many_as_they_say(
@@ -64,4 +65,4 @@ def test_where_there_is_no_route_there_is_no_allowance(allowances: Allowances, p
 def test_no_other_route_takes_more_than_little(allowances: Allowances) -> None:
     """Every route with pictures is in the list above."""
     large = [key for key, allowance in allowances._by_route.items() if allowance.max_bytes > SMALL_BYTES]
-    assert len(large) == 7
+    assert len(large) == 8

@@ -193,3 +193,9 @@ async def test_forgetting_is_off_where_the_demo_is(
     assert error_of(await client.get(FACE)) == (405, "method_not_allowed")
     configure(demo=False)
     assert error_of(await forget(client, told["decision_token"])) == (404, "not_found")
+
+
+async def test_a_visitor_cannot_take_anothers_place(client: httpx.AsyncClient) -> None:
+    body = {"kind": "enrollment", "name": "Alice", "liveness": "none", "replace": True, "allow_different_face": True}
+    refused = await client.post(SESSIONS, json=body)
+    assert error_of(refused) == (422, "validation_error")

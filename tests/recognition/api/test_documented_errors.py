@@ -132,7 +132,9 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
 def usual(operation: Documented, picture: bytes) -> Request:
     """A request that would succeed; tests change parts of it."""
     if operation.field is not None:
-        data = {"subject_id": "alice"} if operation.name == "verify_subject" else {}
+        data = {"verify_subject": {"subject_id": "alice"}, "give_feedback": {"correct": "false"}}.get(
+            operation.name, {}
+        )
         number = 2 if operation.name == "compare_faces" else 1
         return {"files": [(operation.field, ("a.jpg", picture, "image/jpeg"))] * number, "data": data}
     bodies = {
@@ -233,6 +235,9 @@ async def provoke_refusals_of_sessions(world: World) -> None:
     same = {"Idempotency-Key": "once"}
     assert (await world.client.post(operation.path, json={"kind": "identification"}, headers=same)).status_code == 201
     await world.ask(operation, json={"kind": "enrollment", "subject_id": "carol"}, headers=same)
+    many = [("images", ("a.jpg", world.faces.astronaut, "image/jpeg"))] * 10
+    assert (await world.client.post("/api/v1/subjects/alice/templates/", files=many)).status_code == 201
+    await world.ask(operation, json={"kind": "enrollment", "subject_id": "alice", "target_samples": 10})
     await world.make(wait_an_hour, world)
     await world.ask(operation, **usual(operation, b""))
     stricter = replace(policy_of(tenant), liveness=Policy.ACTIVE, minimum=Policy.ACTIVE)
@@ -269,6 +274,15 @@ async def provoke_refusals_of_templates(world: World) -> None:
     await world.ask(operation, **usual(operation, faces.hopper))
     await world.ask(operation, values={"subject_id": "bob"}, **usual(operation, faces.astronaut))
     await world.ask(operation, **usual(operation, faces.nobody))
+    many = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10
+    assert (await world.client.post("/api/v1/subjects/alice/templates/", files=many)).status_code == 201
+    await world.ask(operation, files=many)
+
+
+async def provoke_refusals_of_feedback(world: World) -> None:
+    operation = OPERATIONS["give_feedback"]
+    for session_id in (str(uuid.UUID(int=0)), world.things["session_id"]):
+        await world.ask(operation, json={"session_id": session_id, "correct": False})
 
 
 async def provoke_refusals_of_verification(world: World) -> None:
@@ -296,6 +310,7 @@ REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "create_subject": provoke_refusals_of_subjects,
     "add_templates": provoke_refusals_of_templates,
     "verify_subject": provoke_refusals_of_verification,
+    "give_feedback": provoke_refusals_of_feedback,
     "rotate_key": provoke_refusals_of_rotation,
     "delete_key": provoke_refusals_of_revocation,
 }

@@ -8,12 +8,15 @@ from functools import partial
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from gallery.models import Subject, Template
 from recognition.worker import Worker
+from tenants.keys import issue_key
+from tenants.scopes import Scope
 from tests.recognition.api.test_api import JSON, error_of
-from tests.recognition.support import Backend, Faces, Message
+from tests.recognition.support import Backend, Faces, Message, connect, http_client, until_complete
 
 SUBJECTS = "/api/v1/subjects/"
 
@@ -245,7 +248,7 @@ async def test_templates_come_in_pages_and_without_the_face(api: httpx.AsyncClie
     second = (await api.get(f"{SUBJECTS}alice/templates/", params={"limit": 1, "cursor": first["next_cursor"]})).json()
     assert first["items"][0]["id"] != second["items"][0]["id"]
     assert second["next_cursor"] is None
-    assert first["items"][0].keys() == {"id", "quality", "created_at"}
+    assert first["items"][0].keys() == {"id", "quality", "origin", "created_at"}
 
 
 async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, worker: Worker, faces: Faces) -> None:
@@ -298,3 +301,57 @@ async def test_a_tenant_sees_and_touches_only_its_own_people(
 async def test_an_id_that_nobody_has_is_told_alike_however_it_looks(api: httpx.AsyncClient) -> None:
     for subject_id in ("nobody", "%00", "a%20b", "x" * 500, str(uuid.uuid4())):
         assert error_of(await api.get(f"{SUBJECTS}{subject_id}/")) == (404, "subject_not_found")
+
+
+async def test_who_has_changed_is_enrolled_anew_by_one_request(
+    api: httpx.AsyncClient, worker: Worker, faces: Faces
+) -> None:
+    await upload(api, "alice", faces.astronaut, faces.astronaut_again)
+    path, files = f"{SUBJECTS}alice/templates/", {"images": faces.hopper}
+    assert error_of(await api.post(path, files=files, params={"replace": True})) == (409, "different_face")
+    assert error_of(await api.post(path, files=files, params={"allow_different_face": True}))[0] == 422
+    assert await search(api, faces.astronaut) == ["alice"]
+    allowed = await api.post(path, files=files, params={"replace": True, "allow_different_face": True})
+    assert allowed.status_code == 201
+    assert (await search(api, faces.astronaut), await search(api, faces.hopper)) == ([], ["alice"])
+    assert [one["origin"] for one in (await api.get(path)).json()["items"]] == ["unchecked"]
+
+
+async def test_a_session_renews_only_for_a_key_that_changes_subjects(
+    api: httpx.AsyncClient, worker: Worker, backend: Backend, faces: Faces
+) -> None:
+    await upload(api, "alice", faces.astronaut)
+    body = {"kind": "enrollment", "subject_id": "alice", "liveness": "none", "target_samples": 1, "replace": True}
+    key = await worker.database.run(issue_key, backend.tenant, "kiosk", [Scope.SESSIONS])
+    async with http_client(key.text) as kiosk:
+        assert error_of(await kiosk.post("/api/v1/sessions/", json=body)) == (403, "scope_missing")
+    created = (await api.post("/api/v1/sessions/", json={**body, "allow_different_face": True})).json()
+    async with connect(created["token"]) as socket:
+        await socket.greeted()
+        _, complete = await until_complete(socket, faces.hopper)
+    assert complete["success"]
+    assert (await search(api, faces.astronaut), await search(api, faces.hopper)) == ([], ["alice"])
+
+
+async def test_the_other_subject_of_a_duplicate_is_named_only_to_who_may_read_subjects(
+    api: httpx.AsyncClient, worker: Worker, backend: Backend, faces: Faces
+) -> None:
+    await upload(api, "alice", faces.astronaut)
+    refused = (await upload(api, "bob", faces.astronaut)).json()
+    assert refused["error"]["details"]["subject_id"] == "alice"
+    assert "alice" not in refused["error"]["message"]
+    body = {"kind": "enrollment", "subject_id": "bob", "liveness": "none", "target_samples": 1}
+    created = (await api.post("/api/v1/sessions/", json=body)).json()
+    async with connect(created["token"]) as socket:
+        await socket.greeted()
+        _, complete = await until_complete(socket, faces.astronaut)
+    assert complete["reason"] == "duplicate_face"
+    claims = jwt.decode(complete["decision_token"], options={"verify_signature": False})
+    assert "alice" not in f"{complete} {claims}"
+    path = f"/api/v1/sessions/{created['id']}/"
+    for scopes, told in (([Scope.SESSIONS], None), ([Scope.READ], "alice"), ([Scope.ADMIN], "alice")):
+        key = await worker.database.run(issue_key, backend.tenant, "reader", scopes)
+        async with http_client(key.text) as reader:
+            assert (await reader.get(path)).json()["decision"]["duplicate_of"] == told
+    await api.delete(f"{SUBJECTS}alice/")
+    assert (await api.get(path)).json()["decision"]["duplicate_of"] is None

@@ -58,6 +58,7 @@ CASES: dict[str, Ask] = {
     "cancel_session": nothing,
     "read_session": nothing,
     "add_frame": images("image"),
+    "give_feedback": lambda theirs, _: {"json": {"session_id": theirs.path["session_id"], "correct": False}},
     "list_subjects": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
     "create_subject": lambda theirs, _: {"json": {"subject_id": theirs.subject_id}},
     "delete_subject": nothing,

@@ -87,7 +87,7 @@ def rows_of(tenant: Tenant) -> dict[str, list[Any]]:
     for model in apps.get_models():
         if issubclass(model, TenantOwned):
             found[model.__name__] = list(
-                model.objects.filter(**{_way_to_tenant(model): tenant.pk}).order_by("pk").values()
+                model.across_tenants.filter(**{_way_to_tenant(model): tenant.pk}).order_by("pk").values()
             )
     return found
 

@@ -12,8 +12,8 @@ from django.db import connection
 
 import database.clock
 from core.types import Embedding
-from gallery.models import Subject, Template, TemplateChange
-from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session
+from gallery.models import Feedback, Subject, Template, TemplateChange
+from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.retention import batches, rules
 from recognition.sessions import lifecycle
 from recognition.worker import Worker
@@ -99,7 +99,7 @@ def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> 
 
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker) -> None:
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
-    assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange}
+    assert ruled == {Session, FailedAttempts, KnownDevice, SeenFrame, TemplateChange, Feedback, SessionProbe}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

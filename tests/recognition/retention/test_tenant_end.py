@@ -16,9 +16,12 @@ from django.utils import timezone
 
 from core.liveness.policy import Policy
 from core.types import Embedding
+from database import clock
+from gallery.feedback import Source
 from gallery.people import Sample, enroll
 from recognition.deciding import Deciding
-from recognition.models import Session
+from recognition.feedback import give
+from recognition.models import Session, SessionProbe
 from recognition.retention import tenant_end
 from recognition.retention.rounds import PERIODIC_TASKS
 from recognition.sessions import lifecycle, lockout, seen_frames
@@ -62,6 +65,8 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     with transaction.atomic():
         lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
+    give(worker.deciding, tenant, "grace", embedding, Source(), correct=False)
+    SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
 
 
 @pytest.fixture

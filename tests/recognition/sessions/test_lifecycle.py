@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import jwt
 import pytest
 from django.utils import timezone
 
+from core.liveness.decision import Liveness, Verdict
 from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Subject, Template
@@ -24,8 +26,10 @@ from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
 from tenants.keys import token_hash
+from tenants.liveness_policy import policy_of, set_policy
+from tests.gallery.faces import picture
 from tests.recognition.conftest import Configure
-from tests.recognition.failing import unable_to_sign
+from tests.recognition.failing import succeed, unable_to_sign
 from tests.recognition.support import Backend, asked, decision_of, side_by_side
 from vocabulary.sessions import Reason, SessionStatus
 
@@ -452,3 +456,26 @@ def test_a_cancellation_holds_against_a_client_that_connects_meanwhile(
     monkeypatch.setattr(lifecycle, "expire_if_due", connected_meanwhile)
     assert lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.CANCELLED
     assert decision_of(connection.session).reason == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("policy_is_on", "verdict", "origins"),
+    [
+        (True, Verdict.PASSED, ["enrolled", "adaptive"]),
+        (True, Verdict.NOT_REQUIRED, ["enrolled"]),
+        (False, Verdict.PASSED, ["enrolled"]),
+    ],
+)
+def test_only_a_live_success_becomes_a_template_and_only_by_the_tenants_policy(
+    worker: Worker,
+    alice: Backend,
+    astronaut_embedding: Embedding,
+    monkeypatch: pytest.MonkeyPatch,
+    policy_is_on: bool,
+    verdict: Verdict,
+    origins: list[str],
+) -> None:
+    set_policy(alice.tenant, replace(policy_of(alice.tenant), adaptive_templates=policy_is_on))
+    monkeypatch.setattr(Liveness, "verdict", verdict)
+    succeed(worker, alice, picture(astronaut_embedding, 0.8))
+    assert list(Template.across_tenants.order_by("pk").values_list("origin", flat=True)) == origins

@@ -653,6 +653,13 @@ def test_what_was_found_is_not_looked_for_again() -> None:
     flow = begin(Purpose.AUTHENTICATION, Policy.PASSIVE)
     watch(flow, 0, match=ALICE)
     assert not flow.plan(1_000).probe
-    enrolling = begin(Purpose.ENROLLMENT, Policy.PASSIVE, target_samples=1)
-    watch(enrolling, 0)
-    assert not enrolling.plan(1_000).probe
+
+
+def test_while_liveness_is_undecided_a_better_sample_takes_the_place_of_a_poorer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flow = begin(Purpose.ENROLLMENT, Policy.ACTIVE, target_samples=1)
+    for at_ms, score in ((0, 0.7), (1_000, 0.9), (2_000, 0.5)):
+        monkeypatch.setitem(globals(), "GOOD", replace(GOOD, score=score))
+        watch(flow, at_ms)
+    assert [sample.quality for sample in flow.samples] == [0.9]

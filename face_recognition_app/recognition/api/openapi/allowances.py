@@ -48,5 +48,5 @@ def _allowance(operation: dict[str, Any], max_image_bytes: int) -> Allowance:
     if MAX_IMAGES not in body:
         return Allowance(SMALL_BYTES, media, needs_credentials)
     # The document also lists the urlencoded form, which cannot carry a picture.
-    pictures = tuple(kind for kind in media if kind.startswith(("multipart/", "image/")))
+    pictures = tuple(kind for kind in media if kind.startswith(("multipart/", "image/", "application/json")))
     return Allowance((body[MAX_IMAGES] + SPARE_IMAGES) * max_image_bytes, pictures, needs_credentials)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.service import service_settings
 from core.errors import ModelError
 from core.features.embedder.false_matches import TooFewPairs
 from database import clock
-from gallery.calibration import Calibration, calibration_of, read, store
-from gallery.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.matching import Gallery
 from gallery.models import Template
+from gallery.rates.calibration import Calibration, calibration_of, read, read_impostors, store
+from gallery.rates.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from recognition.deciding import Deciding
+from recognition.management.progress import progress
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
 
 _TARGETS = (1e-1, 1e-2, 1e-3)
-_BAR = 40
 
 
 class Command(BaseCommand):
@@ -60,7 +60,10 @@ class Command(BaseCommand):
 
     def _calibrate(self, deciding: Deciding, tenant: Tenant | None, labelled: Labelled, *, keep: bool) -> None:
         gallery = deciding.gallery
-        compared = compare_all(labelled, _progress("templates"))
+        compared = compare_all(labelled, progress("templates"))
+        if tenant is not None:
+            rejected = read_impostors(tenant, gallery.model_id, gallery.protection)
+            compared = replace(compared, impostors=np.concatenate([compared.impostors, rejected]))
         found = compared.measure(gallery.profile.tail_shape)
         held = 0 if tenant is None else _templates(tenant, gallery)
         size, pairs = max(held, compared.templates), len(compared.impostors)
@@ -98,7 +101,7 @@ def _of_pictures(deciding: Deciding, folder: Path) -> Labelled:
     settings = deciding.settings
     try:
         limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        return embed_folder(engine, folder, limits, _progress("pictures"))
+        return embed_folder(engine, folder, limits, progress("pictures"))
     finally:
         engine.close()
 
@@ -126,14 +129,3 @@ def _rate(rate: Rate) -> str:
     if not rate.tries:
         return f"{'-':>8}  {'nobody has a second':>19}"
     return f"{rate.value:8.5f}  {rate.low:8.5f} - {rate.high:8.5f}"
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """A progress bar on a terminal."""
-
-    def show(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            sys.stderr.write(f"\r[{'#' * (_BAR * done // total):<{_BAR}}] {done}/{total} {what}{end}")
-
-    return show

@@ -1,4 +1,5 @@
-"""manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions A,B] [--covered-faces yes|no]"""
+"""manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions A,B] [--covered-faces yes|no]
+[--adaptive-templates yes|no]"""
 
 from __future__ import annotations
 
@@ -32,7 +33,14 @@ class Command(BaseCommand):
             "--covered-faces", choices=["yes", "no"], help="whether people in masks may be recognised; never enrolled"
         )
         parser.add_argument(
-            "--json", action="store_true", help="print {tenant, liveness, minimum, steps, actions, covered_faces}"
+            "--adaptive-templates",
+            choices=["yes", "no"],
+            help="whether a sure and live recognition may become a template, so that an ageing face is followed",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print {tenant, liveness, minimum, steps, actions, covered_faces, adaptive_templates}",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,12 +65,15 @@ def _changed(policy: TenantPolicy, options: dict[str, Any]) -> TenantPolicy:
         policy = replace(policy, actions=parse_actions(options["actions"]))
     if options["covered_faces"] is not None:
         policy = replace(policy, covered_faces=options["covered_faces"] == "yes")
+    if options["adaptive_templates"] is not None:
+        policy = replace(policy, adaptive_templates=options["adaptive_templates"] == "yes")
     return policy
 
 
 def _as_json(tenant: Tenant, policy: TenantPolicy) -> str:
     told = {"tenant": tenant.name, "liveness": policy.liveness, "minimum": policy.minimum, "steps": policy.steps}
-    return json.dumps({**told, "actions": policy.actions, "covered_faces": policy.covered_faces})
+    faces = {"covered_faces": policy.covered_faces, "adaptive_templates": policy.adaptive_templates}
+    return json.dumps({**told, "actions": policy.actions, **faces})
 
 
 def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
@@ -74,5 +85,6 @@ def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
         f"minimum {policy.minimum}\n"
         f"steps {steps}\n"
         f"actions {actions}\n"
-        f"covered faces {'recognised' if policy.covered_faces else 'refused'}"
+        f"covered faces {'recognised' if policy.covered_faces else 'refused'}\n"
+        f"adaptive templates {'on' if policy.adaptive_templates else 'off'}"
     )

@@ -12,11 +12,13 @@ from functools import lru_cache
 import numpy as np
 from pydantic import TypeAdapter
 
-from core.features.embedder.false_matches import FalseMatches
+from core.features.embedder.false_matches import FalseMatches, Similarities
 from core.features.embedder.profile import EmbedderProfile
-from gallery.identification_rates import Labelled
+from gallery import feedback
 from gallery.models import Template
 from gallery.protection import Protected, TemplateProtection
+from gallery.rates.identification_rates import Labelled
+from gallery.similarity import similarities
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
@@ -94,6 +96,24 @@ def read(tenant: Tenant, model_id: str, protection: TemplateProtection) -> Label
             vectors.append(Protected(bytes(stored)))
             subjects.append(whose[pk])
     return Labelled(protection.restore(vectors, tenant), subjects)
+
+
+def read_impostors(tenant: Tenant, model_id: str, protection: TemplateProtection) -> Similarities:
+    """Similarities of rejected pictures (gallery.feedback) to the templates of the subjects they do not show.
+
+    They were rejected because they were similar, so they make a calibration stricter, never laxer.
+    """
+    rejected = feedback.everything(tenant, model_id, protection)
+    rows = Template.objects.filter(tenant=tenant, model_id=model_id, subject__subject_id__in=set(rejected.subjects))
+    own: dict[str, list[Protected]] = defaultdict(list)
+    for subject, vector in rows.values_list("subject__subject_id", "vector"):
+        own[subject].append(Protected(bytes(vector)))
+    found = [
+        similarities(protection.restore(own[subject], tenant), [picture])
+        for subject, picture in zip(rejected.subjects, rejected.vectors, strict=True)
+        if own[subject]
+    ]
+    return np.concatenate([np.zeros(0), *found]).astype(np.float32)
 
 
 def _of_some_subjects(whose: Mapping[int, str]) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.features.embedder.false_matches import FalseMatches, Similarities, measure
 from core.types import Embeddings
-from gallery.bounds import lower_bound, upper_bound
+from gallery.rates.bounds import lower_bound, upper_bound
 
 LEAST_SUBJECTS = 200
 """With 100 people of Labeled Faces in the Wild a tenth of the draws had more than 6.8 times the false matches meant, at

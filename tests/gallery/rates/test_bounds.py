@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gallery.bounds import lower_bound, upper_bound
+from gallery.rates.bounds import lower_bound, upper_bound
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from core.features.embedder.false_matches import FalseMatches
 from core.features.embedder.profile import PINNED
 from database import clock
-from gallery import calibration
-from gallery.calibration import Calibration, calibration_of, read, store
-from gallery.identification_rates import Labelled, TooFewSubjects, compare_all
 from gallery.matching import Gallery
+from gallery.rates import calibration
+from gallery.rates.calibration import Calibration, calibration_of, read, store
+from gallery.rates.identification_rates import Labelled, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.conftest import MODEL
@@ -41,10 +41,10 @@ def search_threshold(tenant: Tenant, gallery: Gallery) -> float:
 
 def test_searches_and_the_duplicate_check_are_held_to_the_calibration(known: Tenant, gallery: Gallery) -> None:
     probe = picture(face(0), threshold_for(FPIR, 3) - 0.05)
-    assert not gallery.has_duplicate(known, "new", [probe], FPIR)
+    assert not gallery.duplicates(known, "new", [probe], FPIR).candidates
     store(known, measured(lower_by=0.1))
     assert search_threshold(known, gallery) == pytest.approx(threshold_for(FPIR, 3) - 0.1)
-    assert gallery.has_duplicate(known, "new", [probe], FPIR)
+    assert gallery.duplicates(known, "new", [probe], FPIR).candidates
     store(known, None)
     assert search_threshold(known, gallery) == threshold_for(FPIR, 3)
 
@@ -74,7 +74,7 @@ def test_a_gallery_that_has_grown_uses_the_higher_threshold_and_tells_it_once(
     store(known, measured(lower_by=lower_by, templates=1))
     for number in (3, 4):
         enrol(known, f"person-{number}", face(number), gallery=gallery)
-    with caplog.at_level(logging.WARNING, "gallery.calibration"):
+    with caplog.at_level(logging.WARNING, "gallery.rates.calibration"):
         found = [search_threshold(known, gallery) for _ in range(3)]
     assert found == pytest.approx([threshold_for(FPIR, 5) + used] * 3)
     told = [record.message for record in caplog.records]
@@ -133,8 +133,8 @@ def test_a_large_gallery_is_measured_on_whole_subjects(
     known: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol(known, "person-0", picture(face(0), 0.7), gallery=gallery)
-    monkeypatch.setattr("gallery.calibration.MOST_TEMPLATES", 3)
-    monkeypatch.setattr("gallery.calibration.PAGE", 1)
+    monkeypatch.setattr("gallery.rates.calibration.MOST_TEMPLATES", 3)
+    monkeypatch.setattr("gallery.rates.calibration.PAGE", 1)
     subjects = list(read(known, MODEL, gallery.protection).subjects)
     assert 1 <= len(subjects) <= 3
     assert subjects.count("person-0") in (0, 2)

@@ -1,0 +1,1 @@
+"""What keeps a gallery right after people were enrolled."""

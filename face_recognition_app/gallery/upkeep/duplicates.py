@@ -1,0 +1,67 @@
+"""Search for people who are enrolled under several subjects, across a tenant's whole gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gallery.matching import Gallery
+from gallery.models import Subject
+from tenants.models import Tenant
+
+PAGE = 500
+"""Subjects that are read by one query."""
+MOST_OTHERS = 10
+"""Most subjects that are reported with the same face as one other."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """Two subjects with one face; `similarity` of their most similar templates, and the threshold it reached."""
+
+    subjects: tuple[str, str]
+    display_names: tuple[str, str]
+    similarity: float
+    threshold: float
+
+
+def find(
+    tenant: Tenant, gallery: Gallery, target_fpir: float, step: Callable[[int, int], None]
+) -> Iterator[DuplicatePair]:
+    """Search the gallery with the templates of each subject, as its enrolment did. Each pair is found once.
+
+    `step` is told how many of how many subjects are done. Memory holds a page of subjects, and the pairs found.
+    Subjects that come or go meanwhile may be missed.
+    """
+    subjects = Subject.objects.filter(tenant=tenant).order_by("pk")
+    total, done, last = subjects.count(), 0, 0
+    found: set[frozenset[str]] = set()
+    while page := list(subjects.filter(pk__gt=last).values_list("pk", "subject_id")[:PAGE]):
+        for last, subject_id in page:  # noqa: B007
+            for pair in _of_subject(tenant, subject_id, gallery, target_fpir):
+                if frozenset(pair.subjects) not in found:
+                    found.add(frozenset(pair.subjects))
+                    yield pair
+            done += 1
+            step(min(done, total), total)
+
+
+def _of_subject(tenant: Tenant, subject_id: str, gallery: Gallery, target_fpir: float) -> list[DuplicatePair]:
+    templates = gallery.store.of_subject(tenant, subject_id)
+    if not len(templates):
+        return []
+    found = gallery.duplicates(tenant, subject_id, list(templates), target_fpir, MOST_OTHERS)
+    if not found.candidates:
+        return []
+    involved = [subject_id, *(other.subject_id for other in found.candidates)]
+    rows = Subject.objects.filter(tenant=tenant, subject_id__in=involved)
+    names = dict(rows.values_list("subject_id", "display_name"))
+    return [
+        DuplicatePair(
+            (subject_id, other.subject_id),
+            (names.get(subject_id, ""), names.get(other.subject_id, "")),
+            other.similarity,
+            found.threshold,
+        )
+        for other in found.candidates
+    ]

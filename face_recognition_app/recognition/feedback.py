@@ -1,0 +1,50 @@
+"""Feedback on a match by a picture or a session: kept with the subject, or taken back."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+
+from core.types import Embedding
+from gallery import feedback
+from gallery.feedback import Source
+from gallery.people import GalleryError, find_subject, lock_subject
+from gallery.protection import Protected
+from gallery.thresholds import threshold_for
+from recognition.deciding import Deciding
+from recognition.models import SessionProbe
+from recognition.sessions.lifecycle import find
+from tenants.models import Tenant
+from vocabulary.errors import ErrorCode
+
+
+class NoProbe(GalleryError):
+    code = ErrorCode.NO_PROBE
+
+
+def probe_of(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> Embedding:
+    """The probe by which a session matched. Raises SessionNotFound or NoProbe."""
+    gallery = deciding.gallery
+    kept = SessionProbe.objects.filter(session=find(tenant, session_id), model_id=gallery.model_id).first()
+    if kept is None:
+        raise NoProbe("no probe of this session is kept: send a picture in place of session_id")
+    probe: Embedding = gallery.protection.restore([Protected(bytes(kept.vector))], tenant)[0]
+    return probe
+
+
+def give(
+    deciding: Deciding, tenant: Tenant, subject_id: str, probe: Embedding, source: Source, *, correct: bool
+) -> int:
+    """Keep the probe as not showing the subject, or if `correct` take back what was said of this face.
+
+    Returns how many pictures are kept as not showing the subject. Raises SubjectNotFound.
+    """
+    gallery = deciding.gallery
+    with transaction.atomic():
+        lock_subject(tenant, subject_id)
+        subject = find_subject(tenant, subject_id)
+        if not correct:
+            return feedback.reject(tenant, subject, probe, gallery.model_id, gallery.protection, source)
+        threshold = threshold_for(deciding.settings.target_fmr, 1, gallery.profile)
+        return feedback.take_back(tenant, subject, probe, gallery.model_id, gallery.protection, threshold)
