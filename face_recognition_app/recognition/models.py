@@ -42,6 +42,7 @@ class Session(models.Model):
     address = models.CharField(max_length=64, blank=True, default="")
     display_name = models.CharField(max_length=MAX_DISPLAY_NAME, blank=True, default="", db_default="")
     metadata = models.JSONField(default=dict, blank=True)
+    consent = models.JSONField(null=True)
     status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)

@@ -19,6 +19,12 @@ class Tenant(models.Model):
     challenge_steps = models.PositiveSmallIntegerField(null=True, help_text="Null: as many as the policy has.")
     challenge_actions = models.JSONField(null=True, help_text="Names of what a challenge may ask for; null: all.")
     covered_faces = models.BooleanField(default=False, help_text="Whether masked people may be recognised.")
+    consent_required = models.BooleanField(
+        default=False, db_default=False, help_text="Whether nobody is enrolled without a record of consent."
+    )
+    unseen_days = models.PositiveIntegerField(
+        null=True, help_text="Days without a success after which a subject is erased; null: never."
+    )
     calibration = models.JSONField(
         null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."
     )

@@ -11,7 +11,8 @@ from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from core.liveness.policy import Policy
-from gallery.names import MAX_DISPLAY_NAME, display_name_of
+from gallery.consents import GivenBy, GivenConsent
+from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, Issue
@@ -42,6 +43,8 @@ DisplayName = Annotated[
     str, AfterValidator(display_name_of), WithJsonSchema({"type": "string", "maxLength": MAX_DISPLAY_NAME})
 ]
 """Trimmed, in NFC and without control characters; empty for none."""
+
+ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=r"^[A-Za-z0-9._:/@-]+$")]
 
 RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
 """Why an image of an upload became no template."""
@@ -76,6 +79,16 @@ class Request(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+class NewConsent(Request):
+    """`text` and `version` name the words that the person agreed to."""
+
+    text: ConsentName
+    version: ConsentName
+
+    def given(self, by: GivenBy) -> GivenConsent:
+        return GivenConsent(self.text, self.version, by)
+
+
 class NewSession(Request):
     kind: SessionKind
     subject_id: str | None = Field(None, description="Required but for an identification.")
@@ -92,6 +105,7 @@ class NewSession(Request):
     )
     display_name: DisplayName = Field("", description="Of an enrolment: the person's name, kept when it succeeds.")
     metadata: Metadata = Field(default_factory=dict)
+    consent: NewConsent | None = Field(None, description="Of an enrolment: kept with the person when it succeeds.")
 
     @model_validator(mode="after")
     def _subject_fits_kind(self) -> NewSession:
@@ -99,6 +113,8 @@ class NewSession(Request):
             raise ValueError("subject_id is required, except for an identification, which takes none")
         if self.display_name and self.kind is not SessionKind.ENROLLMENT:
             raise ValueError("display_name is for an enrollment")
+        if self.consent is not None and self.kind is not SessionKind.ENROLLMENT:
+            raise ValueError("consent is for an enrollment")
         return self
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Form, Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
 from gallery.models import Subject
+from gallery.references import record_about, record_each
 from gallery.thresholds import same_person
-from recognition import stills
+from recognition import export, stills
 from recognition.api.auth import caller, needs
+from recognition.api.consents import CONSENT_FORM, consent_in_form
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
@@ -33,10 +35,14 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
-from recognition.retention.erasure import erase_subject, erase_template
+from recognition.enrolment import enroll_pictures
+from recognition.export import SubjectExport
+from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
+from recognition.tokens.receipts import RECEIPT_HEADER
 from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice
 from vocabulary.sessions import Reason
@@ -74,9 +80,25 @@ async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPa
 
 @router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
-async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
+async def delete_subject(request: HttpRequest, response: HttpResponse, subject_id: str) -> Status[None]:
     worker = of_request(request)
-    await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
+    receipt = await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
+    response[RECEIPT_HEADER] = receipt
+    return Status(204, None)
+
+
+@router.get("{subject_id}/export/", response=SubjectExport, auth=reading, summary="All that is held about a person")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
+async def export_subject(request: HttpRequest, subject_id: str) -> SubjectExport:
+    worker = of_request(request)
+    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id)
+
+
+@router.delete("{subject_id}/consent/", response={204: None}, summary="Withdraw consent: templates are erased")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
+async def withdraw_consent(request: HttpRequest, subject_id: str) -> Status[None]:
+    worker = of_request(request)
+    await worker.database.run(erase_for_withdrawal, worker.deciding, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -94,11 +116,16 @@ async def list_templates(
     ErrorCode.DIFFERENT_FACE,
     ErrorCode.DUPLICATE_FACE,
     ErrorCode.NO_USABLE_FACE,
+    ErrorCode.CONSENT_REQUIRED,
 )
 async def add_templates(
-    request: HttpRequest, subject_id: str, face: Annotated[FaceChoice | None, Form()] = None
+    request: HttpRequest,
+    subject_id: str,
+    face: Annotated[FaceChoice | None, Form()] = None,
+    consent: Annotated[str | None, Form(description=CONSENT_FORM)] = None,
 ) -> Status[UploadResult]:
     tenant, worker = caller(request).tenant, of_request(request)
+    given = consent_in_form(consent)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
@@ -108,12 +135,12 @@ async def add_templates(
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
     templates = await worker.database.run(
-        people.enroll,
+        enroll_pictures,
+        worker.deciding,
         tenant,
         subject_id,
         [image.sample for image in good],
-        worker.deciding.gallery,
-        worker.deciding.rules,
+        given,
     )
     accepted = [
         AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
@@ -170,12 +197,15 @@ def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
     found = people.list_subjects(tenant, after, limit)
     counts = people.count_templates(found.rows)
     items = [_detail(row, counts.get(row.pk, 0)) for row in found.rows]
+    record_each(tenant, [item.subject_id for item in items], AuditKind.SUBJECT_LISTED)
     return SubjectPage(items=items, next_cursor=cursor_for(found.last_key))
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
     subject = people.find_subject(tenant, subject_id)
-    return _detail(subject, subject.templates.count())
+    detail = _detail(subject, subject.templates.count())
+    record_about(tenant, subject_id, AuditKind.SUBJECT_READ)
+    return detail
 
 
 def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
@@ -186,6 +216,7 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
     items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
+    record_about(tenant, subject_id, AuditKind.TEMPLATES_READ, templates=len(items))
     return TemplatePage(items=items, next_cursor=cursor_for(found.last_key))
 
 

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
+from audit.actor import acting, client_of
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
+from gallery.consents import GivenConsent, check_consent
 from gallery.people import check_subject_id, find_subject, lock_subject
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
@@ -62,6 +64,7 @@ class SessionRequest:
     device_id: str
     metadata: dict[str, Any]
     display_name: str = ""
+    consent: GivenConsent | None = None
 
     def digest(self) -> str:
         content = [
@@ -75,6 +78,8 @@ class SessionRequest:
             self.metadata,
             # Without a name the digest is that of versions that knew none.
             *([self.display_name] if self.display_name else []),
+            # Likewise.
+            *([self.consent.as_json()] if self.consent else []),
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -89,7 +94,7 @@ class Created(NamedTuple):
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """Make a session, or return the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, IdempotencyConflict, NewerCheckpoint or a Refusal.
+    Raises InvalidSubjectId, SubjectNotFound, ConsentRequired, IdempotencyConflict, NewerCheckpoint or a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _find_by_idempotency_key(tenant, key)
@@ -115,6 +120,8 @@ def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
         check_subject_id(request.subject_id)
     if request.kind is SessionKind.AUTHENTICATION:
         find_subject(tenant, request.subject_id)
+    if request.kind is SessionKind.ENROLLMENT:
+        check_consent(tenant, request.subject_id, request.consent)
 
 
 def _find_by_idempotency_key(tenant: Tenant, key: str | None) -> Session | None:
@@ -182,7 +189,8 @@ def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NE
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
-    lease = connect(deciding, session, challenge_version, host)
+    with acting(client_of(session.pk)):
+        lease = connect(deciding, session, challenge_version, host)
     lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(lease.session))
     return lease
 
@@ -289,6 +297,7 @@ def _insert(
         device_id=request.device_id,
         metadata=request.metadata,
         display_name=request.display_name,
+        consent=None if request.consent is None else request.consent.as_json(),
         idempotency_key=key,
         request_digest=request.digest(),
         expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),

@@ -1,0 +1,248 @@
+"""Everything that is held about a person, as one document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Model, Q
+from pydantic import BaseModel
+
+from audit.models import AuditEntry
+from gallery import people
+from gallery.models import Consent, Subject, Template
+from gallery.references import record_about, reference_of
+from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session
+from tenants.models import Tenant
+from vocabulary.audit import AuditKind
+
+SECTIONS: dict[type[Model], str] = {
+    Subject: "subject",
+    Consent: "consents",
+    Template: "templates",
+    Session: "sessions",
+    Decision: "sessions",
+    FailedAttempts: "failed_attempts",
+    KnownDevice: "known_devices",
+    AuditEntry: "audit",
+}
+"""The section of the document with each model's rows. A test compares it with all models."""
+
+
+class ExportedPerson(BaseModel):
+    """`reference` stands for the person in the audit trail. `seen_at`: time of the last success."""
+
+    subject_id: str
+    display_name: str
+    metadata: dict[str, Any]
+    reference: str
+    created_at: datetime
+    seen_at: datetime | None
+
+
+class ExportedConsent(BaseModel):
+    text: str
+    version: str
+    given_by: str
+    given_at: datetime
+    withdrawn_at: datetime | None
+
+
+class ExportedTemplate(BaseModel):
+    """Without the vector, which is no help to a person and would be a risk in other hands."""
+
+    id: UUID
+    model_id: str
+    quality: float
+    created_at: datetime
+
+
+class ExportedDecision(BaseModel):
+    success: bool
+    subject_id: str
+    similarity: float | None
+    threshold: float | None
+    liveness: str
+    reason: str
+    locked_until: datetime | None
+    attempts_left: int | None
+    evidence: dict[str, Any]
+    decision_token: str
+    created_at: datetime
+
+
+class ExportedSession(BaseModel):
+    """`checkpoint_characters`: size of the state of an open session, which has samples of the face; 0 when it ended.
+    `address`: a keyed digest of the client's network."""
+
+    id: UUID
+    kind: str
+    subject_id: str
+    liveness: str
+    device_id: str
+    address: str
+    display_name: str
+    metadata: dict[str, Any]
+    consent: dict[str, Any] | None
+    status: str
+    checkpoint_characters: int
+    created_at: datetime
+    started_at: datetime | None
+    expires_at: datetime
+    decision: ExportedDecision | None
+
+
+class ExportedAttempts(BaseModel):
+    """Failures that claimed to be the person. `failed_at`: seconds since the epoch and weight of each."""
+
+    kind: str
+    failed_at: list[list[float]]
+    waits_until: datetime | None
+    locked_until: datetime | None
+    stale_at: datetime
+
+
+class ExportedDevice(BaseModel):
+    device_id: str
+    used_at: datetime
+
+
+class ExportedEntry(BaseModel):
+    sequence: int
+    at: datetime
+    kind: str
+    actor_kind: str
+    actor_id: str
+    actor_name: str
+    request_id: str
+    details: dict[str, Any]
+
+
+class SubjectExport(BaseModel):
+    subject: ExportedPerson
+    consents: list[ExportedConsent]
+    templates: list[ExportedTemplate]
+    sessions: list[ExportedSession]
+    failed_attempts: list[ExportedAttempts]
+    known_devices: list[ExportedDevice]
+    audit: list[ExportedEntry]
+
+
+def of_subject(tenant: Tenant, subject_id: str) -> SubjectExport:
+    """The document, whose making is recorded. Raises SubjectNotFound."""
+    subject = people.find_subject(tenant, subject_id)
+    reference = reference_of(tenant, subject_id)
+    assert reference is not None
+    export = SubjectExport(
+        subject=_person(subject, reference),
+        consents=[_consent(row) for row in Consent.objects.filter(subject=subject).order_by("pk")],
+        templates=[_template(row) for row in Template.objects.filter(subject=subject).defer("vector").order_by("pk")],
+        sessions=_sessions(tenant, subject_id),
+        failed_attempts=_attempts(tenant, subject_id),
+        known_devices=[
+            ExportedDevice(device_id=row.device, used_at=row.used_at)
+            for row in KnownDevice.objects.filter(subject=subject).order_by("pk")
+        ],
+        audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
+    )
+    record_about(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
+    return export
+
+
+def _person(subject: Subject, reference: UUID) -> ExportedPerson:
+    return ExportedPerson(
+        subject_id=subject.subject_id,
+        display_name=subject.display_name,
+        metadata=subject.metadata,
+        reference=reference.hex,
+        created_at=subject.created_at,
+        seen_at=subject.seen_at,
+    )
+
+
+def _consent(row: Consent) -> ExportedConsent:
+    return ExportedConsent(
+        text=row.text,
+        version=row.version,
+        given_by=row.given_by,
+        given_at=row.given_at,
+        withdrawn_at=row.withdrawn_at,
+    )
+
+
+def _template(row: Template) -> ExportedTemplate:
+    return ExportedTemplate(id=row.public_id, model_id=row.model_id, quality=row.quality, created_at=row.created_at)
+
+
+def _sessions(tenant: Tenant, subject_id: str) -> list[ExportedSession]:
+    """Sessions that claimed to be the person, were decided as the person, or have found the person so far."""
+    found = Q(checkpoint__contains=f'"subject_id":"{subject_id}"', status__in=OPEN_STATUSES)
+    about = Q(subject_id=subject_id) | Q(decision__subject_id=subject_id) | found
+    rows = Session.objects.filter(about, tenant=tenant).select_related("decision").order_by("created_at", "pk")
+    return [_session(row) for row in rows]
+
+
+def _session(row: Session) -> ExportedSession:
+    decision: Decision | None = getattr(row, "decision", None)
+    return ExportedSession(
+        id=row.pk,
+        kind=row.kind,
+        subject_id=row.subject_id,
+        liveness=row.liveness,
+        device_id=row.device_id,
+        address=row.address,
+        display_name=row.display_name,
+        metadata=row.metadata,
+        consent=row.consent,
+        status=row.status,
+        checkpoint_characters=len(row.checkpoint),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        expires_at=row.expires_at,
+        decision=None if decision is None else _decision(decision),
+    )
+
+
+def _decision(row: Decision) -> ExportedDecision:
+    return ExportedDecision(
+        success=row.success,
+        subject_id=row.subject_id,
+        similarity=row.similarity,
+        threshold=row.threshold,
+        liveness=row.liveness,
+        reason=row.reason,
+        locked_until=row.locked_until,
+        attempts_left=row.attempts_left,
+        evidence=row.evidence,
+        decision_token=row.token,
+        created_at=row.created_at,
+    )
+
+
+def _attempts(tenant: Tenant, subject_id: str) -> list[ExportedAttempts]:
+    kinds = [AttemptKind.SUBJECT, AttemptKind.UNNAMED]
+    rows = FailedAttempts.objects.filter(tenant=tenant, kind__in=kinds, key=subject_id).order_by("pk")
+    return [
+        ExportedAttempts(
+            kind=row.kind,
+            failed_at=row.failed_at,
+            waits_until=row.waits_until,
+            locked_until=row.locked_until,
+            stale_at=row.stale_at,
+        )
+        for row in rows
+    ]
+
+
+def _entry(row: AuditEntry) -> ExportedEntry:
+    return ExportedEntry(
+        sequence=row.sequence,
+        at=row.at,
+        kind=row.kind,
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_reference,
+        actor_name=row.actor_name,
+        request_id=row.request_id,
+        details=row.details,
+    )
