@@ -15,7 +15,7 @@ from database.pages import Page, page_after
 from gallery import changes
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
-from gallery.references import record_about
+from gallery.records.references import record_about
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode, ServiceError
@@ -33,7 +33,7 @@ class GalleryError(ServiceError):
     ├── SubjectNotFound
     ├── SubjectExists
     ├── TemplateNotFound
-    ├── ConsentRequired   the tenant needs a record of consent (gallery.consents)
+    ├── ConsentRequired   the tenant needs a record of consent (gallery.records.consents)
     ├── DuplicateFace     the face is enrolled under another subject
     └── DifferentFace     the subject is enrolled with another face
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import transaction
 
 from audit.chain import Event, record
-from gallery.consents import GivenConsent, check_consent, keep_consent
 from gallery.models import Template
 from gallery.people import Sample, check_subject_id, enroll, lock_subject
-from gallery.references import reference_of
+from gallery.records.consents import GivenConsent, check_consent, keep_consent
+from gallery.records.references import reference_of
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind

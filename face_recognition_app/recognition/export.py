@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import Model, Q
 from pydantic import BaseModel
 
 from audit.models import AuditEntry
+from core.liveness.policy import Policy
 from gallery import people
 from gallery.models import Consent, Subject, Template
-from gallery.references import record_about, reference_of
+from gallery.records.consents import GivenBy
+from gallery.records.references import record_about, reference_of
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session
 from tenants.models import Tenant
-from vocabulary.audit import AuditKind
+from vocabulary.audit import ActorKind, AuditKind
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 
 SECTIONS: dict[type[Model], str] = {
     Subject: "subject",
@@ -44,7 +47,7 @@ class ExportedPerson(BaseModel):
 class ExportedConsent(BaseModel):
     text: str
     version: str
-    given_by: str
+    given_by: GivenBy
     given_at: datetime
     withdrawn_at: datetime | None
 
@@ -63,8 +66,8 @@ class ExportedDecision(BaseModel):
     subject_id: str
     similarity: float | None
     threshold: float | None
-    liveness: str
-    reason: str
+    liveness: LivenessOutcome
+    reason: Reason | None
     locked_until: datetime | None
     attempts_left: int | None
     evidence: dict[str, Any]
@@ -77,15 +80,15 @@ class ExportedSession(BaseModel):
     `address`: a keyed digest of the client's network."""
 
     id: UUID
-    kind: str
+    kind: SessionKind
     subject_id: str
-    liveness: str
+    liveness: Policy
     device_id: str
     address: str
     display_name: str
     metadata: dict[str, Any]
     consent: dict[str, Any] | None
-    status: str
+    status: SessionStatus
     checkpoint_characters: int
     created_at: datetime
     started_at: datetime | None
@@ -96,7 +99,7 @@ class ExportedSession(BaseModel):
 class ExportedAttempts(BaseModel):
     """Failures that claimed to be the person. `failed_at`: seconds since the epoch and weight of each."""
 
-    kind: str
+    kind: AttemptKind
     failed_at: list[list[float]]
     waits_until: datetime | None
     locked_until: datetime | None
@@ -111,8 +114,8 @@ class ExportedDevice(BaseModel):
 class ExportedEntry(BaseModel):
     sequence: int
     at: datetime
-    kind: str
-    actor_kind: str
+    kind: AuditKind
+    actor_kind: ActorKind
     actor_id: str
     actor_name: str
     request_id: str
@@ -165,7 +168,7 @@ def _consent(row: Consent) -> ExportedConsent:
     return ExportedConsent(
         text=row.text,
         version=row.version,
-        given_by=row.given_by,
+        given_by=cast("GivenBy", row.given_by),
         given_at=row.given_at,
         withdrawn_at=row.withdrawn_at,
     )
@@ -187,15 +190,15 @@ def _session(row: Session) -> ExportedSession:
     decision: Decision | None = getattr(row, "decision", None)
     return ExportedSession(
         id=row.pk,
-        kind=row.kind,
+        kind=SessionKind(row.kind),
         subject_id=row.subject_id,
-        liveness=row.liveness,
+        liveness=Policy(row.liveness),
         device_id=row.device_id,
         address=row.address,
         display_name=row.display_name,
         metadata=row.metadata,
         consent=row.consent,
-        status=row.status,
+        status=SessionStatus(row.status),
         checkpoint_characters=len(row.checkpoint),
         created_at=row.created_at,
         started_at=row.started_at,
@@ -210,8 +213,8 @@ def _decision(row: Decision) -> ExportedDecision:
         subject_id=row.subject_id,
         similarity=row.similarity,
         threshold=row.threshold,
-        liveness=row.liveness,
-        reason=row.reason,
+        liveness=LivenessOutcome(row.liveness),
+        reason=Reason(row.reason) if row.reason else None,
         locked_until=row.locked_until,
         attempts_left=row.attempts_left,
         evidence=row.evidence,
@@ -225,7 +228,7 @@ def _attempts(tenant: Tenant, subject_id: str) -> list[ExportedAttempts]:
     rows = FailedAttempts.objects.filter(tenant=tenant, kind__in=kinds, key=subject_id).order_by("pk")
     return [
         ExportedAttempts(
-            kind=row.kind,
+            kind=AttemptKind(row.kind),
             failed_at=row.failed_at,
             waits_until=row.waits_until,
             locked_until=row.locked_until,
@@ -239,8 +242,8 @@ def _entry(row: AuditEntry) -> ExportedEntry:
     return ExportedEntry(
         sequence=row.sequence,
         at=row.at,
-        kind=row.kind,
-        actor_kind=row.actor_kind,
+        kind=AuditKind(row.kind),
+        actor_kind=ActorKind(row.actor_kind),
         actor_id=row.actor_reference,
         actor_name=row.actor_name,
         request_id=row.request_id,

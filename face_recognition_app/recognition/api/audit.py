@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
-from pydantic import Field
 
 from audit.chain import Event, record
 from audit.models import AuditEntry
-from database.pages import page_after
+from database.pages import page_before
 from gallery import people
-from gallery.references import reference_of
+from gallery.records.references import reference_of
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
@@ -52,26 +52,33 @@ class AuditPage(Schema):
     next_cursor: str | None
 
 
-class AuditFilter(Schema):
-    kind: AuditKind | None = None
-    subject_id: str | None = Field(None, description="Entries about this person.")
-    reference: str | None = Field(
-        None, pattern="^[0-9a-f]{32}$", description="Entries about the person of this reference, also after an erasure."
-    )
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the list is filtered by; None: not by that."""
+
+    kind: AuditKind | None
+    subject_id: str | None
+    reference: str | None
 
 
-@router.get("", response=AuditPage, summary="Who did what, oldest first")
+@router.get("", response=AuditPage, summary="Who did what, newest first")
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def read_audit(
     request: HttpRequest,
-    chosen: Annotated[AuditFilter, Query()],
+    kind: AuditKind | None = None,
+    subject_id: Annotated[str | None, Query(description="Entries about this person.")] = None,
+    reference: Annotated[
+        str | None,
+        Query(pattern="^[0-9a-f]{32}$", description="Entries about the person of this reference, also once erased."),
+    ] = None,
     cursor: str | None = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> AuditPage:
+    chosen = Chosen(kind, subject_id, reference)
     return await of_request(request).database.run(_read, caller(request).tenant, chosen, key_in(cursor), limit)
 
 
-def _read(tenant: Tenant, chosen: AuditFilter, after: int, limit: int) -> AuditPage:
+def _read(tenant: Tenant, chosen: Chosen, after: int, limit: int) -> AuditPage:
     entries = AuditEntry.objects.filter(tenant=tenant)
     reference = None
     if chosen.subject_id is not None:
@@ -82,7 +89,7 @@ def _read(tenant: Tenant, chosen: AuditFilter, after: int, limit: int) -> AuditP
         entries = entries.filter(reference=chosen.reference)
     if chosen.kind is not None:
         entries = entries.filter(kind=chosen.kind.value)
-    found = page_after(entries, after, limit)
+    found = page_before(entries, after, limit)
     record(tenant.pk, Event(AuditKind.AUDIT_READ, reference, {"entries": len(found.rows)}))
     return AuditPage(items=[detail_of(entry) for entry in found.rows], next_cursor=cursor_for(found.last_key))
 

@@ -14,7 +14,7 @@ from core.features.values import Quality
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery import people
-from gallery.references import record_each
+from gallery.records.references import record_each
 from recognition import stills
 from recognition.api.auth import caller, needs
 from recognition.api.errors import ApiError

@@ -7,7 +7,7 @@ from ninja import Router, Status
 
 from config.durations import whole_seconds
 from gallery import people
-from gallery.references import record_about
+from gallery.records.references import record_about
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks

@@ -11,9 +11,9 @@ from ninja import Schema
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from core.liveness.policy import Policy
-from gallery.consents import GivenBy, GivenConsent
 from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
+from gallery.records.consents import GivenBy, GivenConsent
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, Issue
 from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus

@@ -13,8 +13,8 @@ from ninja import Header, Router, Status
 from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
-from gallery.consents import GivenBy
-from gallery.references import record_about
+from gallery.records.consents import GivenBy
+from gallery.records.references import record_about
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail

@@ -14,11 +14,10 @@ from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
 from gallery.models import Subject
-from gallery.references import record_about, record_each
+from gallery.records.references import record_about, record_each
 from gallery.thresholds import same_person
 from recognition import export, stills
 from recognition.api.auth import caller, needs
-from recognition.api.consents import CONSENT_FORM, consent_in_form
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
@@ -34,7 +33,7 @@ from recognition.api.schemas import (
     TemplatePage,
     UploadResult,
 )
-from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
+from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, consent_in_form, images
 from recognition.enrolment import enroll_pictures
 from recognition.export import SubjectExport
 from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
@@ -48,6 +47,18 @@ from vocabulary.faces import FaceChoice
 from vocabulary.sessions import Reason
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
+RECEIPT = {
+    "responses": {
+        204: {
+            "headers": {
+                RECEIPT_HEADER: {
+                    "description": "The signed receipt: a JWS with what was erased.",
+                    "schema": {"type": "string"},
+                }
+            }
+        }
+    }
+}
 reading = needs(Scope.SUBJECTS, Scope.READ)
 
 
@@ -78,7 +89,12 @@ async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPa
     return await of_request(request).database.run(_update, caller(request).tenant, subject_id, patch)
 
 
-@router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
+@router.delete(
+    "{subject_id}/",
+    response={204: None},
+    openapi_extra=RECEIPT,
+    summary="Erase a person: templates, sessions, devices, locks",
+)
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def delete_subject(request: HttpRequest, response: HttpResponse, subject_id: str) -> Status[None]:
     worker = of_request(request)
@@ -122,7 +138,7 @@ async def add_templates(
     request: HttpRequest,
     subject_id: str,
     face: Annotated[FaceChoice | None, Form()] = None,
-    consent: Annotated[str | None, Form(description=CONSENT_FORM)] = None,
+    consent: Annotated[str | None, Form()] = None,
 ) -> Status[UploadResult]:
     tenant, worker = caller(request).tenant, of_request(request)
     given = consent_in_form(consent)

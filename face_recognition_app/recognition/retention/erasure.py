@@ -12,9 +12,9 @@ from django.db.models import Q, QuerySet
 from audit.chain import Event, record
 from database import write_ahead_log
 from gallery import people
-from gallery.consents import end_consents
 from gallery.models import Consent, Subject, Template
-from gallery.references import record_about, reference_of
+from gallery.records.consents import end_consents
+from gallery.records.references import record_about, reference_of
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session
 from recognition.retention.batches import apply_in_batches

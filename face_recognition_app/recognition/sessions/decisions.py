@@ -10,9 +10,9 @@ from django.db import transaction
 from audit.chain import Detail
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
-from gallery.consents import GivenConsent
 from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject, note_success
-from gallery.references import record_about
+from gallery.records.consents import GivenConsent
+from gallery.records.references import record_about
 from monitoring import metrics
 from recognition.deciding import Deciding
 from recognition.enrolment import keep_and_record

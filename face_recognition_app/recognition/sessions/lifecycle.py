@@ -19,8 +19,8 @@ from audit.actor import acting, client_of
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
-from gallery.consents import GivenConsent, check_consent
 from gallery.people import check_subject_id, find_subject, lock_subject
+from gallery.records.consents import GivenConsent, check_consent
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout

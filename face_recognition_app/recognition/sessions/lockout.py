@@ -21,7 +21,7 @@ from audit.chain import Event, record
 from config.durations import milliseconds_until
 from config.settings import Settings
 from database import clock
-from gallery.references import record_about
+from gallery.records.references import record_about
 from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
 from recognition.sessions.refusals import AttemptsExceeded
