@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Model
@@ -61,6 +63,15 @@ def begin_with_tenant(sender: object, instance: Model, created: bool, **_: objec
 def record(tenant_id: int, *events: Event) -> AuditHead:
     """Append the events to the tenant's chain in the caller's transaction, or in one of its own; returns the head.
 
+    Raises NoChain.
+    """
+    context = copy_context()
+    return append(tenant_id, [(context, event) for event in events])
+
+
+def append(tenant_id: int, events: Sequence[tuple[Context, Event]]) -> AuditHead:
+    """Append events, each with the context that has its actor and its request's id.
+
     A head that was tampered with is extended without a valid signature: the chain stays broken from there on, and
     `verify_audit` says so, while the service goes on recording. Raises NoChain.
     """
@@ -69,7 +80,8 @@ def record(tenant_id: int, *events: Event) -> AuditHead:
         if head is None:
             raise NoChain(f"tenant {tenant_id} has no audit chain")
         intact = is_signed(head)
-        AuditEntry.objects.bulk_create([_append(head, event) for event in events])
+        now = clock.now()
+        AuditEntry.objects.bulk_create([context.run(_append, head, event, now) for context, event in events])
         if intact:
             head.signature = head_signature(head)
         else:
@@ -78,13 +90,13 @@ def record(tenant_id: int, *events: Event) -> AuditHead:
     return head
 
 
-def _append(head: AuditHead, event: Event) -> AuditEntry:
+def _append(head: AuditHead, event: Event, now: datetime) -> AuditEntry:
     """The event's entry, not yet saved. The head moves on to it."""
     actor = actors.current.get()
     entry = AuditEntry(
         tenant_id=head.tenant_id,
         sequence=head.sequence + 1,
-        at=clock.now(),
+        at=now,
         kind=event.kind.value,
         reference="" if event.reference is None else event.reference.hex,
         actor_kind=actor.kind.value,

@@ -14,7 +14,7 @@ from core.liveness.policy import Policy
 from gallery import people
 from gallery.models import Consent, Subject, Template
 from gallery.records.consents import GivenBy
-from gallery.records.references import record_about, reference_of
+from gallery.records.references import record_reading, reference_of
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session
 from tenants.models import Tenant
 from vocabulary.audit import ActorKind, AuditKind
@@ -149,7 +149,7 @@ def of_subject(tenant: Tenant, subject_id: str) -> SubjectExport:
         ],
         audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
     )
-    record_about(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
+    record_reading(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
     return export
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from audit.chain import Detail, Event, record
+from audit.reads import reads
 from gallery.models import Subject
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
@@ -27,9 +28,14 @@ def record_about(tenant: Tenant, subject_id: str, kind: AuditKind, **details: De
     record(tenant.pk, Event(kind, reference_of(tenant, subject_id), details))
 
 
+def record_reading(tenant: Tenant, subject_id: str, kind: AuditKind, **details: Detail) -> None:
+    """Record that something about a subject was read, and return when that is committed."""
+    reads.record(tenant.pk, Event(kind, reference_of(tenant, subject_id), details))
+
+
 def record_each(tenant: Tenant, subject_ids: list[str], kind: AuditKind) -> None:
     """Record that all of these subjects were seen: one entry for each, or one that names nobody when there is none."""
     rows = Subject.objects.filter(tenant=tenant, subject_id__in=subject_ids)
     known = dict(rows.values_list("subject_id", "reference"))
     references = [known.get(subject_id) or reference_of(tenant, subject_id) for subject_id in subject_ids]
-    record(tenant.pk, *[Event(kind, reference) for reference in references or [None]])
+    reads.record(tenant.pk, *[Event(kind, reference) for reference in references or [None]])

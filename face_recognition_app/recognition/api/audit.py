@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
-from audit.chain import Event, record
+from audit.chain import Event
 from audit.models import AuditEntry
+from audit.reads import reads
 from database.pages import page_before
 from gallery import people
 from gallery.records.references import reference_of
@@ -90,7 +91,7 @@ def _read(tenant: Tenant, chosen: Chosen, after: int, limit: int) -> AuditPage:
     if chosen.kind is not None:
         entries = entries.filter(kind=chosen.kind.value)
     found = page_before(entries, after, limit)
-    record(tenant.pk, Event(AuditKind.AUDIT_READ, reference, {"entries": len(found.rows)}))
+    reads.record(tenant.pk, Event(AuditKind.AUDIT_READ, reference, {"entries": len(found.rows)}))
     return AuditPage(items=[detail_of(entry) for entry in found.rows], next_cursor=cursor_for(found.last_key))
 
 

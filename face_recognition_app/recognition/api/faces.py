@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from ninja import Form, Router
 
-from audit.chain import Event, record
+from audit.chain import Event
+from audit.reads import reads
 from core.features.values import Quality
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
@@ -84,7 +85,7 @@ async def compare_faces(request: HttpRequest, face: Annotated[FaceChoice | None,
     first, second = [await _probe(worker, tenant, upload.data, face) for upload in uploads]
     found = worker.deciding.gallery.compare(first.embedding, second.embedding, worker.settings.target_fmr)
     found = found.raised(max(first.rise, second.rise))
-    await worker.database.run(record, tenant.pk, Event(AuditKind.COMPARED, None, {"match": found.matches}))
+    await worker.database.run(reads.record, tenant.pk, Event(AuditKind.COMPARED, None, {"match": found.matches}))
     return CompareResult(
         similarity=round(found.similarity, 4),
         threshold=found.threshold,

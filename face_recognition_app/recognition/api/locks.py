@@ -7,7 +7,7 @@ from ninja import Router, Status
 
 from config.durations import whole_seconds
 from gallery import people
-from gallery.records.references import record_about
+from gallery.records.references import record_reading
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks
@@ -43,7 +43,7 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
     locks = lockout.locks_of(tenant, subject_id)
     if not locks:
         people.find_subject(tenant, subject_id)
-    record_about(tenant, subject_id, AuditKind.LOCKS_READ)
+    record_reading(tenant, subject_id, AuditKind.LOCKS_READ)
     return SubjectLocks(subject_id=subject_id, locks=[_detail(lock) for lock in locks])
 
 

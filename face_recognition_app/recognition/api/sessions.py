@@ -14,7 +14,7 @@ from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
 from gallery.records.consents import GivenBy
-from gallery.records.references import record_about
+from gallery.records.references import record_reading
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.openapi.document import A_PICTURE, raises
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
@@ -170,7 +170,7 @@ def _read(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> SessionD
     detail = _detail(session)
     if detail.decision is not None:  # Before that the answer has nothing but what the caller itself asked for.
         subject_id = detail.decision.subject_id or session.subject_id
-        record_about(tenant, subject_id, AuditKind.SESSION_READ, session=str(session_id))
+        record_reading(tenant, subject_id, AuditKind.SESSION_READ, session=str(session_id))
     return detail
 
 

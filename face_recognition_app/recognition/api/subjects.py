@@ -14,7 +14,7 @@ from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
 from gallery.models import Subject
-from gallery.records.references import record_about, record_each
+from gallery.records.references import record_each, record_reading
 from gallery.thresholds import same_person
 from recognition import export, stills
 from recognition.api.auth import caller, needs
@@ -220,7 +220,7 @@ def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
     subject = people.find_subject(tenant, subject_id)
     detail = _detail(subject, subject.templates.count())
-    record_about(tenant, subject_id, AuditKind.SUBJECT_READ)
+    record_reading(tenant, subject_id, AuditKind.SUBJECT_READ)
     return detail
 
 
@@ -232,7 +232,7 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
     items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
-    record_about(tenant, subject_id, AuditKind.TEMPLATES_READ, templates=len(items))
+    record_reading(tenant, subject_id, AuditKind.TEMPLATES_READ, templates=len(items))
     return TemplatePage(items=items, next_cursor=cursor_for(found.last_key))
 
 
