@@ -123,7 +123,7 @@ def test_scopes_are_those_of_the_document() -> None:
 def test_no_answer_has_a_vector() -> None:
     schemas = openapi_document()["components"]["schemas"]
     names = {name for schema in schemas.values() for name in schema.get("properties", ())}
-    assert not names & {"vector", "embedding", "samples", "checkpoint"}
+    assert not names & {"vector", "embedding", "checkpoint"}
     assert schemas["TemplateDetail"]["properties"].keys() == {"id", "quality", "created_at"}
 
 
