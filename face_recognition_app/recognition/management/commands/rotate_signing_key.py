@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from audit.chain import Event, record
+from audit.chain import Event, NoChain, record
 from config.durations import parse_duration
 from config.service import service_settings
 from recognition.tokens.signing import LEEWAY_S
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         try:
             for tenant in Tenant.objects.all():
                 record(tenant.pk, Event(AuditKind.SIGNING_KEY_ROTATED, None, {"kid": key_id}))
-        except DatabaseError as error:
+        except (DatabaseError, NoChain) as error:
             self.stderr.write(f"warning: the rotation could not be recorded in the audit trail: {error}")
 
 
