@@ -299,6 +299,13 @@ class Settings(BaseModel):
         le=720,
         description="The embedding by which a session matched, for feedback by its id. 0 keeps none.",
     )
+    retain_audit_days: int = Field(
+        730,
+        alias="FACE_RETAIN_AUDIT_DAYS",
+        ge=1,
+        le=3_650,
+        description="Entries of the audit trail.",
+    )
     replay_memory_days: int = Field(
         30,
         alias="FACE_REPLAY_MEMORY_DAYS",

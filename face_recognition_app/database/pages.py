@@ -23,3 +23,10 @@ def page_after(rows: QuerySet[M], key: int, limit: int) -> Page[M]:
     found = list(rows.filter(pk__gt=key).order_by("pk")[: limit + 1])
     more = len(found) > limit
     return Page(found[:limit], found[limit - 1].pk if more else None)
+
+
+def page_before(rows: QuerySet[M], key: int, limit: int) -> Page[M]:
+    """Up to `limit` rows from the last one less than `key` backwards; 0: from the last. New rows join no later page."""
+    found = list((rows.filter(pk__lt=key) if key else rows).order_by("-pk")[: limit + 1])
+    more = len(found) > limit
+    return Page(found[:limit], found[limit - 1].pk if more else None)

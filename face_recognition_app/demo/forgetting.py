@@ -7,12 +7,14 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from audit import actor as actors
 from gallery.people import SubjectNotFound
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.deciding import Deciding
 from recognition.retention.erasure import erase_subject
 from recognition.sessions.lease import SessionNotFound, decision_on
 from recognition.sessions.lifecycle import find
+from recognition.tokens.receipts import RECEIPT_HEADER
 from recognition.tokens.signing import DecisionClaims, InvalidToken, Signer
 from recognition.worker import of_request
 from tenants.demo import DEMO_TENANT, demo_tenant
@@ -26,16 +28,17 @@ MAX_AGE_S = 300
 async def forget_face(request: HttpRequest) -> HttpResponse:
     """Erase the subject of a successful session of the demo tenant; the decision token is the proof."""
     worker = of_request(request)
+    actors.current.set(actors.VISITOR)
     try:
         if not worker.settings.demo_enabled:
             raise ApiError(ErrorCode.NOT_FOUND, "there is no demo here")
         if request.method != "DELETE":
             raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, "DELETE only")
         claims = _claims(worker.deciding.signer, request.headers.get("Authorization", ""))
-        await worker.database.run(_forget, worker.deciding, claims)
+        receipt = await worker.database.run(_forget, worker.deciding, claims)
     except Exception as error:
         return error_response(as_service_error(error))
-    return HttpResponse(status=204)
+    return HttpResponse(status=204, headers={RECEIPT_HEADER: receipt})
 
 
 def _claims(signer: Signer, authorization: str) -> DecisionClaims:
@@ -50,8 +53,11 @@ def _claims(signer: Signer, authorization: str) -> DecisionClaims:
     return claims
 
 
-def _forget(deciding: Deciding, claims: DecisionClaims) -> None:
-    """Raises SubjectNotFound, also when the person was erased since: the same name may be somebody else's by now."""
+def _forget(deciding: Deciding, claims: DecisionClaims) -> str:
+    """Erase the subject; returns the receipt.
+
+    Raises SubjectNotFound, also when the person was erased since: the same name may be somebody else's by now.
+    """
     tenant, subject_id = demo_tenant(), claims.subject or ""
     gone = SubjectNotFound(f"there is no subject {subject_id!r}")
     try:
@@ -60,4 +66,4 @@ def _forget(deciding: Deciding, claims: DecisionClaims) -> None:
         raise gone from error
     if decision is None or decision.subject_id != subject_id:
         raise gone
-    erase_subject(deciding, tenant, subject_id)
+    return erase_subject(deciding, tenant, subject_id)

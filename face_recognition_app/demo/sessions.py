@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from pydantic import ValidationError
 
+from audit import actor as actors
 from demo.names import subject_id_of
 from gallery.names import display_name_of
 from recognition.api.errors import ApiError, as_service_error, error_response
@@ -23,6 +24,7 @@ from vocabulary.sessions import SessionKind
 async def create_demo_session(request: HttpRequest) -> HttpResponse:
     """Create a session as POST /api/v1/sessions/ does, for the demo tenant."""
     worker = of_request(request)
+    actors.current.set(actors.VISITOR)
     try:
         if not worker.settings.demo_enabled:
             raise ApiError(ErrorCode.NOT_FOUND, "there is no demo here")
@@ -32,7 +34,7 @@ async def create_demo_session(request: HttpRequest) -> HttpResponse:
             raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
         new = _parse(request.body)
         tenant = await worker.database.run(demo_tenant)
-        created = await begin(request, tenant, new)
+        created = await begin(request, tenant, new, by="page")
     except Exception as error:
         return error_response(as_service_error(error))
     return JsonResponse(json.loads(created.model_dump_json()), status=201)

@@ -31,6 +31,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "recognition",
     "django.contrib.staticfiles",
+    "audit",
     "tenants",
     "gallery",
     "config",

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from django.db import models
 
-from gallery.names import MAX_DISPLAY_NAME
+from database.owned import TenantOwned
+from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME
 from tenants.models import Tenant
-from tenants.owned import TenantOwned
 
 
 class Subject(TenantOwned):
@@ -23,6 +23,14 @@ class Subject(TenantOwned):
         help_text="The person's name, as it is shown.",
     )
     metadata = models.JSONField(default=dict, blank=True)
+    reference = models.UUIDField(
+        default=uuid.uuid4,
+        unique=True,
+        null=True,
+        editable=False,
+        help_text="Stands for the person in the audit trail.",
+    )
+    seen_at = models.DateTimeField(null=True, help_text="Time of the last success; null: none yet.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -105,6 +113,20 @@ class Feedback(TenantOwned):
 
     def __str__(self) -> str:
         return f"feedback {self.pk} on {self.subject_id}"
+
+
+class Consent(TenantOwned):
+    """What a subject has agreed to: `text` and `version` name the words, `given_by` the way."""
+
+    subject = models.ForeignKey(Subject, models.CASCADE, related_name="consents")
+    text = models.CharField(max_length=MAX_CONSENT_NAME)
+    version = models.CharField(max_length=MAX_CONSENT_NAME)
+    given_by = models.CharField(max_length=8, choices=[("page", "Page"), ("rest", "Rest")])
+    given_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.version}"
 
 
 class TemplateChange(TenantOwned):

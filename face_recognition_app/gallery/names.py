@@ -6,6 +6,8 @@ import unicodedata
 
 MAX_DISPLAY_NAME = 200
 """Characters (code points)."""
+MAX_CONSENT_NAME = 64
+"""Characters of the name and of the version of a consent's words."""
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTION_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 

@@ -11,13 +11,16 @@ from django.db import transaction
 from django.db.models import Count
 
 from core.types import Embedding
+from database import clock
 from database.pages import Page, page_after
 from gallery import changes, feedback
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
+from gallery.records.references import record_about
 from gallery.stores.base import Candidate
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode, ServiceError
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
@@ -35,6 +38,7 @@ class GalleryError(ServiceError):
     ├── SubjectNotFound
     ├── SubjectExists
     ├── TemplateNotFound
+    ├── ConsentRequired   the tenant needs a record of consent (gallery.records.consents)
     ├── DuplicateFace     the face is enrolled under another subject
     ├── DifferentFace     the subject is enrolled with another face
     └── TooManyTemplates  the subject would have more than MAX_TEMPLATES
@@ -117,13 +121,15 @@ def find_subject(tenant: Tenant, subject_id: str) -> Subject:
 
 
 def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object], display_name: str = "") -> Subject:
-    subject, created = Subject.objects.get_or_create(
-        tenant=tenant,
-        subject_id=check_subject_id(subject_id),
-        defaults={"metadata": metadata, "display_name": display_name},
-    )
-    if not created:
-        raise SubjectExists(f"there is a subject {subject_id!r} already")
+    with transaction.atomic():
+        subject, created = Subject.objects.get_or_create(
+            tenant=tenant,
+            subject_id=check_subject_id(subject_id),
+            defaults={"metadata": metadata, "display_name": display_name},
+        )
+        if not created:
+            raise SubjectExists(f"there is a subject {subject_id!r} already")
+        record_about(tenant, subject_id, AuditKind.SUBJECT_CREATED)
     return subject
 
 
@@ -160,6 +166,8 @@ def update_subject(
         if display_name is not None:
             subject.display_name = display_name
         subject.save(update_fields=["metadata", "display_name"])
+        changed = {"metadata": metadata is not None, "display_name": display_name is not None}
+        record_about(tenant, subject_id, AuditKind.SUBJECT_CHANGED, **changed)
     return subject
 
 
@@ -167,7 +175,7 @@ def lock_subject(tenant: Tenant, subject_id: str) -> None:
     """Lock the subject, if one is named and exists, until the transaction ends.
 
     Deciding about a subject, changing its templates and erasing it happen one after the other. Locks are taken in one
-    order everywhere: sessions, the subject, the tenant's gallery, counters of failed attempts.
+    order everywhere: sessions, the subject, the tenant's gallery, counters of failed attempts, the audit trail.
     """
     if subject_id:
         Subject.objects.select_for_update(no_key=True).filter(tenant=tenant, subject_id=subject_id).first()
@@ -188,7 +196,8 @@ def enroll(
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass the duplicate check
     side by side. A renewal is one transaction: at every moment either all old templates are there, or all new ones.
-    Raises DuplicateFace, DifferentFace, or if `limited` TooManyTemplates; then nothing is stored.
+    The caller records it in the audit trail, as the last of its transaction. Raises DuplicateFace, DifferentFace, or
+    if `limited` TooManyTemplates; then nothing is stored.
     """
     gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
     with transaction.atomic():
@@ -245,8 +254,20 @@ def forget_feedback(tenant: Tenant, subject_id: str, gallery: Gallery, target_fm
     feedback.forget_face(tenant, templates, gallery.model_id, gallery.protection, threshold)
 
 
+def note_success(tenant: Tenant, subject_id: str) -> None:
+    """Note that the subject was recognised now: its expiry counts from then."""
+    Subject.objects.filter(tenant=tenant, subject_id=subject_id).update(seen_at=clock.in_query())
+
+
+def record_verification(tenant: Tenant, subject_id: str, matches: bool) -> None:
+    with transaction.atomic():
+        if matches:
+            note_success(tenant, subject_id)
+        record_about(tenant, subject_id, AuditKind.VERIFIED, match=matches)
+
+
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
-    """Erase a subject and all its templates, everywhere from this commit on."""
+    """Erase a subject and all its templates, everywhere from this commit on. The caller records it."""
     with transaction.atomic():
         lock_subject(tenant, subject_id)
         find_subject(tenant, subject_id).delete()
@@ -262,6 +283,7 @@ def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
         if not own.exclude(origin=TemplateOrigin.ADAPTIVE).exists():
             own.delete()
+        record_about(tenant, subject_id, AuditKind.TEMPLATE_ERASED, template=str(public_id))
 
 
 def _check_face(

@@ -11,11 +11,13 @@ from gallery import feedback
 from gallery.feedback import Source
 from gallery.people import GalleryError, find_subject, lock_subject
 from gallery.protection import Protected
+from gallery.records.references import record_about
 from gallery.thresholds import threshold_for
 from recognition.deciding import Deciding
 from recognition.models import SessionProbe
 from recognition.sessions.lifecycle import find
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 
 
@@ -44,7 +46,10 @@ def give(
     with transaction.atomic():
         lock_subject(tenant, subject_id)
         subject = find_subject(tenant, subject_id)
-        if not correct:
-            return feedback.reject(tenant, subject, probe, gallery.model_id, gallery.protection, source)
-        threshold = threshold_for(deciding.settings.target_fmr, 1, gallery.profile)
-        return feedback.take_back(tenant, subject, probe, gallery.model_id, gallery.protection, threshold)
+        if correct:
+            threshold = threshold_for(deciding.settings.target_fmr, 1, gallery.profile)
+            kept = feedback.take_back(tenant, subject, probe, gallery.model_id, gallery.protection, threshold)
+        else:
+            kept = feedback.reject(tenant, subject, probe, gallery.model_id, gallery.protection, source)
+        record_about(tenant, subject_id, AuditKind.FEEDBACK_GIVEN, correct=correct, rejected=kept)
+        return kept

@@ -9,10 +9,10 @@ from django.db import models
 
 from config.durations import milliseconds_until
 from database import clock
+from database.owned import TenantOwned
 from gallery.models import Renewal, Subject
 from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
-from tenants.owned import TenantOwned
 from vocabulary.sessions import SessionKind, SessionStatus
 
 
@@ -46,6 +46,7 @@ class Session(TenantOwned):
         max_length=9, choices=choices_of(Renewal), default=Renewal.NONE.value, db_default=Renewal.NONE.value
     )
     metadata = models.JSONField(default=dict, blank=True)
+    consent = models.JSONField(null=True)
     status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)

@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from audit.chain import Event, record
 from database import clock
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantExists, check_tenant_name
 from tenants.scopes import Scope, in_order, read_scopes
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode, ServiceError
 
 KEY_PREFIX = "fk_"
@@ -84,6 +86,15 @@ def issue_key(tenant: Tenant, name: str, scopes: Iterable[Scope], expires_at: da
     now = clock.now()
     if expires_at is not None and expires_at <= now:
         raise InvalidKey("expires_at: it is in the past")
+    with transaction.atomic():
+        issued = _make_key(tenant, name, scopes, now, expires_at)
+        record(tenant.pk, _about(AuditKind.KEY_ISSUED, issued.row))
+    return issued
+
+
+def _make_key(
+    tenant: Tenant, name: str, scopes: Iterable[Scope], now: datetime, expires_at: datetime | None
+) -> IssuedKey:
     text = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey.objects.create(
         tenant=tenant,
@@ -95,6 +106,11 @@ def issue_key(tenant: Tenant, name: str, scopes: Iterable[Scope], expires_at: da
         expires_at=expires_at,
     )
     return IssuedKey(row, text)
+
+
+def _about(kind: AuditKind, key: ApiKey, **details: str) -> Event:
+    scopes = [str(scope) for scope in in_order(read_scopes(key.scopes))]
+    return Event(kind, None, {"key": str(key.public_id), "prefix": key.prefix, "scopes": scopes, **details})
 
 
 def find_living_key(text: str) -> ApiKey | None:
@@ -120,6 +136,7 @@ def revoke_key(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
         key = _get(tenant, public_id)
         key.revoked_at = clock.now()
         key.save(update_fields=["revoked_at"])
+        record(tenant.pk, _about(AuditKind.KEY_REVOKED, key))
         return key
 
 
@@ -150,10 +167,11 @@ def rotate_key(tenant: Tenant, public_id: uuid.UUID, overlap: timedelta) -> Issu
             raise KeyReplaced(f"the key was replaced already, by {old.successor.public_id}: rotate that one")
         now = clock.now()
         end = None if old.expires_at is None else now + (old.expires_at - old.created_at)
-        issued = issue_key(tenant, old.name, read_scopes(old.scopes), end)
+        issued = _make_key(tenant, old.name, in_order(read_scopes(old.scopes)), now, end)
         old.successor = issued.row
         old.expires_at = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
         old.save(update_fields=["successor", "expires_at"])
+        record(tenant.pk, _about(AuditKind.KEY_ROTATED, issued.row, replaces=str(old.public_id)))
         return issued
 
 

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.db import transaction
+
+from audit.chain import Detail, Event, record
 from core.liveness.policy import REQUIREMENTS, Policy
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 from vocabulary.faces import Action
+
+LONGEST_UNSEEN_DAYS = 3_650
+_COLUMNS = (
+    "liveness",
+    "liveness_minimum",
+    "challenge_steps",
+    "challenge_actions",
+    "covered_faces",
+    "adaptive_templates",
+    "consent_required",
+    "unseen_days",
+)
 
 
 class InvalidPolicy(Exception):
@@ -17,7 +33,9 @@ class InvalidPolicy(Exception):
 class TenantPolicy:
     """A tenant's rules. `liveness` is the policy of sessions that name none. `steps` and `actions` are None for the
     policy's own, which exclude light. `covered_faces`: whether a face with a mask may be recognised; never enrolled.
-    `adaptive_templates`: whether a sure and live recognition may become a template."""
+    `adaptive_templates`: whether a sure and live recognition may become a template. `consent_required`: whether nobody
+    is enrolled without a record of consent. `unseen_days`: days from a subject's last success or enrolment to its
+    erasure; None for never."""
 
     liveness: Policy
     minimum: Policy
@@ -25,6 +43,8 @@ class TenantPolicy:
     actions: tuple[Action, ...] | None
     covered_faces: bool = False
     adaptive_templates: bool = False
+    consent_required: bool = False
+    unseen_days: int | None = None
 
     def check(self) -> None:
         """Raises InvalidPolicy when no session could begin under the policy."""
@@ -63,11 +83,13 @@ def policy_of(tenant: Tenant) -> TenantPolicy:
         actions=None if stored is None else tuple(Action(name) for name in stored),
         covered_faces=tenant.covered_faces,
         adaptive_templates=tenant.adaptive_templates,
+        consent_required=tenant.consent_required,
+        unseen_days=tenant.unseen_days,
     )
 
 
 def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
-    """Set the policy from the next session on. Raises InvalidPolicy; then nothing changes."""
+    """Set the policy from the next session on, and record what it is. Raises InvalidPolicy; then nothing changes."""
     policy.check()
     tenant.liveness = policy.liveness.value
     tenant.liveness_minimum = policy.minimum.value
@@ -75,16 +97,24 @@ def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
     tenant.challenge_actions = None if policy.actions is None else [action.value for action in policy.actions]
     tenant.covered_faces = policy.covered_faces
     tenant.adaptive_templates = policy.adaptive_templates
-    tenant.save(
-        update_fields=[
-            "liveness",
-            "liveness_minimum",
-            "challenge_steps",
-            "challenge_actions",
-            "covered_faces",
-            "adaptive_templates",
-        ]
-    )
+    tenant.consent_required = policy.consent_required
+    tenant.unseen_days = policy.unseen_days
+    with transaction.atomic():
+        tenant.save(update_fields=_COLUMNS)
+        record(tenant.pk, Event(AuditKind.POLICY_CHANGED, None, _told(policy)))
+
+
+def _told(policy: TenantPolicy) -> dict[str, Detail]:
+    return {
+        "liveness": str(policy.liveness),
+        "minimum": str(policy.minimum),
+        "steps": policy.steps,
+        "actions": None if policy.actions is None else [str(action) for action in policy.actions],
+        "covered_faces": policy.covered_faces,
+        "adaptive_templates": policy.adaptive_templates,
+        "consent_required": policy.consent_required,
+        "unseen_days": policy.unseen_days,
+    }
 
 
 def parse_actions(text: str) -> tuple[Action, ...] | None:
@@ -104,4 +134,13 @@ def parse_steps(text: str) -> int | None:
         return None
     if not text.isdecimal():
         raise InvalidPolicy(f"{text!r} is no number of steps: use default, or 1 or more")
+    return int(text)
+
+
+def parse_unseen(text: str) -> int | None:
+    """Parse `never`, or a number of days. Raises InvalidPolicy."""
+    if text == "never":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_UNSEEN_DAYS:
+        raise InvalidPolicy(f"{text!r} is no number of days: use never, or 1 to {LONGEST_UNSEEN_DAYS}")
     return int(text)

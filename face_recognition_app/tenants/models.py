@@ -6,7 +6,7 @@ import uuid
 
 from django.db import models
 
-from tenants.owned import TenantOwned
+from database.owned import TenantOwned
 from tenants.scopes import Scope, opened_by, read_scopes
 
 
@@ -22,6 +22,12 @@ class Tenant(models.Model):
     covered_faces = models.BooleanField(default=False, help_text="Whether masked people may be recognised.")
     adaptive_templates = models.BooleanField(
         default=False, db_default=False, help_text="Whether a sure and live recognition may become a template."
+    )
+    consent_required = models.BooleanField(
+        default=False, db_default=False, help_text="Whether nobody is enrolled without a record of consent."
+    )
+    unseen_days = models.PositiveIntegerField(
+        null=True, help_text="Days without a success after which a subject is erased; null: never."
     )
     calibration = models.JSONField(
         null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."

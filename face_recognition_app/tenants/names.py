@@ -6,7 +6,9 @@ import re
 
 from django.db import IntegrityError, transaction
 
+from audit.chain import Event, record
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 _TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -44,6 +46,7 @@ def rename_tenant(name: str, new_name: str) -> Tenant:
     try:
         with transaction.atomic():
             tenant.save(update_fields=["name"])
+            record(tenant.pk, Event(AuditKind.TENANT_RENAMED, None, {"before": name, "name": new_name}))
     except IntegrityError as error:
         raise TenantExists(f"there is a tenant {new_name!r} already") from error
     return tenant

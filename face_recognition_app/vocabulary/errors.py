@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     BUSY = "busy"
     CHALLENGE_IMPOSSIBLE = "challenge_impossible"
     CHALLENGE_UNSUPPORTED = "challenge_unsupported"
+    CONSENT_REQUIRED = "consent_required"
     DIFFERENT_FACE = "different_face"
     DUPLICATE_FACE = "duplicate_face"
     ERROR = "error"
@@ -141,6 +142,7 @@ HTTP: dict[ErrorCode, OverHttp] = {
         "Decoding the image would take far more work than an ordinary one of its size: too many scans, segments or "
         "chunks.",
     ),
+    _C.CONSENT_REQUIRED: OverHttp(422, "The tenant enrols nobody without a record of consent: send `consent`."),
     _C.INVALID_IMAGE: OverHttp(422, "Not a picture, broken off, or it does not decode."),
     _C.INVALID_SUBJECT_ID: OverHttp(
         422, "A `subject_id` is 1 to 128 of letters, digits and `. _ : @ -`, neither `.` nor `..`."

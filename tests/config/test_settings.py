@@ -64,6 +64,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_RETAIN_SESSIONS_DAYS", "10", "retain_sessions_days", 10),
     ("FACE_RETAIN_METADATA_DAYS", "1", "retain_metadata_days", 1),
     ("FACE_RETAIN_KNOWN_DEVICES_DAYS", "20", "retain_known_devices_days", 20),
+    ("FACE_RETAIN_AUDIT_DAYS", "400", "retain_audit_days", 400),
     ("FACE_REPLAY_MEMORY_DAYS", "7", "replay_memory_days", 7),
     ("FACE_TARGET_FMR", "1e-5", "target_fmr", 1e-5),
     ("FACE_TARGET_FPIR", "0.01", "target_fpir", 0.01),
@@ -126,6 +127,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FACE_RETAIN_METADATA_DAYS", "forever"),
         ("FACE_RETAIN_KNOWN_DEVICES_DAYS", "0"),
         ("FACE_REPLAY_MEMORY_DAYS", "0"),
+        ("FACE_RETAIN_AUDIT_DAYS", "0"),
         ("FACE_MAX_IMAGE_BYTES", "10MB"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from audit.models import AuditEntry
 from core.liveness.policy import Policy
 from tenants.keys import create_tenant
 
@@ -20,6 +21,8 @@ DEFAULT = {
     "actions": None,
     "covered_faces": False,
     "adaptive_templates": False,
+    "consent_required": False,
+    "unseen_days": None,
 }
 
 
@@ -61,6 +64,8 @@ def test_what_is_set_is_printed_and_stays() -> None:
         "actions": ["blink", "turn_right"],
         "covered_faces": False,
         "adaptive_templates": False,
+        "consent_required": False,
+        "unseen_days": None,
     }
     assert in_force("rival") == {**DEFAULT, "tenant": "rival"}
 
@@ -73,6 +78,17 @@ def test_an_option_leaves_the_others_alone_and_can_be_taken_back() -> None:
     assert in_force() == {**DEFAULT, "liveness": "active"}
 
 
+def test_consent_and_expiry_are_set_recorded_and_taken_back() -> None:
+    run("acme", "--consent", "required", "--erase-unseen", "365")
+    assert in_force() == {**DEFAULT, "consent_required": True, "unseen_days": 365}
+    recorded = AuditEntry.across_tenants.filter(tenant__name="acme", kind="policy_changed")
+    assert [(entry.details["consent_required"], entry.details["unseen_days"]) for entry in recorded] == [(True, 365)]
+    run("acme", "--consent", "optional", "--erase-unseen", "never")
+    assert in_force() == DEFAULT
+    run("acme")
+    assert recorded.all().count() == 2
+
+
 def test_in_words_it_says_the_policy_in_force() -> None:
     assert run("acme", "--liveness", "active", "--minimum", "active") == (
         "tenant acme\n"
@@ -82,6 +98,8 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         "actions all\n"
         "covered faces refused\n"
         "adaptive templates off\n"
+        "consent optional\n"
+        "people are erased never\n"
     )
 
 
@@ -98,6 +116,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         (["--liveness", "strict", "--actions", "blink,nod"], "3 steps need 3 actions"),
         (["--actions", "blink,jump"], "unknown action 'jump': use all, or some of blink, turn_left"),
         (["--actions", ""], "unknown action ''"),
+        (["--erase-unseen", "0"], "'0' is no number of days: use never, or 1 to 3650"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence_and_changes_nothing(options: list[str], complaint: str) -> None:

@@ -10,8 +10,10 @@ from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
+from django.db import transaction
 from pydantic import TypeAdapter
 
+from audit.chain import Event, record
 from core.features.embedder.false_matches import FalseMatches, Similarities
 from core.features.embedder.profile import EmbedderProfile
 from gallery import feedback
@@ -21,6 +23,7 @@ from gallery.rates.identification_rates import Labelled
 from gallery.similarity import similarities
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +81,11 @@ def calibration_of(tenant: Tenant) -> Calibration | None:
 
 
 def store(tenant: Tenant, calibration: Calibration | None) -> None:
-    """Store it, or with None go back to the embedder's profile, from the next search on."""
+    """Store and record it, or with None go back to the embedder's profile, from the next search on."""
     tenant.calibration = None if calibration is None else _ADAPTER.dump_python(calibration, mode="json")
-    tenant.save(update_fields=["calibration"])
+    with transaction.atomic():
+        tenant.save(update_fields=["calibration"])
+        record(tenant.pk, Event(AuditKind.POLICY_CHANGED, None, {"calibrated": calibration is not None}))
 
 
 def read(tenant: Tenant, model_id: str, protection: TemplateProtection) -> Labelled:

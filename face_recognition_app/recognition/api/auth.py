@@ -12,6 +12,7 @@ from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
+from audit import actor as actors
 from database import clock
 from recognition.api.errors import ApiError
 from recognition.sessions.lifecycle import find_by_token
@@ -21,6 +22,7 @@ from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
+from vocabulary.audit import ActorKind
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
@@ -71,6 +73,8 @@ class BackendAuth(HttpBearer):
         if found is not None and found.session_id is None and not found.scopes & self.scopes:
             needed = in_order(self.scopes)
             raise ApiError(ErrorCode.SCOPE_MISSING, f"this needs the scope {' or '.join(needed)}", {"needs": needed})
+        if found is not None:
+            actors.current.set(_actor_of(found, token))
         return found
 
     def _find(self, signer: Signer, token: str) -> Caller | None:
@@ -162,6 +166,13 @@ def _backend_of(signer: Signer, token: str) -> Caller | None:
 def _session_client_of(token: str) -> Caller | None:
     session = find_by_token(token)
     return Caller(session.tenant, session_id=session.pk) if session else None
+
+
+def _actor_of(found: Caller, token: str) -> actors.Actor:
+    if found.key is None:
+        return actors.client_of(found.session_id)
+    kind = ActorKind.KEY if token.startswith(KEY_PREFIX) else ActorKind.TOKEN
+    return actors.Actor(kind, str(found.key.public_id), f"{found.key.prefix} {found.key.name}".strip())
 
 
 async def is_somebody(scope: HTTPScope, token: str) -> bool:

@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 from django.http import HttpRequest
 from ninja import Form, Router
 
+from audit.chain import Event
+from audit.reads import reads
 from core.features.values import Quality
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery import people
+from gallery.records.references import record_each
 from gallery.similarity import one_number
 from recognition import stills
 from recognition.api.auth import caller, needs
@@ -33,6 +36,7 @@ from recognition.streaming.answers import face_box, frame_quality
 from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice, Issue
 from vocabulary.sessions import Reason
@@ -82,6 +86,7 @@ async def compare_faces(request: HttpRequest, face: Annotated[FaceChoice | None,
     first, second = [await find_probe(worker, tenant, upload.data, face) for upload in uploads]
     found = worker.deciding.gallery.compare(first.embedding, second.embedding, worker.settings.target_fmr)
     found = found.raised(max(first.rise, second.rise))
+    await worker.database.run(reads.record, tenant.pk, Event(AuditKind.COMPARED, None, {"match": found.matches}))
     return CompareResult(
         similarity=found.similarity,
         threshold=found.threshold,
@@ -104,6 +109,7 @@ async def verify_subject(
     if found is None:
         raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
     found = found.raised(probe.rise)
+    await worker.database.run(people.record_verification, tenant, subject_id, found.matches)
     return VerifyResult(
         similarity=found.similarity,
         threshold=found.threshold,
@@ -128,6 +134,7 @@ async def search_subjects(
     )
     found = found.raised(probe.rise)
     matches = [SearchMatch(subject_id=one.subject_id, similarity=one.similarity) for one in found.matches]
+    await worker.database.run(record_each, tenant, [match.subject_id for match in matches], AuditKind.SEARCHED)
     return SearchResult(matches=matches, threshold=found.threshold, faces_found=probe.faces_found, box=probe.box)
 
 

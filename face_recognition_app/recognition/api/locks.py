@@ -7,6 +7,7 @@ from ninja import Router, Status
 
 from config.durations import whole_seconds
 from gallery import people
+from gallery.records.references import record_reading
 from recognition.api.auth import caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.schemas import LockDetail, SubjectLocks
@@ -14,6 +15,7 @@ from recognition.sessions import lockout
 from recognition.worker import of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
@@ -41,6 +43,7 @@ def _read(tenant: Tenant, subject_id: str) -> SubjectLocks:
     locks = lockout.locks_of(tenant, subject_id)
     if not locks:
         people.find_subject(tenant, subject_id)
+    record_reading(tenant, subject_id, AuditKind.LOCKS_READ)
     return SubjectLocks(subject_id=subject_id, locks=[_detail(lock) for lock in locks])
 
 

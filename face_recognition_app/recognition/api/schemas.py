@@ -12,8 +12,9 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from core.liveness.policy import Policy
 from gallery.models import TemplateOrigin
-from gallery.names import MAX_DISPLAY_NAME, display_name_of
+from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
+from gallery.records.consents import GivenBy, GivenConsent
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, FaceChoice, Issue
 from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus
@@ -43,6 +44,8 @@ DisplayName = Annotated[
     str, AfterValidator(display_name_of), WithJsonSchema({"type": "string", "maxLength": MAX_DISPLAY_NAME})
 ]
 """Trimmed, in NFC and without control characters; empty for none."""
+
+ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=r"^[A-Za-z0-9._:/@-]+$")]
 
 RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
 """Why an image of an upload became no template."""
@@ -77,6 +80,16 @@ class Request(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+class NewConsent(Request):
+    """`text` and `version` name the words that the person agreed to."""
+
+    text: ConsentName
+    version: ConsentName
+
+    def given(self, by: GivenBy) -> GivenConsent:
+        return GivenConsent(self.text, self.version, by)
+
+
 class NewSession(Request):
     kind: SessionKind
     subject_id: str | None = Field(None, description="Required but for an identification.")
@@ -101,6 +114,7 @@ class NewSession(Request):
         False, description="With `replace`: the new face need not match the templates that it replaces."
     )
     metadata: Metadata = Field(default_factory=dict)
+    consent: NewConsent | None = Field(None, description="Of an enrolment: kept with the person when it succeeds.")
 
     @model_validator(mode="after")
     def _subject_fits_kind(self) -> NewSession:
@@ -112,6 +126,8 @@ class NewSession(Request):
             raise ValueError("replace is for an enrollment")
         if self.allow_different_face and not self.replace:
             raise ValueError("allow_different_face needs replace")
+        if self.consent is not None and self.kind is not SessionKind.ENROLLMENT:
+            raise ValueError("consent is for an enrollment")
         return self
 
 

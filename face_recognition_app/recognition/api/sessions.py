@@ -13,6 +13,8 @@ from ninja import Header, Router, Status
 from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
+from gallery.records.consents import GivenBy
+from gallery.records.references import record_reading
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import A_PICTURE, raises
@@ -31,6 +33,7 @@ from scheduling.executor import FrameFailed
 from scheduling.frame_slot import FrameSlot
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 from wire.inbound import Frame
@@ -49,6 +52,7 @@ MAX_IDEMPOTENCY_KEY = 255
     ErrorCode.POLICY_TOO_WEAK,
     ErrorCode.CHALLENGE_IMPOSSIBLE,
     ErrorCode.TOO_MANY_TEMPLATES,
+    ErrorCode.CONSENT_REQUIRED,
 )
 async def create_session(
     request: HttpRequest,
@@ -122,9 +126,13 @@ async def add_frame(request: HttpRequest, session_id: uuid.UUID) -> FrameProcess
 
 
 async def begin(
-    request: HttpRequest, tenant: Tenant, new: NewSession, idempotency_key: str | None = None
+    request: HttpRequest,
+    tenant: Tenant,
+    new: NewSession,
+    idempotency_key: str | None = None,
+    by: GivenBy = "rest",
 ) -> CreatedSession:
-    """Create a session of `tenant`; returns the API's answer. Also serves the demo."""
+    """Create a session of `tenant`; returns the API's answer. Also serves the demo. `by`: how a consent was given."""
     worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
@@ -135,6 +143,7 @@ async def begin(
         metadata=new.metadata,
         display_name=new.display_name,
         renewal=renewal_of(replace=new.replace, allow_different_face=new.allow_different_face),
+        consent=None if new.consent is None else new.consent.given(by),
     )
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)
@@ -166,7 +175,12 @@ def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: st
 
 
 def _read(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.expire_if_due(deciding, lifecycle.find(who.tenant, session_id)), who)
+    session = lifecycle.expire_if_due(deciding, lifecycle.find(who.tenant, session_id))
+    detail = _detail(session, who)
+    if detail.decision is not None:  # Before that the answer has nothing but what the caller itself asked for.
+        subject_id = detail.decision.subject_id or session.subject_id
+        record_reading(who.tenant, subject_id, AuditKind.SESSION_READ, session=str(session_id))
+    return detail
 
 
 def _cancel(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:

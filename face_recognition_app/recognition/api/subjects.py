@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Form, Query, Router, Status
 
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
+from gallery.records.references import record_each, record_reading
 from gallery.thresholds import same_person
-from recognition import stills
+from recognition import export, stills
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
@@ -32,11 +33,15 @@ from recognition.api.schemas import (
     TemplatePage,
     UploadResult,
 )
-from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, images
-from recognition.retention.erasure import erase_subject, erase_template
+from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, consent_in_form, images
+from recognition.enrolment import enroll_pictures
+from recognition.export import SubjectExport
+from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
+from recognition.tokens.receipts import RECEIPT_HEADER
 from recognition.worker import Worker, of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice
 from vocabulary.sessions import Reason
@@ -44,6 +49,18 @@ from vocabulary.sessions import Reason
 router = Router(tags=["subjects"], auth=needs(Scope.SUBJECTS))
 REPLACE = "The new templates take the place of all the subject has, at once."
 ALLOW_DIFFERENT_FACE = "With `replace`: the new face need not match the templates that it replaces."
+RECEIPT = {
+    "responses": {
+        204: {
+            "headers": {
+                RECEIPT_HEADER: {
+                    "description": "The signed receipt: a JWS with what was erased.",
+                    "schema": {"type": "string"},
+                }
+            }
+        }
+    }
+}
 reading = needs(Scope.SUBJECTS, Scope.READ)
 
 
@@ -76,11 +93,32 @@ async def update_subject(request: HttpRequest, subject_id: str, patch: SubjectPa
     return await of_request(request).database.run(_update, caller(request).tenant, subject_id, patch)
 
 
-@router.delete("{subject_id}/", response={204: None}, summary="Erase a person: templates, sessions, devices, locks")
+@router.delete(
+    "{subject_id}/",
+    response={204: None},
+    openapi_extra=RECEIPT,
+    summary="Erase a person: templates, sessions, devices, locks",
+)
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
-async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
+async def delete_subject(request: HttpRequest, response: HttpResponse, subject_id: str) -> Status[None]:
     worker = of_request(request)
-    await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
+    receipt = await worker.database.run(erase_subject, worker.deciding, caller(request).tenant, subject_id)
+    response[RECEIPT_HEADER] = receipt
+    return Status(204, None)
+
+
+@router.get("{subject_id}/export/", response=SubjectExport, auth=reading, summary="All that is held about a person")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
+async def export_subject(request: HttpRequest, subject_id: str) -> SubjectExport:
+    worker = of_request(request)
+    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id)
+
+
+@router.delete("{subject_id}/consent/", response={204: None}, summary="Withdraw consent: templates are erased")
+@raises(ErrorCode.SUBJECT_NOT_FOUND)
+async def withdraw_consent(request: HttpRequest, subject_id: str) -> Status[None]:
+    worker = of_request(request)
+    await worker.database.run(erase_for_withdrawal, worker.deciding, caller(request).tenant, subject_id)
     return Status(204, None)
 
 
@@ -101,6 +139,7 @@ async def list_templates(
     ErrorCode.DUPLICATE_FACE,
     ErrorCode.NO_USABLE_FACE,
     ErrorCode.TOO_MANY_TEMPLATES,
+    ErrorCode.CONSENT_REQUIRED,
 )
 async def add_templates(
     request: HttpRequest,
@@ -108,9 +147,11 @@ async def add_templates(
     face: Annotated[FaceChoice | None, Form()] = None,
     replace: Annotated[bool, Query(description=REPLACE)] = False,
     allow_different_face: Annotated[bool, Query(description=ALLOW_DIFFERENT_FACE)] = False,
+    consent: Annotated[str | None, Form()] = None,
 ) -> Status[UploadResult]:
     tenant, worker = caller(request).tenant, of_request(request)
     renewal = renewal_of(replace=replace, allow_different_face=allow_different_face)
+    given = consent_in_form(consent)
     people.check_subject_id(subject_id)
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
@@ -119,11 +160,15 @@ async def add_templates(
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
-    samples = [image.sample for image in good]
-    deciding = worker.deciding
     try:
         templates = await worker.database.run(
-            people.enroll, tenant, subject_id, samples, deciding.gallery, deciding.rules, "", renewal
+            enroll_pictures,
+            worker.deciding,
+            tenant,
+            subject_id,
+            [image.sample for image in good],
+            given,
+            renewal,
         )
     except people.DuplicateFace as error:
         raise _duplicate(error, caller(request)) from error
@@ -197,12 +242,15 @@ def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
     found = people.list_subjects(tenant, after, limit)
     counts = people.count_templates(found.rows)
     items = [_detail(row, counts.get(row.pk, 0)) for row in found.rows]
+    record_each(tenant, [item.subject_id for item in items], AuditKind.SUBJECT_LISTED)
     return SubjectPage(items=items, next_cursor=cursor_for(tenant, found.last_key))
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
     subject = people.find_subject(tenant, subject_id)
-    return _detail(subject, subject.templates.count())
+    detail = _detail(subject, subject.templates.count())
+    record_reading(tenant, subject_id, AuditKind.SUBJECT_READ)
+    return detail
 
 
 def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDetail:
@@ -212,6 +260,7 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
+    record_reading(tenant, subject_id, AuditKind.TEMPLATES_READ, templates=len(found.rows))
     return TemplatePage(items=[_template(row) for row in found.rows], next_cursor=cursor_for(tenant, found.last_key))
 
 

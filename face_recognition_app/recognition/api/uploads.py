@@ -1,4 +1,4 @@
-"""Reads pictures from requests."""
+"""Reads pictures, and the consent that comes with them, from requests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from pydantic import ValidationError
 
+from gallery.records.consents import GivenConsent
 from recognition.api.errors import ApiError
 from recognition.api.openapi.allowances import MAX_IMAGES
+from recognition.api.schemas import NewConsent
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice
 
@@ -31,11 +34,14 @@ def _body(content: dict[str, Any], images: int = 1) -> dict[str, Any]:
 WHICH_FACE = {"type": "string", "enum": [str(choice) for choice in FaceChoice]}
 """Form field `face`: whether bystanders are ignored or refused; as the service is configured when it is not sent."""
 
+CONSENT = {"type": "string", "description": "JSON `{text, version}`: the words that the person agreed to."}
+"""Form field `consent`: as in a session."""
+
 _SESSION_ID = {"type": "string", "format": "uuid"}
 ONE_IMAGE = _body(_multipart("image") | {"image/*": {"schema": {"type": "string", "format": "binary"}}})
 """What `one_image` reads."""
 TWO_IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), 2)
-IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE), MAX_IMAGES_AT_A_TIME)
+IMAGES = _body(_multipart("images", several=True, face=WHICH_FACE, consent=CONSENT), MAX_IMAGES_AT_A_TIME)
 """What `images` reads."""
 IMAGE_AND_SUBJECT = _body(_multipart("image", required=("subject_id",), subject_id={"type": "string"}, face=WHICH_FACE))
 IMAGE_AND_LIMIT = _body(
@@ -84,3 +90,13 @@ def _files(request: HttpRequest, field: str) -> list[Upload]:
     if not files:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"{field}: send at least one file in this multipart field")
     return [Upload(index, file.name or "", file.read()) for index, file in enumerate(files)]
+
+
+def consent_in_form(field: str | None) -> GivenConsent | None:
+    """The form field `consent`. Raises ApiError."""
+    if field is None:
+        return None
+    try:
+        return NewConsent.model_validate_json(field).given("rest")
+    except ValidationError as error:
+        raise ApiError(ErrorCode.VALIDATION_ERROR, "consent: send JSON with text and version") from error

@@ -2,59 +2,142 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from audit.chain import Event, record
 from database import write_ahead_log
-from gallery.people import delete_subject, delete_template, find_subject, forget_feedback, lock_subject
+from gallery import people
+from gallery.models import Consent, Subject, Template
+from gallery.records.consents import end_consents
+from gallery.records.references import record_about, reference_of
 from recognition.deciding import Deciding
-from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
+from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session
 from recognition.retention.batches import apply_in_batches
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import NewerCheckpoint
 from recognition.sessions.decisions import end_without_subject
 from recognition.sessions.lifecycle import readable
+from recognition.tokens.receipts import Erased, ErasureReceipt, Why
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 from vocabulary.sessions import SessionStatus
 
 
-def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
+class SessionCameIn(Exception):
+    """A session was made between the locks: nothing has happened, and another try finds it."""
+
+
+def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> str:
     """Erase a subject, from this call on everywhere. Its connected clients are told that it is gone.
 
-    Raises SubjectNotFound. After an interruption a part may be erased already; another call erases the rest.
+    Returns the signed receipt. Raises SubjectNotFound. After an interruption a part may be erased already; another call
+    erases the rest.
     """
-    find_subject(tenant, subject_id)
-    while apply_in_batches(_ended(tenant, subject_id)):
-        pass  # Most rows go in short transactions; little is left for the last one.
-    while not _erase_the_rest(deciding, tenant, subject_id):
-        pass  # A session was made in between; none can be made while the subject is locked.
+    people.find_subject(tenant, subject_id)
+    sessions = 0
+    while done := apply_in_batches(_ended(tenant, subject_id)):
+        sessions += done  # Most rows go in short transactions; little is left for the last one.
+    receipt = _until_no_session_comes(deciding, tenant, subject_id, "requested", None, sessions)
+    assert receipt is not None
+    return receipt
+
+
+def erase_if_unseen(deciding: Deciding, tenant: Tenant, subject_id: str, since: datetime) -> bool:
+    """Erase a subject that was neither enrolled nor recognised since then, in one transaction; whether it was so."""
+    return _until_no_session_comes(deciding, tenant, subject_id, "unseen", since, 0) is not None
+
+
+def unseen(tenant: Tenant, since: datetime) -> QuerySet[Subject]:
+    """Subjects that were made, enrolled and recognised before `since` for the last time."""
+    old = Subject.objects.filter(tenant=tenant, created_at__lt=since).filter(Q(seen_at=None) | Q(seen_at__lt=since))
+    return old.exclude(templates__created_at__gte=since)
+
+
+def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
+    """Erase the templates of a subject that withdraws its consent, and end its open sessions.
+
+    The subject itself, its consents, now withdrawn, and what was decided stay. Raises SubjectNotFound.
+    """
+    while True:
+        try:
+            with transaction.atomic():
+                held = _locked(tenant, subject_id)
+                subject = people.find_subject(tenant, subject_id)
+                templates, _ = Template.objects.filter(subject=subject).delete()
+                consents = end_consents(tenant, subject_id)
+                for session in held:
+                    _end(deciding, session)
+                details = {"templates": templates, "consents": consents}
+                record_about(tenant, subject_id, AuditKind.CONSENT_WITHDRAWN, **details)
+            break
+        except SessionCameIn:
+            continue
     write_ahead_log.empty()
 
 
 def erase_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
     """Erase one template. Raises SubjectNotFound or TemplateNotFound."""
-    delete_template(tenant, subject_id, public_id)
+    people.delete_template(tenant, subject_id, public_id)
     write_ahead_log.empty()
 
 
-def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool:
-    """Erase all that is left in one transaction. Returns False, with nothing erased, when a session came in between."""
+def _until_no_session_comes(
+    deciding: Deciding, tenant: Tenant, subject_id: str, why: Why, since: datetime | None, sessions: int
+) -> str | None:
+    while True:
+        try:
+            receipt = _erase_the_rest(deciding, tenant, subject_id, why, since, sessions)
+            break
+        except SessionCameIn:
+            continue  # None can be made while the subject is locked.
+    write_ahead_log.empty()
+    return receipt
+
+
+def _erase_the_rest(
+    deciding: Deciding, tenant: Tenant, subject_id: str, why: Why, since: datetime | None, sessions: int
+) -> str | None:
+    """Erase all that is left in one transaction, and record it. Returns the receipt; None for who was seen since.
+
+    `sessions`: number of those that were erased before. Raises SessionCameIn or SubjectNotFound.
+    """
     with transaction.atomic():
-        # Lock sessions before the subject, as deciding a session does, to avoid a deadlock.
-        held = list(_open(tenant, subject_id).select_for_update(of=("self",)).select_related("tenant").order_by("pk"))
-        lock_subject(tenant, subject_id)
-        if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
-            return False
-        for session in held:
-            _end(deciding, session)
-        _ended(tenant, subject_id).delete()
-        forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
+        held = _locked(tenant, subject_id)
+        subject = people.find_subject(tenant, subject_id)
+        if since is not None and not unseen(tenant, since).filter(pk=subject.pk).exists():
+            return None
+        reference = reference_of(tenant, subject_id)
+        templates = Template.objects.filter(subject=subject).count()
+        consents = Consent.objects.filter(subject=subject).count()
+        devices = KnownDevice.objects.filter(subject=subject).count()
+        ended = _ended(tenant, subject_id)
+        sessions += len(held) + ended.count()
+        ended.delete()
+        people.forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
         Decision.objects.filter(tenant=tenant, duplicate_of=subject_id).update(duplicate_of="")
-        delete_subject(tenant, subject_id)
-        lockout.forget_subject(tenant, subject_id)
-    return True
+        people.delete_subject(tenant, subject_id)
+        erased = Erased(templates, sessions, consents, devices, lockout.forget_subject(tenant, subject_id))
+        for session in held:  # Recording their ends locks the audit trail, after everything else.
+            _end(deciding, session)
+        head = record(tenant.pk, Event(AuditKind.SUBJECT_ERASED, reference, {"why": why, **asdict(erased)}))
+        assert reference is not None
+        receipt = ErasureReceipt(tenant.name, reference.hex, why, erased, f"{head.sequence}:{head.hash}")
+        return deciding.signer.sign_receipt(receipt)
+
+
+def _locked(tenant: Tenant, subject_id: str) -> list[Session]:
+    """Open sessions of the subject, locked as the subject is. Raises SessionCameIn when another came in between."""
+    # Lock sessions before the subject, as deciding a session does, to avoid a deadlock.
+    held = list(_open(tenant, subject_id).select_for_update(of=("self",)).select_related("tenant").order_by("pk"))
+    people.lock_subject(tenant, subject_id)
+    if _open(tenant, subject_id).exclude(pk__in=[session.pk for session in held]).exists():
+        raise SessionCameIn
+    return held
 
 
 def _end(deciding: Deciding, session: Session) -> None:
@@ -64,7 +147,7 @@ def _end(deciding: Deciding, session: Session) -> None:
     except NewerCheckpoint:
         flow = None  # Erasure does not wait for a newer worker.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
-    session.display_name, session.metadata, session.idempotency_key = "", {}, None
+    session.display_name, session.metadata, session.idempotency_key, session.consent = "", {}, None, None
     session.status = SessionStatus.EXPIRED
     session.save()
     if flow is not None:

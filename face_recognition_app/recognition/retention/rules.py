@@ -6,6 +6,7 @@ Each rule is a plain function of the settings and the time, and selects the over
 from __future__ import annotations
 
 import fcntl
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from audit.chain import Event, record
+from audit.pruning import prune
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery import changes
@@ -20,6 +23,8 @@ from gallery.models import Feedback, TemplateChange
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches, delete
+from recognition.retention.unseen import erase_unseen
+from vocabulary.audit import AuditKind
 
 PAUSE_S = 0.05
 """Pause between two transactions: several times as long as one of them takes."""
@@ -64,8 +69,28 @@ def _ended_before(time: datetime) -> QuerySet[Session]:
     return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
 
 
+def _delete_sessions(sessions: QuerySet[Any]) -> None:
+    rows = Counter(sessions.values_list("tenant_id", flat=True))
+    delete(sessions)
+    _record("sessions", rows)
+
+
 def _forget_metadata(sessions: QuerySet[Any]) -> None:
+    rows = Counter(sessions.values_list("tenant_id", flat=True))
     sessions.update(metadata={})
+    _record("metadata", rows)
+
+
+def _delete_devices(devices: QuerySet[Any]) -> None:
+    rows = Counter(devices.values_list("subject__tenant_id", flat=True))
+    delete(devices)
+    _record("known_devices", rows)
+
+
+def _record(what: str, rows: Counter[int]) -> None:
+    """Record with each tenant how many of its rows went, in one order of tenants, so that two runs cannot deadlock."""
+    for tenant_id in sorted(rows):
+        record(tenant_id, Event(AuditKind.RETENTION, None, {"what": what, "rows": rows[tenant_id]}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +100,10 @@ class Rule:
 
 
 RULES = (
-    Rule(old_sessions),
+    Rule(old_sessions, _delete_sessions),
     Rule(old_metadata, _forget_metadata),
     Rule(stale_attempts),
-    Rule(unused_devices),
+    Rule(unused_devices, _delete_devices),
     Rule(old_frames),
     Rule(old_feedback),
     Rule(old_probes),
@@ -88,7 +113,8 @@ RULES = (
 
 def enforce(settings: Settings, now: datetime) -> int:
     """Apply every rule to a bounded number of rows. Returns their number."""
-    return sum(apply_in_batches(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
+    pruned = prune(now - timedelta(days=settings.retain_audit_days))
+    return pruned + sum(apply_in_batches(rule.overdue(settings, now), rule.apply, PAUSE_S) for rule in RULES)
 
 
 def enforce_in_turn(deciding: Deciding) -> int | None:
@@ -100,7 +126,8 @@ def enforce_in_turn(deciding: Deciding) -> int | None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
-        done = enforce(deciding.settings, clock.now())
+        now = clock.now()
+        done = enforce(deciding.settings, now) + erase_unseen(deciding, now)
         if done:
             write_ahead_log.empty()
     return done

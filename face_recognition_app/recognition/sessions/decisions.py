@@ -7,19 +7,24 @@ from datetime import datetime
 
 from django.db import transaction
 
+from audit.chain import Detail
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from database import clock
 from gallery.models import Renewal
-from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject
+from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject, note_success
+from gallery.records.consents import GivenConsent
+from gallery.records.references import record_about
 from gallery.upkeep.adaptation import adapt
 from monitoring import metrics
 from recognition.deciding import Deciding
+from recognition.enrolment import keep_and_record
 from recognition.models import Decision, Session, SessionProbe
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
+from vocabulary.audit import AuditKind
 from vocabulary.sessions import REASONS, LivenessOutcome, Reason, SessionKind, SessionStatus
 
 LIVENESS_OUTCOMES = {
@@ -49,6 +54,7 @@ def decide_locked(
     if outcome.success:
         lockout.clear_unnamed_device(lockout_key)
         known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
+        note_success(session.tenant, outcome.subject_id or "")
     elif until is None and not excused:
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
@@ -172,8 +178,24 @@ def _record(
     session.status = _status_after(outcome)
     session.checkpoint = session.address = session.display_name = ""
     session.save(update_fields=["status", "checkpoint", "address", "display_name"])
+    _record_events(session, flow, outcome, liveness)
     transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision
+
+
+def _record_events(session: Session, flow: Flow, outcome: Outcome, liveness: LivenessOutcome) -> None:
+    """Record the decision, and the enrolment that it was: the last locks of the transaction."""
+    if outcome.success and session.kind == SessionKind.ENROLLMENT:
+        consent = GivenConsent.from_json(session.consent)
+        keep_and_record(session.tenant, session.subject_id, consent, len(flow.samples), Renewal(session.renewal))
+    details: dict[str, Detail] = {
+        "session": str(session.pk),
+        "session_kind": session.kind,
+        "success": outcome.success,
+        "reason": outcome.reason,
+        "liveness": str(liveness),
+    }
+    record_about(session.tenant, outcome.subject_id or session.subject_id, AuditKind.DECIDED, **details)
 
 
 def _status_after(outcome: Outcome) -> SessionStatus:

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
+from audit.actor import acting, client_of
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
 from gallery.models import Renewal
 from gallery.people import check_subject_id, ensure_room, find_subject, lock_subject
+from gallery.records.consents import GivenConsent, check_consent
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
@@ -64,6 +66,7 @@ class SessionRequest:
     metadata: dict[str, Any]
     display_name: str = ""
     renewal: Renewal = Renewal.NONE
+    consent: GivenConsent | None = None
 
     def digest(self) -> str:
         content = [
@@ -75,9 +78,10 @@ class SessionRequest:
             self.target_samples,
             self.device_id,
             self.metadata,
-            # Without a name and a renewal the digest is that of versions that knew none.
+            # Without a name, a renewal and a consent the digest is that of versions that knew none.
             *([self.display_name] if self.display_name or self.renewal is not Renewal.NONE else []),
             *([self.renewal.value] if self.renewal is not Renewal.NONE else []),
+            *([self.consent.as_json()] if self.consent else []),
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -92,7 +96,8 @@ class Created(NamedTuple):
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """Make a session, or return the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, TooManyTemplates, IdempotencyConflict, NewerCheckpoint or a Refusal.
+    Raises InvalidSubjectId, SubjectNotFound, TooManyTemplates, ConsentRequired, IdempotencyConflict, NewerCheckpoint or
+    a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
     existing = _find_by_idempotency_key(tenant, key)
@@ -118,8 +123,10 @@ def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
         check_subject_id(request.subject_id)
     if request.kind is SessionKind.AUTHENTICATION:
         find_subject(tenant, request.subject_id)
-    if request.kind is SessionKind.ENROLLMENT and request.renewal is Renewal.NONE:
-        ensure_room(tenant, request.subject_id, request.target_samples)
+    if request.kind is SessionKind.ENROLLMENT:
+        check_consent(tenant, request.subject_id, request.consent)
+        if request.renewal is Renewal.NONE:
+            ensure_room(tenant, request.subject_id, request.target_samples)
 
 
 def _find_by_idempotency_key(tenant: Tenant, key: str | None) -> Session | None:
@@ -188,7 +195,8 @@ def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NE
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
-    lease = connect(deciding, session, challenge_version, host)
+    with acting(client_of(session.pk)):
+        lease = connect(deciding, session, challenge_version, host)
     lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(lease.session))
     return lease
 
@@ -296,6 +304,7 @@ def _insert(
         metadata=request.metadata,
         display_name=request.display_name,
         renewal=request.renewal,
+        consent=None if request.consent is None else request.consent.as_json(),
         idempotency_key=key,
         request_digest=request.digest(),
         expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),

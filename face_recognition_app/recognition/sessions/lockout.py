@@ -17,13 +17,16 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from audit.chain import Event, record
 from config.durations import milliseconds_until
 from config.settings import Settings
 from database import clock
+from gallery.records.references import record_about
 from recognition.models import AttemptKind, FailedAttempts
 from recognition.sessions import known_devices
 from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 from vocabulary.sessions import Place
 
 FULL_WEIGHT = 1.0
@@ -135,7 +138,7 @@ def _left(rule: Rule, counter: FailedAttempts | None, now: datetime) -> float:
 
 
 def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetime | None:
-    """Raise every counter of `key`. If one is locked by now, raise none and return the end of the lock.
+    """Raise every counter of `key`, and record a lock. If one is locked by now, raise none and return the lock's end.
 
     A `weight` of 0 changes nothing.
     """
@@ -149,6 +152,9 @@ def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetim
     for counter in counters:
         _add(counter, rule_of(settings, AttemptKind(counter.kind)), weight, now)
         counter.save()
+    locked = sorted(counter.kind for counter in counters if counter.locked_until)
+    if locked:
+        record_about(key.tenant, key.subject_id, AuditKind.LOCKED, places=locked)
     return None
 
 
@@ -171,8 +177,9 @@ def clear_unnamed_device(key: LockoutKey) -> None:
         _of(key.tenant, [(AttemptKind.UNNAMED, key.subject_id)]).delete()
 
 
-def forget_subject(tenant: Tenant, subject_id: str) -> None:
-    _lift(tenant, _subject_keys(subject_id))
+def forget_subject(tenant: Tenant, subject_id: str) -> int:
+    """Delete the counters of a subject that is erased; returns their number. The caller records it."""
+    return _lift(tenant, _subject_keys(subject_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +209,29 @@ def _device_of(counter: FailedAttempts) -> str:
 
 def lift_subject(tenant: Tenant, subject_id: str) -> int:
     """Forget the failures of a subject and of its known devices. Returns the number of counters deleted."""
-    return _lift(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
+    with transaction.atomic():
+        lifted = _lift(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
+        if lifted:
+            record_about(tenant, subject_id, AuditKind.UNLOCKED, places=["subject"])
+    return lifted
 
 
 def lift_device(tenant: Tenant, device_id: str) -> int:
-    return _lift(tenant, [(AttemptKind.DEVICE, known_devices.device_key(device_id))])
+    return _lift_place(tenant, AttemptKind.DEVICE, known_devices.device_key(device_id))
 
 
 def lift_address(tenant: Tenant, address: str) -> int:
     """Forget the failures of an address; `address` is its digest."""
-    return _lift(tenant, [(AttemptKind.ADDRESS, address)])
+    return _lift_place(tenant, AttemptKind.ADDRESS, address)
+
+
+def _lift_place(tenant: Tenant, kind: AttemptKind, key: str) -> int:
+    """Forget the failures of a place, and record it without saying which place it is."""
+    with transaction.atomic():
+        lifted = _lift(tenant, [(kind, key)])
+        if lifted:
+            record(tenant.pk, Event(AuditKind.UNLOCKED, None, {"places": [kind.value]}))
+    return lifted
 
 
 def _lift(tenant: Tenant, keys: list[CounterKey]) -> int:

@@ -23,6 +23,7 @@ from asgiref.typing import (
     WebSocketSendEvent,
 )
 
+from audit import actor as actors
 from core.liveness.actions import NEWEST_VERSION
 from database.outages import outage_of
 from logs.advice import warn_once
@@ -170,6 +171,7 @@ class FaceConsumer:
             raise UnknownToken(str(error)) from error
         except AttemptsExceeded as error:
             raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
+        actors.current.set(actors.client_of(lease.session.pk))
         if lease.resumed:
             lease.flow.resume()
         return SessionStream(worker, lease)

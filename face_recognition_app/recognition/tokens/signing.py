@@ -1,4 +1,4 @@
-"""Ed25519 signatures of decisions and access tokens.
+"""Ed25519 signatures of decisions, receipts and access tokens.
 
 The times in a decision token are by the machine's clock, since others verify it, by their own clocks. Only the service
 verifies an access token: its life is by the clock that all processes agree on.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from jwt.algorithms import OKPAlgorithm
 from jwt.types import Options
 
 from database import clock
+from recognition.tokens.receipts import ErasureReceipt
 from recognition.tokens.signing_keys import SigningKeys, make_signing_key
 from tenants.scopes import Scope, in_order, read_scopes
 
@@ -25,6 +26,7 @@ ALGORITHM = "EdDSA"
 ISSUER = "face-service"
 DECISION_AUDIENCE = "face-service-decision"
 ACCESS_AUDIENCE = "face-service-api"
+ERASURE_AUDIENCE = "face-service-erasure"
 LEEWAY_S = 60
 """Seconds by which a verifier's clock may differ from the signer's; docs/protocol.md tells verifiers to allow it."""
 _TIMES_ARE_CHECKED_HERE: Options = {
@@ -107,6 +109,12 @@ class Signer:
         """Call it where queries may be made: its life is measured by the common clock."""
         content = {"sub": str(claims.tenant), "key": str(claims.key), "scope": " ".join(in_order(claims.scopes))}
         return self._sign(content, ACCESS_AUDIENCE, lifetime_s, clock.now().timestamp())
+
+    def sign_receipt(self, receipt: ErasureReceipt) -> str:
+        """The receipt as a JWS. It has no end: who keeps it keeps the public key from the JWKS with it."""
+        keys, now = self._keys.current(), int(time.time())  # noqa: TID251 - others compare it with their own clocks
+        common = {"iss": ISSUER, "aud": ERASURE_AUDIENCE, "iat": now, "jti": uuid.uuid4().hex}
+        return jwt.encode({**common, **asdict(receipt)}, keys.private, ALGORITHM, headers={"kid": keys.key_id})
 
     def read_access(self, token: str) -> AccessClaims:
         """Raises InvalidToken. Call it where queries may be made, likewise."""

@@ -504,6 +504,9 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
     told = {(method, path) for path, methods in document["paths"].items() for method in methods}
     assert told == {
         ("post", "/api/v1/auth/token/"),
+        ("get", "/api/v1/audit/"),
+        ("get", "/api/v1/subjects/{subject_id}/export/"),
+        ("delete", "/api/v1/subjects/{subject_id}/consent/"),
         ("post", "/api/v1/sessions/"),
         ("get", "/api/v1/sessions/{session_id}/"),
         ("delete", "/api/v1/sessions/{session_id}/"),

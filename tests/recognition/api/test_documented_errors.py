@@ -230,6 +230,7 @@ async def provoke_refusals_of_sessions(world: World) -> None:
     operation, tenant = OPERATIONS["create_session"], world.backend.tenant
     await world.ask(operation, json={"kind": "enrollment", "subject_id": "a b"})
     await world.ask(operation, json={"kind": "authentication", "subject_id": "nobody"})
+    await ask_without_consent(world, operation, json={"kind": "enrollment", "subject_id": "carol"})
     cannot = {"liveness": "active", "avoid": [str(action) for action in Action]}
     await world.ask(operation, json={"kind": "identification", **cannot})
     same = {"Idempotency-Key": "once"}
@@ -273,6 +274,7 @@ async def provoke_refusals_of_templates(world: World) -> None:
     operation, faces = OPERATIONS["add_templates"], world.faces
     await world.ask(operation, **usual(operation, faces.hopper))
     await world.ask(operation, values={"subject_id": "bob"}, **usual(operation, faces.astronaut))
+    await ask_without_consent(world, operation, values={"subject_id": "bob"}, **usual(operation, faces.hopper))
     await world.ask(operation, **usual(operation, faces.nobody))
     many = [("images", ("a.jpg", faces.astronaut, "image/jpeg"))] * 10
     assert (await world.client.post("/api/v1/subjects/alice/templates/", files=many)).status_code == 201
@@ -283,6 +285,18 @@ async def provoke_refusals_of_feedback(world: World) -> None:
     operation = OPERATIONS["give_feedback"]
     for session_id in (str(uuid.UUID(int=0)), world.things["session_id"]):
         await world.ask(operation, json={"session_id": session_id, "correct": False})
+
+
+async def ask_without_consent(world: World, operation: Documented, **request: Any) -> None:
+    tenant = world.backend.tenant
+    before = await world.make(policy_of, tenant)
+    await world.make(set_policy, tenant, replace(before, consent_required=True))
+    await world.ask(operation, **request)
+    await world.make(set_policy, tenant, before)
+
+
+async def provoke_refusals_of_audit(world: World) -> None:
+    await world.ask(OPERATIONS["read_audit"], params={"subject_id": "nobody"})
 
 
 async def provoke_refusals_of_verification(world: World) -> None:
@@ -311,6 +325,7 @@ REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "add_templates": provoke_refusals_of_templates,
     "verify_subject": provoke_refusals_of_verification,
     "give_feedback": provoke_refusals_of_feedback,
+    "read_audit": provoke_refusals_of_audit,
     "rotate_key": provoke_refusals_of_rotation,
     "delete_key": provoke_refusals_of_revocation,
 }

@@ -52,6 +52,7 @@ READ_ONLY = {
     "GET /api/v1/sessions/{session_id}/",
     "GET /api/v1/subjects/",
     "GET /api/v1/subjects/{subject_id}/",
+    "GET /api/v1/subjects/{subject_id}/export/",
     "GET /api/v1/subjects/{subject_id}/lock/",
     "GET /api/v1/subjects/{subject_id}/templates/",
 }

@@ -66,6 +66,8 @@ CASES: dict[str, Ask] = {
     "update_subject": lambda *_: {"json": {"metadata": {"mine": True}}},
     "lift_locks": nothing,
     "read_locks": nothing,
+    "export_subject": nothing,
+    "read_audit": lambda theirs, _: {"params": {"cursor": theirs.cursor, "subject_id": theirs.subject_id}},
     "list_templates": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
     "add_templates": images("images"),
     "delete_template": nothing,

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.backends.utils import CursorWrapper
 
 from core.types import Embedding
+from database.owned import TenantOwned
 from gallery.people import Sample, enroll
 from recognition.api.pages import cursor_for
 from recognition.models import FailedAttempts
@@ -21,7 +22,6 @@ from recognition.sessions import lifecycle
 from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.models import Tenant
-from tenants.owned import TenantOwned
 from tenants.scopes import Scope
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client

@@ -17,12 +17,14 @@ from typing import Any
 import jwt
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from config.settings import load
 from database import clock
 from recognition.management.commands import rotate_signing_key
 from recognition.tokens.signing import DECISION_AUDIENCE, LEEWAY_S, AccessClaims, DecisionClaims, InvalidToken, Signer
 from recognition.tokens.signing_keys import CURRENT, SigningKeys, make_signing_key, rotate
+from tenants.models import Tenant
 from tenants.scopes import Scope
 from testkit.service import REPOSITORY
 from tests.clocks import STEPS_S, step
@@ -252,8 +254,20 @@ def command(data_dir: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str) ->
     return out.getvalue()
 
 
+def test_a_rotation_is_done_also_where_it_cannot_be_recorded(
+    signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_database() -> None:
+        raise OperationalError("no such file")
+
+    monkeypatch.setattr(Tenant.objects, "all", no_database)
+    told = json.loads(command(tmp_path, monkeypatch, "--json"))
+    assert told["kid"] == signer.key_id
+    assert "could not be recorded in the audit trail: no such file" in capsys.readouterr().err
+
+
 def test_the_command_rotates_and_tells_what_is_published(
-    signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transactional_db: None, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old_kid = signer.key_id
     told = json.loads(command(tmp_path, monkeypatch, "--json"))

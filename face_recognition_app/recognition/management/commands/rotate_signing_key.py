@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
+from audit.chain import Event, NoChain, record
 from config.durations import parse_duration
 from config.service import service_settings
 from recognition.tokens.signing import LEEWAY_S
 from recognition.tokens.signing_keys import CURRENT, UnusableKeyFile, make_signing_key, rotate
+from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 
 class Command(BaseCommand):
@@ -38,11 +42,20 @@ class Command(BaseCommand):
             keys = rotate(directory, overlap_s)
         except (ValueError, OSError, UnusableKeyFile) as error:
             raise CommandError(str(error)) from error
+        self._record(keys.key_id)
         published = list(keys.public_keys())
         if options["json"]:
             self.stdout.write(json.dumps({"kid": keys.key_id, "published": published}))
         else:
             self.stdout.write(f"signs now: {keys.key_id}\npublished: {', '.join(published)}")
+
+    def _record(self, key_id: str) -> None:
+        """Record the rotation with every tenant. It is done, whether the database can be used or not."""
+        try:
+            for tenant in Tenant.objects.all():
+                record(tenant.pk, Event(AuditKind.SIGNING_KEY_ROTATED, None, {"kid": key_id}))
+        except (DatabaseError, NoChain) as error:
+            self.stderr.write(f"warning: the rotation could not be recorded in the audit trail: {error}")
 
 
 def _overlap_s(text: str) -> int:

@@ -1,5 +1,5 @@
 """manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions A,B] [--covered-faces yes|no]
-[--adaptive-templates yes|no]"""
+[--adaptive-templates yes|no] [--consent required|optional] [--erase-unseen DAYS]"""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from core.liveness.policy import Policy
-from tenants.liveness_policy import InvalidPolicy, TenantPolicy, parse_actions, parse_steps, policy_of, set_policy
+from tenants.liveness_policy import (
+    InvalidPolicy,
+    TenantPolicy,
+    parse_actions,
+    parse_steps,
+    parse_unseen,
+    policy_of,
+    set_policy,
+)
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
 from vocabulary.faces import Action
@@ -38,17 +46,26 @@ class Command(BaseCommand):
             help="whether a sure and live recognition may become a template, so that an ageing face is followed",
         )
         parser.add_argument(
+            "--consent", choices=["required", "optional"], help="whether nobody is enrolled without a record of consent"
+        )
+        parser.add_argument(
+            "--erase-unseen", metavar="DAYS", help="days after the last success until a person is erased, or never"
+        )
+        parser.add_argument(
             "--json",
             action="store_true",
-            help="print {tenant, liveness, minimum, steps, actions, covered_faces, adaptive_templates}",
+            help="print {tenant, liveness, minimum, steps, actions, covered_faces, adaptive_templates, "
+            "consent_required, unseen_days}",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with transaction.atomic():
                 tenant = Tenant.objects.select_for_update(no_key=True).get(pk=find_tenant(options["tenant"]).pk)
-                policy = _changed(policy_of(tenant), options)
-                set_policy(tenant, policy)
+                before = policy_of(tenant)
+                policy = _changed(before, options)
+                if policy != before:
+                    set_policy(tenant, policy)
         except (TenantNotFound, InvalidPolicy) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_as_json(tenant, policy) if options["json"] else _in_words(tenant, policy))
@@ -67,18 +84,28 @@ def _changed(policy: TenantPolicy, options: dict[str, Any]) -> TenantPolicy:
         policy = replace(policy, covered_faces=options["covered_faces"] == "yes")
     if options["adaptive_templates"] is not None:
         policy = replace(policy, adaptive_templates=options["adaptive_templates"] == "yes")
+    if options["consent"] is not None:
+        policy = replace(policy, consent_required=options["consent"] == "required")
+    if options["erase_unseen"] is not None:
+        policy = replace(policy, unseen_days=parse_unseen(str(options["erase_unseen"])))
     return policy
 
 
 def _as_json(tenant: Tenant, policy: TenantPolicy) -> str:
     told = {"tenant": tenant.name, "liveness": policy.liveness, "minimum": policy.minimum, "steps": policy.steps}
-    faces = {"covered_faces": policy.covered_faces, "adaptive_templates": policy.adaptive_templates}
-    return json.dumps({**told, "actions": policy.actions, **faces})
+    faces = {"actions": policy.actions, "covered_faces": policy.covered_faces}
+    people = {
+        "adaptive_templates": policy.adaptive_templates,
+        "consent_required": policy.consent_required,
+        "unseen_days": policy.unseen_days,
+    }
+    return json.dumps({**told, **faces, **people})
 
 
 def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
     steps = "as the policy has" if policy.steps is None else policy.steps
     actions = "all" if policy.actions is None else ", ".join(policy.actions)
+    unseen = "never" if policy.unseen_days is None else f"after {policy.unseen_days} days without a success"
     return (
         f"tenant {tenant.name}\n"
         f"liveness {policy.liveness}, for sessions that name none\n"
@@ -86,5 +113,7 @@ def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
         f"steps {steps}\n"
         f"actions {actions}\n"
         f"covered faces {'recognised' if policy.covered_faces else 'refused'}\n"
-        f"adaptive templates {'on' if policy.adaptive_templates else 'off'}"
+        f"adaptive templates {'on' if policy.adaptive_templates else 'off'}\n"
+        f"consent {'required' if policy.consent_required else 'optional'}\n"
+        f"people are erased {unseen}"
     )

@@ -1,0 +1,1 @@
+"""Audit trail: who did what, in one chain for each tenant that cannot be changed unseen."""

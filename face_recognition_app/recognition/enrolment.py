@@ -1,0 +1,43 @@
+"""Enrolment from pictures, without a session."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from audit.chain import Event, record
+from gallery.models import Renewal, Template
+from gallery.people import Sample, check_subject_id, enroll, lock_subject
+from gallery.records.consents import GivenConsent, check_consent, keep_consent
+from gallery.records.references import reference_of
+from recognition.deciding import Deciding
+from tenants.models import Tenant
+from vocabulary.audit import AuditKind
+
+
+def enroll_pictures(
+    deciding: Deciding,
+    tenant: Tenant,
+    subject_id: str,
+    samples: list[Sample],
+    consent: GivenConsent | None,
+    renewal: Renewal = Renewal.NONE,
+) -> list[Template]:
+    """Do as `enroll`, with the consent, and record it. Raises ConsentRequired, too; then nothing is stored."""
+    deciding.gallery.store.refresh(tenant)  # Before the locks, for which others wait.
+    with transaction.atomic():
+        lock_subject(tenant, check_subject_id(subject_id))
+        check_consent(tenant, subject_id, consent)
+        templates = enroll(tenant, subject_id, samples, deciding.gallery, deciding.rules, renewal=renewal)
+        keep_and_record(tenant, subject_id, consent, len(templates), renewal)
+    return templates
+
+
+def keep_and_record(
+    tenant: Tenant, subject_id: str, consent: GivenConsent | None, templates: int, renewal: Renewal
+) -> None:
+    """Keep the consent and record an enrolment, as the last of the caller's transaction."""
+    if consent is not None:
+        keep_consent(tenant, subject_id, consent)
+    reference = reference_of(tenant, subject_id)
+    given = [] if consent is None else [Event(AuditKind.CONSENT_GIVEN, reference, consent.as_json())]
+    record(tenant.pk, *given, Event(AuditKind.ENROLLED, reference, {"templates": templates, "renewal": str(renewal)}))

@@ -1,0 +1,278 @@
+"""Everything that is held about a person, as one document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.db.models import Model, Q
+from pydantic import BaseModel
+
+from audit.models import AuditEntry
+from core.liveness.policy import Policy
+from gallery import people
+from gallery.models import Consent, Feedback, Subject, Template, TemplateOrigin
+from gallery.records.consents import GivenBy
+from gallery.records.references import record_reading, reference_of
+from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session, SessionProbe
+from tenants.models import Tenant
+from vocabulary.audit import ActorKind, AuditKind
+from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
+
+SECTIONS: dict[type[Model], str] = {
+    Subject: "subject",
+    Consent: "consents",
+    Template: "templates",
+    Feedback: "feedback",
+    Session: "sessions",
+    Decision: "sessions",
+    SessionProbe: "sessions",
+    FailedAttempts: "failed_attempts",
+    KnownDevice: "known_devices",
+    AuditEntry: "audit",
+}
+"""The section of the document with each model's rows. A test compares it with all models."""
+
+
+class ExportedPerson(BaseModel):
+    """`reference` stands for the person in the audit trail. `seen_at`: time of the last success."""
+
+    subject_id: str
+    display_name: str
+    metadata: dict[str, Any]
+    reference: str
+    created_at: datetime
+    seen_at: datetime | None
+
+
+class ExportedConsent(BaseModel):
+    text: str
+    version: str
+    given_by: GivenBy
+    given_at: datetime
+    withdrawn_at: datetime | None
+
+
+class ExportedTemplate(BaseModel):
+    """Without the vector, which is no help to a person and would be a risk in other hands."""
+
+    id: UUID
+    model_id: str
+    quality: float | None
+    origin: TemplateOrigin
+    created_at: datetime
+
+
+class ExportedFeedback(BaseModel):
+    """A picture, of a session or sent by itself, that was said not to show the person. Without its vector."""
+
+    session: UUID | None
+    created_at: datetime
+
+
+class ExportedDecision(BaseModel):
+    success: bool
+    subject_id: str
+    similarity: float | None
+    threshold: float | None
+    liveness: LivenessOutcome
+    reason: Reason | None
+    locked_until: datetime | None
+    attempts_left: int | None
+    duplicate_of: str
+    evidence: dict[str, Any]
+    decision_token: str
+    created_at: datetime
+
+
+class ExportedSession(BaseModel):
+    """`checkpoint_characters`: size of the state of an open session, which has samples of the face; 0 when it ended.
+    `address`: a keyed digest of the client's network. `probe_kept_at`: since when the vector that matched is kept."""
+
+    id: UUID
+    kind: SessionKind
+    subject_id: str
+    liveness: Policy
+    device_id: str
+    address: str
+    display_name: str
+    metadata: dict[str, Any]
+    consent: dict[str, Any] | None
+    status: SessionStatus
+    checkpoint_characters: int
+    created_at: datetime
+    started_at: datetime | None
+    expires_at: datetime
+    probe_kept_at: datetime | None
+    decision: ExportedDecision | None
+
+
+class ExportedAttempts(BaseModel):
+    """Failures that claimed to be the person. `failed_at`: seconds since the epoch and weight of each."""
+
+    kind: AttemptKind
+    failed_at: list[list[float]]
+    waits_until: datetime | None
+    locked_until: datetime | None
+    stale_at: datetime
+
+
+class ExportedDevice(BaseModel):
+    device_id: str
+    used_at: datetime
+
+
+class ExportedEntry(BaseModel):
+    sequence: int
+    at: datetime
+    kind: AuditKind
+    actor_kind: ActorKind
+    actor_id: str
+    actor_name: str
+    request_id: str
+    details: dict[str, Any]
+
+
+class SubjectExport(BaseModel):
+    subject: ExportedPerson
+    consents: list[ExportedConsent]
+    templates: list[ExportedTemplate]
+    feedback: list[ExportedFeedback]
+    sessions: list[ExportedSession]
+    failed_attempts: list[ExportedAttempts]
+    known_devices: list[ExportedDevice]
+    audit: list[ExportedEntry]
+
+
+def of_subject(tenant: Tenant, subject_id: str) -> SubjectExport:
+    """The document, whose making is recorded. Raises SubjectNotFound."""
+    subject = people.find_subject(tenant, subject_id)
+    reference = reference_of(tenant, subject_id)
+    assert reference is not None
+    export = SubjectExport(
+        subject=_person(subject, reference),
+        consents=[_consent(row) for row in Consent.objects.filter(subject=subject).order_by("pk")],
+        templates=[_template(row) for row in Template.objects.filter(subject=subject).defer("vector").order_by("pk")],
+        feedback=[
+            ExportedFeedback(session=row.session, created_at=row.created_at)
+            for row in Feedback.objects.filter(subject=subject).defer("vector").order_by("pk")
+        ],
+        sessions=_sessions(tenant, subject_id),
+        failed_attempts=_attempts(tenant, subject_id),
+        known_devices=[
+            ExportedDevice(device_id=row.device, used_at=row.used_at)
+            for row in KnownDevice.objects.filter(subject=subject).order_by("pk")
+        ],
+        audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
+    )
+    record_reading(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
+    return export
+
+
+def _person(subject: Subject, reference: UUID) -> ExportedPerson:
+    return ExportedPerson(
+        subject_id=subject.subject_id,
+        display_name=subject.display_name,
+        metadata=subject.metadata,
+        reference=reference.hex,
+        created_at=subject.created_at,
+        seen_at=subject.seen_at,
+    )
+
+
+def _consent(row: Consent) -> ExportedConsent:
+    return ExportedConsent(
+        text=row.text,
+        version=row.version,
+        given_by=cast("GivenBy", row.given_by),
+        given_at=row.given_at,
+        withdrawn_at=row.withdrawn_at,
+    )
+
+
+def _template(row: Template) -> ExportedTemplate:
+    return ExportedTemplate(
+        id=row.public_id,
+        model_id=row.model_id,
+        quality=row.quality,
+        origin=TemplateOrigin(row.origin),
+        created_at=row.created_at,
+    )
+
+
+def _sessions(tenant: Tenant, subject_id: str) -> list[ExportedSession]:
+    """Sessions that claimed to be the person, were decided as the person, or have found the person so far."""
+    found = Q(checkpoint__contains=f'"subject_id":"{subject_id}"', status__in=OPEN_STATUSES)
+    decided = Q(decision__subject_id=subject_id) | Q(decision__duplicate_of=subject_id)
+    about = Session.objects.filter(Q(subject_id=subject_id) | decided | found, tenant=tenant)
+    rows = about.select_related("decision", "probe").order_by("created_at", "pk")
+    return [_session(row) for row in rows]
+
+
+def _session(row: Session) -> ExportedSession:
+    decision: Decision | None = getattr(row, "decision", None)
+    probe: SessionProbe | None = getattr(row, "probe", None)
+    return ExportedSession(
+        id=row.pk,
+        kind=SessionKind(row.kind),
+        subject_id=row.subject_id,
+        liveness=Policy(row.liveness),
+        device_id=row.device_id,
+        address=row.address,
+        display_name=row.display_name,
+        metadata=row.metadata,
+        consent=row.consent,
+        status=SessionStatus(row.status),
+        checkpoint_characters=len(row.checkpoint),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        expires_at=row.expires_at,
+        probe_kept_at=None if probe is None else probe.kept_at,
+        decision=None if decision is None else _decision(decision),
+    )
+
+
+def _decision(row: Decision) -> ExportedDecision:
+    return ExportedDecision(
+        success=row.success,
+        subject_id=row.subject_id,
+        similarity=row.similarity,
+        threshold=row.threshold,
+        liveness=LivenessOutcome(row.liveness),
+        reason=Reason(row.reason) if row.reason else None,
+        locked_until=row.locked_until,
+        attempts_left=row.attempts_left,
+        duplicate_of=row.duplicate_of,
+        evidence=row.evidence,
+        decision_token=row.token,
+        created_at=row.created_at,
+    )
+
+
+def _attempts(tenant: Tenant, subject_id: str) -> list[ExportedAttempts]:
+    kinds = [AttemptKind.SUBJECT, AttemptKind.UNNAMED]
+    rows = FailedAttempts.objects.filter(tenant=tenant, kind__in=kinds, key=subject_id).order_by("pk")
+    return [
+        ExportedAttempts(
+            kind=AttemptKind(row.kind),
+            failed_at=row.failed_at,
+            waits_until=row.waits_until,
+            locked_until=row.locked_until,
+            stale_at=row.stale_at,
+        )
+        for row in rows
+    ]
+
+
+def _entry(row: AuditEntry) -> ExportedEntry:
+    return ExportedEntry(
+        sequence=row.sequence,
+        at=row.at,
+        kind=AuditKind(row.kind),
+        actor_kind=ActorKind(row.actor_kind),
+        actor_id=row.actor_reference,
+        actor_name=row.actor_name,
+        request_id=row.request_id,
+        details=row.details,
+    )

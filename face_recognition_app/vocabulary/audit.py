@@ -1,0 +1,51 @@
+"""Kinds of audit entries, and of actors."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AuditKind(StrEnum):
+    """What happened. `templates_read` to `locks_read`, `verified` and `searched` read what is kept of people."""
+
+    AUDIT_READ = "audit_read"
+    COMPARED = "compared"
+    CONSENT_GIVEN = "consent_given"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    DECIDED = "decided"
+    ENROLLED = "enrolled"
+    FEEDBACK_GIVEN = "feedback_given"
+    KEY_ISSUED = "key_issued"
+    KEY_REVOKED = "key_revoked"
+    KEY_ROTATED = "key_rotated"
+    LOCKED = "locked"
+    LOCKS_READ = "locks_read"
+    POLICY_CHANGED = "policy_changed"
+    RETENTION = "retention"
+    SEARCHED = "searched"
+    SESSION_READ = "session_read"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
+    SUBJECT_CHANGED = "subject_changed"
+    SUBJECT_CREATED = "subject_created"
+    SUBJECT_ERASED = "subject_erased"
+    SUBJECT_LISTED = "subject_listed"
+    SUBJECT_EXPORTED = "subject_exported"
+    SUBJECT_READ = "subject_read"
+    TEMPLATES_READ = "templates_read"
+    TEMPLATE_ERASED = "template_erased"
+    TENANT_CREATED = "tenant_created"
+    TENANT_RENAMED = "tenant_renamed"
+    UNLOCKED = "unlocked"
+    VERIFIED = "verified"
+
+
+class ActorKind(StrEnum):
+    """`key`: an API key. `token`: an access token made from one. `session`: the client of a session, with its token.
+    `visitor`: somebody on the page without a key. `command`: `manage.py`. `service`: the service by itself."""
+
+    KEY = "key"
+    TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
+    SESSION = "session"
+    VISITOR = "visitor"
+    COMMAND = "command"
+    SERVICE = "service"
