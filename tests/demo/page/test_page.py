@@ -75,7 +75,13 @@ def test_the_page_asks_as_the_service_is_asked(page: Page, fake_socket: FakeSock
     press(page, "Who am I?")
     until(page, lambda: len(fake_socket.connections) == 2)
     assert asked == [
-        {"kind": "enrollment", "liveness": "passive", "challenge_version": 3, "name": "Dağ Çelik 王"},
+        {
+            "kind": "enrollment",
+            "liveness": "passive",
+            "challenge_version": 3,
+            "name": "Dağ Çelik 王",
+            "consent": {"text": "page", "version": "1"},
+        },
         {
             "kind": "identification",
             "liveness": "strict",

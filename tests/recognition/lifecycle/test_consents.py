@@ -142,7 +142,7 @@ DIGEST_OF_VERSION = {"1": "1548b3857e961693"}
 
 def test_the_version_of_the_pages_consent_changes_with_its_words() -> None:
     static = REPOSITORY / "face_recognition_app" / "demo" / "static" / "demo"
-    version = re.search(r'CONSENT = \{ text: "page", version: "(\d+)" \}', (static / "doors.js").read_text())
+    version = re.search(r'body\.consent = \{ text: "page", version: "(\d+)" \}', (static / "doors.js").read_text())
     assert version is not None
     catalogues = [(static / "words" / f"{language}.js").read_text() for language in ("en", "id", "tr")]
     words = [re.search(rf"^  {key}: (.*),$", text, re.MULTILINE) for text in catalogues for key in CONSENT_WORDS]

@@ -2,14 +2,12 @@ import { delay, Ended, unlessAborted } from "./waits.js";
 
 const DEADLINES_MS = [5_000, 4_000];
 const BETWEEN_MS = 400;
-/** What the consent step says. A test notices when its words change: then the version has to, too. */
-const CONSENT = { text: "page", version: "1" };
 
 /** Asks the service for a session. `onRetry` is called before a second try. Rejects with Ended or the signal's reason. */
 export function openSession({ kind, name, liveness, avoid }, signal, onRetry) {
   const body = { kind, liveness, challenge_version: 3 };
   if (kind !== "identification") body.name = name;
-  if (kind === "enrollment") body.consent = CONSENT;
+  if (kind === "enrollment") body.consent = { text: "page", version: "1" };
   if (avoid.length) body.avoid = avoid;
   const headers = { "content-type": "application/json" };
   return ask("demo/sessions/", { method: "POST", headers, body: JSON.stringify(body) }, signal, onRetry);
