@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from audit.models import AuditEntry
 from core.liveness.policy import Policy
 from gallery import people
-from gallery.models import Consent, Feedback, Subject, Template, TemplateOrigin
+from gallery.models import Consent, Feedback, Renewal, Subject, Template, TemplateOrigin
 from gallery.records.consents import GivenBy
 from gallery.records.references import record_reading, reference_of
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session, SessionProbe
@@ -99,6 +99,7 @@ class ExportedSession(BaseModel):
     display_name: str
     metadata: dict[str, Any]
     consent: dict[str, Any] | None
+    renewal: Renewal
     status: SessionStatus
     checkpoint_characters: int
     created_at: datetime
@@ -223,6 +224,7 @@ def _session(row: Session) -> ExportedSession:
         display_name=row.display_name,
         metadata=row.metadata,
         consent=row.consent,
+        renewal=Renewal(row.renewal),
         status=SessionStatus(row.status),
         checkpoint_characters=len(row.checkpoint),
         created_at=row.created_at,

@@ -49,7 +49,10 @@ SENTENCES: dict[str, list[object]] = {
     "--consent required` an enrolment without": [
         test_consents.test_without_consent_nobody_is_enrolled_where_it_is_required
     ],
-    "withdraws: templates are erased": [test_consents.test_withdrawing_erases_the_templates_and_ends_what_is_open],
+    "withdraws: templates and kept probes are erased": [
+        test_consents.test_withdrawing_erases_the_templates_and_ends_what_is_open,
+        test_consents.test_withdrawing_erases_what_is_kept_of_the_face_with_others,
+    ],
     "erases a person; DELETE `demo/face/`": [test_erasure.test_everything_that_names_a_person_goes_with_the_person],
     "The answer is 204, and its header": [
         test_receipts.test_the_receipt_says_what_was_erased_and_of_whom_without_the_name
@@ -110,7 +113,7 @@ def test_no_table_and_no_file_has_a_picture() -> None:
         for field in model._meta.fields
         if field.get_internal_type() in ("BinaryField", "FileField", "ImageField")
     }
-    assert kinds == {("Template", "vector")}
+    assert kinds == {("Template", "vector"), ("Feedback", "vector"), ("SessionProbe", "vector")}
 
 
 def test_scopes_are_those_of_the_document() -> None:
@@ -124,7 +127,7 @@ def test_no_answer_has_a_vector() -> None:
     schemas = openapi_document()["components"]["schemas"]
     names = {name for schema in schemas.values() for name in schema.get("properties", ())}
     assert not names & {"vector", "embedding", "checkpoint"}
-    assert schemas["TemplateDetail"]["properties"].keys() == {"id", "quality", "created_at"}
+    assert schemas["TemplateDetail"]["properties"].keys() == {"id", "quality", "origin", "created_at"}
 
 
 def test_files_are_the_services_alone_and_all_have_a_row(live_service: LiveService) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from audit.chain import Event, record
 from database import write_ahead_log
@@ -16,7 +16,7 @@ from gallery.models import Consent, Subject, Template
 from gallery.records.consents import end_consents
 from gallery.records.references import record_about, reference_of
 from recognition.deciding import Deciding
-from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session
+from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import NewerCheckpoint
@@ -55,11 +55,11 @@ def erase_if_unseen(deciding: Deciding, tenant: Tenant, subject_id: str, since: 
 def unseen(tenant: Tenant, since: datetime) -> QuerySet[Subject]:
     """Subjects that were made, enrolled and recognised before `since` for the last time."""
     old = Subject.objects.filter(tenant=tenant, created_at__lt=since).filter(Q(seen_at=None) | Q(seen_at__lt=since))
-    return old.exclude(templates__created_at__gte=since)
+    return old.filter(~Exists(Template.objects.filter(tenant=tenant, subject=OuterRef("pk"), created_at__gte=since)))
 
 
 def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) -> None:
-    """Erase the templates of a subject that withdraws its consent, and end its open sessions.
+    """Erase what is kept of the face of a subject that withdraws its consent, and end its open sessions.
 
     The subject itself, its consents, now withdrawn, and what was decided stay. Raises SubjectNotFound.
     """
@@ -68,6 +68,8 @@ def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) ->
             with transaction.atomic():
                 held = _locked(tenant, subject_id)
                 subject = people.find_subject(tenant, subject_id)
+                people.forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
+                SessionProbe.objects.filter(tenant=tenant, session__decision__subject_id=subject_id).delete()
                 templates, _ = Template.objects.filter(subject=subject).delete()
                 consents = end_consents(tenant, subject_id)
                 for session in held:

@@ -507,6 +507,7 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
         ("get", "/api/v1/audit/"),
         ("get", "/api/v1/subjects/{subject_id}/export/"),
         ("delete", "/api/v1/subjects/{subject_id}/consent/"),
+        ("post", "/api/v1/subjects/{subject_id}/feedback/"),
         ("post", "/api/v1/sessions/"),
         ("get", "/api/v1/sessions/{session_id}/"),
         ("delete", "/api/v1/sessions/{session_id}/"),

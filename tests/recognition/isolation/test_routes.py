@@ -65,6 +65,7 @@ CASES: dict[str, Ask] = {
     "read_subject": nothing,
     "update_subject": lambda *_: {"json": {"metadata": {"mine": True}}},
     "lift_locks": nothing,
+    "withdraw_consent": nothing,
     "read_locks": nothing,
     "export_subject": nothing,
     "read_audit": lambda theirs, _: {"params": {"cursor": theirs.cursor, "subject_id": theirs.subject_id}},

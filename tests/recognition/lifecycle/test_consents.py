@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from core.types import Embedding
-from gallery.models import Consent, Subject, Template
+from gallery.models import Consent, Feedback, Subject, Template
 from recognition.models import Session
 from recognition.worker import Worker
 from tenants.liveness_policy import policy_of, set_policy
@@ -118,6 +118,17 @@ async def test_withdrawing_erases_the_templates_and_ends_what_is_open(
     assert (await api.post("/api/v1/faces/search/", files={"image": faces.astronaut})).json()["matches"] == []
     assert error_of(await upload(api, faces.astronaut)) == (422, "consent_required")
     assert (await upload(api, faces.astronaut, TERMS)).status_code == 201
+
+
+async def test_withdrawing_erases_what_is_kept_of_the_face_with_others(
+    api: httpx.AsyncClient, strict: Backend, faces: Faces, worker: Worker
+) -> None:
+    await upload(api, faces.astronaut, TERMS)
+    await api.post("/api/v1/subjects/", json={"subject_id": "bob"})
+    told = {"files": {"image": faces.astronaut}, "data": {"correct": "false"}}
+    assert (await api.post("/api/v1/subjects/bob/feedback/", **told)).status_code == 201
+    assert (await api.delete(f"{ALICE}consent/")).status_code == 204
+    assert await worker.database.run(Feedback.across_tenants.count) == 0
 
 
 async def test_an_enrolment_that_was_open_brings_nobody_back_after_a_withdrawal(

@@ -57,6 +57,8 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "FailedAttempts": {"id", "tenant", "key"},
         "KnownDevice": {"id", "subject"},
         "AuditEntry": {"id", "tenant", "reference", "hash"},
+        "Feedback": {"id", "tenant", "subject", "model_id", "vector", "key"},
+        "SessionProbe": {"id", "session", "tenant", "model_id", "vector"},
     }
     models: dict[str, type[BaseModel]] = {
         "Subject": export.ExportedPerson,
@@ -67,12 +69,15 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "FailedAttempts": export.ExportedAttempts,
         "KnownDevice": export.ExportedDevice,
         "AuditEntry": export.ExportedEntry,
+        "Feedback": export.ExportedFeedback,
+        "SessionProbe": export.ExportedSession,
     }
     renamed = {
         "public_id": "id",
         "device": "device_id",
         "token": "decision_token",
         "actor_reference": "actor_id",
+        "kept_at": "probe_kept_at",
     }
     for model in export.SECTIONS:
         columns = {field.name for field in model._meta.fields} - left_out[model.__name__]
