@@ -33,7 +33,7 @@ def age(days: float, subject_id: str = "alice") -> None:
     templates = Template.across_tenants.filter(subject__subject_id=subject_id)
     for rows in (Subject.across_tenants.filter(subject_id=subject_id), templates):
         for row in rows:
-            type(row).objects.filter(pk=row.pk).update(created_at=row.created_at - timedelta(days=days))
+            type(row).across_tenants.filter(pk=row.pk).update(created_at=row.created_at - timedelta(days=days))
 
 
 def kept(backend: Backend) -> list[str]:
