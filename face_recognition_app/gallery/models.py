@@ -66,3 +66,24 @@ class TemplateChange(models.Model):
 
     def __str__(self) -> str:
         return f"revision {self.revision} of {self.tenant_id}"
+
+
+class TemplateKey(models.Model):
+    """The secret of one of a tenant's epochs, wrapped by the master key `master_id`.
+
+    The newest epoch protects. An older one is read until its rotation is done, which sets `retired_at`, and for some
+    time after that, since indexes and open sessions may still be of it.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="template_keys")
+    epoch = models.PositiveIntegerField()
+    master_id = models.CharField(max_length=16)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "epoch"], name="one_secret_per_epoch")]
+
+    def __str__(self) -> str:
+        return f"secret of epoch {self.epoch} of {self.tenant_id}"

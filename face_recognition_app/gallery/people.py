@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from core.types import Embedding
 from database.pages import Page, page_after
-from gallery import changes
+from gallery import binding, changes
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
 from tenants.models import Tenant
@@ -161,12 +161,13 @@ def enroll(
     """Store every sample as a template of the subject, which is made if new and gets `display_name` if that is given.
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass
-    the duplicate check side by side. Raises DuplicateFace or DifferentFace; then nothing is stored.
+    the duplicate check side by side. Raises DuplicateFace, DifferentFace or OtherModel; then nothing is stored.
     """
     gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
     with transaction.atomic():
         lock_subject(tenant, check_subject_id(subject_id))
         tenant.lock()
+        binding.bind(tenant, gallery.model)
         _check_face(tenant, subject_id, samples, gallery, rules)
         subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
         if display_name:

@@ -13,7 +13,7 @@ from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, Session
 from recognition.retention.batches import apply_in_batches
 from recognition.sessions import lockout
-from recognition.sessions.checkpoints import NewerCheckpoint
+from recognition.sessions.checkpoints import UnreadableHere
 from recognition.sessions.decisions import end_without_subject
 from recognition.sessions.lifecycle import readable
 from tenants.models import Tenant
@@ -58,9 +58,9 @@ def _erase_the_rest(deciding: Deciding, tenant: Tenant, subject_id: str) -> bool
 def _end(deciding: Deciding, session: Session) -> None:
     """Anonymise and expire the session. The row stays until retention deletes it."""
     try:
-        flow = readable(session)
-    except NewerCheckpoint:
-        flow = None  # Erasure does not wait for a newer worker.
+        flow = readable(deciding, session)
+    except UnreadableHere:
+        flow = None  # Erasure does not wait for another worker.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
     session.display_name, session.metadata, session.idempotency_key = "", {}, None
     session.status = SessionStatus.EXPIRED

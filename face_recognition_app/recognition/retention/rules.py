@@ -16,7 +16,8 @@ from django.db.models import QuerySet
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery import changes
-from gallery.models import TemplateChange
+from gallery.models import TemplateChange, TemplateKey
+from gallery.protection import reprotection
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session
 from recognition.retention.batches import apply_in_batches, delete
@@ -51,6 +52,10 @@ def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
     return changes.old(now)
 
 
+def retired_secrets(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
+    return reprotection.retired(settings, now)
+
+
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
     return Session.objects.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
@@ -73,6 +78,7 @@ RULES = (
     Rule(unused_devices),
     Rule(old_frames),
     Rule(old_changes),
+    Rule(retired_secrets),
 )
 
 
