@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 
-from gallery import binding
-from gallery.binding import NoGalleryFits, OtherModel
+from gallery.binding import GalleryModel, NoGalleryFits, OtherModel
 from gallery.matching import Gallery, exact_gallery
 from gallery.models import Subject
 from gallery.people import delete_subject
@@ -87,8 +87,7 @@ def test_a_start_is_refused_when_no_gallery_fits(
 
 
 def test_what_an_older_version_noted_of_the_model_is_completed(bound: Tenant, gallery: Gallery) -> None:
-    known = {"model_id": gallery.model_id, "digest": gallery.model_id, "dimension": 512}
+    known = asdict(GalleryModel(gallery.model_id, gallery.model_id, 512))
     Tenant.objects.update(gallery_model=known)
     enrol(bound, "alice", face(1), gallery=gallery)
     assert Tenant.objects.get().gallery_model == {**known, "digest": gallery.profile.sha256}
-    assert str(binding.GalleryModel(**known)).startswith("model-a (512 numbers")
