@@ -17,11 +17,10 @@ from gallery.protection.tenant_secrets import TenantSecrets
 from tenants.models import Tenant
 from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, picture, unit
+from tests.gallery.protection.linking import CHANCE, assert_unlinkable
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 ROUNDING = 1e-4
-CHANCE = 5 / EMBEDDING_LENGTH**0.5
-"""Five standard deviations of the cosine of two unrelated vectors."""
 
 each_database = pytest.mark.usefixtures("each_database")
 
@@ -101,18 +100,6 @@ def test_neither_what_is_stored_nor_what_is_indexed_tells_of_the_face(
     stored = np.stack([np.frombuffer(protection.protect(one, tenant)[17:-16], "<f2") for one in faces])
     guesses = np.stack([unit(np.nan_to_num(np.clip(row.astype(np.float32), -1, 1))) for row in stored])
     assert np.abs(np.sum(guesses * faces, axis=1)).max() < CHANCE
-
-
-def area_under_curve(mated: Embeddings, others: Embeddings) -> float:
-    return float(np.mean(mated[:, np.newaxis] > others[np.newaxis]))
-
-
-def assert_unlinkable(one: Embeddings, other: Embeddings) -> None:
-    """Row by row of the same people: scores of the same person are distributed as those of different ones."""
-    scores = one @ other.T
-    mated, others = np.diag(scores), scores[~np.eye(len(scores), dtype=bool)]
-    assert area_under_curve(mated, others) == pytest.approx(0.5, abs=4 * (12 * len(mated)) ** -0.5)
-    assert np.abs(scores).max() < 1.2 * CHANCE
 
 
 def test_templates_of_two_tenants_cannot_be_linked(
