@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from core.types import EMBEDDING_LENGTH, Embeddings
+from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Template, TemplateKey
 from gallery.protection import Protected
@@ -209,6 +213,21 @@ def test_a_deleted_secret_leaves_the_memory_of_a_worker_that_does_not_use_it(
     TemplateKey.objects.filter(tenant=tenant).delete()
     protection.forget_deleted()
     assert [key[0] for key in protection.secrets._kept] == [other_tenant.pk]
+
+
+@each_database
+def test_workers_that_need_a_tenant_s_first_secret_at_once_make_one(tenant: Tenant) -> None:
+    workers = [worker_with(OLD) for _ in range(4)]
+    together = threading.Barrier(len(workers))
+
+    def protect(worker: SealedProtection) -> Protected:
+        together.wait(30)
+        return worker.protect(face(1), tenant)
+
+    with ThreadPoolExecutor(len(workers)) as threads:
+        stored = [made.result(60) for made in [threads.submit(with_connection, protect, one) for one in workers]]
+    assert TemplateKey.objects.count() == 1
+    assert worker_with(OLD).restore(stored, tenant) @ face(1) == pytest.approx(1, abs=ROUNDING)
 
 
 def test_an_unprotected_template_is_refused_once_all_were_protected(
