@@ -329,6 +329,11 @@ class Settings(BaseModel):
         return self.app_env == "development"
 
     @property
+    def has_template_key(self) -> bool:
+        """Whether templates have a master key of their own."""
+        return bool(self.template_key or self.template_key_file or self.template_key_command)
+
+    @property
     def sandbox_enabled(self) -> bool:
         return self.development if self.sandbox is None else self.sandbox
 
@@ -392,7 +397,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _template_keys_come_from_one_place(self) -> Settings:
         given = (self.template_key, self.template_key_file, self.template_key_command)
-        if sum(bool(one) for one in given) > 1:
+        if sum(map(bool, given)) > 1:
             raise ValueError("set one of FACE_TEMPLATE_KEY, FACE_TEMPLATE_KEY_FILE and FACE_TEMPLATE_KEY_COMMAND")
         return self
 

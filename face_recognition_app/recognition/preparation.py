@@ -34,6 +34,8 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
         deciding = Deciding.load(settings)  # It makes the signing key.
         for fault in deciding.gallery.prepare():
             on_progress(fault)
+        if not settings.development and not settings.has_template_key:
+            on_progress("templates: their master key is derived from FACE_SECRET_KEY; docs/keys.md says how to set one")
         make_static_files()
         if settings.development or settings.demo_enabled:
             ensure_demo_tenant(settings)

@@ -17,6 +17,7 @@ from gallery.matching import exact_gallery
 from gallery.models import Template, TemplateKey
 from recognition import deciding as deciding_module
 from recognition.deciding import Deciding
+from recognition.preparation import prepare
 from recognition.retention import tenant_end
 from recognition.worker import Worker
 from tenants.models import Tenant
@@ -100,3 +101,11 @@ async def test_deleting_a_tenant_deletes_its_secrets(worker: Worker, alice: Back
         return TemplateKey.objects.exists(), Template.objects.exists(), Tenant.objects.exists()
 
     assert await in_database(worker, delete) == (False, False, False)
+
+
+def test_in_production_a_missing_master_key_is_pointed_out(worker: Worker, backend: Backend) -> None:
+    strong = {"app_env": "production", "secret_key": secrets.token_urlsafe(48), "demo": False}
+    for given, told in (({}, True), ({"template_key": base64.b64encode(secrets.token_bytes(32)).decode()}, False)):
+        lines: list[str] = []
+        prepare(worker.settings.model_copy(update={**strong, **given}), lines.append)
+        assert any("derived from FACE_SECRET_KEY; docs/keys.md" in line for line in lines) == told

@@ -1,7 +1,7 @@
 """Errors of keys and of what they protect.
 
 MasterKeyError     at start: a master key is missing, malformed, or not the one that wrapped a tenant's secret
-KeysUnavailable    in use: a secret is gone or cannot be unwrapped
+KeysUnavailable    in use: a secret is gone or cannot be unwrapped; an Unavailable, so clients may come again
 Tampered           something stored was changed, or belongs to another tenant, model or place
 """
 

@@ -99,11 +99,12 @@ def read(session: Session, protection: TemplateProtection) -> Flow:
         return load(session.checkpoint)
     try:
         sealed = b64decode(outer["sealed"], validate=True)
-        return load(protection.unseal(sealed, session.tenant, _place(session)).decode())
+        text = protection.unseal(sealed, session.tenant, _place(session)).decode()
     except (KeyError, TypeError) as error:
         raise ValueError("a checkpoint of this version is sealed") from error
     except KeysUnavailable as error:
         raise SealedCheckpoint(str(error)) from error
+    return load(text)
 
 
 def _place(session: Session) -> str:
