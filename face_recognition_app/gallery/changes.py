@@ -94,4 +94,4 @@ def since(tenant: Tenant, revision: int) -> tuple[int, Changes | None]:
 
 
 def old(now: datetime) -> QuerySet[TemplateChange]:
-    return TemplateChange.objects.filter(changed_at__lt=now - CHANGE_RETENTION)
+    return TemplateChange.across_tenants.filter(changed_at__lt=now - CHANGE_RETENTION)

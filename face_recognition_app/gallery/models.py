@@ -8,9 +8,10 @@ from django.db import models
 
 from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
+from tenants.owned import TenantOwned
 
 
-class Subject(models.Model):
+class Subject(TenantOwned):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="subjects")
     subject_id = models.CharField(max_length=128, help_text="The tenant's own id of the person.")
     display_name = models.CharField(
@@ -30,7 +31,7 @@ class Subject(models.Model):
         return self.subject_id
 
 
-class Template(models.Model):
+class Template(TenantOwned):
     """One sample of a face: its embedding, protected, bound to the model that made it."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -48,7 +49,7 @@ class Template(models.Model):
         return str(self.public_id)
 
 
-class TemplateChange(models.Model):
+class TemplateChange(TenantOwned):
     """One added or removed template. `revision` is the tenant's revision after it: revisions have no gaps.
 
     `template_pk` may be of a deleted row. Old changes are deleted; a store further behind reads all templates again.
@@ -68,7 +69,7 @@ class TemplateChange(models.Model):
         return f"revision {self.revision} of {self.tenant_id}"
 
 
-class TemplateKey(models.Model):
+class TemplateKey(TenantOwned):
     """The secret of one of a tenant's epochs, wrapped by the master key `master_id`.
 
     The newest epoch protects. An older one is read until its rotation is done, which sets `retired_at`, and for some

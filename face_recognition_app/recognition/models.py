@@ -12,6 +12,7 @@ from database import clock
 from gallery.models import Subject
 from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
+from tenants.owned import TenantOwned
 from vocabulary.sessions import SessionKind, SessionStatus
 
 
@@ -24,7 +25,7 @@ OPEN_STATUSES = (SessionStatus.CREATED, SessionStatus.IN_PROGRESS)
 ENDED_STATUSES = tuple(status for status in SessionStatus if status not in OPEN_STATUSES)
 
 
-class Session(models.Model):
+class Session(TenantOwned):
     """One attempt. `lease_number` counts its connections: only the newest may write.
 
     `checkpoint` is the flow as of the last answer that reported progress, so that any worker can resume the session.
@@ -63,7 +64,7 @@ class Session(models.Model):
         return f"{self.kind} {self.id}"
 
 
-class Decision(models.Model):
+class Decision(TenantOwned):
     """The result of a session; immutable. `locked_until` is set when a lockout decided. `attempts_left`: failed
     attempts until one locks, as of the decision; None after a success.
 
@@ -118,7 +119,7 @@ class AttemptKind(models.TextChoices):
     TENANT = "tenant"
 
 
-class FailedAttempts(models.Model):
+class FailedAttempts(TenantOwned):
     """One counter of failures. After `stale_at` the row has no effect.
 
     `failed_at`: [seconds since the epoch, weight] of each failure that may still count, oldest first.
@@ -141,7 +142,7 @@ class FailedAttempts(models.Model):
         return f"failures of {self.kind} {self.key}"
 
 
-class KnownDevice(models.Model):
+class KnownDevice(TenantOwned):
     """A device on which a subject has succeeded, in normalised spelling (recognition.sessions.known_devices)."""
 
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="known_devices")
@@ -159,7 +160,7 @@ class KnownDevice(models.Model):
         return f"device {self.device} of {self.subject_id}"
 
 
-class SeenFrame(models.Model):
+class SeenFrame(TenantOwned):
     """A digest of a frame that a session sent: 16 hexadecimal digits, from which no picture can be made."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="seen_frames")

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 
+from tenants.owned import TenantOwned
 from tenants.scopes import Scope, opened_by, read_scopes
 
 
@@ -35,7 +36,7 @@ class Tenant(models.Model):
         Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
 
 
-class ApiKey(models.Model):
+class ApiKey(TenantOwned):
     """A key is shown once; only its hash is kept. Keys are random, so a fast hash is enough.
 
     `prefix`: the beginning of the key's text, which tells keys apart; empty for keys of older versions.

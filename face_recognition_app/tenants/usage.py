@@ -33,14 +33,14 @@ class KeyUses:
         if not noted:
             return 0
         now, now_s = clock.now(), time.monotonic()
-        written = ApiKey.objects.filter(pk__in=noted).values_list("pk", "last_used_at")
+        written = ApiKey.across_tenants.filter(pk__in=noted).values_list("pk", "last_used_at")
         count = 0
         for primary_key, written_at in written:
             used_at = now - timedelta(seconds=now_s - noted[primary_key])
             if written_at is None or used_at - written_at >= GRANULARITY:
                 # Compared again: another worker may have written a later use.
                 not_later = Q(last_used_at=None) | Q(last_used_at__lt=used_at)
-                count += ApiKey.objects.filter(not_later, pk=primary_key).update(last_used_at=used_at)
+                count += ApiKey.across_tenants.filter(not_later, pk=primary_key).update(last_used_at=used_at)
         return count
 
 

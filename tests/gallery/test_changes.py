@@ -28,7 +28,9 @@ def log_of(tenant: Tenant) -> list[tuple[int, int, bool]]:
 
 
 def templates_of(subject_id: str) -> list[int]:
-    return list(Template.objects.filter(subject__subject_id=subject_id).order_by("pk").values_list("pk", flat=True))
+    return list(
+        Template.across_tenants.filter(subject__subject_id=subject_id).order_by("pk").values_list("pk", flat=True)
+    )
 
 
 def test_every_template_has_a_revision_of_its_own(tenant: Tenant, gallery: Gallery) -> None:
@@ -36,7 +38,7 @@ def test_every_template_has_a_revision_of_its_own(tenant: Tenant, gallery: Galle
     first, second = templates_of("alice")
     enrol(tenant, "bob", face(2), gallery=gallery)
     (third,) = templates_of("bob")
-    people.delete_template(tenant, "alice", Template.objects.get(pk=second).public_id)
+    people.delete_template(tenant, "alice", Template.across_tenants.get(pk=second).public_id)
     assert log_of(tenant) == [(1, first, True), (2, second, True), (3, third, True), (4, second, False)]
     assert changes.revision_of(tenant) == 4
 
@@ -45,9 +47,9 @@ def test_every_template_has_a_revision_of_its_own(tenant: Tenant, gallery: Galle
     "delete",
     [
         lambda tenant: people.delete_subject(tenant, "alice"),
-        lambda tenant: Subject.objects.get(subject_id="alice").delete(),
-        lambda tenant: Subject.objects.filter(tenant=tenant, subject_id="alice").delete(),
-        lambda tenant: Template.objects.filter(subject__subject_id="alice").delete(),
+        lambda tenant: Subject.across_tenants.get(subject_id="alice").delete(),
+        lambda tenant: Subject.across_tenants.filter(tenant=tenant, subject_id="alice").delete(),
+        lambda tenant: Template.across_tenants.filter(subject__subject_id="alice").delete(),
     ],
     ids=["erased", "the subject's row", "a query of subjects", "a query of templates"],
 )
@@ -68,7 +70,7 @@ def test_a_tenant_goes_with_its_log(tenant: Tenant, other_tenant: Tenant, galler
     for each in (tenant, other_tenant):
         enrol(each, "alice", face(1), gallery=gallery)
     tenant.delete()
-    assert set(TemplateChange.objects.values_list("tenant__name", flat=True)) == {"globex"}
+    assert set(TemplateChange.across_tenants.values_list("tenant__name", flat=True)) == {"globex"}
 
 
 def test_what_came_and_went_again_is_only_gone(tenant: Tenant, gallery: Gallery) -> None:
@@ -89,7 +91,7 @@ def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery:
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_log_that_has_lost_a_change_tells_nothing(tenant: Tenant, gallery: Gallery, lost: int) -> None:
     enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
-    TemplateChange.objects.filter(revision=lost).delete()
+    TemplateChange.across_tenants.filter(revision=lost).delete()
     assert changes.since(tenant, 0) == (3, None)
     assert changes.since(tenant, lost)[1] is not None
 

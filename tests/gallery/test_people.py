@@ -27,8 +27,8 @@ def kept(tenant: Tenant) -> tuple[list[str], int, int]:
 def test_every_sample_becomes_a_template_and_a_new_subject_is_made(tenant: Tenant, gallery: Gallery) -> None:
     made = people.enroll(tenant, "alice", samples(face(1), picture(face(1), ALIKE)), gallery, RULES)
     assert kept(tenant)[:2] == (["alice"], 2)
-    assert {template.public_id for template in made} == set(Template.objects.values_list("public_id", flat=True))
-    assert {template.quality for template in Template.objects.all()} == {0.9}
+    assert {template.public_id for template in made} == set(Template.across_tenants.values_list("public_id", flat=True))
+    assert {template.quality for template in Template.across_tenants.all()} == {0.9}
 
 
 def test_the_same_person_may_add_samples_later(tenant: Tenant, gallery: Gallery) -> None:
@@ -180,7 +180,7 @@ def test_a_tenant_cannot_touch_anothers_people(tenant: Tenant, other_tenant: Ten
 def test_a_template_is_deleted_through_its_own_subject_only(tenant: Tenant, gallery: Gallery) -> None:
     enrol(tenant, "alice", face(1), gallery=gallery)
     enrol(tenant, "bob", face(2), gallery=gallery)
-    of_bob = Template.objects.get(subject__subject_id="bob").public_id
+    of_bob = Template.across_tenants.get(subject__subject_id="bob").public_id
     with pytest.raises(people.TemplateNotFound):
         people.delete_template(tenant, "alice", of_bob)
     people.delete_template(tenant, "bob", of_bob)

@@ -49,7 +49,7 @@ def begun(
     host: str = "",
 ) -> Lease:
     """A connected session, created after waiting as long as the lockout asks."""
-    FailedAttempts.objects.update(waits_until=None)
+    FailedAttempts.across_tenants.update(waits_until=None)
     subject = "" if kind == "identification" else subject_id
     session = lifecycle.create(
         worker.deciding, backend.tenant, asked(kind, subject, liveness, device_id=device_id), None
@@ -84,7 +84,7 @@ def locked(backend: Backend, subject_id: str = "", device_id: str = "") -> bool:
 
 def counted() -> dict[tuple[str, str], float]:
     """The total weight of every counter's failures."""
-    counters = FailedAttempts.objects.all()
+    counters = FailedAttempts.across_tenants.all()
     return {(counter.kind, counter.key): sum(weight for _, weight in counter.failed_at) for counter in counters}
 
 

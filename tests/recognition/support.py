@@ -195,7 +195,7 @@ def side_by_side(calls: list[Callable[[], T]]) -> list[T | Exception]:
 
 
 def decision_of(session: Session) -> Decision:
-    return Decision.objects.select_related("session").get(session=session.pk)
+    return Decision.across_tenants.select_related("session").get(session=session.pk)
 
 
 class RealMesh:
@@ -314,11 +314,11 @@ async def token(worker: Worker, backend: Backend, request: SessionRequest = ALIC
 
 async def row(worker: Worker) -> Session:
     """The only session in the database."""
-    return await worker.database.run(Session.objects.get)
+    return await worker.database.run(Session.across_tenants.get)
 
 
 async def count(worker: Worker, model: Any) -> int:
-    found: int = await worker.database.run(model.objects.count)
+    found: int = await worker.database.run(model.across_tenants.count)
     return found
 
 

@@ -118,7 +118,7 @@ def test_a_lease_goes_on_and_so_does_the_next(
         assert 0 < lease.seconds_left <= HOUR_S
     assert abs(first.began_s - second.began_s) < HOUR_S
     assert lifecycle.expire_overdue(unhurried.deciding) == 0
-    assert Session.objects.get().status == SessionStatus.IN_PROGRESS
+    assert Session.across_tenants.get().status == SessionStatus.IN_PROGRESS
 
 
 def test_a_database_whose_clock_was_set_back_takes_no_frame_back(unhurried: Worker, alice: Backend) -> None:
@@ -198,6 +198,6 @@ def test_retention_deletes_nothing_early_and_keeps_nothing_longer(
     fail(worker, alice)
     step(monkeypatch, seconds)
     assert enforce_in_turn(worker.deciding) == 0
-    FailedAttempts.objects.update(stale_at=clock.now() - timedelta(seconds=1))
+    FailedAttempts.across_tenants.update(stale_at=clock.now() - timedelta(seconds=1))
     assert enforce_in_turn(worker.deciding)
-    assert not FailedAttempts.objects.exists()
+    assert not FailedAttempts.across_tenants.exists()

@@ -48,7 +48,7 @@ def test_an_enrolment_gives_the_subject_its_name(
     worker: Worker, backend: Backend, astronaut_embedding: Embedding
 ) -> None:
     assert enrol(worker, backend, astronaut_embedding).display_name == NAME
-    assert Subject.objects.get().display_name == NAME
+    assert Subject.across_tenants.get().display_name == NAME
     assert succeed(worker, backend, astronaut_embedding).display_name == NAME
     assert enrol(worker, backend, astronaut_embedding, "").display_name == NAME, "a name stays until another is given"
     assert enrol(worker, backend, astronaut_embedding, "Alice").display_name == "Alice"
@@ -57,7 +57,7 @@ def test_an_enrolment_gives_the_subject_its_name(
 def test_an_enrolment_that_fails_names_nobody(worker: Worker, alice: Backend, hopper_embedding: Embedding) -> None:
     decision = enrol(worker, alice, hopper_embedding)
     assert (decision.success, decision.display_name) == (False, "")
-    assert Subject.objects.get().display_name == ""
+    assert Subject.across_tenants.get().display_name == ""
 
 
 def _decided(worker: Worker, backend: Backend) -> None:
@@ -67,7 +67,7 @@ def _decided(worker: Worker, backend: Backend) -> None:
 def _never_connected(worker: Worker, backend: Backend) -> None:
     session = enrolling(worker, backend).session
     past = timezone.now() - timedelta(seconds=1)
-    Session.objects.update(status=SessionStatus.CREATED, expires_at=past)
+    Session.across_tenants.update(status=SessionStatus.CREATED, expires_at=past)
     lifecycle.expire_if_due(worker.deciding, lifecycle.find(backend.tenant, session.pk))
 
 
@@ -80,8 +80,8 @@ def _erased(worker: Worker, backend: Backend) -> None:
 @pytest.mark.parametrize("end", [_decided, _never_connected, _erased])
 def test_a_session_that_is_over_keeps_no_name(worker: Worker, backend: Backend, end: Any) -> None:
     end(worker, backend)
-    assert list(Session.objects.values_list("display_name", flat=True)) == [""]
-    assert not Subject.objects.exists()
+    assert list(Session.across_tenants.values_list("display_name", flat=True)) == [""]
+    assert not Subject.across_tenants.exists()
 
 
 async def test_the_result_over_rest_has_the_name_as_it_is_now(

@@ -181,7 +181,7 @@ async def test_a_decision_whose_answer_was_lost_is_told_and_made_once(
         assert await socket.closed() == 1000
     assert result["success"]
     assert await count(worker, Decision) == 1
-    decision = await worker.database.run(Decision.objects.get)
+    decision = await worker.database.run(Decision.across_tenants.get)
     assert result["decision_token"] == decision.token
 
 
@@ -212,7 +212,7 @@ async def test_time_that_ran_out_in_an_outage_is_nobodys_failure(
         meanwhile()
         decision = lifecycle.decide(worker.deciding, held, held.flow.time_is_up())
         assert decision.reason in (Reason.TIMEOUT, Reason.LIVENESS_TIMEOUT)
-        return FailedAttempts.objects.filter(key=device_id).count()
+        return FailedAttempts.across_tenants.filter(key=device_id).count()
 
     def outage() -> None:
         fresh_watch.note(OperationalError("gone"))

@@ -98,7 +98,7 @@ async def test_deleting_a_tenant_deletes_its_secrets(worker: Worker, alice: Back
     def delete() -> tuple[bool, bool, bool]:
         enrol(alice.tenant, "bob", face(5), gallery=worker.deciding.gallery)
         tenant_end.delete_tenant(alice.tenant)
-        return TemplateKey.objects.exists(), Template.objects.exists(), Tenant.objects.exists()
+        return TemplateKey.across_tenants.exists(), Template.across_tenants.exists(), Tenant.objects.exists()
 
     assert await in_database(worker, delete) == (False, False, False)
 

@@ -67,7 +67,7 @@ def rotate(tenant: Tenant, secrets: TenantSecrets, on_page: Callable[[int, int],
 def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
     """Secrets that nothing needs any more: neither a session that was open when they were retired, nor an index."""
     longest_s = settings.token_ttl_s + max(settings.enrollment_time_limit_s, settings.recognition_time_limit_s)
-    return TemplateKey.objects.filter(retired_at__lt=now - INDEXES_REBUILT_IN - timedelta(seconds=longest_s))
+    return TemplateKey.across_tenants.filter(retired_at__lt=now - INDEXES_REBUILT_IN - timedelta(seconds=longest_s))
 
 
 def finish(tenant: Tenant) -> int:
@@ -119,7 +119,7 @@ def _protect_anew(template: Template, tenant: Tenant, secrets: TenantSecrets) ->
             f"template {template.public_id} of {template.subject} of tenant {tenant.name} cannot be read ({error}): "
             "delete it, and begin again"
         ) from error
-    Template.objects.filter(pk=template.pk).update(vector=protection.protect(embedding, tenant))
+    Template.objects.filter(tenant=tenant, pk=template.pk).update(vector=protection.protect(embedding, tenant))
 
 
 def _retire_older(tenant: Tenant, epoch: int) -> bool:

@@ -89,10 +89,10 @@ class TenantSecrets:
     def rewrap(self) -> int:
         """Wrap by the newest master key what older ones wrapped. Returns the number of secrets. Safe to repeat."""
         done = 0
-        for row in TemplateKey.objects.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
+        for row in TemplateKey.across_tenants.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
             bound_to = _bound_to(row.tenant, row.epoch)
             secret = self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
-            done += TemplateKey.objects.filter(pk=row.pk).update(
+            done += TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk).update(
                 master_id=self._master_keys.newest.id, wrapped=self._master_keys.newest.wrap(secret, bound_to)
             )
         return done
@@ -102,8 +102,8 @@ class TenantSecrets:
 
         Of each master key one secret is unwrapped.
         """
-        for master_id in TemplateKey.objects.values_list("master_id", flat=True).distinct():
-            row = TemplateKey.objects.select_related("tenant").filter(master_id=master_id).first()
+        for master_id in TemplateKey.across_tenants.values_list("master_id", flat=True).distinct():
+            row = TemplateKey.across_tenants.select_related("tenant").filter(master_id=master_id).first()
             if row is not None:
                 with _as_fault_of_start():
                     self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))

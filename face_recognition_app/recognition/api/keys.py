@@ -73,7 +73,9 @@ class KeyPage(Schema):
 
 @router.get("", response=KeyPage, summary="List those that are not revoked")
 async def list_keys(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> KeyPage:
-    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
+    return await of_request(request).database.run(
+        _list, caller(request).tenant, key_in(caller(request).tenant, cursor), limit
+    )
 
 
 @router.post("", response={201: NewKeyDetail}, summary="Issue a key")
@@ -103,7 +105,7 @@ def _issue(tenant: Tenant, new: NewKey) -> keys.IssuedKey:
 
 def _list(tenant: Tenant, after: int, limit: int) -> KeyPage:
     found = page_after(keys.keys_of(tenant), after, limit)
-    return KeyPage(items=[_detail(key) for key in found.rows], next_cursor=cursor_for(found.last_key))
+    return KeyPage(items=[_detail(key) for key in found.rows], next_cursor=cursor_for(tenant, found.last_key))
 
 
 def _issued(issued: keys.IssuedKey) -> NewKeyDetail:

@@ -47,7 +47,9 @@ reading = needs(Scope.SUBJECTS, Scope.READ)
 
 @router.get("", response=SubjectPage, auth=reading, summary="List")
 async def list_subjects(request: HttpRequest, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT) -> SubjectPage:
-    return await of_request(request).database.run(_list, caller(request).tenant, key_in(cursor), limit)
+    return await of_request(request).database.run(
+        _list, caller(request).tenant, key_in(caller(request).tenant, cursor), limit
+    )
 
 
 @router.post("", response={201: SubjectDetail}, summary="Add a person without a template")
@@ -85,7 +87,9 @@ async def delete_subject(request: HttpRequest, subject_id: str) -> Status[None]:
 async def list_templates(
     request: HttpRequest, subject_id: str, cursor: str | None = None, limit: Limit = DEFAULT_LIMIT
 ) -> TemplatePage:
-    return await of_request(request).database.run(_templates, caller(request).tenant, subject_id, key_in(cursor), limit)
+    return await of_request(request).database.run(
+        _templates, caller(request).tenant, subject_id, key_in(caller(request).tenant, cursor), limit
+    )
 
 
 @router.post("{subject_id}/templates/", response={201: UploadResult}, openapi_extra=IMAGES, summary="Enrol from images")
@@ -170,7 +174,7 @@ def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:
     found = people.list_subjects(tenant, after, limit)
     counts = people.count_templates(found.rows)
     items = [_detail(row, counts.get(row.pk, 0)) for row in found.rows]
-    return SubjectPage(items=items, next_cursor=cursor_for(found.last_key))
+    return SubjectPage(items=items, next_cursor=cursor_for(tenant, found.last_key))
 
 
 def _read(tenant: Tenant, subject_id: str) -> SubjectDetail:
@@ -186,7 +190,7 @@ def _update(tenant: Tenant, subject_id: str, patch: SubjectPatch) -> SubjectDeta
 def _templates(tenant: Tenant, subject_id: str, after: int, limit: int) -> TemplatePage:
     found = people.list_templates(tenant, subject_id, after, limit)
     items = [TemplateDetail(id=row.public_id, quality=row.quality, created_at=row.created_at) for row in found.rows]
-    return TemplatePage(items=items, next_cursor=cursor_for(found.last_key))
+    return TemplatePage(items=items, next_cursor=cursor_for(tenant, found.last_key))
 
 
 def _detail(subject: Subject, templates: int) -> SubjectDetail:

@@ -40,5 +40,5 @@ def _apply_to_batch(rows: QuerySet[Any], keys: list[Any], apply: Callable[[Query
         # Skip locked rows to avoid deadlocks; the next round gets them.
         still = rows.filter(pk__in=keys).select_for_update(skip_locked=True)
         held = list(still.values_list("pk", flat=True))
-        apply(rows.model._default_manager.filter(pk__in=held))
+        apply(rows.model._base_manager.filter(pk__in=held))
     return len(held)

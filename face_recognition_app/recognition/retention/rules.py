@@ -37,15 +37,15 @@ def old_metadata(settings: Settings, now: datetime) -> QuerySet[Session]:
 
 
 def stale_attempts(settings: Settings, now: datetime) -> QuerySet[FailedAttempts]:
-    return FailedAttempts.objects.filter(stale_at__lt=now)
+    return FailedAttempts.across_tenants.filter(stale_at__lt=now)
 
 
 def unused_devices(settings: Settings, now: datetime) -> QuerySet[KnownDevice]:
-    return KnownDevice.objects.filter(used_at__lt=now - timedelta(days=settings.retain_known_devices_days))
+    return KnownDevice.across_tenants.filter(used_at__lt=now - timedelta(days=settings.retain_known_devices_days))
 
 
 def old_frames(settings: Settings, now: datetime) -> QuerySet[SeenFrame]:
-    return SeenFrame.objects.filter(seen_at__lt=now - timedelta(days=settings.replay_memory_days))
+    return SeenFrame.across_tenants.filter(seen_at__lt=now - timedelta(days=settings.replay_memory_days))
 
 
 def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
@@ -58,7 +58,7 @@ def retired_secrets(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
 
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
-    return Session.objects.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
+    return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
 
 
 def _forget_metadata(sessions: QuerySet[Any]) -> None:

@@ -39,4 +39,5 @@ def remember(tenant: Tenant, subject_id: str, device: str) -> None:
     subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)
     KnownDevice.objects.update_or_create(subject=subject, device=device, defaults={"used_at": clock.now()})
     newest = KnownDevice.objects.filter(subject=subject).order_by("-used_at", "-pk")
-    KnownDevice.objects.filter(pk__in=list(newest.values_list("pk", flat=True)[DEVICES_PER_SUBJECT:])).delete()
+    forgotten = list(newest.values_list("pk", flat=True)[DEVICES_PER_SUBJECT:])
+    KnownDevice.objects.filter(subject=subject, pk__in=forgotten).delete()

@@ -113,10 +113,11 @@ class Lease:
         decision = decision_on(self.session)
         if decision is not None:
             return AlreadyDecided(decision)
-        if not Session.objects.filter(pk=self.session.pk).exists():
+        if not Session.objects.filter(tenant=self.session.tenant_id, pk=self.session.pk).exists():
             return SessionNotFound("the session was deleted")
         return Superseded("a newer connection owns the session")
 
     def _rows(self) -> QuerySet[Session]:
         """The session's row; none when the lease is lost."""
-        return Session.objects.filter(pk=self.session.pk, lease_number=self.number, status=SessionStatus.IN_PROGRESS)
+        mine = Session.objects.filter(tenant=self.session.tenant_id, pk=self.session.pk)
+        return mine.filter(lease_number=self.number, status=SessionStatus.IN_PROGRESS)

@@ -136,7 +136,8 @@ def find(tenant: Tenant, session_id: uuid.UUID) -> Session:
 
 
 def find_by_token(token: str) -> Session | None:
-    return Session.objects.select_related("tenant").filter(token_hash=token_hash(token)).first()
+    """The session of a token, which says itself whose it is."""
+    return Session.across_tenants.select_related("tenant").filter(token_hash=token_hash(token)).first()
 
 
 def connect(deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
@@ -218,7 +219,7 @@ def expire_if_due(deciding: Deciding, session: Session) -> Session:
         return session
     flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(deciding, session, now)
     if flow is None:
-        Session.objects.filter(pk=session.pk, status=session.status).update(
+        Session.objects.filter(tenant=session.tenant_id, pk=session.pk, status=session.status).update(
             status=SessionStatus.EXPIRED, checkpoint="", address="", display_name=""
         )
     else:
@@ -261,7 +262,7 @@ def expire_overdue(deciding: Deciding) -> int:
 
     Sessions that another worker must decide are left. They do not delay others: the newest sessions come first.
     """
-    open_ones = Session.objects.select_related("tenant").filter(status__in=OPEN_STATUSES)
+    open_ones = Session.across_tenants.select_related("tenant").filter(status__in=OPEN_STATUSES)
     overdue = open_ones.filter(expires_at__lt=clock.in_query()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
     left = 0
     for session in overdue:
@@ -330,6 +331,7 @@ def _time_limit_s(deciding: Deciding, session: Session) -> float:
 def _locked(session: Session) -> Session:
     """The row as it is now, locked until the transaction ends. Raises SessionNotFound."""
     try:
-        return Session.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=session.pk)
+        rows = Session.objects.select_for_update(of=("self",)).select_related("tenant")
+        return rows.get(tenant=session.tenant_id, pk=session.pk)
     except Session.DoesNotExist as error:
         raise SessionNotFound("the session was deleted") from error

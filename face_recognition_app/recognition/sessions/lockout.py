@@ -217,7 +217,7 @@ def lift_address(tenant: Tenant, address: str) -> int:
 def _lift(tenant: Tenant, keys: list[CounterKey]) -> int:
     with transaction.atomic():
         held = list(_of(tenant, keys).select_for_update().order_by("kind", "key"))
-        lifted, _ = FailedAttempts.objects.filter(pk__in=[counter.pk for counter in held]).delete()
+        lifted, _ = FailedAttempts.objects.filter(tenant=tenant, pk__in=[counter.pk for counter in held]).delete()
     return int(lifted)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
+from testkit.patience import PATIENCE_S
+
 NAME = "Alice"
 SOCKET = "/ws/auth/process-image/token/"
 PING = '{"type":"ping"}'
@@ -109,12 +111,12 @@ def begin(page: Page, button: str, name: str = NAME) -> None:
         agree.click()
 
 
-def until(page: Page, condition: Callable[[], bool], seconds: float = 10) -> None:
-    for _ in range(round(seconds * 20)):
+def until(page: Page, condition: Callable[[], bool]) -> None:
+    for _ in range(round(PATIENCE_S * 20)):
         if condition():
             return
         page.wait_for_timeout(50)
-    pytest.fail(f"it did not happen within {seconds:g} s")
+    pytest.fail(f"it did not happen within {PATIENCE_S:g} s")
 
 
 def streaming(page: Page, socket: FakeSocket, button: str = "Enrol my face") -> None:

@@ -29,7 +29,7 @@ def back_at_the_choice(page: Page) -> None:
 def test_a_silent_network_is_noticed_tried_again_and_ends_in_words(page: Page, fake_socket: FakeSocket) -> None:
     streaming(page, fake_socket)
     fake_socket.silent = True
-    expect(headline(page)).to_have_text("Connection lost, going on…", timeout=10_000)
+    expect(headline(page)).to_have_text("Connection lost, going on…")
     until(page, lambda: len(fake_socket.connections) >= 2)
     expect_outcome(page, "The connection is lost.", "Check the network.", seconds=15)
     expect(page.get_by_role("alert")).to_contain_text("The connection is lost.")
@@ -40,7 +40,7 @@ def test_a_silent_network_is_noticed_tried_again_and_ends_in_words(page: Page, f
 
 def test_a_connection_that_answers_pings_but_no_pictures_is_given_up(page: Page, fake_socket: FakeSocket) -> None:
     streaming(page, fake_socket)
-    expect(headline(page)).to_have_text("Connection lost, going on…", timeout=10_000)
+    expect(headline(page)).to_have_text("Connection lost, going on…")
     until(page, lambda: len(fake_socket.connections) == 2)
     fake_socket.complete("enrollment", success=True)
     expect_outcome(page, "Your face is saved")
@@ -71,7 +71,7 @@ def test_a_service_that_does_not_answer_is_asked_twice(page: Page) -> None:
 
     page.route(SESSIONS, ignored)
     begin(page, "Who am I?")
-    expect(headline(page)).to_have_text("The service does not answer. Trying again…", timeout=10_000)
+    expect(headline(page)).to_have_text("The service does not answer. Trying again…")
     expect_outcome(page, "The service does not answer.", "Check the network.", seconds=10)
     assert len(asked) == 2
 

@@ -122,7 +122,7 @@ def test_an_erased_template_is_gone_at_once_in_every_worker(
     enrol(tenant, "alice", face(1), gallery=gallery)
     enrol(tenant, "alice", picture(face(1), ALIKE), gallery=gallery)
     assert size(other_worker, tenant) == 2
-    delete_template(tenant, "alice", Template.objects.order_by("id")[0].public_id)
+    delete_template(tenant, "alice", Template.across_tenants.order_by("id")[0].public_id)
     assert_same(search(other_worker, tenant, face(1), 5), [Candidate("alice", ALIKE)])
 
 
@@ -171,7 +171,7 @@ def test_workers_agree_with_the_truth_through_any_order_of_changes(
             enrol(tenant, name, template, gallery=choose.choice([gallery, other_worker]))
             truth[name].append(template)
         elif truth[name]:
-            rows = Template.objects.filter(subject__subject_id=name).order_by("id")
+            rows = Template.across_tenants.filter(subject__subject_id=name).order_by("id")
             if choose.random() < 0.5:
                 index = choose.randrange(len(truth[name]))
                 delete_template(tenant, name, rows[index].public_id)
@@ -258,7 +258,7 @@ def test_who_is_further_behind_than_the_log_reads_all_anew(
     other_worker.store.refresh(tenant)
     delete_subject(tenant, "alice")
     enrol(tenant, "carol", face(3), gallery=gallery)
-    TemplateChange.objects.filter(added=False).delete()
+    TemplateChange.across_tenants.filter(added=False).delete()
     assert sorted(ids(search(other_worker, tenant, face(1), 5))) == ["bob", "carol"]
 
 
@@ -389,7 +389,7 @@ def test_a_gallery_of_an_older_database_replaces_the_copy(tenant: Tenant, galler
     enrol(tenant, "alice", face(1), gallery=gallery)
     enrol(tenant, "bob", face(2), gallery=gallery)
     assert size(gallery, tenant) == 2
-    Template.objects.filter(subject__subject_id="bob").delete()
+    Template.across_tenants.filter(subject__subject_id="bob").delete()
     TemplateChange.objects.filter(tenant=tenant, revision__gt=1).delete()
     Tenant.objects.filter(pk=tenant.pk).update(gallery_version=1)
     assert ids(search(gallery, tenant, face(2), 5)) == ["alice"]
@@ -398,6 +398,6 @@ def test_a_gallery_of_an_older_database_replaces_the_copy(tenant: Tenant, galler
 def test_a_template_that_is_none_is_an_error_and_no_face(tenant: Tenant, gallery: Gallery) -> None:
     enrol(tenant, "alice", face(1), gallery=gallery)
     enrol(tenant, "bob", face(2), gallery=gallery)
-    Template.objects.filter(subject__subject_id="bob").update(vector=face(2).tobytes()[:-4])
+    Template.across_tenants.filter(subject__subject_id="bob").update(vector=face(2).tobytes()[:-4])
     with pytest.raises(ValueError, match="2044 bytes are stored where 1057 were written"):
         search(exact_gallery(gallery.model_id), tenant, face(2), 1)

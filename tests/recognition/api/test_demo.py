@@ -38,7 +38,7 @@ async def test_the_demo_begins_sessions_without_a_key(
         assert error_of(await client.post(SESSIONS, json={"kind": "dance"})) == (422, "validation_error")
         assert error_of(await client.post(SESSIONS, data={"kind": "identification"})) == (415, "unsupported_media_type")
         assert error_of(await client.get(SESSIONS)) == (405, "method_not_allowed")
-    session = await worker.database.run(Session.objects.select_related("tenant").get)
+    session = await worker.database.run(Session.across_tenants.select_related("tenant").get)
     assert session.tenant.name == "demo"
 
 
@@ -48,7 +48,7 @@ async def test_there_is_no_demo_where_it_is_not_enabled(backend: Backend, config
     async with http_client(None) as client:
         response = await client.post(SESSIONS, json={"kind": "identification"})
     assert error_of(response) == (404, "not_found")
-    assert await worker.database.run(Session.objects.count) == 0
+    assert await worker.database.run(Session.across_tenants.count) == 0
 
 
 @pytest.fixture
@@ -107,12 +107,12 @@ async def test_who_is_not_confirmed_is_told_no_name(client: httpx.AsyncClient, f
 async def test_what_is_no_name_begins_nothing(client: httpx.AsyncClient, worker: Worker, name: Any) -> None:
     answer = await client.post(SESSIONS, json={"kind": "enrollment", "name": name})
     assert error_of(answer) == (422, "validation_error")
-    assert await worker.database.run(Session.objects.count) == 0
+    assert await worker.database.run(Session.across_tenants.count) == 0
 
 
 async def test_a_name_of_an_identification_counts_for_nothing(client: httpx.AsyncClient, worker: Worker) -> None:
     await begin(client, "identification", "Alice")
-    session = await worker.database.run(Session.objects.get)
+    session = await worker.database.run(Session.across_tenants.get)
     assert (session.subject_id, session.display_name) == ("", "")
 
 
@@ -126,7 +126,7 @@ async def test_a_face_that_was_just_shown_is_forgotten(
     answer = await forget(client, told["decision_token"])
     assert (answer.status_code, answer.content) == (204, b"")
     for rows in (Subject, Template, Session):
-        assert await worker.database.run(rows.objects.count) == 0
+        assert await worker.database.run(rows.across_tenants.count) == 0
 
 
 async def test_a_token_is_good_once_and_for_nobody_who_comes_after(client: httpx.AsyncClient, faces: Faces) -> None:
@@ -146,7 +146,7 @@ async def test_only_a_success_lets_a_face_be_forgotten(client: httpx.AsyncClient
     await play(client, await begin(client, "enrollment", "Alice"), faces.astronaut)
     told = await play(client, await begin(client, "authentication", "Alice"), faces.hopper)
     assert error_of(await forget(client, told["decision_token"])) == (401, "unauthorized")
-    assert await worker.database.run(Subject.objects.count) == 1
+    assert await worker.database.run(Subject.across_tenants.count) == 1
 
 
 async def test_a_token_of_another_tenant_forgets_nobody(
@@ -155,7 +155,7 @@ async def test_a_token_of_another_tenant_forgets_nobody(
     await play(client, await begin(client, "enrollment", "alice"), faces.astronaut)
     decision = await worker.database.run(succeed, worker, alice, astronaut_embedding)
     assert error_of(await forget(client, decision.token)) == (401, "unauthorized")
-    assert await worker.database.run(Subject.objects.filter(subject_id="alice").count) == 2
+    assert await worker.database.run(Subject.across_tenants.filter(subject_id="alice").count) == 2
 
 
 async def test_an_old_token_forgets_nobody(
@@ -183,7 +183,7 @@ async def test_what_is_no_decision_token_forgets_nobody(
     assert error_of(await client.delete(FACE)) == (401, "unauthorized")
     basic = {"authorization": f"Basic {told['decision_token']}"}
     assert error_of(await client.delete(FACE, headers=basic)) == (401, "unauthorized")
-    assert await worker.database.run(Subject.objects.count) == 1
+    assert await worker.database.run(Subject.across_tenants.count) == 1
 
 
 async def test_forgetting_is_off_where_the_demo_is(

@@ -255,7 +255,7 @@ async def provoke_refusals_of_frames(world: World, patch: pytest.MonkeyPatch) ->
 
 def wait_an_hour(world: World) -> None:
     fail(world.worker, world.backend)
-    FailedAttempts.objects.update(waits_until=timezone.now() + timedelta(hours=1))
+    FailedAttempts.across_tenants.update(waits_until=timezone.now() + timedelta(hours=1))
 
 
 async def provoke_refusals_of_subjects(world: World) -> None:

@@ -65,7 +65,7 @@ async def test_what_an_older_version_called_by_dots_can_be_erased(
     path = f"{SUBJECTS}{subject_id.replace('.', '%2E')}/"
     assert (await api.get(path)).json()["subject_id"] == subject_id
     assert (await api.delete(path)).status_code == 204
-    assert await worker.database.run(Subject.objects.count) == 0
+    assert await worker.database.run(Subject.across_tenants.count) == 0
 
 
 async def test_a_name_is_set_shown_and_changed_apart_from_the_metadata(api: httpx.AsyncClient) -> None:
@@ -164,14 +164,17 @@ def encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "ä", "=", encoded("x"), encoded("1.5"), encoded("9" * 5000)])
+@pytest.mark.parametrize("cursor", ["nonsense", "ä", "=", encoded("x"), encoded("1"), encoded("9" * 5000)])
 async def test_a_cursor_of_ones_own_making_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
     assert error_of(await api.get(SUBJECTS, params={"cursor": cursor})) == (422, "validation_error")
 
 
-async def test_a_cursor_far_behind_the_end_is_an_empty_page(api: httpx.AsyncClient) -> None:
-    await add(api, "alice")
-    found = await api.get(SUBJECTS, params={"cursor": encoded("9" * 30)})
+async def test_a_cursor_behind_the_end_is_an_empty_page(api: httpx.AsyncClient) -> None:
+    for name in ("alice", "bob"):
+        await add(api, name)
+    cursor = (await api.get(SUBJECTS, params={"limit": 1})).json()["next_cursor"]
+    assert (await api.delete(f"{SUBJECTS}bob/")).status_code == 204
+    found = await api.get(SUBJECTS, params={"cursor": cursor})
     assert found.json() == {"items": [], "next_cursor": None}
 
 
@@ -201,7 +204,7 @@ async def test_without_a_single_good_picture_nothing_is_made(
     assert error_of(response) == (422, "no_usable_face")
     reasons = [image["reason"] for image in response.json()["error"]["details"]["rejected"]]
     assert reasons == ["no_face", "invalid_image"]
-    assert await worker.database.run(Subject.objects.count) == 0
+    assert await worker.database.run(Subject.across_tenants.count) == 0
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ async def test_who_is_erased_is_not_found_from_then_on(api: httpx.AsyncClient, w
     await api.delete(f"{SUBJECTS}alice/")
     assert await search(api, faces.astronaut) == []
     assert await search(api, faces.hopper) == ["grace"]
-    assert await worker.database.run(Template.objects.count) == 1
+    assert await worker.database.run(Template.across_tenants.count) == 1
     assert (await upload(api, "bob", faces.astronaut)).status_code == 201
 
 

@@ -102,7 +102,7 @@ async def test_who_could_not_be_enrolled_is_unlocked_as_well(
     await worker.database.run(fail, worker, backend, LIMIT, kind="enrollment", subject_id="bob")
     assert (await api.get("/api/v1/subjects/bob/lock/")).json()["locks"]
     assert (await api.delete("/api/v1/subjects/bob/lock/")).status_code == 204
-    assert not await worker.database.run(FailedAttempts.objects.exists)
+    assert not await worker.database.run(FailedAttempts.across_tenants.exists)
 
 
 async def test_a_tenant_lifts_its_own_locks_only(

@@ -38,7 +38,7 @@ def rows_that_name(subject_id: str) -> list[str]:
     """Every row of every table that contains the id."""
     labels = ("tenants", "gallery", "recognition")
     models = [model for label in labels for model in apps.get_app_config(label).get_models()]
-    rows = [(model.__name__, str(row)) for model in models for row in model._default_manager.values()]
+    rows = [(model.__name__, str(row)) for model in models for row in model._base_manager.values()]
     return [f"{name} {row}" for name, row in rows if subject_id in row]
 
 
@@ -65,8 +65,8 @@ def test_everything_that_names_a_person_goes_with_the_person(
     assert len({row.split()[0] for row in rows_that_name(PERSON)}) >= 4
     erase(worker, alice)
     assert rows_that_name(PERSON) == []
-    assert not Template.objects.exists()
-    assert not KnownDevice.objects.exists()
+    assert not Template.across_tenants.exists()
+    assert not KnownDevice.across_tenants.exists()
 
 
 def test_what_is_not_the_persons_stays(
@@ -77,12 +77,16 @@ def test_what_is_not_the_persons_stays(
     fail(worker, alice, LIMIT, subject_id="alice2")
     fail(worker, rival, LIMIT)
     others = [begun(worker, alice, subject_id="alice2", device_id="x"), begun(worker, alice, "identification")]
-    before = (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count())
+    before = (Session.across_tenants.count(), Decision.across_tenants.count(), FailedAttempts.across_tenants.count())
     erase(worker, alice)
-    assert (Session.objects.count(), Decision.objects.count(), FailedAttempts.objects.count()) == before
+    assert (
+        Session.across_tenants.count(),
+        Decision.across_tenants.count(),
+        FailedAttempts.across_tenants.count(),
+    ) == before
     for other in others:
         other.check()
-    assert Subject.objects.filter(subject_id__in=["alice2", PERSON]).count() == 2
+    assert Subject.across_tenants.filter(subject_id__in=["alice2", PERSON]).count() == 2
 
 
 def test_open_sessions_of_the_person_end_and_say_why(worker: Worker, alice: Backend) -> None:
@@ -103,12 +107,12 @@ def test_an_enrolment_that_was_open_does_not_bring_the_person_back(
     erase(worker, alice)
     with pytest.raises(AlreadyDecided):
         lifecycle.decide(worker.deciding, connection_, Outcome(True, None, PERSON, None))
-    assert not Subject.objects.exists()
+    assert not Subject.across_tenants.exists()
 
 
 def test_a_session_that_cannot_be_read_is_ended_too(worker: Worker, alice: Backend) -> None:
     session = begun(worker, alice).session
-    Session.objects.filter(pk=session.pk).update(checkpoint='{"another": "version"}')
+    Session.across_tenants.filter(pk=session.pk).update(checkpoint='{"another": "version"}')
     erase(worker, alice)
     session.refresh_from_db()
     assert (session.status, session.checkpoint, session.subject_id) == (SessionStatus.EXPIRED, "", "")
@@ -118,14 +122,14 @@ def test_who_is_not_there_cannot_be_erased_and_keeps_what_failed(worker: Worker,
     fail(worker, backend, kind="enrollment")
     with pytest.raises(SubjectNotFound):
         erase(worker, backend)
-    assert Decision.objects.exists()
+    assert Decision.across_tenants.exists()
 
 
 def test_erasing_breaks_off_as_a_whole(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     connection_ = begun(worker, alice)
     with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
         erase(worker, alice)
-    assert Template.objects.exists()
+    assert Template.across_tenants.exists()
     connection_.check()
     erase(worker, alice)
     assert rows_that_name(PERSON) == []
@@ -199,8 +203,8 @@ def test_no_byte_of_a_face_stays_in_the_files(
     raw = astronaut_embedding.astype("<f4").tobytes()
     plain = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
     assert [trace for trace in plain if trace in database_files()] == [], "nothing of it is stored as it is"
-    template = bytes(Template.objects.get(subject__subject_id=PERSON).vector)
-    checkpoint = Session.objects.get(pk=finding.session.pk).checkpoint.encode()
+    template = bytes(Template.across_tenants.get(subject__subject_id=PERSON).vector)
+    checkpoint = Session.across_tenants.get(pk=finding.session.pk).checkpoint.encode()
     pieces = [checkpoint[begin : begin + 32] for begin in range(100, 2_000, 300)]
     traces = [template[20:52], template[1000:1032], *(piece for piece in pieces if piece in database_files())]
     assert len(traces) > 5, "a page may end in a piece or two"
@@ -213,7 +217,7 @@ def test_no_byte_of_a_face_stays_in_the_files(
 async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
     api: httpx.AsyncClient, worker: Worker, alice: Backend
 ) -> None:
-    trace = await in_database(worker, lambda: bytes(Template.objects.get().vector)[20:84])
+    trace = await in_database(worker, lambda: bytes(Template.across_tenants.get().vector)[20:84])
     assert trace in database_files()
     (template,) = (await api.get(f"/api/v1/subjects/{PERSON}/templates/")).json()["items"]
     assert (await api.delete(f"/api/v1/subjects/{PERSON}/templates/{template['id']}/")).status_code == 204

@@ -41,11 +41,11 @@ def retention() -> dict[str, int | None]:
 
 def test_the_command_ends_what_is_over_time_and_deletes_what_is_old(alice: Backend, worker: Worker) -> None:
     overdue, old, current = (begun(worker, alice, device_id=name).session for name in ("overdue", "old", "current"))
-    Session.objects.filter(pk=overdue.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    Session.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
+    Session.across_tenants.filter(pk=overdue.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.across_tenants.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
     assert retention() == {"expired": 2, "applied": 1}
     assert decision_of(overdue).reason == "timeout"
-    assert not Session.objects.filter(pk=old.pk).exists()
+    assert not Session.across_tenants.filter(pk=old.pk).exists()
     current.refresh_from_db()
     assert current.status == SessionStatus.IN_PROGRESS
     assert retention() == {"expired": 0, "applied": 0}
@@ -53,7 +53,7 @@ def test_the_command_ends_what_is_over_time_and_deletes_what_is_old(alice: Backe
 
 def test_while_another_process_deletes_the_command_says_so_and_fails(worker: Worker, alice: Backend) -> None:
     session = begun(worker, alice).session
-    Session.objects.filter(pk=session.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
+    Session.across_tenants.filter(pk=session.pk).update(expires_at=timezone.now() - timedelta(days=1_000))
     path = worker.settings.run_dir / "retention.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as other:

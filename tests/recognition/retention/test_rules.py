@@ -34,10 +34,10 @@ def test_a_session_goes_with_its_decision_after_its_time(alice: Backend, clock: 
     fail(worker, alice)
     clock.advance(10 * DAY_S)
     enforce(worker)
-    assert (Session.objects.count(), Decision.objects.count()) == (1, 1)
+    assert (Session.across_tenants.count(), Decision.across_tenants.count()) == (1, 1)
     clock.advance(TIME_LIMIT_S + 1)
     enforce(worker)
-    assert (Session.objects.count(), Decision.objects.count()) == (0, 0)
+    assert (Session.across_tenants.count(), Decision.across_tenants.count()) == (0, 0)
 
 
 def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, configure: Configure) -> None:
@@ -45,9 +45,9 @@ def test_an_open_session_is_kept_however_old(alice: Backend, clock: Clock, confi
     begun(worker, alice)
     clock.advance(20 * DAY_S)
     enforce(worker)
-    assert Session.objects.count() == 1
+    assert Session.across_tenants.count() == 1
     assert lifecycle.expire_overdue(worker.deciding) == 1
-    assert Session.objects.get().checkpoint == ""
+    assert Session.across_tenants.get().checkpoint == ""
 
 
 def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock, configure: Configure) -> None:
@@ -62,7 +62,7 @@ def test_metadata_goes_sooner_and_the_outcome_stays(alice: Backend, clock: Clock
     enforce(worker)
     session.refresh_from_db()
     assert session.metadata == {}
-    assert Decision.objects.get() == decision
+    assert Decision.across_tenants.get() == decision
     assert enforce(worker) == 0, "what was emptied is not emptied again"
 
 
@@ -71,11 +71,11 @@ def test_attempts_go_when_they_mean_nothing_any_more(worker: Worker, alice: Back
     fail(worker, alice, kind="identification", device_id="phone")
     clock.advance(WINDOW_S + 1)
     enforce(worker)
-    assert set(FailedAttempts.objects.values_list("kind", "key")) == {("device", "tablet")}
+    assert set(FailedAttempts.across_tenants.values_list("kind", "key")) == {("device", "tablet")}
     assert locked(alice, "alice", "tablet")
     clock.advance(LOCK_S)
     enforce(worker)
-    assert not FailedAttempts.objects.exists()
+    assert not FailedAttempts.across_tenants.exists()
 
 
 def test_a_device_is_forgotten_when_it_was_not_used_for_long(
@@ -88,13 +88,13 @@ def test_a_device_is_forgotten_when_it_was_not_used_for_long(
     succeed(worker, alice, astronaut_embedding, device_id="phone")
     clock.advance(2 * DAY_S)
     enforce(worker)
-    assert list(KnownDevice.objects.values_list("device", flat=True)) == ["phone"]
+    assert list(KnownDevice.across_tenants.values_list("device", flat=True)) == ["phone"]
 
 
 def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> None:
     clock.advance(4_000 * DAY_S)
     enforce(worker)
-    assert (Subject.objects.count(), Template.objects.count()) == (1, 1)
+    assert (Subject.across_tenants.count(), Template.across_tenants.count()) == (1, 1)
 
 
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker) -> None:
@@ -144,7 +144,7 @@ def test_a_row_that_is_needed_again_meanwhile_stays(worker: Worker, alice: Backe
     found = list(stale.values_list("pk", flat=True))
     fail(worker, alice, kind="identification", device_id="phone")
     assert batches._apply_to_batch(stale, found, batches.delete) == 0
-    assert FailedAttempts.objects.filter(pk__in=found).exists()
+    assert FailedAttempts.across_tenants.filter(pk__in=found).exists()
 
 
 def test_one_worker_at_a_time_deletes(worker: Worker, backend: Backend) -> None:
@@ -166,4 +166,4 @@ def test_deleting_and_deciding_side_by_side_lose_nothing(
     calls: list[Callable[[], object]] = [lambda: enforce(worker)]
     calls += [lambda each=each: lifecycle.decide(worker.deciding, each, NO_MATCH).reason for each in connections]  # type: ignore[misc]
     assert side_by_side(calls) == [100, *["no_match"] * 6]
-    assert Decision.objects.count() == 6
+    assert Decision.across_tenants.count() == 6

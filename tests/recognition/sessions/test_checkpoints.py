@@ -136,14 +136,14 @@ def test_a_newer_version_is_told_apart_whatever_its_shape() -> None:
 
 def write_as_newer() -> Row:
     """Make the only session's checkpoint one of a newer version; returns the session."""
-    session = Session.objects.get()
+    session = Session.across_tenants.get()
     text = json.dumps({"version": VERSION + 1, "evidence of another kind": json.loads(session.checkpoint)})
-    Session.objects.update(checkpoint=text)
+    Session.across_tenants.update(checkpoint=text)
     return the_row()
 
 
 def the_row() -> Row:
-    return dict(Session.objects.values().get())
+    return dict(Session.across_tenants.values().get())
 
 
 async def test_a_socket_is_told_to_come_again_and_the_session_stays(
@@ -161,7 +161,7 @@ async def test_a_socket_is_told_to_come_again_and_the_session_stays(
         assert error["retry_after_ms"] > 0
         assert await socket.closed() == 1013
     assert await in_database(worker, the_row) == before
-    await in_database(worker, lambda: Session.objects.update(checkpoint=kept))
+    await in_database(worker, lambda: Session.across_tenants.update(checkpoint=kept))
     async with connect(secret) as socket:
         assert (await socket.greeted())["resumed"]
         answers, result = await until_complete(socket, faces.astronaut)
@@ -211,7 +211,7 @@ def test_a_session_that_is_over_time_is_left_to_those_who_can_read_it(
     worker: Worker, backend: Backend, clock: Clock
 ) -> None:
     before = left_behind(worker, backend, clock)
-    session = Session.objects.get()
+    session = Session.across_tenants.get()
     assert lifecycle.expire_overdue(worker.deciding) == 0
     for call in (lifecycle.expire_if_due, lifecycle.connect, lifecycle.cancel):
         with pytest.raises(NewerCheckpoint):
@@ -265,7 +265,7 @@ def begun(worker: Worker, backend: Backend) -> Session:
     )
     lease.flow = with_a_match(checkpoints.load(fixture(VERSION)))
     lease.save()
-    return Session.objects.select_related("tenant").get()
+    return Session.across_tenants.select_related("tenant").get()
 
 
 def test_what_is_stored_of_a_session_shows_neither_embeddings_nor_pictures(worker: Worker, backend: Backend) -> None:
@@ -285,11 +285,11 @@ def test_what_an_older_version_stored_unsealed_is_read_and_sealed_when_it_goes_o
     worker: Worker, backend: Backend, version: int
 ) -> None:
     session = begun(worker, backend)
-    Session.objects.update(checkpoint=fixture(version))
+    Session.across_tenants.update(checkpoint=fixture(version))
     lease = lifecycle.connect(worker.deciding, session)
     assert lease.flow.frames == 14
     lease.save()
-    assert json.loads(Session.objects.get().checkpoint).keys() == {"version", "about", "sealed"}
+    assert json.loads(Session.across_tenants.get().checkpoint).keys() == {"version", "about", "sealed"}
 
 
 def test_what_is_sealed_for_another_session_or_not_at_all_is_refused(worker: Worker, backend: Backend) -> None:
@@ -307,7 +307,7 @@ def test_a_session_whose_secret_is_gone_is_left_to_others_and_ends_in_time(
     worker: Worker, backend: Backend, clock: Clock
 ) -> None:
     session = begun(worker, backend)
-    TemplateKey.objects.all().delete()
+    TemplateKey.across_tenants.all().delete()
     with pytest.raises(SealedCheckpoint, match="the secret of epoch 1 of tenant acme was deleted"):
         lifecycle.connect(worker.deciding, session)
     clock.now = session.expires_at + timedelta(seconds=1)
@@ -320,4 +320,4 @@ def test_a_session_whose_secret_is_gone_is_left_to_others_and_ends_in_time(
 def test_an_erasure_ends_a_session_that_has_found_the_person(worker: Worker, alice: Backend) -> None:
     begun(worker, alice)
     erasure.erase_subject(worker.deciding, alice.tenant, "alice")
-    assert decision_of(Session.objects.get()).reason == "subject_gone"
+    assert decision_of(Session.across_tenants.get()).reason == "subject_gone"

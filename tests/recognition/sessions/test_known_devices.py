@@ -99,7 +99,7 @@ def test_a_device_is_known_for_who_succeeded_there_and_no_one_else(
 
 def test_a_failure_makes_no_device_known(worker: Worker, alice: Backend) -> None:
     fail(worker, alice, device_id=PHONE)
-    assert not KnownDevice.objects.exists()
+    assert not KnownDevice.across_tenants.exists()
 
 
 def test_an_identification_makes_its_device_known_for_who_was_found(
@@ -144,7 +144,7 @@ def test_the_devices_of_a_subject_are_few_and_the_latest(
 def test_a_device_is_forgotten_with_its_subject(worker: Worker, alice: Backend, astronaut_embedding: Embedding) -> None:
     succeed(worker, alice, astronaut_embedding, device_id=PHONE)
     delete_subject(alice.tenant, "alice")
-    assert not KnownDevice.objects.exists()
+    assert not KnownDevice.across_tenants.exists()
 
 
 def test_many_addresses_of_one_network_are_one(worker: Worker, alice: Backend) -> None:

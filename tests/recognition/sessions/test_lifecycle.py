@@ -48,21 +48,21 @@ def sampled(connection: Lease, embedding: Embedding) -> Outcome:
 
 
 def let_time_pass(session: Session) -> Session:
-    Session.objects.filter(pk=session.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.across_tenants.filter(pk=session.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     session.refresh_from_db()
     return session
 
 
 def state(session: Session) -> dict[str, Any]:
-    return dict(Session.objects.filter(pk=session.pk).values().get())
+    return dict(Session.across_tenants.filter(pk=session.pk).values().get())
 
 
 def test_only_the_hash_of_a_token_is_stored(worker: Worker, backend: Backend) -> None:
     session = begin(worker, backend)
     token = lifecycle.token_of(worker.deciding, session)
     lifecycle.decide(worker.deciding, lifecycle.connect_by_token(worker.deciding, token), FAILED)
-    assert Session.objects.get().token_hash == token_hash(token)
-    assert token not in repr([*Session.objects.values(), *Decision.objects.values()])
+    assert Session.across_tenants.get().token_hash == token_hash(token)
+    assert token not in repr([*Session.across_tenants.values(), *Decision.across_tenants.values()])
 
 
 def test_a_token_is_long_and_each_session_has_its_own(worker: Worker, backend: Backend) -> None:
@@ -76,7 +76,7 @@ def test_the_same_idempotency_key_gives_the_same_session_and_token(worker: Worke
     second = lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice", order=7), "key-1").session
     assert second.pk == first.pk
     assert lifecycle.token_of(worker.deciding, second) == lifecycle.token_of(worker.deciding, first)
-    assert Session.objects.count() == 1
+    assert Session.across_tenants.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_an_idempotency_key_is_not_good_for_another_request(
     lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "alice"), "key-1")
     with pytest.raises(lifecycle.IdempotencyConflict):
         lifecycle.create(worker.deciding, backend.tenant, other, "key-1")
-    assert Session.objects.count() == 1
+    assert Session.across_tenants.count() == 1
 
 
 def test_two_tenants_may_use_the_same_idempotency_key(worker: Worker, backend: Backend, rival: Backend) -> None:
@@ -110,7 +110,9 @@ def test_one_idempotency_key_sent_at_once_makes_one_session(worker: Worker, back
     made = side_by_side(
         [lambda: lifecycle.create(worker.deciding, backend.tenant, asked("identification"), "key-1").session] * 4
     )
-    assert {session.pk if isinstance(session, Session) else session for session in made} == {Session.objects.get().pk}
+    assert {session.pk if isinstance(session, Session) else session for session in made} == {
+        Session.across_tenants.get().pk
+    }
 
 
 def test_an_authentication_needs_a_subject_that_is_there(worker: Worker, backend: Backend) -> None:
@@ -152,8 +154,8 @@ def test_a_superseded_connection_changes_nothing(
     with pytest.raises(Superseded):
         lifecycle.decide(worker.deciding, first, sampled(first, astronaut_embedding))
     assert state(first.session) == before
-    assert not Decision.objects.exists()
-    assert not Subject.objects.exists()
+    assert not Decision.across_tenants.exists()
+    assert not Subject.across_tenants.exists()
 
 
 def test_the_next_connection_goes_on_from_the_checkpoint(
@@ -185,7 +187,7 @@ def test_of_many_deciders_at_once_one_decides(worker: Worker, backend: Backend, 
     told = [result.decision for result in results if isinstance(result, AlreadyDecided)]
     assert len(decided) == 1
     assert told == decided * 5
-    assert Template.objects.count() == 3
+    assert Template.across_tenants.count() == 3
 
 
 def test_a_success_and_a_cancellation_at_once_leave_one_decision(
@@ -199,8 +201,8 @@ def test_a_success_and_a_cancellation_at_once_leave_one_decision(
             lambda: lifecycle.cancel(worker.deciding, connection.session).status == SessionStatus.SUCCEEDED,
         ]
     )
-    succeeded = Session.objects.get().status == SessionStatus.SUCCEEDED
-    assert Template.objects.exists() == succeeded
+    succeeded = Session.across_tenants.get().status == SessionStatus.SUCCEEDED
+    assert Template.across_tenants.exists() == succeeded
     assert decision_of(connection.session).success == succeeded
     assert results[1] == succeeded
 
@@ -225,8 +227,8 @@ def test_a_success_enrols_every_sample(worker: Worker, backend: Backend, astrona
     connection = connected(worker, backend, "enrollment", "alice")
     decision = lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert decision.success
-    assert Session.objects.get().status == SessionStatus.SUCCEEDED
-    assert Template.objects.filter(subject__subject_id="alice").count() == 3
+    assert Session.across_tenants.get().status == SessionStatus.SUCCEEDED
+    assert Template.across_tenants.filter(subject__subject_id="alice").count() == 3
     found = worker.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).candidates
     assert found[0].subject_id == "alice"
     assert found[0].similarity > 0.99
@@ -239,8 +241,8 @@ def test_nothing_of_a_face_stays_in_a_session_that_is_over(
     sampled(connection, astronaut_embedding)
     connection.save()
     lifecycle.decide(worker.deciding, connection, CANCELLED)
-    assert Session.objects.get().checkpoint == ""
-    assert not Template.objects.exists()
+    assert Session.across_tenants.get().checkpoint == ""
+    assert not Template.across_tenants.exists()
 
 
 def test_a_face_that_is_enrolled_under_another_subject_is_refused(
@@ -250,7 +252,7 @@ def test_a_face_that_is_enrolled_under_another_subject_is_refused(
     connection = connected(worker, backend, "enrollment", "bob")
     decision = lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
     assert (decision.success, decision.reason) == (False, "duplicate_face")
-    assert not Subject.objects.filter(subject_id="bob").exists()
+    assert not Subject.across_tenants.filter(subject_id="bob").exists()
 
 
 def test_another_face_cannot_enrol_over_a_subject(
@@ -260,7 +262,7 @@ def test_another_face_cannot_enrol_over_a_subject(
     connection = connected(worker, backend, "enrollment", "alice")
     decision = lifecycle.decide(worker.deciding, connection, sampled(connection, hopper_embedding))
     assert (decision.success, decision.reason) == (False, "subject_exists")
-    assert Template.objects.count() == 1
+    assert Template.across_tenants.count() == 1
 
 
 @pytest.mark.usefixtures("each_database")
@@ -276,7 +278,7 @@ def test_two_enrolments_of_one_face_at_once_make_one_subject(
     results = side_by_side([deciding(connection) for connection in connections])
     reasons = sorted(result.reason for result in results if isinstance(result, Decision))
     assert reasons == ["", "duplicate_face", "duplicate_face", "duplicate_face"]
-    assert Subject.objects.count() == 1
+    assert Subject.across_tenants.count() == 1
 
 
 def test_an_enrolment_that_breaks_off_leaves_nothing(
@@ -285,9 +287,9 @@ def test_an_enrolment_that_breaks_off_leaves_nothing(
     connection = connected(worker, backend, "enrollment", "alice")
     with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
         lifecycle.decide(worker.deciding, connection, sampled(connection, astronaut_embedding))
-    assert not Template.objects.exists()
-    assert not Decision.objects.exists()
-    assert Session.objects.get().status == SessionStatus.IN_PROGRESS
+    assert not Template.across_tenants.exists()
+    assert not Decision.across_tenants.exists()
+    assert Session.across_tenants.get().status == SessionStatus.IN_PROGRESS
     assert worker.deciding.gallery.store.search(backend.tenant, [astronaut_embedding], 1).templates == 0
 
 
@@ -300,7 +302,7 @@ def test_a_success_on_a_subject_that_was_deleted_meanwhile_is_none(
     success = Outcome(True, None, "alice", Match("alice", 0.9, 0.4))
     decision = lifecycle.decide(worker.deciding, connection, success)
     assert (decision.success, decision.reason, decision.subject_id) == (False, "subject_gone", "")
-    assert Session.objects.get().status == SessionStatus.FAILED
+    assert Session.across_tenants.get().status == SessionStatus.FAILED
 
 
 def test_an_unknown_token_is_refused(worker: Worker, backend: Backend) -> None:
@@ -315,7 +317,7 @@ def test_a_token_that_was_never_used_expires(worker: Worker, backend: Backend) -
         lifecycle.connect_by_token(worker.deciding, lifecycle.token_of(worker.deciding, session))
     assert state(session)["status"] == SessionStatus.EXPIRED
     assert state(session)["checkpoint"] == ""
-    assert not Decision.objects.exists()
+    assert not Decision.across_tenants.exists()
 
 
 def test_a_token_dies_with_its_session(worker: Worker, backend: Backend) -> None:
@@ -368,13 +370,13 @@ def test_evidence_that_was_complete_is_not_lost_at_the_time_limit(
     sampled(connection, astronaut_embedding)
     connection.save()
     assert lifecycle.expire_if_due(worker.deciding, let_time_pass(connection.session)).status == SessionStatus.SUCCEEDED
-    assert Template.objects.count() == 3
+    assert Template.across_tenants.count() == 3
 
 
 def test_a_session_within_its_time_is_left_alone(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     assert lifecycle.expire_if_due(worker.deciding, connection.session).status == SessionStatus.IN_PROGRESS
-    assert not Decision.objects.exists()
+    assert not Decision.across_tenants.exists()
 
 
 def test_a_tenant_cannot_see_the_session_of_another(worker: Worker, backend: Backend, rival: Backend) -> None:
@@ -419,20 +421,20 @@ def test_a_face_that_was_erased_after_it_matched_does_not_match(
 def test_a_session_that_its_client_left_is_ended_by_periodic_work(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     assert lifecycle.expire_overdue(worker.deciding) == 0
-    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.across_tenants.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert lifecycle.expire_overdue(worker.deciding) == 1
-    session = Session.objects.get()
+    session = Session.across_tenants.get()
     assert (session.status, session.checkpoint) == (SessionStatus.FAILED, "")
     assert decision_of(connection.session).reason == "timeout"
 
 
 def test_a_session_that_cannot_be_read_holds_up_no_other(worker: Worker, backend: Backend) -> None:
     unreadable, readable = connected(worker, backend), connected(worker, backend)
-    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    Session.objects.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
+    Session.across_tenants.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Session.across_tenants.filter(pk=unreadable.session.pk).update(checkpoint='{"of": "another version"}')
     assert lifecycle.expire_overdue(worker.deciding) == 2
     assert lifecycle.expire_overdue(worker.deciding) == 0
-    assert Session.objects.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
+    assert Session.across_tenants.get(pk=unreadable.session.pk).status == SessionStatus.EXPIRED
     assert decision_of(readable.session).reason == "timeout"
 
 

@@ -74,12 +74,12 @@ def test_what_somebody_was_seen_to_try_counts(worker: Worker, alice: Backend, re
 @pytest.mark.parametrize("reason", [reason for reason, told in REASONS.items() if not told.counts])
 def test_mishaps_and_giving_up_are_not_counted(worker: Worker, alice: Backend, reason: Reason) -> None:
     fail(worker, alice, LIMIT + 1, reason, device_id="phone")
-    assert not FailedAttempts.objects.exists()
+    assert not FailedAttempts.across_tenants.exists()
 
 
 def left(worker: Worker, backend: Backend, *, host: str = "", **session: Any) -> int | None:
     """What the greeting of a new session tells."""
-    FailedAttempts.objects.update(waits_until=None)
+    FailedAttempts.across_tenants.update(waits_until=None)
     kind = session.pop("kind", "authentication")
     subject_id = "" if kind == "identification" else "alice"
     created = lifecycle.create(worker.deciding, backend.tenant, asked(kind, subject_id, **session), None)
@@ -246,7 +246,7 @@ def test_an_enrolment_that_was_connected_before_the_lock_keeps_no_template(
     assert (
         lifecycle.decide(worker.deciding, connection, Outcome(True, None, "alice", None)).reason == "attempts_exceeded"
     )
-    assert not Template.objects.exists()
+    assert not Template.across_tenants.exists()
 
 
 def test_what_a_lock_refused_does_not_make_it_longer(worker: Worker, alice: Backend, clock: Clock) -> None:
@@ -318,7 +318,7 @@ def test_a_challenge_that_nobody_came_for_does_not_count(worker: Worker, alice: 
             worker.deciding, alice.tenant, asked("authentication", "alice", Policy.ACTIVE), None
         ).session
         lifecycle.cancel(worker.deciding, session)
-    assert not FailedAttempts.objects.exists()
+    assert not FailedAttempts.across_tenants.exists()
 
 
 def test_giving_up_after_a_picture_was_doubted_counts(worker: Worker, alice: Backend) -> None:
@@ -363,7 +363,7 @@ def test_a_decision_that_breaks_off_counts_nothing(
     connection = begun(worker, alice)
     with unable_to_sign(worker.deciding.signer, monkeypatch), pytest.raises(RuntimeError, match="no signature"):
         lifecycle.decide(worker.deciding, connection, NO_MATCH)
-    assert not FailedAttempts.objects.exists()
+    assert not FailedAttempts.across_tenants.exists()
 
 
 def test_the_first_failures_cost_nothing_and_the_next_ones_time(worker: Worker, alice: Backend, clock: Clock) -> None:

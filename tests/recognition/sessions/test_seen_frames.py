@@ -107,7 +107,7 @@ def test_a_session_may_send_one_frame_twice(worker: Worker, alice: Backend, begu
 
 def test_a_locked_session_is_remembered(worker: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
-    Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
+    Session.across_tenants.filter(pk=connection.session.pk).update(device_id="phone")
     now = database.clock.now()
     FailedAttempts.objects.create(
         tenant=alice.tenant, kind="device", key="phone", locked_until=now + timedelta(seconds=60), stale_at=now
@@ -119,9 +119,9 @@ def test_a_locked_session_is_remembered(worker: Worker, alice: Backend, begun: B
 def test_a_replay_counts_as_a_failed_attempt(worker: Worker, alice: Backend, begun: Begin) -> None:
     lifecycle.decide(worker.deciding, begun(alice, FRAMES), SUCCESS)
     connection = begun(alice, FRAMES)
-    Session.objects.filter(pk=connection.session.pk).update(device_id="phone")
+    Session.across_tenants.filter(pk=connection.session.pk).update(device_id="phone")
     lifecycle.decide(worker.deciding, connection, SUCCESS)
-    assert set(FailedAttempts.objects.values_list("kind", "key")) == {("device", "phone"), ("tenant", "")}
+    assert set(FailedAttempts.across_tenants.values_list("kind", "key")) == {("device", "phone"), ("tenant", "")}
 
 
 def test_a_replayed_enrolment_keeps_no_template(
@@ -136,7 +136,7 @@ def test_a_replayed_enrolment_keeps_no_template(
     connection.flow.samples = [KeptSample(astronaut_embedding.tobytes(), 0.9)] * 3
     decision = lifecycle.decide(worker.deciding, connection, Outcome(True, None, "bob", None))
     assert decision.reason == "replay_suspected"
-    assert not Template.objects.exists()
+    assert not Template.across_tenants.exists()
 
 
 def test_a_session_that_its_client_left_is_remembered_when_it_is_ended(
@@ -145,7 +145,7 @@ def test_a_session_that_its_client_left_is_remembered_when_it_is_ended(
     connection = begun(alice, FRAMES)
     connection.flow.match = None
     connection.save()
-    Session.objects.update(expires_at=database.clock.now() - timedelta(seconds=1))
+    Session.across_tenants.update(expires_at=database.clock.now() - timedelta(seconds=1))
     assert lifecycle.expire_overdue(worker.deciding) == 1
     assert not decision_of(connection.session).success
     assert remembered(alice) == set(FRAMES)
@@ -184,8 +184,8 @@ def forget_old(settings: Settings) -> int:
 
 def age(days: float) -> None:
     """Backdate all frames seen so far."""
-    for frame in SeenFrame.objects.all():
-        SeenFrame.objects.filter(pk=frame.pk).update(seen_at=frame.seen_at - timedelta(days=days))
+    for frame in SeenFrame.across_tenants.all():
+        SeenFrame.across_tenants.filter(pk=frame.pk).update(seen_at=frame.seen_at - timedelta(days=days))
 
 
 def test_the_memory_goes_back_as_far_as_the_setting_says(alice: Backend, begun: Begin, configure: Configure) -> None:
@@ -265,4 +265,4 @@ def test_the_memory_cannot_be_turned_off() -> None:
 def test_a_decision_is_remembered_once(worker: Worker, alice: Backend, begun: Begin) -> None:
     connection = begun(alice, FRAMES)
     side_by_side([lambda: lifecycle.decide(worker.deciding, connection, SUCCESS)] * 4)
-    assert Decision.objects.get().success
+    assert Decision.across_tenants.get().success

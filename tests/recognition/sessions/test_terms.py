@@ -220,7 +220,7 @@ async def test_a_client_that_cannot_show_the_challenge_is_told_and_takes_nothing
         assert (error["type"], error["code"], error["retryable"]) == ("error", "challenge_unsupported", False)
         assert newer in error["message"]
         assert await socket.closed() == 4400
-    session = await worker.database.run(Session.objects.get)
+    session = await worker.database.run(Session.across_tenants.get)
     assert (session.status, session.lease_number) == ("created", 0)
     async with connect(token, query="?challenge_version=2") as socket:
         await socket.greeted()

@@ -145,7 +145,7 @@ def test_whatever_happened_six_times_the_person_gets_in(
         assert decision.attempts_left is not None
         assert decision.attempts_left > 1
     if policy is Policy.PASSIVE:
-        assert not FailedAttempts.objects.exists()
+        assert not FailedAttempts.across_tenants.exists()
     lease = begun(worker, enrolled, Policy.PASSIVE)
     assert filmed(worker, enrolled, over_time(person, 100, 12_000)).outcome.success
 

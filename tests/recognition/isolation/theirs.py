@@ -1,0 +1,140 @@
+"""Two tenants that must not notice each other: what one of them has, and what of it can be compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.db.backends.utils import CursorWrapper
+
+from core.types import Embedding
+from gallery.people import Sample, enroll
+from recognition.api.pages import cursor_for
+from recognition.models import FailedAttempts
+from recognition.sessions import lifecycle
+from recognition.worker import Worker
+from tenants.keys import issue_key
+from tenants.models import Tenant
+from tenants.owned import TenantOwned
+from tenants.scopes import Scope
+from tests.recognition.failing import LIMIT, fail
+from tests.recognition.support import Backend, asked, http_client
+
+WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """Every id and secret of another tenant that a caller could try; `api_key` opens that tenant."""
+
+    api_key: str
+    access_token: str
+    decision_token: str
+    session_id: str
+    session_token: str
+    subject_id: str
+    template_id: str
+    key_id: str
+    device_id: str
+    idempotency_key: str
+    cursor: str
+
+    @property
+    def path(self) -> dict[str, str]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) -> Theirs:
+    """Enrol somebody, decide one session, leave one open, lock the subject and its device."""
+    async with http_client(backend.key) as client:
+        access = (await client.post("/api/v1/auth/token/")).json()["access_token"]
+
+    def make() -> Theirs:
+        tenant, deciding = backend.tenant, worker.deciding
+        (template,) = enroll(tenant, WHO, [Sample(embedding, 1.0)], deciding.gallery, deciding.rules)
+        request = asked("enrollment", WHO, device_id=DEVICE)
+        session = lifecycle.create(deciding, tenant, request, IDEMPOTENCY_KEY).session
+        decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
+        cursor = cursor_for(tenant, 1)
+        assert cursor is not None
+        return Theirs(
+            api_key=backend.key,
+            access_token=access,
+            decision_token=decision.token,
+            session_id=str(session.pk),
+            session_token=lifecycle.token_of(deciding, session),
+            subject_id=WHO,
+            template_id=str(template.public_id),
+            key_id=str(issue_key(tenant, "spare", [Scope.READ]).row.public_id),
+            device_id=DEVICE,
+            idempotency_key=IDEMPOTENCY_KEY,
+            cursor=cursor,
+        )
+
+    theirs: Theirs = await worker.database.run(make)
+    return theirs
+
+
+def rows_of(tenant: Tenant) -> dict[str, list[Any]]:
+    """All that is stored of a tenant."""
+    found: dict[str, list[Any]] = {"Tenant": list(Tenant.objects.filter(pk=tenant.pk).values())}
+    for model in apps.get_models():
+        if issubclass(model, TenantOwned):
+            found[model.__name__] = list(
+                model.objects.filter(**{_way_to_tenant(model): tenant.pk}).order_by("pk").values()
+            )
+    return found
+
+
+def failures_of(tenant: Tenant) -> int:
+    return FailedAttempts.objects.filter(tenant=tenant).count()
+
+
+def _way_to_tenant(model: type[models.Model]) -> str:
+    names = {field.name for field in model._meta.fields}
+    return "tenant" if "tenant" in names else "subject__tenant"
+
+
+MADE_ANEW = {
+    "request_id",
+    "id",
+    "token",
+    "websocket_url",
+    "expires_at",
+    "created_at",
+    "api_key",
+    "prefix",
+    "access_token",
+    "decision_token",
+}
+
+
+def without_what_is_new(answer: Any) -> Any:
+    """A JSON value with the name in place of what differs in every answer: ids and secrets that it made, times."""
+    if isinstance(answer, dict):
+        return {
+            name: name if name in MADE_ANEW and isinstance(value, str) else without_what_is_new(value)
+            for name, value in answer.items()
+        }
+    return [without_what_is_new(value) for value in answer] if isinstance(answer, list) else answer
+
+
+@contextmanager
+def statements(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The statements that all threads make meanwhile, without values and names of savepoints."""
+    made: list[str] = []
+    really = CursorWrapper.execute
+
+    def execute(self: CursorWrapper, sql: Any, params: Any = None) -> Any:
+        made.append(re.sub(r"s\d+_x\d+", "savepoint", str(sql)))
+        return really(self, sql, params)
+
+    with patch.context() as recording:
+        recording.setattr(CursorWrapper, "execute", execute)
+        yield made
