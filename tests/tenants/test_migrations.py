@@ -34,7 +34,7 @@ def test_keys_from_before_scopes_open_all_they_did_and_each_has_an_id(before_sco
     old_keys = before_scopes.get_model("tenants", "ApiKey").objects
     for text in texts:
         old_keys.create(tenant=tenant, key_hash=token_hash(text))
-    migrate("0006_calibration")
+    migrate("0007_gallery_model")
     keys = [find_living_key(text) for text in texts]
     assert {key.opens for key in keys if key} == {frozenset(Scope)}
     assert len({key.public_id for key in keys if key}) == 3
