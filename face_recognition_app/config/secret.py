@@ -6,10 +6,17 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from config.settings import Settings
+
+_SECRET_VARIABLES = frozenset({"FACE_SECRET_KEY", "FACE_TEMPLATE_KEY", "DATABASE_URL", "REDIS_URL"})
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another program, without the service's own secrets."""
+    return {name: value for name, value in environ.items() if name not in _SECRET_VARIABLES}
 
 
 def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -47,7 +47,7 @@ def _port(address: str) -> int | None:
 class Settings(BaseModel):
     """Read from the environment with `load()`; each field's alias is its variable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     app_env: Literal["development", "staging", "production"] = Field(
         "development", alias="APP_ENV", description="Development makes a demo tenant and its own secrets."
@@ -131,7 +131,25 @@ class Settings(BaseModel):
     secret_key: str = Field(
         "",
         alias="FACE_SECRET_KEY",
+        repr=False,
         description=f"At least {MIN_SECRET_LENGTH} random characters. Development makes its own; else it is required.",
+    )
+    template_key: str = Field(
+        "",
+        alias="FACE_TEMPLATE_KEY",
+        repr=False,
+        description="Master key of the templates: 32 random bytes in base64; several with commas, newest first. "
+        "Unset, and without the next two: derived from FACE_SECRET_KEY.",
+    )
+    template_key_file: Path | None = Field(
+        None,
+        alias="FACE_TEMPLATE_KEY_FILE",
+        description="File with such keys in its place, one a line, which others may not read.",
+    )
+    template_key_command: str = Field(
+        "",
+        alias="FACE_TEMPLATE_KEY_COMMAND",
+        description="Command, run without a shell, that prints such keys in their place, within 10 s.",
     )
     sandbox: bool | None = Field(
         None, alias="FACE_SANDBOX_SESSIONS", description="Accept test_... tokens; default: only in development."
@@ -332,6 +350,11 @@ class Settings(BaseModel):
         return self.app_env == "development"
 
     @property
+    def has_template_key(self) -> bool:
+        """Whether templates have a master key of their own."""
+        return bool(self.template_key or self.template_key_file or self.template_key_command)
+
+    @property
     def sandbox_enabled(self) -> bool:
         return self.development if self.sandbox is None else self.sandbox
 
@@ -390,6 +413,13 @@ class Settings(BaseModel):
     def _admin_bind_has_a_port_of_its_own(self) -> Settings:
         if self.admin_bind is not None and self.admin_port in (None, _port(self.bind)):
             raise ValueError("FACE_ADMIN_BIND must be HOST:PORT, with another port than GUNICORN_BIND")
+        return self
+
+    @model_validator(mode="after")
+    def _template_keys_come_from_one_place(self) -> Settings:
+        given = (self.template_key, self.template_key_file, self.template_key_command)
+        if sum(map(bool, given)) > 1:
+            raise ValueError("set one of FACE_TEMPLATE_KEY, FACE_TEMPLATE_KEY_FILE and FACE_TEMPLATE_KEY_COMMAND")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,8 @@ from django.urls import path, re_path  # noqa: E402
 from config.service import service_settings  # noqa: E402
 from database.outages import outage_of  # noqa: E402
 from face_app.lifespan import Lifespan  # noqa: E402
+from gallery.binding import NoGalleryFits  # noqa: E402
+from gallery.protection.errors import MasterKeyError  # noqa: E402
 from monitoring.readiness import ONE_NETWORK, Report, SharedCheck, check_components  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
@@ -52,8 +54,19 @@ async def _readiness(scope: HTTPScope, report: Report) -> None:
     report.update(compute="stuck" if worker.is_stuck else "ok", database="unavailable")
     try:
         await worker.database.run(check_components, report)
+        if report["database"] == report["migrations"] == "ok":
+            await worker.database.run(_check_templates, worker, report)
     except Unavailable:  # Perhaps not before the connection was given back, and all was found right.
         report["database"] = "unavailable"
+
+
+def _check_templates(worker: Worker, report: Report) -> None:
+    """Name the templates in the report when they cannot be read or compared. Makes queries."""
+    try:
+        worker.deciding.gallery.prepare()
+    except (MasterKeyError, NoGalleryFits) as error:
+        logger.warning("not ready: %s", error)
+        report["templates"] = "unavailable"
 
 
 def _refusing(error: WireError) -> Any:

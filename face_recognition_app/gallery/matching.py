@@ -8,10 +8,16 @@ from typing import Self
 
 import numpy as np
 
+from config.service import service_settings
+from config.settings import Settings
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding, Embeddings
-from gallery import feedback
-from gallery.protection import PlainProtection, TemplateProtection
+from gallery import binding, feedback
+from gallery.binding import GalleryModel
+from gallery.protection import TemplateProtection
+from gallery.protection.master_keys import MasterKeys
+from gallery.protection.sealed import SealedProtection
+from gallery.protection.tenant_secrets import TenantSecrets
 from gallery.rates.calibration import calibration_of
 from gallery.similarity import one_number, similarities
 from gallery.stores.base import Candidate, Ranking, TemplateStore
@@ -62,7 +68,8 @@ class Identification:
 class Gallery:
     """The templates of one model: how they are kept, and where they are searched.
 
-    Every method blocks, may be called from any thread, and makes queries on that thread's database connection.
+    Every method blocks, may be called from any thread, and makes queries on that thread's database connection. Those
+    that compare with templates raise OtherModel when the tenant's are of another embedder, and KeysUnavailable.
     `tries` is how many probes one impostor may show. `profile` is what was measured of the model.
     """
 
@@ -71,10 +78,15 @@ class Gallery:
     store: TemplateStore
     profile: EmbedderProfile = PINNED
 
+    @property
+    def model(self) -> GalleryModel:
+        return GalleryModel.of(self.model_id, self.profile)
+
     def verify(
         self, tenant: Tenant, subject_id: str, probe: Embedding, target_fmr: float, tries: int = 1
     ) -> Comparison | None:
         """Compare the probe with the subject's own templates; None when the subject has none."""
+        binding.check(tenant, self.model)
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
             return None
@@ -84,6 +96,7 @@ class Gallery:
 
     def verify_again(self, tenant: Tenant, subject_id: str, probe: Embedding, threshold: float) -> Comparison | None:
         """Do as `verify`, with the threshold of the subject's earlier match."""
+        binding.check(tenant, self.model)
         templates = self.store.of_subject(tenant, subject_id)
         return self._comparison(tenant, subject_id, templates, probe, threshold) if len(templates) else None
 
@@ -129,6 +142,7 @@ class Gallery:
     def _search(
         self, tenant: Tenant, probes: Sequence[Embedding], target_fpir: float, limit: int, tries: int
     ) -> Identification:
+        binding.check(tenant, self.model)
         wanted = limit
         while True:
             ranking = self.store.search(tenant, probes, wanted)
@@ -156,6 +170,15 @@ class Gallery:
         rejected = feedback.on_subjects(tenant, list(found), self.model_id, self.protection)
         return rejected.excludes(found, probes, threshold)
 
+    def prepare(self) -> list[str]:
+        """Check that the templates in the database can be read and compared, tenant by tenant. Returns a sentence for
+        each gallery that cannot be compared while others can.
+
+        Raises MasterKeyError, and NoGalleryFits when no gallery can be compared.
+        """
+        self.protection.check()
+        return binding.check_all(self.model)
+
     def _search_threshold(self, tenant: Tenant, target_fpir: float, ranking: Ranking, tries: int) -> float:
         calibration = calibration_of(tenant)
         if calibration is None:
@@ -166,6 +189,7 @@ class Gallery:
         return threshold_for(target, comparisons, self.profile)
 
 
-def exact_gallery(model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
-    protection = PlainProtection()
+def exact_gallery(model_id: str, profile: EmbedderProfile = PINNED, settings: Settings | None = None) -> Gallery:
+    """`settings` name the master keys; None for the service's. Raises MasterKeyError."""
+    protection = SealedProtection(model_id, TenantSecrets(MasterKeys.load(settings or service_settings())))
     return Gallery(model_id, protection, ExactStore(model_id, protection), profile)

@@ -68,15 +68,26 @@ class TemplateOrigin(models.TextChoices):
     ADAPTIVE = "adaptive"
 
 
-class Template(TenantOwned):
+class ProtectedRow(TenantOwned):
+    """A row with an embedding: in its stored form (gallery.protection), bound to the model that made it.
+
+    What derives from it is protected anew with the tenant's templates.
+    """
+
+    model_id = models.CharField(max_length=64)
+    vector = models.BinaryField()
+
+    class Meta:
+        abstract = True
+
+
+class Template(ProtectedRow):
     """One sample of a face: its embedding, protected, bound to the model that made it. `quality` 0..1, null for an
     adaptive template, whose picture was not rated."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="templates")
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="templates")
-    model_id = models.CharField(max_length=64)
-    vector = models.BinaryField()
     quality = models.FloatField(null=True)
     origin = models.CharField(
         max_length=9, choices=TemplateOrigin, default=TemplateOrigin.ENROLLED, db_default=TemplateOrigin.ENROLLED
@@ -87,10 +98,10 @@ class Template(TenantOwned):
         indexes = [models.Index(fields=["tenant", "model_id", "id"], name="template_by_tenant_and_model")]
 
     def __str__(self) -> str:
-        return str(self.public_id)
+        return f"{self.public_id} of {self.subject}"
 
 
-class Feedback(TenantOwned):
+class Feedback(ProtectedRow):
     """A picture of which it was said that it does not show the subject: its embedding, protected as a template is.
 
     `session`: the id of the session that the picture comes from; null for a picture that was sent. `key`: the public id
@@ -99,8 +110,6 @@ class Feedback(TenantOwned):
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="feedback")
     subject = models.ForeignKey(Subject, models.CASCADE, related_name="feedback")
-    model_id = models.CharField(max_length=64)
-    vector = models.BinaryField()
     session = models.UUIDField(null=True)
     key = models.UUIDField(null=True)
     created_at = models.DateTimeField()
@@ -147,3 +156,24 @@ class TemplateChange(TenantOwned):
 
     def __str__(self) -> str:
         return f"revision {self.revision} of {self.tenant_id}"
+
+
+class TemplateKey(TenantOwned):
+    """The secret of one of a tenant's epochs, wrapped by the master key `master_id`.
+
+    The newest epoch protects. An older one is read until its rotation is done, which sets `retired_at`, and for some
+    time after that, since indexes and open sessions may still be of it.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="template_keys")
+    epoch = models.PositiveIntegerField()
+    master_id = models.CharField(max_length=16)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "epoch"], name="one_secret_per_epoch")]
+
+    def __str__(self) -> str:
+        return f"secret of epoch {self.epoch} of {self.tenant_id}"

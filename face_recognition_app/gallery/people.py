@@ -13,7 +13,7 @@ from django.db.models import Count
 from core.types import Embedding
 from database import clock
 from database.pages import Page, page_after
-from gallery import changes, feedback
+from gallery import binding, changes, feedback
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.records.references import record_about
@@ -196,13 +196,14 @@ def enroll(
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass the duplicate check
     side by side. A renewal is one transaction: at every moment either all old templates are there, or all new ones.
-    The caller records it in the audit trail, as the last of its transaction. Raises DuplicateFace, DifferentFace, or
-    if `limited` TooManyTemplates; then nothing is stored.
+    The caller records it in the audit trail, as the last of its transaction. Raises DuplicateFace, DifferentFace,
+    OtherModel, or if `limited` TooManyTemplates; then nothing is stored.
     """
     gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
     with transaction.atomic():
         lock_subject(tenant, check_subject_id(subject_id))
         tenant.lock()
+        binding.bind(tenant, gallery.model)
         if limited and renewal is Renewal.NONE:
             ensure_room(tenant, subject_id, len(samples))
         _check_face(tenant, subject_id, samples, gallery, rules, renewal)

@@ -33,12 +33,12 @@ class Deciding:
     def load(cls, settings: Settings) -> Deciding:
         """Read the signing key from the data directory; the gallery loads its templates at the first comparison.
 
-        Raises ModelError for an embedder of the operator's own without a profile.
+        Raises ModelError for an embedder of the operator's own without a profile, and MasterKeyError.
         """
         profile = PINNED if settings.embedder is None else read_profile(settings.embedder)
         there = [m for m in MODELS if not m.optional or verify(settings.model_dir / m.filename, m)]
         digests = {model.name: model.sha256 for model in there} | {EMBEDDING_MODEL: profile.sha256}
-        gallery = exact_gallery(profile.sha256[:MODEL_ID_DIGITS], profile)
+        gallery = exact_gallery(profile.sha256[:MODEL_ID_DIGITS], profile, settings)
         return cls(settings, gallery, Signer.load(settings.data_dir), digests)
 
     @property

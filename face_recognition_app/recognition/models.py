@@ -10,7 +10,7 @@ from django.db import models
 from config.durations import milliseconds_until
 from database import clock
 from database.owned import TenantOwned
-from gallery.models import Renewal, Subject
+from gallery.models import ProtectedRow, Renewal, Subject
 from gallery.names import MAX_DISPLAY_NAME
 from tenants.models import Tenant
 from vocabulary.sessions import SessionKind, SessionStatus
@@ -108,14 +108,12 @@ class Decision(TenantOwned):
         return f"decision on {self.session_id}"
 
 
-class SessionProbe(TenantOwned):
+class SessionProbe(ProtectedRow):
     """The probe of a session that matched, protected as a template is: kept while feedback on the match may come, then
     deleted by retention."""
 
     session = models.OneToOneField(Session, models.CASCADE, related_name="probe")
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="session_probes")
-    model_id = models.CharField(max_length=64)
-    vector = models.BinaryField()
     kept_at = models.DateTimeField()
 
     class Meta:

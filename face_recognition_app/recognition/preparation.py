@@ -10,7 +10,7 @@ from django.db import connection
 
 from config.locks import exclusive
 from config.settings import Settings
-from recognition.tokens.signing import Signer
+from recognition.deciding import Deciding
 from tenants.demo import ensure_demo_tenant, key_file
 from web.static_files import make_static_files
 from weights.catalogue import ensure_models
@@ -21,7 +21,8 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
 
     `new_database` allows a missing SQLite file to be created.
 
-    Raises ModelError when a model cannot be fetched, OperationalError when the database cannot be used.
+    Raises ModelError when a model cannot be fetched, OperationalError when the database cannot be used, MasterKeyError
+    when its templates cannot be read, and NoGalleryFits when they were made by another embedder.
     """
     with exclusive(settings.run_dir / "prepare.lock"):
         ensure_models(settings.model_dir, on_progress, mirror=settings.model_mirror, fetch_optional=True)
@@ -30,7 +31,11 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
             Path(connection.settings_dict["NAME"]).touch(0o600)
         call_command("migrate", verbosity=0, interactive=False)
         on_progress("database: migrations applied")
-        Signer.load(settings.data_dir)
+        deciding = Deciding.load(settings)  # It makes the signing key.
+        for fault in deciding.gallery.prepare():
+            on_progress(fault)
+        if not settings.development and not settings.has_template_key:
+            on_progress("templates: their master key is derived from FACE_SECRET_KEY; docs/keys.md says how to set one")
         make_static_files()
         if settings.development or settings.demo_enabled:
             ensure_demo_tenant(settings)

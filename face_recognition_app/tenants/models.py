@@ -32,6 +32,9 @@ class Tenant(models.Model):
     calibration = models.JSONField(
         null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."
     )
+    gallery_model = models.JSONField(
+        null=True, help_text="The embedder that made the tenant's templates; null: there are none."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -167,8 +167,8 @@ HTTP: dict[ErrorCode, OverHttp] = {
     ),
     _C.UNAVAILABLE: OverHttp(
         503,
-        "The database or the disk cannot be used now, or another worker, of a newer version, must go on with the "
-        "session. "
+        "The database, the disk or the tenant's templates cannot be used now, or another worker, of a newer "
+        "version, must go on with the session. "
         "Try again after `details.retry_after_ms`.",
     ),
 }
@@ -188,8 +188,8 @@ SOCKET: dict[ErrorCode, OnSocket] = {
     _C.UNAVAILABLE: OnSocket(
         1013,
         True,
-        "The database or the disk cannot be used now, or another worker, of a newer version, must go on with the "
-        "session. "
+        "The database, the disk or the tenant's templates cannot be used now, or another worker, of a newer "
+        "version, must go on with the session. "
         "Connect again after `retry_after_ms`; the session goes on where it was.",
     ),
     _C.ATTEMPTS_EXCEEDED: OnSocket(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -151,9 +152,17 @@ def _download_wheel(requirement: str, scratch: Path, target: Sequence[str] = ())
 
 
 def _run(command: list[str]) -> None:
+    """Run a tool that knows nothing of the service's settings, some of which are secret."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FACE_")}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TOOL_TIMEOUT_S,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise SourceError(f"took longer than {_TOOL_TIMEOUT_S} s") from error

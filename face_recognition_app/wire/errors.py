@@ -12,7 +12,7 @@ WireError                  message, retry_after_ms; close code and retryable by 
 ├── TooFast
 ├── MustWait               too many failed attempts; the session can be used later
 ├── Overloaded
-├── Unavailable            the database or the disk cannot be used, or this worker cannot read the session
+├── Unavailable            the database, the disk or templates cannot be used, or this worker cannot read the session
 └── InternalError
 """
 

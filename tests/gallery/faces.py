@@ -10,6 +10,8 @@ import numpy.typing as npt
 from core.types import Embedding
 from gallery.matching import Gallery
 from gallery.people import EnrollmentRules, Sample, enroll
+from gallery.protection.sealed import SealedProtection
+from gallery.protection.tenant_secrets import TenantSecrets
 from gallery.stores.base import Candidate
 from tenants.models import Tenant
 
@@ -47,3 +49,8 @@ def size(gallery: Gallery, tenant: Tenant) -> int:
 
 def unit(vector: npt.NDArray[Any]) -> Embedding:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def secrets_of(gallery: Gallery) -> TenantSecrets:
+    assert isinstance(gallery.protection, SealedProtection)
+    return gallery.protection.secrets

@@ -26,7 +26,7 @@ def known(tenant: Tenant, gallery: Gallery) -> Tenant:
 def test_a_subject_is_verified_against_its_own_templates(known: Tenant, gallery: Gallery, tries: int) -> None:
     found = gallery.verify(known, "alice", picture(face(1), 0.9, 1), FMR, tries)
     assert found is not None
-    assert found.similarity == pytest.approx(1.0, abs=1e-5)
+    assert found.similarity == pytest.approx(1.0, abs=1e-4)
     assert found.threshold == threshold_for(FMR, 3 * tries)
     assert found.matches
     other = gallery.verify(known, "bob", face(1), FMR, tries)
@@ -49,10 +49,10 @@ def test_a_second_verification_keeps_the_threshold_of_the_first(known: Tenant, g
 def test_a_verification_reads_no_gallery(known: Tenant, other_worker: Gallery) -> None:
     with CaptureQueriesContext(connection) as queries:
         other_worker.verify(known, "alice", face(2), FMR)
-    assert len(queries) == 1
+    assert len(queries) == 2, "the subject's templates and the tenant's secrets"
     with CaptureQueriesContext(connection) as queries:
         other_worker.verify(known, "alice", face(1), FMR)
-    assert len(queries) == 2, "what matches is held against the feedback on the subject"
+    assert len(queries) == 3, "what matches is held against the feedback on the subject"
     assert other_worker.store.statistics().templates == 0
 
 

@@ -125,7 +125,9 @@ def test_a_database_whose_clock_was_set_back_takes_no_frame_back(unhurried: Work
     lease = begun(unhurried, alice)
     lease.flow.probed_at_ms = 7_000
     assert lease.session.started_at is not None
-    stepped = Lease.at(lease.session.started_at - timedelta(hours=3), lease.session, lease.flow, resumed=True)
+    stepped = Lease.at(
+        lease.session.started_at - timedelta(hours=3), lease.session, lease.flow, lease.protection, resumed=True
+    )
     assert 7_000 <= stepped.elapsed_ms < HOUR_S * 1000
     assert 0 < stepped.seconds_left <= HOUR_S - 7
 

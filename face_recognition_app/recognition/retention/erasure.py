@@ -19,7 +19,7 @@ from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches
 from recognition.sessions import lockout
-from recognition.sessions.checkpoints import NewerCheckpoint
+from recognition.sessions.checkpoints import UnreadableHere
 from recognition.sessions.decisions import end_without_subject
 from recognition.sessions.lifecycle import readable
 from recognition.tokens.receipts import Erased, ErasureReceipt, Why
@@ -145,9 +145,9 @@ def _locked(tenant: Tenant, subject_id: str) -> list[Session]:
 def _end(deciding: Deciding, session: Session) -> None:
     """Anonymise and expire the session. The row stays until retention deletes it."""
     try:
-        flow = readable(session)
-    except NewerCheckpoint:
-        flow = None  # Erasure does not wait for a newer worker.
+        flow = readable(deciding, session)
+    except UnreadableHere:
+        flow = None  # Erasure does not wait for another worker.
     session.subject_id = session.device_id = session.address = session.request_digest = session.checkpoint = ""
     session.display_name, session.metadata, session.idempotency_key, session.consent = "", {}, None, None
     session.status = SessionStatus.EXPIRED

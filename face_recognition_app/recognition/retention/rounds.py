@@ -20,6 +20,7 @@ TASKS_EVERY_S = 10.0
 PERIODIC_TASKS: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
     ("expiring overdue sessions", expire_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
+    ("forgetting deleted secrets of templates", lambda deciding: deciding.gallery.protection.forget_deleted()),
     ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
 )
 RETENTION_EVERY_S = 60.0

@@ -19,7 +19,8 @@ from audit.pruning import prune
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery import changes
-from gallery.models import Feedback, TemplateChange
+from gallery.models import Feedback, TemplateChange, TemplateKey
+from gallery.protection import reprotection
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches, delete
@@ -62,6 +63,10 @@ def old_probes(settings: Settings, now: datetime) -> QuerySet[SessionProbe]:
 
 def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
     return changes.old(now)
+
+
+def retired_secrets(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
+    return reprotection.retired(settings, now)
 
 
 def _ended_before(time: datetime) -> QuerySet[Session]:
@@ -108,6 +113,7 @@ RULES = (
     Rule(old_feedback),
     Rule(old_probes),
     Rule(old_changes),
+    Rule(retired_secrets),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from database import clock, write_ahead_log
-from gallery.models import Subject, Template
+from gallery.models import Subject, Template, TemplateKey
 from recognition.models import Session
 from recognition.retention.batches import apply_in_batches
 from tenants.keys import keys_of
@@ -50,8 +50,13 @@ def delete_tenant(tenant: Tenant) -> None:
 
 
 def _everything(tenant: Tenant) -> Iterator[QuerySet[Any]]:
-    """The rows of every table with a tenant. Sessions come first: a session must not write a decision afterwards."""
+    """The rows of every table with a tenant.
+
+    Sessions come first: a session must not write a decision afterwards. Then the secrets, without which no template can
+    be read.
+    """
     yield Session.objects.filter(tenant=tenant)
+    yield TemplateKey.objects.filter(tenant=tenant)
     for relation in Tenant._meta.related_objects:
         rows: QuerySet[Any] = relation.related_model._default_manager.filter(**{relation.field.name: tenant})
         yield rows

@@ -9,6 +9,8 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from gallery.people import display_name
+from gallery.protection import TemplateProtection
+from gallery.protection.errors import KeysUnavailable
 from recognition.models import Decision, Session
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow
@@ -56,12 +58,14 @@ def decision_on(session: Session) -> Decision | None:
 class Lease:
     """One connection's hold on a session, good as long as no lease of the session has a higher number.
 
-    `flow` is this connection's own copy of the state. `resumed`: another connection held the session before.
+    `flow` is this connection's own copy of the state, which `protection` seals.
+    `resumed`: another connection held the session before.
     """
 
     session: Session
     number: int
     flow: Flow
+    protection: TemplateProtection
     resumed: bool
     began_s: float
     """Time of the session's first connection, in seconds of this process's monotonic clock."""
@@ -71,13 +75,13 @@ class Lease:
     """Failed attempts, with this one, until one locks; None where none does, and where nobody is greeted."""
 
     @classmethod
-    def at(cls, now: datetime, session: Session, flow: Flow, *, resumed: bool) -> Lease:
+    def at(cls, now: datetime, session: Session, flow: Flow, protection: TemplateProtection, *, resumed: bool) -> Lease:
         """The newest lease of a session that has begun, as of `now`, the time that all processes agree on."""
         assert session.started_at is not None
         elapsed_s = max((now - session.started_at).total_seconds(), flow.newest_ms / 1000)
         began_s = time.monotonic() - elapsed_s
         ends_s = began_s + (session.expires_at - session.started_at).total_seconds()
-        return cls(session, session.lease_number, flow, resumed, began_s, ends_s)
+        return cls(session, session.lease_number, flow, protection, resumed, began_s, ends_s)
 
     @property
     def elapsed_ms(self) -> int:
@@ -95,8 +99,13 @@ class Lease:
             raise self.loss()
 
     def save(self) -> None:
-        """Store the state of the flow. Raises as `check` does, and then stores nothing."""
-        if not self._rows().update(checkpoint=checkpoints.dump(self.flow)):
+        """Store the state of the flow. Raises as `check` does, and KeysUnavailable; then nothing is stored."""
+        try:
+            checkpoint = checkpoints.write(self.flow, self.session, self.protection)
+        except KeysUnavailable:
+            self.check()  # The secret may be gone because the tenant is.
+            raise
+        if not self._rows().update(checkpoint=checkpoint):
             raise self.loss()
 
     def loss(self) -> SessionError:

@@ -26,7 +26,7 @@ from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
-from recognition.sessions.checkpoints import NewerCheckpoint
+from recognition.sessions.checkpoints import UnreadableHere
 from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import LockoutKey
@@ -96,7 +96,7 @@ class Created(NamedTuple):
 def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempotency_key: str | None) -> Created:
     """Make a session, or return the one that the same key made before.
 
-    Raises InvalidSubjectId, SubjectNotFound, TooManyTemplates, ConsentRequired, IdempotencyConflict, NewerCheckpoint or
+    Raises InvalidSubjectId, SubjectNotFound, TooManyTemplates, ConsentRequired, IdempotencyConflict, UnreadableHere or
     a Refusal.
     """
     key = token_hash(idempotency_key) if idempotency_key else None
@@ -115,7 +115,7 @@ def create(deciding: Deciding, tenant: Tenant, request: SessionRequest, idempote
             existing = Session.objects.get(tenant=tenant, idempotency_key=key)
     if existing.request_digest != request.digest():
         raise IdempotencyConflict("this Idempotency-Key was used with another request")
-    return Created(existing, checkpoints.load(existing.checkpoint) if existing.checkpoint else None)
+    return Created(existing, _flow_of(deciding, existing) if existing.checkpoint else None)
 
 
 def _check_subject(tenant: Tenant, request: SessionRequest) -> None:
@@ -155,7 +155,7 @@ def find_by_token(token: str) -> Session | None:
 def connect(deciding: Deciding, session: Session, challenge_version: int = NEWEST_VERSION, host: str = "") -> Lease:
     """Take the session over: earlier connections can no longer decide it. `host` is the client's address, if known.
 
-    Raises SessionNotFound when the session was deleted, TokenInvalid when it is over, NewerCheckpoint when only a newer
+    Raises SessionNotFound when the session was deleted, TokenInvalid when it is over, UnreadableHere when only another
     worker can go on, ChallengeUnsupported when the client cannot show the challenge and AttemptsExceeded when the
     session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it.
     """
@@ -164,7 +164,7 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
             raise TokenInvalid("the session is over")
-        flow = checkpoints.load(session.checkpoint)
+        flow = _flow_of(deciding, session)
         if flow.liveness.challenge is not None:
             check_client(challenge_version, flow.liveness.challenge)
         session.address = address_digest(deciding.settings, host) or session.address
@@ -185,7 +185,9 @@ def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
         session.expires_at = session.started_at + timedelta(seconds=_time_limit_s(deciding, session))
     session.lease_number += 1
     session.status = SessionStatus.IN_PROGRESS
-    lease = Lease.at(now, session, flow, resumed=resumed)  # Before the row is saved, which may have to wait.
+    lease = Lease.at(
+        now, session, flow, deciding.gallery.protection, resumed=resumed
+    )  # Before the row is saved, which may have to wait.
     session.save(update_fields=["started_at", "expires_at", "lease_number", "status", "address"])
     return lease
 
@@ -224,46 +226,54 @@ def _was_held_up(lease: Lease, outcome: Outcome) -> bool:
 def expire_if_due(deciding: Deciding, session: Session) -> Session:
     """Decide or expire the session if its time limit has passed. Returns it as it is then.
 
-    Raises NewerCheckpoint when a newer worker must decide it; then nothing happened.
+    Raises UnreadableHere when another worker must decide it; then nothing happened.
     """
     if session.status not in OPEN_STATUSES or (now := clock.now()) < session.expires_at:
         return session
-    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(session, now)
+    flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(deciding, session, now)
     if flow is None:
         Session.objects.filter(tenant=session.tenant_id, pk=session.pk, status=session.status).update(
             status=SessionStatus.EXPIRED, checkpoint="", address="", display_name=""
         )
     else:
-        abandoned = Lease.at(now, session, flow, resumed=True)
+        abandoned = Lease.at(now, session, flow, deciding.gallery.protection, resumed=True)
         with suppress(SessionError):  # A decision or takeover that came first stands.
             decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
 
 
-def _flow_at_the_end(session: Session, now: datetime) -> Flow | None:
-    """The session's flow; None when unreadable, or when no newer worker came in time. Raises NewerCheckpoint."""
+def _flow_at_the_end(deciding: Deciding, session: Session, now: datetime) -> Flow | None:
+    """The session's flow; None when unreadable, or when nobody came in time who can read it.
+
+    Raises UnreadableHere, and SessionNotFound when it was deleted.
+    """
     try:
-        return readable(session)
-    except NewerCheckpoint as error:
+        return readable(deciding, session)
+    except UnreadableHere as error:
+        find(session.tenant, session.pk)  # The secret may be gone because the tenant is.
         if now < session.expires_at + NEWER_VERSION_GRACE:
             raise
         logger.error("session %s expires without a decision: %s", session.pk, error)
         return None
 
 
-def readable(session: Session) -> Flow | None:
-    """The session's flow; None when no version of the service can have written it. Raises NewerCheckpoint."""
+def readable(deciding: Deciding, session: Session) -> Flow | None:
+    """The session's flow; None when no version of the service can have written it. Raises UnreadableHere."""
     try:
-        return checkpoints.load(session.checkpoint)
+        return _flow_of(deciding, session)
     except ValueError:
         logger.exception("session %s cannot be read; it expires without a decision", session.pk)
         return None
 
 
+def _flow_of(deciding: Deciding, session: Session) -> Flow:
+    return checkpoints.read(session, deciding.gallery.protection)
+
+
 def expire_overdue(deciding: Deciding) -> int:
     """Decide or expire up to EXPIRED_AT_ONCE overdue sessions of all tenants; returns their number.
 
-    Sessions that a newer worker must decide are left. They do not delay others: the newest sessions come first.
+    Sessions that another worker must decide are left. They do not delay others: the newest sessions come first.
     """
     open_ones = Session.across_tenants.select_related("tenant").filter(status__in=OPEN_STATUSES)
     overdue = open_ones.filter(expires_at__lt=clock.in_query()).order_by("-expires_at")[:EXPIRED_AT_ONCE]
@@ -273,20 +283,20 @@ def expire_overdue(deciding: Deciding) -> int:
             expire_if_due(deciding, session)
         except SessionNotFound:
             pass  # It was deleted meanwhile.
-        except NewerCheckpoint:
+        except UnreadableHere:
             left += 1
     if left:
-        logger.warning("%d sessions are over time and left to workers of a newer version", left)
+        logger.warning("%d sessions are over time and left to workers that can read them", left)
     return len(overdue) - left
 
 
 def cancel(deciding: Deciding, session: Session) -> Session:
-    """End an open session, also while a client is connected. Leaves a session that is over. Raises NewerCheckpoint."""
+    """End an open session, also while a client is connected. Leaves a session that is over. Raises UnreadableHere."""
     session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status in OPEN_STATUSES:
-            decide_locked(deciding, session, checkpoints.load(session.checkpoint), CANCELLATION)
+            decide_locked(deciding, session, _flow_of(deciding, session), CANCELLATION)
     return session
 
 
@@ -322,7 +332,7 @@ def _insert(
         profile=deciding.gallery.profile,
     )
     session.token_hash = token_hash(token_of(deciding, session))
-    session.checkpoint = checkpoints.dump(flow)
+    session.checkpoint = checkpoints.write(flow, session, deciding.gallery.protection)
     session.save(force_insert=True)
     return Created(session, flow)
 

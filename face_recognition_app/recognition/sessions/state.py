@@ -131,7 +131,7 @@ class Outcome:
     duplicate_of: str = ""
 
 
-@with_config(ConfigDict(extra="forbid"))
+@with_config(ConfigDict(extra="forbid", hide_input_in_errors=True))
 @dataclass(slots=True)
 class Flow:
     """The whole state of one session; everything in it survives a worker (recognition.sessions.checkpoints).

@@ -125,8 +125,8 @@ async def test_withdrawing_erases_what_is_kept_of_the_face_with_others(
 ) -> None:
     await upload(api, faces.astronaut, TERMS)
     await api.post("/api/v1/subjects/", json={"subject_id": "bob"})
-    told = {"files": {"image": faces.astronaut}, "data": {"correct": "false"}}
-    assert (await api.post("/api/v1/subjects/bob/feedback/", **told)).status_code == 201
+    files, data = {"image": faces.astronaut}, {"correct": "false"}
+    assert (await api.post("/api/v1/subjects/bob/feedback/", files=files, data=data)).status_code == 201
     assert (await api.delete(f"{ALICE}consent/")).status_code == 204
     assert await worker.database.run(Feedback.across_tenants.count) == 0
 

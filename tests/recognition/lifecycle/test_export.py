@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from audit.models import AuditHead
 from core.types import Embedding
-from gallery.models import Subject, TemplateChange
+from gallery.models import Subject, TemplateChange, TemplateKey
 from recognition import export
 from recognition.models import SeenFrame
 from recognition.worker import Worker
@@ -18,7 +18,7 @@ from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import begun, fail, succeed
 from tests.recognition.support import Backend, Faces
 
-NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, SeenFrame}
+NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame}
 """Models without a person in them. `TemplateChange` has numbers of templates, for a day."""
 EXPORT = "/api/v1/subjects/alice/export/"
 

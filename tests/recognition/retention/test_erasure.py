@@ -24,7 +24,7 @@ from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
-from tests.recognition.support import Backend, Faces, asked, connect, decision_of, side_by_side
+from tests.recognition.support import Backend, Faces, asked, connect, decision_of, in_database, side_by_side
 from vocabulary.sessions import SessionStatus
 
 PERSON = "alice"
@@ -201,7 +201,13 @@ def test_no_byte_of_a_face_stays_in_the_files(
     finding.flow.match, finding.flow.matched_probe = MATCH, astronaut_embedding.tobytes()
     finding.save()
     raw = astronaut_embedding.astype("<f4").tobytes()
-    traces = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
+    plain = [raw[:32], raw[1000:1032], base64.urlsafe_b64encode(raw)[:48], base64.urlsafe_b64encode(raw)[1200:1248]]
+    assert [trace for trace in plain if trace in database_files()] == [], "nothing of it is stored as it is"
+    template = bytes(Template.across_tenants.get(subject__subject_id=PERSON).vector)
+    checkpoint = Session.across_tenants.get(pk=finding.session.pk).checkpoint.encode()
+    pieces = [checkpoint[begin : begin + 32] for begin in range(100, 2_000, 300)]
+    traces = [template[20:52], template[1000:1032], *(piece for piece in pieces if piece in database_files())]
+    assert len(traces) > 5, "a page may end in a piece or two"
     assert all(trace in database_files() for trace in traces), "the search finds what is there"
     erase(worker, alice)
     assert [trace for trace in traces if trace in database_files()] == []
@@ -209,9 +215,9 @@ def test_no_byte_of_a_face_stays_in_the_files(
 
 @needs_sqlite
 async def test_no_byte_of_a_template_stays_when_it_alone_is_deleted(
-    api: httpx.AsyncClient, worker: Worker, alice: Backend, astronaut_embedding: Embedding
+    api: httpx.AsyncClient, worker: Worker, alice: Backend
 ) -> None:
-    trace = astronaut_embedding.astype("<f4").tobytes()[:64]
+    trace = await in_database(worker, lambda: bytes(Template.across_tenants.get().vector)[20:84])
     assert trace in database_files()
     (template,) = (await api.get(f"/api/v1/subjects/{PERSON}/templates/")).json()["items"]
     assert (await api.delete(f"/api/v1/subjects/{PERSON}/templates/{template['id']}/")).status_code == 204

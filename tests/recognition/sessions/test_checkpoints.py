@@ -17,10 +17,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from core.liveness.decision import Verdict
+from gallery.models import TemplateKey
 from recognition.models import Session
 from recognition.retention import erasure
 from recognition.sessions import checkpoints, lifecycle
-from recognition.sessions.checkpoints import VERSION, NewerCheckpoint
+from recognition.sessions.checkpoints import VERSION, NewerCheckpoint, SealedCheckpoint
 from recognition.sessions.state import Flow, Match
 from recognition.worker import Worker
 from tests.recognition.failing import Clock
@@ -249,3 +250,74 @@ def test_who_is_erased_waits_for_no_newer_worker(worker: Worker, alice: Backend)
     erasure.erase_subject(worker.deciding, alice.tenant, "alice")
     kept = the_row()
     assert (kept["status"], kept["checkpoint"], kept["subject_id"]) == (SessionStatus.EXPIRED, "", "")
+
+
+def with_a_match(flow: Flow) -> Flow:
+    flow.match, flow.matched_probe = MATCH, person(3).tobytes()
+    return flow
+
+
+def begun(worker: Worker, backend: Backend) -> Session:
+    """A session whose checkpoint is of a state with every part of the newest version."""
+    lease = lifecycle.connect(
+        worker.deciding,
+        lifecycle.create(worker.deciding, backend.tenant, asked("identification", ""), None).session,
+    )
+    lease.flow = with_a_match(checkpoints.load(fixture(VERSION)))
+    lease.save()
+    return Session.across_tenants.select_related("tenant").get()
+
+
+def test_what_is_stored_of_a_session_shows_neither_embeddings_nor_pictures(worker: Worker, backend: Backend) -> None:
+    session = begun(worker, backend)
+    stored = json.loads(session.checkpoint)
+    assert stored.keys() == {"version", "about", "sealed"}
+    assert stored["about"] == [{"subject_id": "alice"}], "so that an erasure finds it"
+    for secret in ("vector", "anchor", "reference", "samples"):
+        assert secret in fixture(VERSION)
+        assert secret not in session.checkpoint
+    again = checkpoints.read(session, worker.deciding.gallery.protection)
+    assert checkpoints.dump(again) == checkpoints.dump(with_a_match(checkpoints.load(fixture(VERSION))))
+
+
+@pytest.mark.parametrize("version", range(4))
+def test_what_an_older_version_stored_unsealed_is_read_and_sealed_when_it_goes_on(
+    worker: Worker, backend: Backend, version: int
+) -> None:
+    session = begun(worker, backend)
+    Session.across_tenants.update(checkpoint=fixture(version))
+    lease = lifecycle.connect(worker.deciding, session)
+    assert lease.flow.frames == 14
+    lease.save()
+    assert json.loads(Session.across_tenants.get().checkpoint).keys() == {"version", "about", "sealed"}
+
+
+def test_what_is_sealed_for_another_session_or_not_at_all_is_refused(worker: Worker, backend: Backend) -> None:
+    session, protection = begun(worker, backend), worker.deciding.gallery.protection
+    other = lifecycle.create(worker.deciding, backend.tenant, asked("enrollment", "bob"), None).session
+    other.checkpoint = session.checkpoint
+    with pytest.raises(ValueError, match="belongs to another tenant, model or place"):
+        checkpoints.read(other, protection)
+    session.checkpoint = fixture(VERSION)
+    with pytest.raises(ValueError, match="a checkpoint of this version is sealed"):
+        checkpoints.read(session, protection)
+
+
+def test_a_session_whose_secret_is_gone_is_left_to_others_and_ends_in_time(
+    worker: Worker, backend: Backend, clock: Clock
+) -> None:
+    session = begun(worker, backend)
+    TemplateKey.across_tenants.all().delete()
+    with pytest.raises(SealedCheckpoint, match="the secret of epoch 1 of tenant acme was deleted"):
+        lifecycle.connect(worker.deciding, session)
+    clock.now = session.expires_at + timedelta(seconds=1)
+    assert lifecycle.expire_overdue(worker.deciding) == 0
+    clock.now = session.expires_at + lifecycle.NEWER_VERSION_GRACE
+    assert lifecycle.expire_overdue(worker.deciding) == 1
+    assert (the_row()["status"], the_row()["checkpoint"]) == (SessionStatus.EXPIRED, "")
+
+
+def test_an_erasure_ends_a_session_that_has_found_the_person(worker: Worker, alice: Backend) -> None:
+    begun(worker, alice)
+    erasure.erase_subject(worker.deciding, alice.tenant, "alice")
+    assert decision_of(Session.across_tenants.get()).reason == "subject_gone"

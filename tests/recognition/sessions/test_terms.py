@@ -36,7 +36,7 @@ def test_a_session_that_names_no_policy_gets_the_tenants(worker: Worker, backend
     request = replace(asked("identification"), liveness_request=LivenessRequest())
     session = lifecycle.create(worker.deciding, backend.tenant, request, None).session
     assert session.liveness == "active"
-    assert checkpoints.load(session.checkpoint).liveness.policy is Policy.ACTIVE
+    assert checkpoints.read(session, worker.deciding.gallery.protection).liveness.policy is Policy.ACTIVE
 
 
 def test_a_session_may_ask_for_more_than_the_minimum_and_not_for_less(backend: Backend) -> None:
@@ -91,8 +91,8 @@ def test_a_challenge_is_drawn_from_what_is_allowed_alone(worker: Worker, backend
     tenant = ask_for(backend.tenant, steps=2, actions=(BLINK, LEFT, Action.NOD))
     request = replace(asked("identification"), liveness_request=LivenessRequest(policy, frozenset({BLINK})))
     for _ in range(5):
-        challenge = checkpoints.load(
-            lifecycle.create(worker.deciding, tenant, request, None).session.checkpoint
+        challenge = checkpoints.read(
+            lifecycle.create(worker.deciding, tenant, request, None).session, worker.deciding.gallery.protection
         ).liveness.challenge
         assert challenge is not None
         assert set(challenge.actions) == {LEFT, Action.NOD}
@@ -107,7 +107,7 @@ def test_strict_asks_for_more_than_active_and_counts_as_stronger(worker: Worker,
     session = lifecycle.create(
         worker.deciding, tenant, replace(asked("identification"), liveness_request=LivenessRequest()), None
     ).session
-    challenge = checkpoints.load(session.checkpoint).liveness.challenge
+    challenge = checkpoints.read(session, worker.deciding.gallery.protection).liveness.challenge
     assert challenge is not None
     assert len(challenge.actions) == 3
 
@@ -137,8 +137,8 @@ def test_the_id_of_a_challenge_says_its_version(worker: Worker, backend: Backend
     request = replace(
         asked("identification"), liveness_request=LivenessRequest(Policy.ACTIVE, challenge_version=version)
     )
-    challenge = checkpoints.load(
-        lifecycle.create(worker.deciding, backend.tenant, request, None).session.checkpoint
+    challenge = checkpoints.read(
+        lifecycle.create(worker.deciding, backend.tenant, request, None).session, worker.deciding.gallery.protection
     ).liveness.challenge
     assert challenge is not None
     assert challenge.id.startswith(f"v{version}.")
@@ -202,10 +202,10 @@ def began(worker: Worker, backend: Backend, *actions: str) -> str:
     session = lifecycle.create(
         worker.deciding, backend.tenant, asked("identification", liveness=Policy.ACTIVE), None
     ).session
-    flow = checkpoints.load(session.checkpoint)
+    flow = checkpoints.read(session, worker.deciding.gallery.protection)
     assert flow.liveness.challenge is not None
     flow.liveness.challenge.actions = [Action(action) for action in actions]
-    session.checkpoint = checkpoints.dump(flow)
+    session.checkpoint = checkpoints.write(flow, session, worker.deciding.gallery.protection)
     session.save()
     return lifecycle.token_of(worker.deciding, session)
 

@@ -8,6 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.service import service_settings
 from core.errors import ModelError
+from gallery.binding import NoGalleryFits
+from gallery.protection.errors import MasterKeyError
 from recognition.preparation import prepare
 
 
@@ -18,5 +20,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             prepare(service_settings(), lambda line: self.stdout.write(f"      {line}"))
-        except ModelError as error:
+        except (ModelError, MasterKeyError, NoGalleryFits) as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,139 @@
+"""Rotation of a tenant's secret: every embedding of the tenant is protected anew, while the service runs.
+
+A rotation is the state of the database: it is under way while a secret older than the newest is not retired. So one
+that was interrupted goes on at the next call. Enrolments use the newest secret from its commit on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import transaction
+from django.db.models import BinaryField, QuerySet
+from django.db.models.functions import Substr
+
+from config.settings import Settings
+from database import clock, write_ahead_log
+from gallery.models import ProtectedRow, TemplateKey
+from gallery.protection import Protected
+from gallery.protection.errors import Tampered
+from gallery.protection.sealed import HEADER_BYTES, SealedProtection, header
+from gallery.protection.tenant_secrets import TenantSecrets
+from tenants.models import Tenant
+
+PAGE = 50
+"""Rows in one transaction, 10 ms: on SQLite no other write is possible while it lasts."""
+PAUSE_S = 0.01
+INDEXES_REBUILT_IN = timedelta(days=1)
+"""Time in which a machine that was away may still search an index of the old epoch."""
+
+
+class UnreadableTemplate(Exception):
+    """A row stops the rotation: it cannot be protected anew. The message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """`epoch` is the tenant's newest. `templates`: rows protected anew by this call, also those that are no templates;
+    it went on with an earlier rotation if `resumed`."""
+
+    tenant: str
+    epoch: int
+    templates: int
+    resumed: bool
+
+
+def rotate(tenant: Tenant, secrets: TenantSecrets, on_page: Callable[[int, int], None]) -> Rotated:
+    """Give the tenant a new secret and protect its templates with it, or go on with that.
+
+    `on_page` is told the templates done and their number. Raises UnreadableTemplate and KeysUnavailable; then another
+    call goes on. Retired secrets are deleted later, by `retired`.
+    """
+    resumed, epoch = _begin(tenant, secrets)
+    done, total = 0, sum(rows.count() for rows in _of_older_epochs(tenant, epoch))
+    on_page(0, total)
+    while True:
+        for rows in _of_older_epochs(tenant, epoch):
+            for moved in _pages(rows, tenant, secrets):
+                done += moved
+                on_page(min(done, total), total)
+                time.sleep(PAUSE_S)
+        if _retire_older(tenant, epoch):
+            return Rotated(tenant.name, epoch, done, resumed)
+        time.sleep(PAUSE_S)  # Rows that others held.
+
+
+def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
+    """Secrets that nothing needs any more: neither a session that was open when they were retired, nor an index."""
+    longest_s = settings.token_ttl_s + max(settings.enrollment_time_limit_s, settings.recognition_time_limit_s)
+    return TemplateKey.across_tenants.filter(retired_at__lt=now - INDEXES_REBUILT_IN - timedelta(seconds=longest_s))
+
+
+def finish(tenant: Tenant) -> int:
+    """Delete the tenant's retired secrets now. Returns their number. Open sessions of before the rotation end."""
+    deleted, _ = TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False).delete()
+    write_ahead_log.empty()
+    return deleted
+
+
+def _begin(tenant: Tenant, secrets: TenantSecrets) -> tuple[bool, int]:
+    """Whether a rotation is under way, and the newest epoch, which is made if none is."""
+    with transaction.atomic():
+        tenant.lock()  # Enrolments under way still use the old secret, and later ones the new one.
+        in_use = list(TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=True).order_by("epoch"))
+        if len(in_use) > 1:
+            return True, in_use[-1].epoch
+        if not in_use:
+            secrets.newest(tenant)
+        return False, secrets.add_epoch(tenant)
+
+
+def _of_older_epochs(tenant: Tenant, epoch: int) -> list[QuerySet[ProtectedRow]]:
+    """Rows of each model that holds embeddings."""
+    beginning = Substr("vector", 1, HEADER_BYTES, output_field=BinaryField())
+    holders: list[Any] = [model for model in apps.get_models() if issubclass(model, ProtectedRow)]
+    rows = [model.objects.filter(tenant=tenant) for model in holders]
+    return [of_model.annotate(beginning=beginning).exclude(beginning=header(epoch)) for of_model in rows]
+
+
+def _pages(older: QuerySet[ProtectedRow], tenant: Tenant, secrets: TenantSecrets) -> Iterator[int]:
+    """Protect every row anew, page by page, except those that others hold. Yields the size of each page."""
+    last = 0
+    while True:
+        with transaction.atomic():
+            # Skip locked rows to avoid deadlocks; the next pass gets them.
+            page = list(older.filter(pk__gt=last).order_by("pk").select_for_update(skip_locked=True)[:PAGE])
+            for row in page:
+                _protect_anew(row, tenant, secrets)
+        if not page:
+            return
+        last = page[-1].pk
+        yield len(page)
+
+
+def _protect_anew(row: Any, tenant: Tenant, secrets: TenantSecrets) -> None:
+    protection = SealedProtection(row.model_id, secrets)
+    try:
+        (embedding,) = protection.restore([Protected(bytes(row.vector))], tenant)
+    except Tampered as error:
+        raise UnreadableTemplate(
+            f"{row._meta.verbose_name} {row} of tenant {tenant.name} cannot be read ({error}): "
+            "delete it, and begin again"
+        ) from error
+    type(row).objects.filter(tenant=tenant, pk=row.pk).update(vector=protection.protect(embedding, tenant))
+
+
+def _retire_older(tenant: Tenant, epoch: int) -> bool:
+    """Retire the older secrets, and return True, unless templates are left."""
+    with transaction.atomic():
+        tenant.lock()
+        if any(rows.exists() for rows in _of_older_epochs(tenant, epoch)):
+            return False
+        older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
+        older.update(retired_at=clock.in_query())
+    return True

@@ -1,0 +1,190 @@
+"""Secrets of tenants, one for each epoch: random, wrapped by a master key, in a table of their own.
+
+Deleting a tenant's rows makes its templates unreadable for ever, in every backup that lacks those rows, too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Length
+
+from core.types import EMBEDDING_LENGTH
+from gallery.models import Template, TemplateKey
+from gallery.protection.errors import KeysUnavailable, MasterKeyError
+from gallery.protection.master_keys import KEY_BYTES, MasterKeys, derive
+from gallery.protection.rotation import Rotation, forget_matrices
+from tenants.models import Tenant
+
+FIRST_EPOCH = 1
+"""While a tenant has the secret of this epoch, templates that an older version stored as they were are read."""
+PLAIN_BYTES = 4 * EMBEDDING_LENGTH
+"""Length of such a template: 512 float32. A protected one is shorter."""
+SECRETS_KEPT = 256
+"""Unwrapped secrets in memory, 20 KiB each."""
+
+_KEYS_OF_TENANT = f"""
+    SELECT epoch, master_id, wrapped FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s ORDER BY epoch
+"""  # noqa: S608  the name is the model's own
+"""Every use makes this query, so Django does not write it anew."""
+
+
+class TenantSecret:
+    """What one secret is used for: each purpose has a key of its own."""
+
+    def __init__(self, epoch: int, secret: bytes) -> None:
+        self.epoch = epoch
+        self.templates = AESGCM(derive(secret, "templates at rest"))
+        self.sealed = AESGCM(derive(secret, "sealed content"))
+        self.rotation = Rotation(derive(secret, "rotation"))
+
+
+class TenantSecrets:
+    """Secrets of every tenant, as the database has them at the time of the call.
+
+    Only unwrapping is saved by what is kept in memory: a key of the cache is the wrapped secret that was just read.
+    """
+
+    def __init__(self, master_keys: MasterKeys) -> None:
+        self._master_keys = master_keys
+        self._kept: OrderedDict[tuple[int, int, bytes], TenantSecret] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def newest(self, tenant: Tenant) -> TenantSecret:
+        """The secret to protect with; a tenant's first one is made here."""
+        rows = _rows(tenant)
+        if not rows:
+            try:
+                self._make_first(tenant)
+            except Tenant.DoesNotExist:
+                raise KeysUnavailable(f"tenant {tenant.name} was deleted") from None
+            rows = _rows(tenant)
+        epoch = max(rows)
+        return self._unwrapped(tenant, epoch, *rows[epoch])
+
+    def of_epoch(self, tenant: Tenant, epoch: int) -> TenantSecret:
+        """Raises KeysUnavailable when the secret of the epoch is gone."""
+        rows = _rows(tenant)
+        if epoch not in rows:
+            self._forget(tenant, rows)
+            raise KeysUnavailable(f"the secret of epoch {epoch} of tenant {tenant.name} was deleted")
+        return self._unwrapped(tenant, epoch, *rows[epoch])
+
+    def has(self, tenant: Tenant, epoch: int) -> bool:
+        return epoch in _rows(tenant)
+
+    def add_epoch(self, tenant: Tenant) -> int:
+        """Make the secret of a new epoch, in the caller's transaction, which holds the tenant's lock."""
+        epoch = max(_rows(tenant), default=0) + 1
+        self._store(tenant, epoch)
+        return epoch
+
+    def rewrap(self) -> int:
+        """Wrap by the newest master key what older ones wrapped. Returns the number of secrets. Safe to repeat."""
+        done = 0
+        for row in TemplateKey.across_tenants.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
+            bound_to = _bound_to(row.tenant, row.epoch)
+            secret = self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
+            done += TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk).update(
+                master_id=self._master_keys.newest.id, wrapped=self._master_keys.newest.wrap(secret, bound_to)
+            )
+        return done
+
+    def check_all(self) -> None:
+        """Raises MasterKeyError unless a master key of each secret in the database is here and unwraps it.
+
+        Of each master key one secret is unwrapped.
+        """
+        for master_id in TemplateKey.across_tenants.values_list("master_id", flat=True).distinct():
+            row = TemplateKey.across_tenants.select_related("tenant").filter(master_id=master_id).first()
+            if row is not None:
+                with _as_fault_of_start():
+                    self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
+
+    def forget_deleted(self) -> None:
+        """Drop from memory what is no longer in the database."""
+        held = {key[0] for key in list(self._kept)}
+        for tenant in Tenant.objects.filter(pk__in=held):
+            self._forget(tenant, _rows(tenant))
+            held.discard(tenant.pk)
+        for pk in held:
+            self._forget(Tenant(pk=pk), {})
+
+    def _make_first(self, tenant: Tenant) -> None:
+        """Raises KeysUnavailable when there are templates of a secret that is gone: a new one would not read them."""
+        with transaction.atomic():
+            tenant.lock()
+            if _rows(tenant):
+                return
+            protected = Template.objects.annotate(size=Length("vector")).filter(~Q(size=PLAIN_BYTES), tenant=tenant)
+            if protected.exists():
+                raise KeysUnavailable(
+                    f"the secrets of tenant {tenant.name} were deleted: its templates cannot be read; delete its people"
+                )
+            self._store(tenant, FIRST_EPOCH)
+
+    def _store(self, tenant: Tenant, epoch: int) -> None:
+        newest = self._master_keys.newest
+        wrapped = newest.wrap(os.urandom(KEY_BYTES), _bound_to(tenant, epoch))
+        TemplateKey.objects.create(tenant=tenant, epoch=epoch, master_id=newest.id, wrapped=wrapped)
+
+    def _unwrapped(self, tenant: Tenant, epoch: int, master_id: str, wrapped: bytes) -> TenantSecret:
+        key = (tenant.pk, epoch, wrapped)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        secret = TenantSecret(epoch, self._unwrap(tenant, epoch, master_id, wrapped))
+        with self._lock:
+            self._kept[key] = secret
+            while len(self._kept) > SECRETS_KEPT:
+                self._kept.popitem(last=False)
+        return secret
+
+    def _unwrap(self, tenant: Tenant, epoch: int, master_id: str, wrapped: bytes) -> bytes:
+        master_key = self._master_keys.by_id.get(master_id)
+        if master_key is None:
+            raise KeysUnavailable(
+                f"the secret of tenant {tenant.name} was wrapped by the master key {master_id}, and there are only "
+                f"{', '.join(self._master_keys.by_id)}: give that key, too, in FACE_TEMPLATE_KEY, or if it was derived "
+                "from FACE_SECRET_KEY, give that back"
+            )
+        secret = master_key.unwrap(wrapped, _bound_to(tenant, epoch))
+        if secret is None:
+            raise KeysUnavailable(f"the wrapped secret of epoch {epoch} of tenant {tenant.name} was changed")
+        return secret
+
+    def _forget(self, tenant: Tenant, rows: Mapping[int, tuple[str, bytes]]) -> None:
+        there = {(tenant.pk, epoch, wrapped) for epoch, (_, wrapped) in rows.items()}
+        with self._lock:
+            gone = [key for key in self._kept if key[0] == tenant.pk and key not in there]
+            for key in gone:
+                del self._kept[key]
+        if gone:
+            forget_matrices()
+
+
+def _rows(tenant: Tenant) -> dict[int, tuple[str, bytes]]:
+    """Id of the master key and wrapped secret by epoch, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEYS_OF_TENANT, (tenant.pk,))
+        return {epoch: (master_id, bytes(wrapped)) for epoch, master_id, wrapped in cursor.fetchall()}
+
+
+def _bound_to(tenant: Tenant, epoch: int) -> bytes:
+    return f"secret of tenant {tenant.pk}, epoch {epoch}".encode()
+
+
+@contextmanager
+def _as_fault_of_start() -> Iterator[None]:
+    try:
+        yield
+    except KeysUnavailable as error:
+        raise MasterKeyError(str(error)) from error

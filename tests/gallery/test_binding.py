@@ -1,0 +1,93 @@
+"""A gallery is compared by the embedder that made it, or refused with words; never seen as empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+
+from gallery.binding import GalleryModel, NoGalleryFits, OtherModel
+from gallery.matching import Gallery, exact_gallery
+from gallery.models import Subject
+from gallery.people import delete_subject
+from tenants.models import Tenant
+from tests.gallery.faces import enrol, face, search
+
+WORDS = (
+    r"the gallery of acme was made with the embedder model-a \(512 numbers, SHA-256 [0-9a-f]{64}\), and the service "
+    r"has model-b .*: run the service with the former \(FACE_EMBEDDER\), or move the gallery with manage.py reembed"
+)
+each_database = pytest.mark.usefixtures("each_database")
+
+
+@pytest.fixture
+def another() -> Gallery:
+    """The gallery of a service with another embedder."""
+    return exact_gallery("model-b")
+
+
+@pytest.fixture
+def bound(tenant: Tenant, gallery: Gallery) -> Tenant:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    return Tenant.objects.get(pk=tenant.pk)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda gallery, tenant: gallery.identify(tenant, face(1), 1e-3),
+        lambda gallery, tenant: gallery.verify(tenant, "alice", face(1), 1e-4),
+        lambda gallery, tenant: gallery.verify_again(tenant, "alice", face(1), 0.5),
+        lambda gallery, tenant: enrol(tenant, "bob", face(2), gallery=gallery),
+    ],
+)
+def test_another_embedder_is_refused_with_words(
+    bound: Tenant, gallery: Gallery, another: Gallery, use: Callable[[Gallery, Tenant], object]
+) -> None:
+    with pytest.raises(OtherModel, match=WORDS):
+        use(another, bound)
+    assert Subject.across_tenants.count() == 1
+    use(gallery, bound)
+
+
+@each_database
+def test_an_enrolment_sees_the_binding_that_another_worker_made_meanwhile(
+    tenant: Tenant, gallery: Gallery, another: Gallery
+) -> None:
+    before = Tenant.objects.get(pk=tenant.pk)
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    with pytest.raises(OtherModel, match=WORDS):
+        enrol(before, "bob", face(2), gallery=another)
+
+
+def test_an_empty_gallery_takes_the_embedder_of_the_next_enrolment(
+    bound: Tenant, gallery: Gallery, another: Gallery
+) -> None:
+    delete_subject(bound, "alice")
+    assert another.identify(bound, face(1), 1e-3).candidates == []
+    enrol(bound, "bob", face(2), gallery=another)
+    assert [one.subject_id for one in search(another, bound, face(2), 1)] == ["bob"]
+    with pytest.raises(OtherModel):
+        gallery.identify(Tenant.objects.get(pk=bound.pk), face(1), 1e-3)
+
+
+@each_database
+def test_a_start_is_refused_when_no_gallery_fits(
+    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, another: Gallery
+) -> None:
+    assert another.prepare() == []
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    assert gallery.prepare() == []
+    with pytest.raises(NoGalleryFits, match=WORDS):
+        another.prepare()
+    enrol(other_tenant, "eve", face(2), gallery=another)
+    (fault,) = another.prepare()
+    assert fault.startswith("the gallery of acme")
+
+
+def test_what_an_older_version_noted_of_the_model_is_completed(bound: Tenant, gallery: Gallery) -> None:
+    known = asdict(GalleryModel(gallery.model_id, gallery.model_id, 512))
+    Tenant.objects.update(gallery_model=known)
+    enrol(bound, "alice", face(1), gallery=gallery)
+    assert Tenant.objects.get().gallery_model == {**known, "digest": gallery.profile.sha256}
