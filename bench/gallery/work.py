@@ -86,11 +86,12 @@ def _make_database_file() -> None:
 
 
 def measure_searches(templates: int) -> Searches:
-    from gallery.matching import exact_gallery
+    from config.service import service_settings
+    from gallery.matching import make_gallery
 
     vectors = _faces(templates, seed=1)
     large, small = _tenant("large", vectors), _tenant("small", _faces(SMALL, seed=2))
-    gallery = exact_gallery(MODEL)
+    gallery = make_gallery(service_settings(), MODEL)
     probe, probe_of_small = vectors[0], _faces(1, seed=3)[0]
     new = _faces(2 * ROUNDS, seed=4)
 
@@ -175,10 +176,10 @@ def _begun(deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np
 
 def _deciding() -> Deciding:
     from config.service import service_settings
-    from gallery.matching import exact_gallery
+    from gallery.matching import make_gallery
     from recognition.deciding import Deciding
 
-    return replace(Deciding.load(service_settings()), gallery=exact_gallery(MODEL))
+    return replace(Deciding.load(service_settings()), gallery=make_gallery(service_settings(), MODEL))
 
 
 def _shared_tenant(name: str) -> Tenant:

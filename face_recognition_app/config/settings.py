@@ -298,6 +298,11 @@ class Settings(BaseModel):
     target_fpir: float = Field(
         1e-3, alias="FACE_TARGET_FPIR", gt=0, lt=1, description="False identifications per search of a stranger, 1:N."
     )
+    gallery_store: Literal["exact", "usearch"] = Field(
+        "exact",
+        alias="FACE_GALLERY_STORE",
+        description="exact compares with every template; usearch follows a graph in galleries beyond 100,000.",
+    )
     duplicate_check: bool = Field(
         True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."
     )

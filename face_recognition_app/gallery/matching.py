@@ -8,12 +8,13 @@ from typing import Self
 
 import numpy as np
 
+from config.settings import Settings
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding
 from gallery.calibration import calibration_of
 from gallery.protection import PlainProtection, TemplateProtection
 from gallery.stores.base import Candidate, Ranking, TemplateStore
-from gallery.stores.exact import ExactStore
+from gallery.stores.makers import MAKERS
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
@@ -113,6 +114,8 @@ class Gallery:
         return threshold_for(target, comparisons, self.profile)
 
 
-def exact_gallery(model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
+def make_gallery(settings: Settings, model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
+    """The gallery of a model's templates, in the store that the settings name."""
     protection = PlainProtection()
-    return Gallery(model_id, protection, ExactStore(model_id, protection), profile)
+    store = MAKERS[settings.gallery_store](model_id, protection, settings.data_dir / "index")
+    return Gallery(model_id, protection, store, profile)

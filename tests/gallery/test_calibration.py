@@ -17,8 +17,8 @@ from gallery.identification_rates import Labelled, TooFewSubjects, compare_all
 from gallery.matching import Gallery
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
-from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, picture
+from tests.gallery.workers import MODEL
 
 FMR, FPIR = 1e-4, 1e-3
 

@@ -3,17 +3,19 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from database.calls import with_connection
 from gallery import people
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.models import Subject, Template
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
+from tests.gallery.workers import gallery_of
 
 ALIKE = 0.8
 
@@ -113,12 +115,12 @@ def test_a_face_that_was_erased_may_be_enrolled_again(tenant: Tenant, gallery: G
 
 
 @pytest.mark.usefixtures("each_database")
-def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant) -> None:
+def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant, tmp_path: Path) -> None:
     for attempt in range(5):
         start = threading.Barrier(2)
 
         def attempt_as(name: str, seed: int = attempt, start: threading.Barrier = start) -> str:
-            worker = exact_gallery("model-a")
+            worker = gallery_of(tmp_path, "exact")
             worker.store.refresh(tenant)
             start.wait(10)
             try:
