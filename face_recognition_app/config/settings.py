@@ -99,7 +99,7 @@ class Settings(BaseModel):
         2_048,
         alias="FACE_WORKER_MAX_MEMORY_MB",
         ge=0,
-        description="A worker above it is replaced when its sockets have ended; 0: never.",
+        description="Private memory; a worker above it is replaced when its sockets have ended. 0: never.",
     )
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."

@@ -165,6 +165,6 @@ class ExactStore:
     def _renew(self, sources: Sequence[Source]) -> None:
         for source in sources:
             try:
-                with_connection(self._index_of(source).renew, source, lambda done, total: None)
+                with_connection(self._index_of(source).freshen, source)
             except Exception:
                 logger.exception("the index of tenant %s is not renewed; a later round tries again", source.tenant.name)

@@ -4,8 +4,9 @@
         rows            the row file that is searched
         rows.new        one that is made while there is no usable one
         rows.renewed    one that is made beside it
+        graph-*         a graph over the first rows, of the store `usearch` (`graph.py`)
         write.lock      held to change or replace `rows`
-        renewal.lock    held to make `rows.renewed`
+        renewal.lock    held to make `rows.renewed` or a graph
 
 The database is the truth and the index a projection of it: whatever is wrong with the files, they are made anew.
 Whoever finds the file behind the database, in whichever process, brings it up to date for all. Locks end with their
@@ -18,10 +19,11 @@ import fcntl
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from gallery import changes
 from gallery.changes import Point
@@ -58,6 +60,13 @@ class Snapshot:
 
 class Index:
     """Thread-safe. Methods make queries on the calling thread's connection, and raise OSError when the disk is full."""
+
+    leftovers: ClassVar[Mapping[str, str]] = {
+        "rows.new": "write.lock",
+        "rows.renewed": "renewal.lock",
+        "graph*": "renewal.lock",
+    }
+    """Files that nobody needs, once their lock can be taken."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -99,6 +108,13 @@ class Index:
         """Unmap the file; the next search maps it again."""
         self._file = None
 
+    def rows_on_disk(self) -> int:
+        """Rows of the file, tombstones included; 0 when there is none."""
+        try:
+            return summary(self._path)[1].count
+        except (FileNotFoundError, DamagedFile):
+            return 0
+
     def is_behind(self, source: Source) -> bool:
         """Whether there is a file that has not everything."""
         try:
@@ -133,11 +149,23 @@ class Index:
                 path.unlink(missing_ok=True)
         return True
 
+    def freshen(self, source: Source) -> None:
+        """Renew the index if it is stale."""
+        if self.is_stale(source):
+            self.renew(source, lambda done, total: None)
+
+    def is_current(self, file: RowFile) -> bool:
+        """Whether this file is the one at its path."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return file.inode == (found.st_dev, found.st_ino)
+
     def clean_up(self) -> None:
-        """Delete what renewals and writers that were killed have left."""
-        for lock, leftover in (("renewal.lock", "rows.renewed"), ("write.lock", "rows.new")):
-            path = self.directory / leftover
-            if path.exists():
+        """Delete what killed processes have left, and what only another store uses."""
+        for leftover, lock in self.leftovers.items():
+            for path in self.directory.glob(leftover):
                 with self._locked(lock, wait=False) as mine:
                     if mine:
                         path.unlink(missing_ok=True)

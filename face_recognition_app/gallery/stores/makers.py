@@ -8,8 +8,9 @@ from pathlib import Path
 from gallery.protection import TemplateProtection
 from gallery.stores.base import TemplateStore
 from gallery.stores.exact import ExactStore
+from gallery.stores.usearch import UsearchStore
 
 Maker = Callable[[str, TemplateProtection, Path], TemplateStore]
 """Makes a store of a model's templates; the directory is for the files of its indexes."""
 
-MAKERS: Mapping[str, Maker] = {"exact": ExactStore}
+MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": UsearchStore}
