@@ -84,6 +84,11 @@ class ExactStore:
                 self._renewal = threading.Thread(target=self._renew, args=(stale,), name="index renewal", daemon=True)
                 self._renewal.start()
 
+    def wait_for_renewals(self) -> None:
+        """Return when the renewals that `catch_up` has begun have ended."""
+        if self._renewal is not None:
+            self._renewal.join()
+
     def statistics(self) -> StoreStatistics:
         held = [found for index in list(self._indexes.values()) if (found := index.held()) is not None]
         return StoreStatistics(len(held), sum(one.templates for one in held), sum(one.file.size for one in held))

@@ -42,14 +42,15 @@ class Command(BaseCommand):
             raise CommandError(f"another process makes the index anew just now: {', '.join(busy)}")
 
     def _rebuild(self, store: TemplateStore, tenant: Tenant) -> bool:
+        read = 0
         with tqdm(desc=tenant.name, unit=" templates", file=sys.stderr, disable=None) as bar:
 
             def advance(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+                nonlocal read
+                read, bar.n, bar.total = done, done, total
+                bar.refresh()
 
             rebuilt = store.rebuild(tenant, advance)
-            done = bar.n
         if rebuilt:
-            self.stdout.write(f"{tenant.name}: {done} templates")
+            self.stdout.write(f"{tenant.name}: {read} templates")
         return rebuilt
