@@ -138,7 +138,9 @@ def _store(
         first_ms,
         in_small,
         in_large,
-        *(Times.summed_up(took) for took in (alone, beside_enrolments, beside_rebuild)),
+        Times.summed_up(alone),
+        Times.summed_up(beside_enrolments),
+        Times.summed_up(beside_rebuild),
         rebuild_s,
         _private_mb(),
         mapped,
@@ -175,7 +177,7 @@ def _above_the_threshold(crowd: Crowd, templates: int) -> Vectors:
 
     probes = crowd.probes(PROBES, seed=5)
     best = (crowd.templates[_nearest(crowd.templates, probes)] * probes).sum(axis=1)
-    return probes[best >= threshold_for(work.TARGET_FPIR, templates, PINNED)]
+    return np.asarray(probes[best >= threshold_for(work.TARGET_FPIR, templates, PINNED)], np.float32)
 
 
 def _nearest(templates: Vectors, probes: Vectors) -> list[int]:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from usearch.index import Index as Hnsw
 
 from core.types import EMBEDDING_LENGTH, Embeddings
 from gallery.stores import codes
 from gallery.stores.base import Advance
+from gallery.stores.hnsw import Hnsw
 from gallery.stores.row_file import DamagedFile, RowFile, Rows
 
 LINKS = 32

@@ -8,9 +8,15 @@ from pathlib import Path
 from gallery.protection import TemplateProtection
 from gallery.stores.base import TemplateStore
 from gallery.stores.exact import ExactStore
-from gallery.stores.usearch import UsearchStore
 
 Maker = Callable[[str, TemplateProtection, Path], TemplateStore]
 """Makes a store of a model's templates; the directory is for the files of its indexes."""
 
-MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": UsearchStore}
+
+def _usearch(model_id: str, protection: TemplateProtection, directory: Path) -> TemplateStore:
+    from gallery.stores.usearch import UsearchStore  # Loads the library only where it is used.
+
+    return UsearchStore(model_id, protection, directory)
+
+
+MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": _usearch}

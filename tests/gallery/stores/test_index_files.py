@@ -50,12 +50,11 @@ def graphs(rows: Path) -> list[Path]:
     return list(rows.parent.glob("graph-*"))
 
 
-def flip(path: Path, place: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(place)
-        (byte,) = file.read(1)
-        file.seek(place)
-        file.write(bytes([byte ^ 0x40]))
+def flip(path: Path, *places: int) -> None:
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[place] ^= 0x40
+    path.write_bytes(content)
 
 
 def offset_of(path: Path, column: str, row: int = 3) -> int:
@@ -69,7 +68,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "truncated header": lambda path: os.truncate(path, 100),
     "truncated rows": lambda path: os.truncate(path, path.stat().st_size - 4_096),
     "header": lambda path: flip(path, 20),
-    "both states": lambda path: [flip(path, place + 10) for place in row_file._STATE_PLACES],
+    "both states": lambda path: flip(path, *(place + 10 for place in row_file._STATE_PLACES)),
     "another kind": lambda path: path.write_bytes(os.urandom(path.stat().st_size)),
     **{
         column: lambda path, column=column: flip(path, offset_of(path, column) + 1)  # type: ignore[misc]
@@ -169,7 +168,7 @@ def test_a_full_disk_costs_no_answer(
 ) -> None:
     """Searches are right while nothing can be written, and afterwards."""
     with monkeypatch.context() as full:
-        full.setattr(row_file.os, "pwrite", no_space)
+        full.setattr(os, "pwrite", no_space)
         enrol(tenant, "new", face(100), gallery=gallery)
         delete_subject(tenant, "p3")
         for each in (gallery, other_worker):
@@ -194,7 +193,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_change_costs_no_answer(
         enrol(tenant, f"new{allowed}", face(100 + allowed), gallery=other_worker)
         delete_subject(tenant, f"p{allowed}" if allowed < PEOPLE else f"new{allowed - 2}")
         with monkeypatch.context() as filling:
-            filling.setattr(row_file.os, "pwrite", some_space)
+            filling.setattr(os, "pwrite", some_space)
             assert_finds_the_truth(gallery, tenant, face(100 + allowed))
             assert_finds_the_truth(gallery, tenant, face(allowed))
         assert_finds_the_truth(other_worker, tenant, face(100 + allowed))
@@ -207,7 +206,7 @@ def no_space(*_: object) -> int:
 def test_without_an_index_a_full_disk_costs_no_answer(
     tenant: Tenant, rows: Path, tmp_path: Path, store_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_file.os, "pwrite", no_space)
+    monkeypatch.setattr(os, "pwrite", no_space)
     worker = gallery_of(tmp_path / "elsewhere", store_name)
     assert_finds_the_truth(worker, tenant, face(3))
     assert size(worker, tenant) == PEOPLE

@@ -15,13 +15,13 @@ import pytest
 
 from config.memory import private_bytes
 from testkit import loopback
-from testkit.clips import astronaut, encode_jpeg
+from testkit.clips import encode_jpeg, grace_hopper
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, running_service
 
 TEMPLATES = 40_000
 FILE_BYTES = TEMPLATES * (512 + 1_024)
-FACE = encode_jpeg(astronaut())
+FACE = encode_jpeg(grace_hopper())
 FILL = f"""
 import numpy as np
 from config.service import service_settings
@@ -78,16 +78,16 @@ def mapped_bytes(pid: int) -> int:
 def test_a_gallery_is_mapped_and_made_anew_beside_the_worker(service: LiveService) -> None:
     (worker,) = psutil.Process(service.pid).children()
     enrolled = loopback.post(
-        f"{service.base_url}/api/v1/subjects/ada/templates/",
+        f"{service.base_url}/api/v1/subjects/grace/templates/",
         files={"images": ("face.jpg", FACE, "image/jpeg")},
         headers={"Authorization": f"Bearer {service.api_key}"},
         timeout=PATIENCE_S,
     )
     assert enrolled.status_code == 201, enrolled.text
-    assert matches(service) == ["ada"]
+    assert matches(service) == ["grace"]
     before = private_bytes(worker.pid)
     finished(manage(service, "shell", "-c", FILL))
-    assert matches(service) == ["ada"]
+    assert matches(service) == ["grace"]
     assert mapped_bytes(worker.pid) > FILE_BYTES * 0.3, "the search has read the codes"
     assert private_bytes(worker.pid) - before < FILE_BYTES // 2, "the gallery is not the worker's own memory"
 
@@ -96,11 +96,11 @@ def test_a_gallery_is_mapped_and_made_anew_beside_the_worker(service: LiveServic
         threading.Event().wait(wait_s)
         rebuilding.send_signal(signal.SIGKILL)
         rebuilding.communicate(timeout=PATIENCE_S)
-        assert matches(service) == ["ada"]
+        assert matches(service) == ["grace"]
     rows = next(Path(service.data_dir / "index").rglob("rows"))
     inode = rows.stat().st_ino
     assert finished(manage(service, "rebuild_index", "--tenant", "demo")) == f"demo: {TEMPLATES + 1} templates\n"
     assert rows.stat().st_ino != inode
-    assert matches(service) == ["ada"]
+    assert matches(service) == ["grace"]
     assert worker.is_running()
     assert "Traceback" not in service.log.read_text()
