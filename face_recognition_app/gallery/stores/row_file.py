@@ -74,16 +74,17 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some templates, row by row. `vectors` is (n, dimension), float16."""
+    """Some templates, row by row, with the float16 form of their vectors, (n, dimension), and their codes."""
 
     pks: npt.NDArray[np.int64]
     subjects: Array
     vectors: npt.NDArray[np.float16]
+    coded: codes.Coded
 
     @classmethod
     def of(cls, pks: Sequence[int], subjects: Sequence[str], vectors: Embeddings) -> Page:
         names = np.array([name.encode() for name in subjects], f"S{SUBJECT_BYTES}")
-        return cls(np.array(pks, np.int64), names, vectors.astype(np.float16))
+        return cls(np.array(pks, np.int64), names, vectors.astype(np.float16), codes.encode(vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class RowFile:
         begin, end = state.count, state.count + len(page.pks)
         if end > self.capacity:
             raise OverflowError(f"{self.path} has no room for {end} rows")
-        coded = codes.encode(page.vectors)
+        coded = page.coded
         self._put("pks", begin, page.pks)
         self._put("subjects", begin, page.subjects)
         self._put("vectors", begin, page.vectors)
