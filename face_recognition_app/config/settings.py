@@ -301,7 +301,7 @@ class Settings(BaseModel):
     gallery_store: Literal["exact", "usearch"] = Field(
         "exact",
         alias="FACE_GALLERY_STORE",
-        description="exact compares with every template; usearch follows a graph in galleries beyond 100,000.",
+        description="exact compares with every template; usearch follows a graph in galleries beyond 300,000.",
     )
     duplicate_check: bool = Field(
         True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."

@@ -18,8 +18,8 @@ from gallery.stores.source import Source
 
 logger = logging.getLogger(__name__)
 
-LEAST_ROWS = 100_000
-"""Rows of the smallest gallery that gets a graph. Comparing with all of fewer takes a few milliseconds."""
+LEAST_ROWS = 300_000
+"""Rows of the smallest gallery that gets a graph. To compare codes with all of fewer takes no longer than a graph does."""
 
 
 class GraphIndex(Index):
@@ -43,6 +43,10 @@ class GraphIndex(Index):
             self._graph = self._found(file, locked)
             self._looked_at = now
         return self._graph
+
+    def release(self) -> None:
+        super().release()
+        self._graph, self._looked_at = None, (0, 0)
 
     def is_stale(self, source: Source) -> bool:
         return super().is_stale(source) or self._needs_graph(source)
