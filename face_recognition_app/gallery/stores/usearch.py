@@ -19,11 +19,11 @@ from gallery.stores.source import Source
 logger = logging.getLogger(__name__)
 
 LEAST_ROWS = 300_000
-"""Rows of the smallest gallery that gets a graph. To compare codes with all of fewer takes no longer than a graph does."""
+"""Rows of the smallest gallery that gets a graph: comparing the codes of fewer takes no longer than a graph."""
 
 
 class GraphIndex(Index):
-    """An index with a graph over the first rows, once there are LEAST_ROWS that are in none."""
+    """An index with a graph over the first rows, once there are LEAST_ROWS."""
 
     leftovers: ClassVar[Mapping[str, str]] = {
         "rows.new": "write.lock",
@@ -69,7 +69,7 @@ class GraphIndex(Index):
         if held is None:
             return False
         known = self.graph(held.file)
-        return held.state.count - (known.count if known else 0) >= max(LEAST_ROWS, held.state.count // 5)
+        return known is None or held.state.count - known.count > held.state.count // 5
 
     def _make_graph(self, source: Source, advance: Advance) -> bool:
         """False when another process makes one now."""
