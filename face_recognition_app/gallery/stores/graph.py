@@ -23,7 +23,7 @@ from gallery.stores.row_file import DamagedFile, RowFile, Rows
 
 LINKS = 32
 """Links of a row to others, twice as many on the lowest level."""
-EXPANSION_ADD = 128
+EXPANSION_ADD = 256
 EXPANSION_SEARCH = 512
 FOUND = 64
 """Rows that a search of the graph yields for each probe."""
