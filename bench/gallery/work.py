@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
 
 DIMENSION = 512
 MODEL = "bench"
-ROUNDS = 15
-SMALL = 3
 BATCH = 2_000
 THREADS = 4
 """Concurrent decisions of one worker: the number of the service's database threads."""
@@ -39,20 +34,6 @@ FRAMES = 40
 TARGET_FPIR, TARGET_FMR = 1e-3, 1e-4
 
 _barrier: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Searches:
-    """Milliseconds: median searches, and the longest search of a small gallery beside each kind of work."""
-
-    first_ms: float
-    """The first search, which loads the gallery."""
-    ordinary_ms: float
-    after_enrolment_ms: float
-    enrolment_ms: float
-    other_ordinary_ms: float
-    other_load_ms: float
-    other_enrolment_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,47 +64,6 @@ def _make_database_file() -> None:
 
     if connection.vendor == "sqlite":
         Path(connection.settings_dict["NAME"]).touch(0o600)
-
-
-def measure_searches(templates: int) -> Searches:
-    from gallery.matching import exact_gallery
-
-    vectors = _faces(templates, seed=1)
-    large, small = _tenant("large", vectors), _tenant("small", _faces(SMALL, seed=2))
-    gallery = exact_gallery(MODEL)
-    probe, probe_of_small = vectors[0], _faces(1, seed=3)[0]
-    new = _faces(2 * ROUNDS, seed=4)
-
-    def search() -> None:
-        gallery.identify(large, probe, TARGET_FPIR)
-
-    def search_small() -> None:
-        gallery.identify(small, probe_of_small, TARGET_FPIR)
-
-    search_small()
-    with _beside(search_small) as beside_load:
-        first_ms = _took_ms(search)
-    ordinary, enrolments, after = [], [], []
-    for number, vector in enumerate(new[:ROUNDS]):
-        ordinary.append(_took_ms(search))
-        enrolments.append(_took_ms(partial(_enrol, large, gallery, f"new-{number}", vector)))
-        after.append(_took_ms(search))
-    with _beside(search_small) as beside_searches:
-        for _ in range(2 * ROUNDS):
-            search()
-    with _beside(search_small) as beside_enrolments:
-        for number, vector in enumerate(new[ROUNDS:], ROUNDS):
-            _enrol(large, gallery, f"new-{number}", vector)
-            search()
-    return Searches(
-        first_ms,
-        median(ordinary),
-        median(after),
-        median(enrolments),
-        max(beside_searches),
-        max(beside_load),
-        max(beside_enrolments),
-    )
 
 
 def decide(worker: int, tenant_name: str) -> Span:
@@ -175,10 +115,10 @@ def _begun(deciding: Deciding, tenant: Tenant, name: str, vector: npt.NDArray[np
 
 def _deciding() -> Deciding:
     from config.service import service_settings
-    from gallery.matching import exact_gallery
+    from gallery.matching import make_gallery
     from recognition.deciding import Deciding
 
-    return replace(Deciding.load(service_settings()), gallery=exact_gallery(MODEL))
+    return replace(Deciding.load(service_settings()), gallery=make_gallery(service_settings(), MODEL))
 
 
 def _shared_tenant(name: str) -> Tenant:
@@ -188,28 +128,37 @@ def _shared_tenant(name: str) -> Tenant:
     return tenant
 
 
-def _tenant(name: str, vectors: npt.NDArray[np.float32]) -> Tenant:
+def tenant_with(name: str, names: Sequence[str], vectors: npt.NDArray[np.float32]) -> Tenant:
+    """A new tenant with these templates, as many earlier enrolments would have stored them."""
     from tenants.models import Tenant
 
     tenant = Tenant.objects.create(name=name)
-    _enrol_all(tenant, [f"{name}-{number}" for number in range(len(vectors))], vectors)
+    _enrol_all(tenant, names, vectors)
     return tenant
 
 
-def _enrol_all(tenant: Tenant, names: list[str], vectors: npt.NDArray[np.float32]) -> None:
-    """Store one template of each subject, as many earlier enrolments would have."""
+def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+    from config.service import service_settings
+    from gallery.matching import make_gallery
     from gallery.models import Subject, Template
 
-    rows = [Subject(tenant=tenant, subject_id=name) for name in names]
-    subjects = Subject.objects.bulk_create(rows, batch_size=BATCH)
-    templates = (
-        Template(tenant=tenant, subject=subject, model_id=MODEL, vector=vector.tobytes(), quality=1.0)
-        for subject, vector in zip(subjects, vectors, strict=True)
-    )
-    Template.objects.bulk_create(templates, batch_size=BATCH)
+    protection = make_gallery(service_settings(), MODEL).protection
+    rows = [Subject(tenant=tenant, subject_id=name) for name in dict.fromkeys(names)]
+    subjects = {one.subject_id: one for one in Subject.objects.bulk_create(rows, batch_size=BATCH)}
+    for begin in range(0, len(names), BATCH):
+        Template.objects.bulk_create(
+            Template(
+                tenant=tenant,
+                subject=subjects[name],
+                model_id=MODEL,
+                vector=protection.protect(vector, tenant),
+                quality=1.0,
+            )
+            for name, vector in zip(names[begin : begin + BATCH], vectors[begin : begin + BATCH], strict=True)
+        )
 
 
-def _enrol(tenant: Tenant, gallery: Gallery, name: str, vector: npt.NDArray[np.float32]) -> None:
+def enrol(tenant: Tenant, gallery: Gallery, name: str, vector: npt.NDArray[np.float32]) -> None:
     from gallery.people import EnrollmentRules, Sample, enroll
 
     rules = EnrollmentRules(duplicate_check=True, target_fpir=TARGET_FPIR, target_fmr=TARGET_FMR)
@@ -219,31 +168,3 @@ def _enrol(tenant: Tenant, gallery: Gallery, name: str, vector: npt.NDArray[np.f
 def _faces(number: int, seed: int) -> npt.NDArray[np.float32]:
     found = np.random.default_rng(seed).standard_normal((number, DIMENSION), np.float32)
     return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
-
-
-def _took_ms(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - began)
-
-
-@contextmanager
-def _beside(call: Callable[[], object]) -> Iterator[list[float]]:
-    """Repeat `call` on another thread until the block ends; yields the milliseconds of each call."""
-    from database.calls import with_connection
-
-    took: list[float] = []
-    ends = threading.Event()
-
-    def again() -> None:
-        while not ends.is_set():
-            took.append(_took_ms(call))
-            time.sleep(0.001)
-
-    with ThreadPoolExecutor(1) as threads:
-        calls = threads.submit(with_connection, again)
-        try:
-            yield took
-        finally:
-            ends.set()
-            calls.result()

@@ -13,3 +13,16 @@ def memory_bytes(pid: int) -> int:
     except FileNotFoundError:
         return 0
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def private_bytes(pid: int) -> int:
+    """Resident memory that a process does not share with others; 0 if there is no such process.
+
+    Pages of mapped files are not in it, whether or not another process has mapped the same file at this moment: a
+    mapped gallery is shared, and the system takes its pages back when it needs them.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))

@@ -99,7 +99,7 @@ class Settings(BaseModel):
         2_048,
         alias="FACE_WORKER_MAX_MEMORY_MB",
         ge=0,
-        description="A worker above it is replaced when its sockets have ended; 0: never.",
+        description="Private memory; a worker above it is replaced when its sockets have ended. 0: never.",
     )
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
@@ -336,6 +336,11 @@ class Settings(BaseModel):
     )
     target_fpir: float = Field(
         1e-3, alias="FACE_TARGET_FPIR", gt=0, lt=1, description="False identifications per search of a stranger, 1:N."
+    )
+    gallery_store: Literal["exact", "usearch"] = Field(
+        "exact",
+        alias="FACE_GALLERY_STORE",
+        description="exact compares with every template; usearch follows a graph in galleries beyond 300,000.",
     )
     duplicate_check: bool = Field(
         True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."

@@ -1,4 +1,4 @@
-"""Log of the changes in a tenant's gallery. Copies of the gallery in memory follow it.
+"""Log of the changes in a tenant's gallery. Indexes of the gallery follow it.
 
 `Tenant.gallery_version` is the gallery's revision. It is raised in the transaction that changes a template, and the row
 stays locked until that transaction ends: revisions are committed in their order.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from django.db import connection, transaction
@@ -19,14 +20,14 @@ from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
 CHANGE_RETENTION = timedelta(days=1)
-"""Retention of a change. A worker that did not search a gallery for longer reads the whole gallery again."""
+"""Retention of a change. An index that was not brought up to date for longer is made anew."""
 MAX_CHANGES_READ = 20_000
 """Most changes that are read one by one. For more, reading the whole gallery is as cheap."""
 
 _REVISION_AND_LATER_CHANGES = f"""
-    SELECT tenant.gallery_version, later.template_pk, later.added
+    SELECT tenant.gallery_version, later.revision, later.template_pk, later.added, later.changed_at
     FROM {Tenant._meta.db_table} tenant
-    LEFT JOIN {TemplateChange._meta.db_table} later ON later.tenant_id = tenant.id AND later.revision > %s
+    LEFT JOIN {TemplateChange._meta.db_table} later ON later.tenant_id = tenant.id AND later.revision >= %s
     WHERE tenant.id = %s ORDER BY later.revision LIMIT %s
 """  # noqa: S608  the names are the models' own
 """Every search makes this query. Django takes several times as long to write it as SQLite to answer it."""
@@ -41,6 +42,32 @@ class Changes:
 
 
 NOTHING = Changes((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point in a gallery's history. `mark` is of the change that led there: another database, put in the place of the
+    first, can reach the same revision by another change. 0 when the change is no longer in the log.
+    """
+
+    revision: int
+    mark: int = 0
+
+
+NOWHERE = Point(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    revision: int
+    template_pk: int
+    added: bool
+    changed_at: object
+
+    @property
+    def mark(self) -> int:
+        words = f"{self.template_pk} {self.changed_at}".encode()
+        return int.from_bytes(blake2b(words, digest_size=8).digest()) or 1
 
 
 def revision_of(tenant: Tenant) -> int:
@@ -71,26 +98,36 @@ def log_deletion(sender: object, instance: Template, **_: Any) -> None:
     log(instance.tenant_id, [instance.pk], added=False)
 
 
-def since(tenant: Tenant, revision: int) -> tuple[int, Changes | None]:
-    """The tenant's revision, and the changes after `revision` up to it; None when the log is incomplete or too long.
+def since(tenant: Tenant, point: Point) -> tuple[Point, Changes | None]:
+    """The gallery's latest point, and the changes from `point` to there; None when the log cannot tell them.
 
-    One query tells both, since every search asks. Raises DoesNotExist when the tenant is gone.
+    It cannot when it is incomplete or too long, and when `point` is not of its history. One query tells all, since
+    every search asks. Raises DoesNotExist when the tenant is gone.
     """
-    if revision < 0:
-        return revision_of(tenant), None
     with connection.cursor() as cursor:
-        cursor.execute(_REVISION_AND_LATER_CHANGES, (revision, tenant.pk, MAX_CHANGES_READ + 1))
+        cursor.execute(_REVISION_AND_LATER_CHANGES, (max(point.revision, 0), tenant.pk, MAX_CHANGES_READ + 2))
         rows = cursor.fetchall()
     if not rows:
         raise Tenant.DoesNotExist
     latest = rows[0][0]
-    if latest == revision:
-        return latest, NOTHING
-    if len(rows) != latest - revision or len(rows) > MAX_CHANGES_READ:
-        return latest, None
-    is_there = {pk: there for _, pk, there in rows}
+    logged = [_Logged(*row[1:]) for row in rows if row[1] is not None]
+    reached = Point(latest, logged[-1].mark if logged and logged[-1].revision == latest else 0)
+    if logged and logged[0].revision == point.revision:
+        if point.mark not in (0, logged[0].mark):
+            return reached, None
+        del logged[0]
+    if latest == point.revision:
+        return reached if reached.mark else point, NOTHING
+    if point.revision < 0 or len(logged) != latest - point.revision or len(logged) > MAX_CHANGES_READ:
+        return reached, None
+    is_there = {one.template_pk: one.added for one in logged}
     added = [pk for pk, there in is_there.items() if there]
-    return latest, Changes(added, [pk for pk, there in is_there.items() if not there])
+    return reached, Changes(added, [pk for pk, there in is_there.items() if not there])
+
+
+def latest(tenant: Tenant) -> Point:
+    """The point that the gallery has reached. Raises DoesNotExist when the tenant is gone."""
+    return since(tenant, Point(revision_of(tenant)))[0]
 
 
 def old(now: datetime) -> QuerySet[TemplateChange]:

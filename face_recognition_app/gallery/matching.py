@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 
-from config.service import service_settings
 from config.settings import Settings
 from core.features.embedder.profile import PINNED, EmbedderProfile
 from core.types import Embedding, Embeddings
@@ -21,7 +20,7 @@ from gallery.protection.tenant_secrets import TenantSecrets
 from gallery.rates.calibration import calibration_of
 from gallery.similarity import one_number, similarities
 from gallery.stores.base import Candidate, Ranking, TemplateStore
-from gallery.stores.exact import ExactStore
+from gallery.stores.makers import MAKERS
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 
@@ -189,7 +188,8 @@ class Gallery:
         return threshold_for(target, comparisons, self.profile)
 
 
-def exact_gallery(model_id: str, profile: EmbedderProfile = PINNED, settings: Settings | None = None) -> Gallery:
-    """`settings` name the master keys; None for the service's. Raises MasterKeyError."""
-    protection = SealedProtection(model_id, TenantSecrets(MasterKeys.load(settings or service_settings())))
-    return Gallery(model_id, protection, ExactStore(model_id, protection), profile)
+def make_gallery(settings: Settings, model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
+    """The gallery of a model's templates, in the store that the settings name. Raises MasterKeyError."""
+    protection = SealedProtection(model_id, TenantSecrets(MasterKeys.load(settings)))
+    store = MAKERS[settings.gallery_store](model_id, protection, settings.data_dir / "index")
+    return Gallery(model_id, protection, store, profile)

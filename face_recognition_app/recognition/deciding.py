@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from config.settings import Settings
 from core.features.embedder.profile import PINNED, read_profile
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery, make_gallery
 from gallery.people import EnrollmentRules
 from recognition.tokens.signing import Signer
 from weights.catalogue import MODELS, verify
@@ -31,14 +31,14 @@ class Deciding:
 
     @classmethod
     def load(cls, settings: Settings) -> Deciding:
-        """Read the signing key from the data directory; the gallery loads its templates at the first comparison.
+        """Read the signing key from the data directory; the gallery maps its index at the first comparison.
 
         Raises ModelError for an embedder of the operator's own without a profile, and MasterKeyError.
         """
         profile = PINNED if settings.embedder is None else read_profile(settings.embedder)
         there = [m for m in MODELS if not m.optional or verify(settings.model_dir / m.filename, m)]
         digests = {model.name: model.sha256 for model in there} | {EMBEDDING_MODEL: profile.sha256}
-        gallery = exact_gallery(profile.sha256[:MODEL_ID_DIGITS], profile, settings)
+        gallery = make_gallery(settings, profile.sha256[:MODEL_ID_DIGITS], profile)
         return cls(settings, gallery, Signer.load(settings.data_dir), digests)
 
     @property

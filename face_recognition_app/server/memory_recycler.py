@@ -6,7 +6,7 @@ import logging
 import os
 import time
 
-from config.memory import memory_bytes
+from config.memory import private_bytes
 from server.graceful_exit import GracefulExit
 from server.roster import Slot, Stage
 
@@ -17,7 +17,7 @@ RECYCLE_INTERVAL_MS = 60_000
 
 
 class MemoryRecycler:
-    """Ends the worker in `slot` once it uses more than `limit_bytes`; None is no limit."""
+    """Ends the worker in `slot` once its private memory exceeds `limit_bytes`; None is no limit."""
 
     def __init__(self, slot: Slot, limit_bytes: int | None, graceful_exit: GracefulExit) -> None:
         self._slot = slot
@@ -29,7 +29,7 @@ class MemoryRecycler:
         if self._limit_bytes is None or self._slot.stage is not Stage.READY:
             return
         try:
-            used = memory_bytes(os.getpid())
+            used = private_bytes(os.getpid())
         except OSError:
             logger.exception("the memory of this worker cannot be read now")
             return

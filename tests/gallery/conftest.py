@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from tenants.models import Tenant
-
-MODEL = "model-a"
+from tests.gallery.workers import gallery_of
 
 
 @pytest.fixture
@@ -19,11 +20,16 @@ def other_tenant(transactional_db: None) -> Tenant:
 
 
 @pytest.fixture
-def gallery() -> Gallery:
-    return exact_gallery(MODEL)
+def store_name() -> str:
+    return "exact"
 
 
 @pytest.fixture
-def other_worker() -> Gallery:
-    """The gallery of another process: the same model, sharing nothing but the database."""
-    return exact_gallery(MODEL)
+def gallery(tmp_path: Path, store_name: str) -> Gallery:
+    return gallery_of(tmp_path, store_name)
+
+
+@pytest.fixture
+def other_worker(tmp_path: Path, store_name: str) -> Gallery:
+    """The gallery of another process: the same model and data directory."""
+    return gallery_of(tmp_path, store_name)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from gallery.binding import GalleryModel, NoGalleryFits, OtherModel
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.models import Subject
 from gallery.people import delete_subject
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, search
+from tests.gallery.workers import gallery_of
 
 WORDS = (
     r"the gallery of acme was made with the embedder model-a \(512 numbers, SHA-256 [0-9a-f]{64}\), and the service "
@@ -22,9 +24,9 @@ each_database = pytest.mark.usefixtures("each_database")
 
 
 @pytest.fixture
-def another() -> Gallery:
+def another(tmp_path: Path) -> Gallery:
     """The gallery of a service with another embedder."""
-    return exact_gallery("model-b")
+    return gallery_of(tmp_path, model="model-b")
 
 
 @pytest.fixture

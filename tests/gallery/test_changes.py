@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 import database.clock
 from gallery import changes, people
-from gallery.changes import Changes
+from gallery.changes import Changes, Point
 from gallery.matching import Gallery
 from gallery.models import Subject, Template, TemplateChange
 from tenants.models import Tenant
@@ -31,6 +31,11 @@ def templates_of(subject_id: str) -> list[int]:
     return list(
         Template.across_tenants.filter(subject__subject_id=subject_id).order_by("pk").values_list("pk", flat=True)
     )
+
+
+def since(tenant: Tenant, revision: int) -> tuple[int, Changes | None]:
+    reached, changed = changes.since(tenant, Point(revision))
+    return reached.revision, changed
 
 
 def test_every_template_has_a_revision_of_its_own(tenant: Tenant, gallery: Gallery) -> None:
@@ -60,7 +65,7 @@ def test_whatever_deletes_templates_is_in_the_log(
     enrol(tenant, "bob", face(2), gallery=gallery)
     gone = templates_of("alice")
     delete(tenant)
-    revision, changed = changes.since(tenant, 3)
+    revision, changed = since(tenant, 3)
     assert revision == changes.revision_of(tenant)
     assert changed is not None
     assert (sorted(changed.removed), changed.added) == (gone, [])
@@ -78,7 +83,7 @@ def test_what_came_and_went_again_is_only_gone(tenant: Tenant, gallery: Gallery)
     (gone,) = templates_of("alice")
     people.delete_subject(tenant, "alice")
     enrol(tenant, "bob", face(2), gallery=gallery)
-    assert changes.since(tenant, 0) == (3, Changes(templates_of("bob"), [gone]))
+    assert since(tenant, 0) == (3, Changes(templates_of("bob"), [gone]))
 
 
 def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery: Gallery) -> None:
@@ -92,12 +97,23 @@ def test_a_change_that_is_rolled_back_is_not_in_the_log(tenant: Tenant, gallery:
 def test_a_log_that_has_lost_a_change_tells_nothing(tenant: Tenant, gallery: Gallery, lost: int) -> None:
     enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
     TemplateChange.across_tenants.filter(revision=lost).delete()
-    assert changes.since(tenant, 0) == (3, None)
-    assert changes.since(tenant, lost)[1] is not None
+    assert since(tenant, 0) == (3, None)
+    assert since(tenant, lost)[1] is not None
+
+
+def test_the_history_of_another_database_is_told_from_this_one(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    point = changes.latest(tenant)
+    assert changes.since(tenant, point) == (point, changes.NOTHING)
+    enrol(tenant, "bob", face(2), gallery=gallery)
+    (bob,) = templates_of("bob")
+    assert changes.since(tenant, point)[1] == Changes([bob], [])
+    elsewhere = Point(point.revision, point.mark + 1)
+    assert changes.since(tenant, elsewhere) == (changes.latest(tenant), None)
 
 
 def test_a_revision_of_the_future_tells_nothing(tenant: Tenant) -> None:
-    assert changes.since(tenant, 7) == (0, None)
+    assert since(tenant, 7) == (0, None)
 
 
 @each_database
@@ -108,23 +124,23 @@ def test_who_is_up_to_date_learns_that_with_one_query(
         enrol(each, "alice", face(1), gallery=gallery)
     (template,) = Template.objects.filter(tenant=tenant).values_list("pk", flat=True)
     with django_assert_num_queries(1):
-        assert changes.since(tenant, 1) == (1, changes.NOTHING)
+        assert since(tenant, 1) == (1, changes.NOTHING)
     with django_assert_num_queries(1):
-        assert changes.since(tenant, 0) == (1, Changes([template], []))
+        assert since(tenant, 0) == (1, Changes([template], []))
 
 
 def test_too_many_changes_tell_nothing(tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "MAX_CHANGES_READ", 2)
     enrol(tenant, "alice", face(1), picture(face(1), ALIKE), picture(face(1), ALIKE, 1), gallery=gallery)
-    assert changes.since(tenant, 0) == (3, None)
-    assert changes.since(tenant, 1)[1] is not None
+    assert since(tenant, 0) == (3, None)
+    assert since(tenant, 1)[1] is not None
 
 
 def test_a_tenant_that_is_gone_has_no_revision(tenant: Tenant) -> None:
     gone = Tenant(pk=tenant.pk + 1_000)
     for revision in (-1, 0):
         with pytest.raises(Tenant.DoesNotExist):
-            changes.since(gone, revision)
+            since(gone, revision)
 
 
 @pytest.mark.parametrize("seconds", [0.0, *STEPS_S])

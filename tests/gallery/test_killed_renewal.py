@@ -18,13 +18,14 @@ import django
 django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-from gallery.matching import exact_gallery
+from config.service import service_settings
+from gallery.matching import make_gallery
 from gallery.models import Renewal
 from gallery.people import EnrollmentRules, Sample, enroll
 from tenants.models import Tenant
 from tests.gallery.faces import face, picture
 tenant, _ = Tenant.objects.get_or_create(name="acme")
-gallery, rules = exact_gallery("model-a"), EnrollmentRules(True, 1e-3, 1e-4)
+gallery, rules = make_gallery(service_settings(), "model-a"), EnrollmentRules(True, 1e-3, 1e-4)
 for number in range(2_000):
     samples = [Sample(picture(face(1), 0.9, seed), number / 2_000) for seed in range({templates})]
     enroll(tenant, "alice", samples, gallery, rules, renewal=Renewal.REPLACE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -10,11 +11,12 @@ from django.db import OperationalError
 
 from database.calls import with_connection
 from gallery import people
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
+from tests.gallery.workers import gallery_of
 
 ALIKE = 0.8
 
@@ -114,12 +116,12 @@ def test_a_face_that_was_erased_may_be_enrolled_again(tenant: Tenant, gallery: G
 
 
 @pytest.mark.usefixtures("each_database")
-def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant) -> None:
+def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant, tmp_path: Path) -> None:
     for attempt in range(5):
         start = threading.Barrier(2)
 
         def attempt_as(name: str, seed: int = attempt, start: threading.Barrier = start) -> str:
-            worker = exact_gallery("model-a")
+            worker = gallery_of(tmp_path, "exact")
             worker.store.refresh(tenant)
             start.wait(10)
             try:
@@ -231,16 +233,18 @@ def test_a_renewal_that_breaks_off_leaves_the_old_templates(
 
 
 @pytest.mark.usefixtures("each_database")
-def test_nobody_finds_a_person_without_a_template_while_it_is_renewed(tenant: Tenant, gallery: Gallery) -> None:
+def test_nobody_finds_a_person_without_a_template_while_it_is_renewed(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
     enrol(tenant, "alice", face(1), gallery=gallery)
     over = threading.Event()
 
     def look() -> list[str]:
-        reader, missed = exact_gallery("model-a"), []
+        missed = []
         while not over.is_set():
-            if not reader.identify(tenant, face(1), RULES.target_fpir).matches:
+            if not other_worker.identify(tenant, face(1), RULES.target_fpir).matches:
                 missed.append("search")
-            if reader.verify(tenant, "alice", face(1), RULES.target_fmr) is None:
+            if other_worker.verify(tenant, "alice", face(1), RULES.target_fmr) is None:
                 missed.append("verify")
         return missed
 

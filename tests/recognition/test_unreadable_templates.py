@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from config.settings import Settings
-from gallery.matching import exact_gallery
+from gallery.matching import make_gallery
 from gallery.models import Template, TemplateKey
 from recognition import deciding as deciding_module
 from recognition.deciding import Deciding
@@ -34,7 +34,7 @@ def other_key(settings: Settings) -> Settings:
 @pytest.fixture
 def without_the_key(worker: Worker, alice: Backend) -> Worker:
     """A worker that has lost the master key, over a gallery with alice."""
-    gallery = exact_gallery(worker.deciding.gallery.model_id, settings=other_key(worker.settings))
+    gallery = make_gallery(other_key(worker.settings), worker.deciding.gallery.model_id)
     changed = replace(worker, deciding=replace(worker.deciding, gallery=gallery))
     service.worker = changed
     return changed
@@ -65,7 +65,7 @@ async def test_with_the_key_the_templates_are_not_mentioned(api: httpx.AsyncClie
 async def test_another_embedder_is_told_with_words(
     api: httpx.AsyncClient, worker: Worker, alice: Backend, faces: Faces
 ) -> None:
-    gallery = exact_gallery("0123456789abcdef")
+    gallery = make_gallery(worker.settings, "0123456789abcdef")
     service.worker = replace(worker, deciding=replace(worker.deciding, gallery=gallery))
     answer = await api.post("/api/v1/faces/search/", files=picture(faces.astronaut))
     error = answer.json()["error"]

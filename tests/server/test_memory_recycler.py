@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from pathlib import Path
 
 import pytest
 
-from config.memory import memory_bytes
+from config.memory import memory_bytes, private_bytes
 from server.graceful_exit import GracefulExit
 from server.memory_recycler import RECYCLE_INTERVAL_MS, MemoryRecycler
 from server.roster import Roster, Slot, Stage
+
+SIZE = 128 << 20
 
 
 @pytest.fixture
@@ -37,6 +40,21 @@ def test_memory_bytes_is_what_the_system_says() -> None:
     assert memory_bytes(1 << 30) == 0
 
 
+def test_a_mapped_file_is_memory_and_private_to_nobody(tmp_path: Path) -> None:
+    """Also while only one process has mapped it, which the system counts as private."""
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * SIZE)
+    all_before, private_before = memory_bytes(os.getpid()), private_bytes(os.getpid())
+    with large.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert sum(mapped[place] for place in range(0, SIZE, mmap.PAGESIZE)) > 0
+        assert memory_bytes(os.getpid()) - all_before > SIZE // 2
+        assert private_bytes(os.getpid()) - private_before < SIZE // 4
+    own = bytearray(b"x") * SIZE
+    assert private_bytes(os.getpid()) - private_before > SIZE // 2
+    del own
+    assert private_bytes(1 << 30) == 0
+
+
 @pytest.mark.parametrize("limit_bytes", [None, 1 << 40])
 def test_a_worker_below_the_limit_stays(roster: Roster, limit_bytes: int | None) -> None:
     roster.wanted = 2
@@ -55,7 +73,7 @@ def test_a_worker_that_cannot_read_its_memory_stays(
     def out_of_files(pid: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("server.memory_recycler.memory_bytes", out_of_files)
+    monkeypatch.setattr("server.memory_recycler.private_bytes", out_of_files)
     assert checked(roster, 1).stage is Stage.READY
     assert "Too many open files" in caplog.text
 

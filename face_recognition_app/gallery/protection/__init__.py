@@ -46,6 +46,10 @@ class TemplateProtection(Protocol):
         """The epoch in which a new index is made."""
         ...
 
+    def knows(self, tenant: Tenant, epoch: int) -> bool:
+        """Whether the secret of this epoch is still there."""
+        ...
+
     def turn(self, embeddings: Embeddings, tenant: Tenant, epoch: int) -> Embeddings:
         """Turn embeddings, (n, 512), into the form that an index of this epoch holds and compares."""
         ...

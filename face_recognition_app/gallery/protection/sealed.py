@@ -64,6 +64,9 @@ class SealedProtection:
     def epoch(self, tenant: Tenant) -> int:
         return self.secrets.newest(tenant).epoch
 
+    def knows(self, tenant: Tenant, epoch: int) -> bool:
+        return self.secrets.has(tenant, epoch)
+
     def turn(self, embeddings: Embeddings, tenant: Tenant, epoch: int) -> Embeddings:
         return self.secrets.of_epoch(tenant, epoch).rotation.turn(embeddings)
 

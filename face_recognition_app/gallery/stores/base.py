@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The best of one subject's templates; `similarity` is the raw cosine."""
+    """The best of one subject's templates; `similarity` is the product of the probe and the template's float16 form."""
 
     subject_id: str
     similarity: float
@@ -27,9 +27,13 @@ class Ranking:
     templates: int
 
 
+Advance = Callable[[int, int], object]
+"""Is told, again and again, how many of how many templates are done."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
-    """What a store holds in this process's memory."""
+    """What a store holds in this process's memory, or has mapped into it."""
 
     galleries: int
     templates: int
@@ -62,8 +66,15 @@ class TemplateStore(Protocol):
         """The subject's templates, without the rest of the gallery."""
         ...
 
+    def rebuild(self, tenant: Tenant, advance: Advance) -> bool:
+        """Make the tenant's index anew from the database, beside the one that is searched meanwhile.
+
+        False when another process does that now.
+        """
+        ...
+
     def catch_up(self) -> None:
-        """Refresh every gallery in memory and drop those of deleted tenants: no erased template may stay in memory."""
+        """Bring every index up to date and delete those of deleted tenants: no erased template may stay in one."""
         ...
 
     def statistics(self) -> StoreStatistics: ...

@@ -1,63 +1,50 @@
-"""Exact search in memory, up to date with the last commit."""
+"""Exact search in a mapped file, up to date with the last commit."""
 
 from __future__ import annotations
 
+import logging
+import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 from django.db import connection
-from django.db.models import QuerySet
 
 from core.types import Embedding, Embeddings
+from database.calls import with_connection
 from gallery import changes
 from gallery.models import Template
-from gallery.protection import Protected, TemplateProtection
-from gallery.stores.base import Candidate, Ranking, StoreStatistics
-from gallery.stores.rows import Rows
+from gallery.protection import TemplateProtection
+from gallery.protection.errors import KeysUnavailable
+from gallery.stores import ranking
+from gallery.stores.base import Advance, Ranking, StoreStatistics
+from gallery.stores.index import Index, Snapshot
+from gallery.stores.source import Source
 from tenants.models import Tenant
 
-PAGE = 1_000
-"""Templates read by one query."""
+logger = logging.getLogger(__name__)
 
-
-@dataclass(slots=True)
-class _Copy:
-    """One tenant's templates as of a revision."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held to search `rows` and to change rows or revision, never during a query."""
-    updating: threading.Lock = field(default_factory=threading.Lock)
-    """Held by the one thread that reads what is missing. Nobody else changes rows or revision meanwhile."""
-    revision: int = -1
-    rows: Rows = field(default_factory=Rows)
-
-    def missing(self, ids: Sequence[int]) -> list[int]:
-        with self.lock:
-            return [pk for pk, is_known in zip(ids, self.rows.knows(ids), strict=True) if not is_known]
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Some templates, row by row."""
-
-    ids: Sequence[int]
-    subjects: Sequence[str]
-    vectors: Embeddings
+MAPPED_FILES = 128
+"""Files that a process has mapped at once, with two descriptors each; then the least recently used is unmapped."""
 
 
 class ExactStore:
     """Compares a probe with every template. A small query before each search reads the changes since the last one.
 
-    One thread reads what changed; those that need the same wait for it, and read nothing themselves. In a transaction,
-    which may be rolled back, a search uses the changes beside the copy and does not keep them.
+    The index is shared by all processes of the machine (`index.py`). In a transaction, which may be rolled back, a
+    search uses the changes beside the index. While the index cannot be written it does the same, and without an index
+    it compares with the database's rows, page by page.
     """
 
-    def __init__(self, model_id: str, protection: TemplateProtection) -> None:
+    def __init__(self, model_id: str, protection: TemplateProtection, directory: Path) -> None:
         self._model_id = model_id
         self._protection = protection
-        self._copies: dict[int, _Copy] = {}
+        self._directory = directory
+        self._indexes: OrderedDict[tuple[int, str], Index] = OrderedDict()
         self._making = threading.Lock()
+        self._renewal: threading.Thread | None = None
 
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
         pass
@@ -65,125 +52,139 @@ class ExactStore:
     def refresh(self, tenant: Tenant) -> None:
         if connection.in_atomic_block:
             return
-        self._bring_up_to_date(tenant, self._copy_of(tenant))
+        source = self._source(tenant)
+        self._up_to_date(self._index_of(source), source)
 
     def search(self, tenant: Tenant, probes: Sequence[Embedding], limit: int) -> Ranking:
-        copy = self._copy_of(tenant)
-        if connection.in_atomic_block:
-            return self._search_beside(tenant, copy, probes, limit)
-        self._bring_up_to_date(tenant, copy)
-        with copy.lock:
-            return _ranking(copy.rows.best(probes, limit), len(copy.rows))
+        source, faces = self._source(tenant), np.stack(probes)
+        index = self._index_of(source)
+        while True:
+            try:
+                found = self._search(index, source, faces, limit)
+            except KeysUnavailable:
+                if not index.drop_if_unreadable(source):
+                    raise
+            else:
+                if found is not None:
+                    return found
 
     def of_subject(self, tenant: Tenant, subject_id: str) -> Embeddings:
-        own = Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id, model_id=self._model_id)
-        return self._restored([bytes(vector) for vector in own.values_list("vector", flat=True)], tenant)
+        return self._source(tenant).of_subject(subject_id)
+
+    def rebuild(self, tenant: Tenant, advance: Advance) -> bool:
+        source = self._source(tenant)
+        return self._index_of(source).renew(source, advance)
 
     def catch_up(self) -> None:
-        held = dict(self._copies)
-        living = Tenant.objects.in_bulk(list(held))
-        for pk, copy in held.items():
-            if pk not in living:
-                self._copies.pop(pk, None)
-            elif copy.revision != living[pk].gallery_version:
-                self.refresh(living[pk])
+        on_disk = self._on_disk()
+        living = Tenant.objects.in_bulk({pk for pk, _ in on_disk})
+        for pk, _ in on_disk - {found for found in on_disk if found[0] in living}:
+            self._drop(pk)
+        sources = [Source(living[pk], model_id, self._protection) for pk, model_id in on_disk if pk in living]
+        for source in sources:
+            self._care_for(self._index_of(source), source)
+        if self._renewal is None or not self._renewal.is_alive():
+            stale = [source for source in sources if self._index_of(source).is_stale(source)]
+            if stale:
+                self._renewal = threading.Thread(target=self._renew, args=(stale,), name="index renewal", daemon=True)
+                self._renewal.start()
+
+    def wait_for_renewals(self) -> None:
+        """Return when the renewals that `catch_up` has begun have ended."""
+        if self._renewal is not None:
+            self._renewal.join()
 
     def statistics(self) -> StoreStatistics:
-        copies = list(self._copies.values())
-        return StoreStatistics(
-            len(copies), sum(len(copy.rows) for copy in copies), sum(copy.rows.memory_bytes for copy in copies)
-        )
+        held = [found for index in list(self._indexes.values()) if (found := index.held()) is not None]
+        return StoreStatistics(len(held), sum(one.templates for one in held), sum(one.file.size for one in held))
 
-    def _copy_of(self, tenant: Tenant) -> _Copy:
+    def _make_index(self, directory: Path) -> Index:
+        return Index(directory)
+
+    def _best(
+        self, index: Index, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()
+    ) -> ranking.Best:
+        return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
+
+    def _source(self, tenant: Tenant) -> Source:
+        return Source(tenant, self._model_id, self._protection)
+
+    def _index_of(self, source: Source) -> Index:
+        key = (source.tenant.pk, source.model_id)
         with self._making:
-            return self._copies.setdefault(tenant.pk, _Copy())
+            if key not in self._indexes:
+                self._indexes[key] = self._make_index(self._directory / str(source.tenant.pk) / source.model_id)
+            self._indexes.move_to_end(key)
+            return self._indexes[key]
 
-    def _bring_up_to_date(self, tenant: Tenant, copy: _Copy) -> None:
-        """Return when the copy has every change that was committed before the call."""
-        held = copy.revision
-        revision, changed = changes.since(tenant, held)
-        if revision == held:
-            return
-        with copy.updating:
-            # A revision below `held` is of another database, put in the place of the one before.
-            if copy.revision == revision or held < revision < copy.revision:
-                return
-            if copy.revision != held:
-                revision, changed = changes.since(tenant, copy.revision)
-            self._follow(tenant, copy, revision, changed)
-
-    def _follow(self, tenant: Tenant, copy: _Copy, revision: int, changed: changes.Changes | None) -> None:
-        """Apply what `changed` since the copy's revision, up to `revision`; None for too much."""
-        if changed is None:
-            rows = self._read_all(tenant)
-            with copy.lock:
-                copy.rows, copy.revision = rows, revision
-            return
-        pages = list(self._read(tenant, copy.missing(changed.added)))
-        with copy.lock:
-            copy.rows.remove(changed.removed)
-            for page in pages:
-                copy.rows.add(page.ids, page.subjects, page.vectors)
-            copy.revision = revision
-        if copy.rows.mostly_gone:
-            compacted = copy.rows.compacted()
-            with copy.lock:
-                copy.rows = compacted
-
-    def _search_beside(self, tenant: Tenant, copy: _Copy, probes: Sequence[Embedding], limit: int) -> Ranking:
-        while True:
-            since = copy.revision
-            _, changed = changes.since(tenant, since)
-            if changed is None:
-                everything = self._read_all(tenant)
-                return _ranking(everything.best(probes, limit), len(everything))
-            added = Rows()
-            for page in self._read(tenant, copy.missing(changed.added)):
-                added.add(page.ids, page.subjects, page.vectors)
-            with copy.lock:
-                if copy.revision == since:  # Otherwise the changes are those of another copy.
-                    return _best_of_both(copy.rows, changed, added, probes, limit)
-
-    def _read_all(self, tenant: Tenant) -> Rows:
-        """Read all templates page by page. The revision was read before: the log has all later changes."""
-        rows, last = Rows(), 0
-        while page := self._page(self._templates(tenant).filter(pk__gt=last), tenant):
-            rows.add(page.ids, page.subjects, page.vectors)
-            last = page.ids[-1]
-        return rows
-
-    def _read(self, tenant: Tenant, missing: Sequence[int]) -> Iterator[_Page]:
-        """Read the templates with these primary keys that still exist."""
-        for begin in range(0, len(missing), PAGE):
-            if page := self._page(self._templates(tenant).filter(pk__in=missing[begin : begin + PAGE]), tenant):
-                yield page
-
-    def _page(self, templates: QuerySet[Template], tenant: Tenant) -> _Page | None:
-        found = list(templates.order_by("pk").values_list("pk", "subject__subject_id", "vector")[:PAGE])
-        if not found:
+    def _up_to_date(self, index: Index, source: Source) -> Snapshot | None:
+        """None while the index's files cannot be written."""
+        try:
+            found = index.up_to_date(source)
+        except OSError as error:
+            logger.warning("the index of tenant %s cannot be written: %s", source.tenant.name, error)
             return None
-        ids, subjects, stored = zip(*found, strict=True)
-        return _Page(ids, subjects, self._restored(stored, tenant))
+        self._unmap_the_least_used()
+        return found
 
-    def _templates(self, tenant: Tenant) -> QuerySet[Template]:
-        return Template.objects.filter(tenant=tenant, model_id=self._model_id)
+    def _unmap_the_least_used(self) -> None:
+        with self._making:
+            mapped = [index for index in self._indexes.values() if index.is_mapped]
+            for index in mapped[: max(0, len(mapped) - MAPPED_FILES)]:
+                index.release()
 
-    def _restored(self, stored: Sequence[bytes], tenant: Tenant) -> Embeddings:
-        return self._protection.restore([Protected(bytes(one)) for one in stored], tenant)
+    def _search(self, index: Index, source: Source, probes: Embeddings, limit: int) -> Ranking | None:
+        """None when rows were removed meanwhile: search again."""
+        held = None if connection.in_atomic_block else self._up_to_date(index, source)
+        if held is None:
+            return self._search_beside(index, source, probes, limit)
+        best = self._best(index, held, source.turned(probes, held.file.header.epoch), limit)
+        return Ranking(ranking.in_order(best), held.templates) if held.is_whole else None
 
+    def _search_beside(self, index: Index, source: Source, probes: Embeddings, limit: int) -> Ranking | None:
+        """Search the index together with what has changed since, which does not get into it."""
+        held = index.snapshot(source)
+        changed = None if held is None else changes.since(source.tenant, held.state.point)[1]
+        if held is None or changed is None:
+            epoch = source.epoch
+            turned = source.turned(probes, epoch)
+            best, templates = ranking.best_of_pages(source.everything(epoch), turned, limit)
+            return Ranking(ranking.in_order(best), templates)
+        epoch = held.file.header.epoch
+        turned = source.turned(probes, epoch)
+        gone = held.file.rows_of(changed.removed, held.state.count)
+        kept = self._best(index, held, turned, limit, changed.removed)
+        added, number = ranking.best_of_pages(source.some(held.missing(changed.added), epoch), turned, limit)
+        best = ranking.merged([kept, added], limit)
+        found = Ranking(ranking.in_order(best), held.templates - len(gone) + number)
+        return found if held.is_whole else None
 
-def _ranking(best: dict[str, float], templates: int) -> Ranking:
-    in_order = sorted(best.items(), key=lambda found: -found[1])
-    return Ranking([Candidate(subject_id, similarity) for subject_id, similarity in in_order], templates)
+    def _on_disk(self) -> set[tuple[int, str]]:
+        """Tenant and model of each index on the disk, whoever made it."""
+        found = self._directory.glob("*/*") if self._directory.is_dir() else ()
+        return {(int(one.parent.name), one.name) for one in found if one.parent.name.isdecimal()}
 
+    def _care_for(self, index: Index, source: Source) -> None:
+        if source.model_id != self._model_id and not source.count():
+            shutil.rmtree(index.directory, ignore_errors=True)
+            return
+        try:
+            index.drop_if_unreadable(source)
+            index.clean_up()
+        except OSError as error:
+            logger.warning("the index of tenant %s cannot be cleaned up: %s", source.tenant.name, error)
+        if index.is_behind(source):
+            self._up_to_date(index, source)
 
-def _best_of_both(
-    rows: Rows, changed: changes.Changes, added: Rows, probes: Sequence[Embedding], limit: int
-) -> Ranking:
-    """Rank `rows` without what was removed, together with what was added."""
-    best = rows.best(probes, limit, hidden=changed.removed)
-    for subject_id, similarity in added.best(probes, limit).items():
-        best[subject_id] = max(similarity, best.get(subject_id, similarity))
-    hidden = int(rows.knows(changed.removed).sum())
-    ranking = _ranking(best, len(rows) - hidden + len(added))
-    return Ranking(ranking.candidates[:limit], ranking.templates)
+    def _drop(self, tenant_pk: int) -> None:
+        with self._making:
+            for key in [key for key in self._indexes if key[0] == tenant_pk]:
+                del self._indexes[key]
+        shutil.rmtree(self._directory / str(tenant_pk), ignore_errors=True)
+
+    def _renew(self, sources: Sequence[Source]) -> None:
+        for source in sources:
+            try:
+                with_connection(self._index_of(source).freshen, source)
+            except Exception:
+                logger.exception("the index of tenant %s is not renewed; a later round tries again", source.tenant.name)

@@ -15,15 +15,15 @@ from django.db import transaction
 from config.service import service_settings
 from database import clock
 from database.calls import with_connection
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.models import Subject, Template, TemplateKey
 from gallery.protection import reprotection
 from gallery.protection.errors import KeysUnavailable
 from gallery.protection.reprotection import Rotated, UnreadableTemplate, rotate
 from gallery.protection.sealed import header
 from tenants.models import Tenant
-from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, search, secrets_of
+from tests.gallery.workers import gallery_of
 from tests.processes import living, run
 
 ROUNDING = 1e-4
@@ -65,7 +65,7 @@ def assert_everybody_is_found(gallery: Gallery, tenant: Tenant, number: int) -> 
 
 @each_database
 def test_every_template_is_protected_by_a_new_secret(
-    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, other_worker: Gallery, crowd: int
+    tenant: Tenant, other_tenant: Tenant, gallery: Gallery, other_worker: Gallery, crowd: int, tmp_path: Path
 ) -> None:
     enrol(other_tenant, "eve", face(50), gallery=gallery)
     progress: list[tuple[int, int]] = []
@@ -74,7 +74,7 @@ def test_every_template_is_protected_by_a_new_secret(
     assert progress == [(0, 10), (3, 10), (6, 10), (9, 10), (10, 10)]
     assert {bytes(one.vector)[:5] for one in Template.objects.filter(tenant=tenant)} == {header(2)}
     assert (keys_of(tenant), keys_of(other_tenant)) == ([(1, True), (2, False)], [(1, False)])
-    for worker in (gallery, other_worker, exact_gallery(MODEL)):
+    for worker in (gallery, other_worker, gallery_of(tmp_path)):
         assert_everybody_is_found(worker, tenant, crowd)
     assert rotate(tenant, secrets_of(other_worker), lambda *_: None).epoch == 3
 
@@ -161,12 +161,12 @@ import django
 django.setup()
 import numpy as np
 from config.service import service_settings
-from gallery.matching import exact_gallery
+from gallery.matching import make_gallery
 from gallery.models import Subject, Template, TemplateKey
 from gallery.protection import Protected, reprotection
 from tenants.models import Tenant
 
-gallery = exact_gallery("model-a")
+gallery = make_gallery(service_settings(), "model-a")
 faces = np.random.default_rng(0).standard_normal((400, 512)).astype(np.float32)
 faces /= np.linalg.norm(faces, axis=1, keepdims=True)
 

@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
 from config.service import service_settings
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.models import Template, TemplateKey
 from gallery.protection.sealed import header
 from tenants.models import Tenant
-from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, search
+from tests.gallery.workers import gallery_of
 
 
 def rotate_keys(*options: str) -> str:
@@ -57,14 +58,16 @@ def test_every_tenant_or_one_gets_a_new_secret() -> None:
 
 
 @pytest.mark.usefixtures("people")
-def test_a_new_master_key_wraps_what_older_ones_have_wrapped(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_master_key_wraps_what_older_ones_have_wrapped(
+    tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = new_key(), new_key()
     for keys in ((first,), (second, first)):
         configure(monkeypatch, *keys)
-        assert [one.subject_id for one in search(exact_gallery(MODEL), tenant, face(1), 1)] == ["alice"]
+        assert [one.subject_id for one in search(gallery_of(tmp_path), tenant, face(1), 1)] == ["alice"]
         assert rotated("--master") == {"rewrapped": 2, "rotated": [], "deleted": 0}
     configure(monkeypatch, second)
-    exact_gallery(MODEL).prepare()
+    gallery_of(tmp_path).prepare()
     configure(monkeypatch, first)
     with pytest.raises(CommandError, match=r"was wrapped by the master key .* give that key, too"):
         rotated("--master")

@@ -19,9 +19,9 @@ from gallery.protection.rotation import MATRIX_PAYS, Rotation
 from gallery.protection.sealed import PROTECTED_BYTES, SealedProtection
 from gallery.protection.tenant_secrets import TenantSecrets
 from tenants.models import Tenant
-from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, picture, unit
 from tests.gallery.protection.linking import CHANCE, assert_unlinkable
+from tests.gallery.workers import MODEL
 
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
 ROUNDING = 1e-4

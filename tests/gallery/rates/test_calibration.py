@@ -17,8 +17,8 @@ from gallery.rates.calibration import Calibration, calibration_of, read, store
 from gallery.rates.identification_rates import Labelled, TooFewSubjects, compare_all
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
-from tests.gallery.conftest import MODEL
 from tests.gallery.faces import enrol, face, picture
+from tests.gallery.workers import MODEL
 
 FMR, FPIR = 1e-4, 1e-3
 

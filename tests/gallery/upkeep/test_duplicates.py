@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from core.features.embedder.profile import PINNED
 from gallery import people
-from gallery.matching import Gallery, exact_gallery
+from gallery.matching import Gallery
 from gallery.upkeep import duplicates
 from recognition.deciding import MODEL_ID_DIGITS
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, face, picture, samples
+from tests.gallery.workers import gallery_of
 
 ANYBODY = replace(RULES, duplicate_check=False)
 
@@ -50,8 +52,8 @@ def run(*options: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_the_command_prints_pairs_with_names_and_stops_at_its_limit(tenant: Tenant) -> None:
-    enrol_crowd(tenant, exact_gallery(PINNED.sha256[:MODEL_ID_DIGITS]))
+def test_the_command_prints_pairs_with_names_and_stops_at_its_limit(tenant: Tenant, tmp_path: Path) -> None:
+    enrol_crowd(tenant, gallery_of(tmp_path, model=PINNED.sha256[:MODEL_ID_DIGITS]))
     first, second = (json.loads(line) for line in run("--tenant", "acme", "--json"))
     assert first["subjects"] == ["p2", "q2"]
     assert first["display_names"] == ["Person 2", ""]

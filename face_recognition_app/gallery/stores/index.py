@@ -1,0 +1,293 @@
+"""The index of one tenant and model: its files, who may change them, and how they follow the database.
+
+    FACE_DATA_DIR/index/<tenant>/<model>/
+        rows            the row file that is searched
+        rows.new        one that is made while there is no usable one
+        rows.renewed    one that is made beside it
+        graph-*         a graph over the first rows, of the store `usearch` (`graph.py`)
+        write.lock      held to change or replace `rows`
+        renewal.lock    held to make `rows.renewed` or a graph
+
+The database is the truth and the index a projection of it: whatever is wrong with the files, they are made anew.
+Whoever finds the file behind the database, in whichever process, brings it up to date for all. Locks end with their
+process, and what a killed process leaves is cleaned up by the next that takes the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from gallery import changes
+from gallery.changes import Point
+from gallery.stores.base import Advance
+from gallery.stores.row_file import DamagedFile, RowFile, Rows, State, summary
+from gallery.stores.source import Source
+
+logger = logging.getLogger(__name__)
+
+LEAST_ROOM = 4_096
+"""Spare rows of a new file; it has room for as many again as there are, at least."""
+
+
+class CannotFollow(Exception):
+    """The index cannot be brought up to date by single changes; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file, and what of it is the gallery. `removals`: of the file, no later than its state."""
+
+    file: RowFile
+    state: State
+    removals: int
+
+    @classmethod
+    def of(cls, file: RowFile) -> Snapshot:
+        """Raises DamagedFile."""
+        removals = file.removals
+        return cls(file, file.state(), removals)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no row was removed since: what was found is the gallery at one moment. A row may be removed with the
+        new one that takes its place not yet in the snapshot."""
+        return self.file.removals == self.removals
+
+    @property
+    def templates(self) -> int:
+        return self.state.count - self.state.removed
+
+    def missing(self, pks: Sequence[int]) -> list[int]:
+        """The templates that the file has not. Those that were added while it was made may be in it already."""
+        known = set(self.file.pks[self.file.rows_of(pks, self.state.count)].tolist())
+        return [pk for pk in pks if pk not in known]
+
+
+class Index:
+    """Thread-safe. Methods make queries on the calling thread's connection, and raise OSError when the disk is full."""
+
+    leftovers: ClassVar[Mapping[str, str]] = {
+        "rows.new": "write.lock",
+        "rows.renewed": "renewal.lock",
+        "graph*": "renewal.lock",
+    }
+    """Files that nobody needs, once their lock can be taken."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._path = directory / "rows"
+        self._mapping = threading.Lock()
+        self._file: RowFile | None = None
+
+    def up_to_date(self, source: Source) -> Snapshot:
+        """The gallery as of a commit no earlier than the call."""
+        held = self.snapshot(source)
+        if held is not None and changes.since(source.tenant, held.state.point)[1] == changes.NOTHING:
+            return held
+        with self._locked("write.lock"):
+            return self._followed(source)
+
+    def snapshot(self, source: Source) -> Snapshot | None:
+        """What the file has; None when there is none that can be used."""
+        try:
+            file = self._open(source)
+            return None if file is None else Snapshot.of(file)
+        except DamagedFile as damage:
+            logger.warning("the index of tenant %s is made anew: %s", source.tenant.name, damage)
+            self._file = None
+            return None
+
+    def held(self) -> Snapshot | None:
+        """What this process has mapped."""
+        file = self._file
+        try:
+            return None if file is None else Snapshot.of(file)
+        except DamagedFile:
+            return None
+
+    @property
+    def is_mapped(self) -> bool:
+        return self._file is not None
+
+    def release(self) -> None:
+        """Unmap the file; the next search maps it again."""
+        self._file = None
+
+    def rows_on_disk(self) -> int:
+        """Rows of the file, tombstones included; 0 when there is none."""
+        try:
+            return summary(self._path)[1].count
+        except (FileNotFoundError, DamagedFile):
+            return 0
+
+    def is_behind(self, source: Source) -> bool:
+        """Whether there is a file that has not everything."""
+        try:
+            return summary(self._path)[1].point.revision != source.tenant.gallery_version
+        except FileNotFoundError:
+            return False
+        except DamagedFile:
+            return True
+
+    def is_stale(self, source: Source) -> bool:
+        """Whether the file should be renewed: another epoch, many tombstones, or little room."""
+        try:
+            header, state = summary(self._path)
+        except (FileNotFoundError, DamagedFile):
+            return False
+        many, little = max(LEAST_ROOM, state.count // 3), state.count // 4
+        return header.epoch != source.epoch or state.removed > many or header.capacity - state.count < little
+
+    def renew(self, source: Source, advance: Advance) -> bool:
+        """Make the index anew beside the one that is used meanwhile; False when another process does that now."""
+        with self._locked("renewal.lock", wait=False) as mine:
+            if not mine:
+                return False
+            path = self.directory / "rows.renewed"
+            try:
+                file = self._made(path, source, advance)
+                self._follow(source, file, file.state())  # Most changes, without holding up anybody.
+                with self._locked("write.lock"):
+                    self._follow(source, file, file.state())
+                    self._put_in_place(file)
+            finally:
+                path.unlink(missing_ok=True)
+        return True
+
+    def freshen(self, source: Source) -> None:
+        """Renew the index if it is stale."""
+        if self.is_stale(source):
+            self.renew(source, lambda done, total: None)
+
+    def drop_if_unreadable(self, source: Source) -> bool:
+        """Delete the files when the secret that their vectors are turned with was deleted. Returns whether it was."""
+        with self._locked("write.lock"):
+            try:
+                epoch = summary(self._path)[0].epoch
+            except (FileNotFoundError, DamagedFile):
+                return False
+            if source.knows(epoch):
+                return False
+            self._file = None
+            for path in (self._path, *self.directory.glob("graph*")):
+                path.unlink(missing_ok=True)
+        logger.warning("the index of tenant %s is deleted: so was its secret", source.tenant.name)
+        return True
+
+    def is_current(self, file: RowFile) -> bool:
+        """Whether this file is the one at its path."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return file.inode == (found.st_dev, found.st_ino)
+
+    def clean_up(self) -> None:
+        """Delete what killed processes have left, and what only another store uses."""
+        for leftover, lock in self.leftovers.items():
+            for path in self.directory.glob(leftover):
+                with self._locked(lock, wait=False) as mine:
+                    if mine:
+                        path.unlink(missing_ok=True)
+
+    def _open(self, source: Source) -> RowFile | None:
+        """The file at the path, which may have been replaced since it was mapped."""
+        with self._mapping:
+            try:
+                found = self._path.stat()
+            except FileNotFoundError:
+                self._file = None
+                return None
+            held = self._file
+            if held is None or held.inode != (found.st_dev, found.st_ino) or held.header.identity != source.identity:
+                self._file = held = RowFile.open(self._path, source.identity)
+            if found.st_size != held.size:
+                raise DamagedFile(f"it has {found.st_size} bytes in place of {held.size}")
+            return held
+
+    def _followed(self, source: Source) -> Snapshot:
+        """Bring the file up to date, or make a new one. The caller holds the lock."""
+        held = self.snapshot(source)
+        if held is not None:
+            try:
+                return self._follow(source, held.file, held.state)
+            except CannotFollow as reason:
+                logger.warning("the index of tenant %s is made anew: %s", source.tenant.name, reason)
+        path = self.directory / "rows.new"
+        try:
+            file = self._made(path, source, lambda done, total: None)
+            return self._put_in_place(file)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _follow(self, source: Source, file: RowFile, state: State) -> Snapshot:
+        """Apply what has changed since the file's state."""
+        point, changed = changes.since(source.tenant, state.point)
+        if changed is None:
+            raise CannotFollow(_why(state.point, point))
+        if changed == changes.NOTHING:
+            return Snapshot(file, state, file.removals)
+        missing = Snapshot(file, state, file.removals).missing(changed.added)
+        if len(missing) > file.room(state):
+            raise CannotFollow("there is no room for more")
+        state = file.begin()
+        gone = file.rows_of(changed.removed, state.count)
+        self._forget(file, gone)
+        state = file.remove(gone, state)
+        for page in source.some(missing, file.header.epoch):
+            state = file.append(page, state)
+        state = replace(state, point=point)
+        file.publish(state)
+        return Snapshot(file, state, file.removals)
+
+    def _forget(self, file: RowFile, rows: Rows) -> None:
+        """Called before rows become tombstones."""
+
+    def _made(self, path: Path, source: Source, advance: Advance) -> RowFile:
+        """A new file with everything. The point is read first: later changes are in the log."""
+        point, total = changes.latest(source.tenant), source.count()
+        file = RowFile.create(path, source.identity, source.epoch, total + max(total, LEAST_ROOM))
+        state = file.begin()
+        for page in source.everything(file.header.epoch):
+            state = file.append(page, state)
+            advance(state.count, total)
+        file.publish(replace(state, point=point))
+        return file
+
+    def _put_in_place(self, file: RowFile) -> Snapshot:
+        file.path.replace(self._path)
+        file.path = self._path
+        self._file = file
+        return Snapshot.of(file)
+
+    @contextmanager
+    def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
+        """Hold a lock among all processes and threads; yields whether it was got, which without `wait` may be False."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield _lock(descriptor, wait)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _why(held: Point, found: Point) -> str:
+    if found.revision < held.revision:
+        return "the database is behind it, so it is of another one"
+    return "the log of changes does not lead from it to the database, or it is of another one"

@@ -1,0 +1,22 @@
+"""The stores by the names that FACE_GALLERY_STORE has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gallery.protection import TemplateProtection
+from gallery.stores.base import TemplateStore
+from gallery.stores.exact import ExactStore
+
+Maker = Callable[[str, TemplateProtection, Path], TemplateStore]
+"""Makes a store of a model's templates; the directory is for the files of its indexes."""
+
+
+def _usearch(model_id: str, protection: TemplateProtection, directory: Path) -> TemplateStore:
+    from gallery.stores.usearch import UsearchStore  # Loads the library only where it is used.
+
+    return UsearchStore(model_id, protection, directory)
+
+
+MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": _usearch}

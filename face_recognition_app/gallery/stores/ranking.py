@@ -1,0 +1,132 @@
+"""The subjects most similar to probes among the rows of a file: exactly those, though most rows are compared by codes.
+
+A similarity is the product of the probe, float32, and the row, float16, computed in float32. What codes say differs
+from it by no more than the lengths of what the codes lose, so rows that are further behind cannot be among the best.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numkong
+import numpy as np
+import numpy.typing as npt
+
+from core.types import Embeddings
+from gallery.stores import codes
+from gallery.stores.base import Candidate
+from gallery.stores.row_file import Page, RowFile, Rows, State
+
+FIRST = 256
+"""Rows that are compared exactly in any case. They nearly always contain enough subjects."""
+COMPARED_AT_ONCE = 4_096
+ROUNDING = 1e-5
+"""More than float32 loses in one product."""
+
+Best = dict[str, float]
+Ids = npt.NDArray[np.int64]
+
+
+def best_of_file(
+    file: RowFile, state: State, probes: Embeddings, limit: int, hidden: Collection[int] = (), begin: int = 0
+) -> Best:
+    """The `limit` best subjects of the rows from `begin` on, as if the ids in `hidden` were removed."""
+    if begin >= state.count:
+        return {}
+    rough, slack = _rough(file, state, probes, begin)
+    without = np.fromiter(hidden, np.int64, len(hidden))
+    number = FIRST
+    while True:
+        rows = _highest(rough, number)
+        best = _best_of(file, begin + rows, probes, limit, without)
+        if len(rows) == len(rough):
+            return best
+        if len(best) == limit:
+            reachable = np.flatnonzero(rough >= min(best.values()) / codes.STEP**2 - slack)
+            others = np.setdiff1d(reachable, rows, assume_unique=True)
+            return merged([best, _best_of(file, begin + others, probes, limit, without)], limit)
+        number *= 8
+
+
+def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Collection[int] = ()) -> Best:
+    """The `limit` best subjects of these rows."""
+    return _best_of(file, rows, probes, limit, np.fromiter(hidden, np.int64, len(hidden)))
+
+
+def best_of_pages(pages: Iterable[Page], probes: Embeddings, limit: int) -> tuple[Best, int]:
+    """The `limit` best subjects of some pages, and the number of templates in them."""
+    best: Best = {}
+    templates = 0
+    for page in pages:
+        best = merged([best, _best_subjects(page.subjects, _similarities(page.vectors, probes), limit)], limit)
+        templates += len(page.pks)
+    return best, templates
+
+
+def merged(parts: Iterable[Best], limit: int) -> Best:
+    best: Best = {}
+    for part in parts:
+        for subject_id, similarity in part.items():
+            best[subject_id] = max(similarity, best.get(subject_id, similarity))
+    return dict(heapq.nlargest(limit, best.items(), key=lambda found: found[1]))
+
+
+def in_order(best: Best) -> list[Candidate]:
+    return [Candidate(name, similarity) for name, similarity in sorted(best.items(), key=lambda found: -found[1])]
+
+
+def _rough(file: RowFile, state: State, probes: Embeddings, begin: int) -> tuple[npt.NDArray[np.float32], float]:
+    """What codes say of each row's similarity to its most similar probe, and how much that can be wrong.
+
+    Both are in units of STEP squared, so that nothing is multiplied for each row.
+    """
+    coded = [codes.encode(probe[None]) for probe in probes]
+    products = numkong.cdist(
+        np.concatenate([one.codes for one in coded]), file.codes[begin : state.count], "dot", out_dtype="float32"
+    )
+    rough = np.asarray(products)[0] if len(probes) == 1 else np.asarray(products).max(axis=0)
+    lengths = np.linalg.norm(probes, axis=1)
+    slacks = (length * state.residual + state.reach * one.residual for length, one in zip(lengths, coded, strict=True))
+    return rough, (float(max(slacks)) + ROUNDING) / codes.STEP**2
+
+
+def _highest(rough: npt.NDArray[np.float32], number: int) -> Rows:
+    """At least `number` rows of the highest values, if there are as many; a few more where values are alike.
+
+    The `number`-th of the maxima of short stretches is a value that at least as many rows have.
+    """
+    if len(rough) <= number:
+        return np.arange(len(rough))
+    stretch = max(1, len(rough) // (8 * number))
+    whole = len(rough) - len(rough) % stretch
+    maxima = rough[:whole].reshape(-1, stretch).max(axis=1)
+    return np.flatnonzero(rough >= np.partition(maxima, -number)[-number])
+
+
+def _best_of(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Ids) -> Best:
+    parts = []
+    for begin in range(0, len(rows), COMPARED_AT_ONCE):
+        part = rows[begin : begin + COMPARED_AT_ONCE]
+        similarities = _similarities(file.vectors[part], probes)
+        subjects = file.subjects[part]
+        pks = file.pks[part]  # Last: who removes a row overwrites its id first.
+        there = (pks != 0) & ~np.isin(pks, hidden)
+        parts.append(_best_subjects(subjects[there], similarities[there], limit))
+    return merged(parts, limit)
+
+
+def _similarities(vectors: npt.NDArray[np.float16], probes: Embeddings) -> npt.NDArray[np.float32]:
+    """Similarity of each row to its most similar probe."""
+    products = vectors.astype(np.float32) @ probes.T
+    return np.asarray(products.max(axis=1), np.float32)
+
+
+def _best_subjects(subjects: npt.NDArray[Any], similarities: npt.NDArray[np.float32], limit: int) -> Best:
+    best: Best = {}
+    for row in np.argsort(-similarities):
+        if len(best) == limit:
+            break
+        best.setdefault(subjects[row].decode(), float(similarities[row]))
+    return best

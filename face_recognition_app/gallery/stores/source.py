@@ -1,0 +1,74 @@
+"""The templates of one tenant and model in the database, in the form that an index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from core.types import Embeddings
+from gallery.models import Template
+from gallery.protection import Protected, TemplateProtection
+from gallery.stores.row_file import Identity, Page
+from tenants.models import Tenant
+
+PAGE = 1_000
+"""Templates read by one query: 2 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    tenant: Tenant
+    model_id: str
+    protection: TemplateProtection
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(int(self.tenant.created_at.timestamp() * 1_000_000), self.model_id)
+
+    @property
+    def epoch(self) -> int:
+        return self.protection.epoch(self.tenant)
+
+    def knows(self, epoch: int) -> bool:
+        return self.protection.knows(self.tenant, epoch)
+
+    def turned(self, probes: Embeddings, epoch: int) -> Embeddings:
+        return self.protection.turn(probes, self.tenant, epoch)
+
+    def count(self) -> int:
+        return self._templates().count()
+
+    def everything(self, epoch: int) -> Iterator[Page]:
+        """All templates, page by page in the order of their ids, turned with the secret of `epoch`."""
+        last = 0
+        while page := self._page(self._templates().filter(pk__gt=last), epoch):
+            yield page
+            last = int(page.pks[-1])
+
+    def some(self, pks: Sequence[int], epoch: int) -> Iterator[Page]:
+        """The templates with these ids that still exist."""
+        for begin in range(0, len(pks), PAGE):
+            if page := self._page(self._templates().filter(pk__in=pks[begin : begin + PAGE]), epoch):
+                yield page
+
+    def of_subject(self, subject_id: str) -> Embeddings:
+        """The subject's templates, not turned."""
+        own = Template.objects.filter(
+            subject__tenant=self.tenant, subject__subject_id=subject_id, model_id=self.model_id
+        )
+        return self._restored([bytes(vector) for vector in own.values_list("vector", flat=True)])
+
+    def _page(self, templates: QuerySet[Template], epoch: int) -> Page | None:
+        found = list(templates.order_by("pk").values_list("pk", "subject__subject_id", "vector")[:PAGE])
+        if not found:
+            return None
+        pks, subjects, stored = zip(*found, strict=True)
+        return Page.of(pks, subjects, self.protection.turn(self._restored(stored), self.tenant, epoch))
+
+    def _templates(self) -> QuerySet[Template]:
+        return Template.objects.filter(tenant=self.tenant, model_id=self.model_id)
+
+    def _restored(self, stored: Sequence[bytes]) -> Embeddings:
+        return self.protection.restore([Protected(bytes(one)) for one in stored], self.tenant)
