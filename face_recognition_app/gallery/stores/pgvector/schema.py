@@ -13,6 +13,7 @@ from core.types import EMBEDDING_LENGTH
 from gallery.models import Template
 from tenants.models import Tenant
 
+EXTENSION = "vector"
 OLDEST_VERSION = (0, 8)
 """Iterative scans of an index came with this version of pgvector."""
 
@@ -102,14 +103,18 @@ def prepare_database() -> None:
 
 def _ensure_extension() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'vector'")
+        cursor.execute(
+            "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = %s", [EXTENSION]
+        )
         available, installed = cursor.fetchone() or ("", None)
         if installed is not None and _version(installed) >= OLDEST_VERSION:
             return
         if _version(available) < OLDEST_VERSION:
             raise StoreUnusable(NEEDS_EXTENSION.format(version=".".join(map(str, OLDEST_VERSION))))
         try:
-            cursor.execute("CREATE EXTENSION vector" if installed is None else "ALTER EXTENSION vector UPDATE")
+            cursor.execute(
+                f"CREATE EXTENSION {EXTENSION}" if installed is None else f"ALTER EXTENSION {EXTENSION} UPDATE"
+            )
         except ProgrammingError as error:
             raise StoreUnusable(NEEDS_PERMISSION) from error
 
