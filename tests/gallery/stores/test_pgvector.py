@@ -196,7 +196,7 @@ def test_an_epoch_that_moved_on_is_followed_while_searches_and_enrolments_go_on(
     enrol(tenant, "between", face(50), gallery=gallery)
     assert [one.vectors for one in gallery.store._projections.of(tenant)] == [21, 1]
     assert found(gallery, tenant, face(50)) == "between"
-    gallery.store.rebuild(tenant, told)
+    assert gallery.store.rebuild(tenant, told)
     (only,) = gallery.store._projections.of(tenant)
     assert (only.epoch, only.vectors) == (1, 21)
     for probe, name in ((face(3), "p3"), (face(50), "between")):

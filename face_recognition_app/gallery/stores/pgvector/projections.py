@@ -21,7 +21,7 @@ PAGE = 1_000
 """Templates that are read, turned and written at once: the tenant is locked while they are written, for some 20 ms."""
 ROWS_DELETED_AT_ONCE = 5_000
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 """Is told how many templates of how many have been projected."""
 
 _TEMPLATE = Template._meta.db_table

@@ -112,10 +112,11 @@ class PgvectorStore:
     def statistics(self) -> StoreStatistics:
         return StoreStatistics(galleries=0, templates=0, memory_bytes=0)
 
-    def rebuild(self, tenant: Tenant, progress: Progress) -> None:
+    def rebuild(self, tenant: Tenant, progress: Progress) -> bool:
         """Project the gallery anew, in its present epoch, and delete what was searched until then.
 
-        Searches and enrolments go on; what was cut off goes on at the next call. Not in a transaction.
+        Searches and enrolments go on; what was cut off goes on at the next call. Not in a transaction. False when
+        another process has begun one anew meanwhile.
         """
         fresh = self._projections.begin(tenant, anew=True)
         self._projections.fill(tenant, fresh, progress)
@@ -123,12 +124,13 @@ class PgvectorStore:
             cursor.execute("ANALYZE gallery_vector")
         *older, newest = self._projections.of(tenant)
         if not newest.is_complete:
-            raise _being_prepared()
+            return False
         if newest.vectors >= graphs.INDEXED_FROM:
             graphs.build(newest)
         for projection in older:
             graphs.drop(projection)
             self._projections.delete(tenant, projection)
+        return True
 
     def _complete(self, tenant: Tenant) -> Projection:
         """The projection to search. Projects what is missing, as for the first use, before it returns.
