@@ -1,6 +1,7 @@
 """What each store of templates costs at a size of gallery, and throughput of concurrent decisions of one tenant.
 
     python -m bench.gallery [--database sqlite|postgresql] [--templates 30000] [--stores exact,usearch] [--json]
+    python -m bench.gallery --database postgresql --stores exact,pgvector --templates 100000
 
 Without --database both are measured, PostgreSQL on its own server. Templates are random, three of each person with
 neighbours as faces have them; faiss and numpy compare the same vectors. Enrolments are `people.enroll`, without an

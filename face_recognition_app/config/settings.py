@@ -337,10 +337,11 @@ class Settings(BaseModel):
     target_fpir: float = Field(
         1e-3, alias="FACE_TARGET_FPIR", gt=0, lt=1, description="False identifications per search of a stranger, 1:N."
     )
-    gallery_store: Literal["exact", "usearch"] = Field(
+    gallery_store: Literal["exact", "usearch", "pgvector"] = Field(
         "exact",
         alias="FACE_GALLERY_STORE",
-        description="exact compares with every template; usearch follows a graph in galleries beyond 300,000.",
+        description="exact compares with every template; usearch follows a graph in galleries beyond 300,000; pgvector "
+        "searches in PostgreSQL, for several machines.",
     )
     duplicate_check: bool = Field(
         True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."
@@ -425,6 +426,15 @@ class Settings(BaseModel):
         given = (self.template_key, self.template_key_file, self.template_key_command)
         if sum(map(bool, given)) > 1:
             raise ValueError("set one of FACE_TEMPLATE_KEY, FACE_TEMPLATE_KEY_FILE and FACE_TEMPLATE_KEY_COMMAND")
+        return self
+
+    @model_validator(mode="after")
+    def _store_has_its_database(self) -> Settings:
+        if self.gallery_store == "pgvector" and not self.database_url.startswith("postgres"):
+            raise ValueError(
+                "FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL to postgresql://..., or choose another "
+                "store"
+            )
         return self
 
     @model_validator(mode="after")

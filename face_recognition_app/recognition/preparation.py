@@ -10,6 +10,7 @@ from django.db import connection
 
 from config.locks import exclusive
 from config.settings import Settings
+from gallery.stores.pgvector.schema import prepare_database
 from recognition.deciding import Deciding
 from tenants.demo import ensure_demo_tenant, key_file
 from web.static_files import make_static_files
@@ -22,7 +23,8 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
     `new_database` allows a missing SQLite file to be created.
 
     Raises ModelError when a model cannot be fetched, OperationalError when the database cannot be used, MasterKeyError
-    when its templates cannot be read, and NoGalleryFits when they were made by another embedder.
+    when its templates cannot be read, NoGalleryFits when they were made by another embedder, and StoreUnusable when the
+    database cannot have the store of templates that was chosen.
     """
     with exclusive(settings.run_dir / "prepare.lock"):
         ensure_models(settings.model_dir, on_progress, mirror=settings.model_mirror, fetch_optional=True)
@@ -31,6 +33,8 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
             Path(connection.settings_dict["NAME"]).touch(0o600)
         call_command("migrate", verbosity=0, interactive=False)
         on_progress("database: migrations applied")
+        if settings.gallery_store == "pgvector":
+            prepare_database()
         deciding = Deciding.load(settings)  # It makes the signing key.
         for fault in deciding.gallery.prepare():
             on_progress(fault)

@@ -8,6 +8,7 @@ from pathlib import Path
 from gallery.protection import TemplateProtection
 from gallery.stores.base import TemplateStore
 from gallery.stores.exact import ExactStore
+from gallery.stores.pgvector.store import PgvectorStore
 
 Maker = Callable[[str, TemplateProtection, Path], TemplateStore]
 """Makes a store of a model's templates; the directory is for the files of its indexes."""
@@ -19,4 +20,8 @@ def _usearch(model_id: str, protection: TemplateProtection, directory: Path) -> 
     return UsearchStore(model_id, protection, directory)
 
 
-MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": _usearch}
+def _pgvector(model_id: str, protection: TemplateProtection, directory: Path) -> TemplateStore:
+    return PgvectorStore(model_id, protection)
+
+
+MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": _usearch, "pgvector": _pgvector}

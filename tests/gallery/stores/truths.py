@@ -28,8 +28,10 @@ def truth(gallery: Gallery, tenant: Tenant, probe: Embedding) -> list[Candidate]
     return sorted((Candidate(*found) for found in best.items()), key=lambda candidate: -candidate.similarity)
 
 
-def assert_finds_the_truth(gallery: Gallery, tenant: Tenant, probe: Embedding, limit: int = 10) -> None:
+def assert_finds_the_truth(
+    gallery: Gallery, tenant: Tenant, probe: Embedding, limit: int = 10, within: float = 1e-6
+) -> None:
     expected = truth(gallery, tenant, probe)[:limit]
     found = search(gallery, tenant, probe, limit)
     assert [one.subject_id for one in found] == [one.subject_id for one in expected]
-    assert [one.similarity for one in found] == pytest.approx([one.similarity for one in expected], abs=1e-6)
+    assert [one.similarity for one in found] == pytest.approx([one.similarity for one in expected], abs=within)

@@ -10,6 +10,7 @@ from config.service import service_settings
 from core.errors import ModelError
 from gallery.binding import NoGalleryFits
 from gallery.protection.errors import MasterKeyError
+from gallery.stores.pgvector.schema import StoreUnusable
 from recognition.preparation import prepare
 
 
@@ -20,5 +21,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             prepare(service_settings(), lambda line: self.stdout.write(f"      {line}"))
-        except (ModelError, MasterKeyError, NoGalleryFits) as error:
+        except (ModelError, MasterKeyError, NoGalleryFits, StoreUnusable) as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Templates in PostgreSQL, turned and searched there by its extension pgvector."""
