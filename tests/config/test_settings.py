@@ -68,6 +68,8 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_RETAIN_METADATA_DAYS", "1", "retain_metadata_days", 1),
     ("FACE_RETAIN_KNOWN_DEVICES_DAYS", "20", "retain_known_devices_days", 20),
     ("FACE_RETAIN_AUDIT_DAYS", "400", "retain_audit_days", 400),
+    ("FACE_RETAIN_FEEDBACK_DAYS", "200", "retain_feedback_days", 200),
+    ("FACE_RETAIN_PROBES_HOURS", "0", "retain_probes_hours", 0),
     ("FACE_REPLAY_MEMORY_DAYS", "7", "replay_memory_days", 7),
     ("FACE_TARGET_FMR", "1e-5", "target_fmr", 1e-5),
     ("FACE_TARGET_FPIR", "0.01", "target_fpir", 0.01),
@@ -133,6 +135,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FACE_RETAIN_KNOWN_DEVICES_DAYS", "0"),
         ("FACE_REPLAY_MEMORY_DAYS", "0"),
         ("FACE_RETAIN_AUDIT_DAYS", "0"),
+        ("FACE_RETAIN_FEEDBACK_DAYS", "0"),
+        ("FACE_RETAIN_PROBES_HOURS", "-1"),
+        ("FACE_GALLERY_STORE", "pgvector"),
         ("FACE_MAX_IMAGE_BYTES", "10MB"),
     ],
 )

@@ -253,6 +253,8 @@ def test_a_gallery_that_has_grown_gets_its_graph_in_the_background(
 REBUILD = """
     import os, django
     django.setup()
+    from config.service import service_settings
+    from gallery.matching import make_gallery
     from gallery.stores.pgvector import projections
     from tenants.models import Tenant
 
