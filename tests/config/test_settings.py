@@ -137,7 +137,6 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FACE_RETAIN_AUDIT_DAYS", "0"),
         ("FACE_RETAIN_FEEDBACK_DAYS", "0"),
         ("FACE_RETAIN_PROBES_HOURS", "-1"),
-        ("FACE_GALLERY_STORE", "pgvector"),
         ("FACE_MAX_IMAGE_BYTES", "10MB"),
     ],
 )
@@ -281,3 +280,11 @@ def test_the_admin_address_has_a_port_and_not_the_public_one(address: str) -> No
 @pytest.mark.parametrize(("address", "port"), [("127.0.0.1:9100", 9100), ("[::1]:9100", 9100), ("", None)])
 def test_the_admin_port_is_read_from_the_address(address: str, port: int | None) -> None:
     assert load({"FACE_ADMIN_BIND": address}).admin_port == port
+
+
+def test_templates_are_searched_in_postgresql_only_where_it_is_the_database() -> None:
+    database = {"DATABASE_URL": "postgresql://face@db/face"}
+    assert load(database | {"FACE_GALLERY_STORE": "pgvector"}).gallery_store == "pgvector"
+    for variables in ({}, {"DATABASE_URL": "sqlite:///face.sqlite3"}):
+        with pytest.raises(SettingsError, match="FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL"):
+            load(variables | {"FACE_GALLERY_STORE": "pgvector"})
