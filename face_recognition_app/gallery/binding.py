@@ -89,5 +89,5 @@ def _has_templates(tenant: Tenant, model: GalleryModel) -> bool:
 def _fault(tenant: str, bound: GalleryModel, model: GalleryModel) -> str:
     return (
         f"the gallery of {tenant} was made with the embedder {bound}, and the service has {model}: "
-        "run the service with the former (FACE_EMBEDDER), or move the gallery with manage.py reembed"
+        "run the service with the former (FACE_EMBEDDER), or erase its people and enrol them anew"
     )

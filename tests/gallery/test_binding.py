@@ -18,7 +18,7 @@ from tests.gallery.workers import gallery_of
 
 WORDS = (
     r"the gallery of acme was made with the embedder model-a \(512 numbers, SHA-256 [0-9a-f]{64}\), and the service "
-    r"has model-b .*: run the service with the former \(FACE_EMBEDDER\), or move the gallery with manage.py reembed"
+    r"has model-b .*: run the service with the former \(FACE_EMBEDDER\), or erase its people and enrol them anew"
 )
 each_database = pytest.mark.usefixtures("each_database")
 

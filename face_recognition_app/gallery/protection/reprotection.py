@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import BinaryField, QuerySet
 from django.db.models.functions import Substr
 
+from audit.chain import Event, record
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery.models import ProtectedRow, TemplateKey
@@ -25,6 +26,7 @@ from gallery.protection.errors import Tampered
 from gallery.protection.sealed import HEADER_BYTES, SealedProtection, header
 from gallery.protection.tenant_secrets import TenantSecrets
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 PAGE = 50
 """Rows in one transaction, 10 ms: on SQLite no other write is possible while it lasts."""
@@ -90,7 +92,9 @@ def _begin(tenant: Tenant, secrets: TenantSecrets) -> tuple[bool, int]:
             return True, in_use[-1].epoch
         if not in_use:
             secrets.newest(tenant)
-        return False, secrets.add_epoch(tenant)
+        epoch = secrets.add_epoch(tenant)
+        record(tenant.pk, Event(AuditKind.TEMPLATE_SECRET_ROTATED, None, {"epoch": epoch}))
+        return False, epoch
 
 
 def _of_older_epochs(tenant: Tenant, epoch: int) -> list[QuerySet[ProtectedRow]]:

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
+from audit.models import AuditEntry
 from config.service import service_settings
 from gallery.matching import Gallery
 from gallery.models import Template, TemplateKey
@@ -55,6 +56,8 @@ def test_every_tenant_or_one_gets_a_new_secret() -> None:
     assert [(one["tenant"], one["epoch"]) for one in rotated()["rotated"]] == [("acme", 3), ("globex", 2)]
     assert rotated("--tenant", "globex", "--finish")["deleted"] == 2
     assert "globex: 1 templates are now of epoch 4" in rotate_keys("--tenant", "globex")
+    recorded = AuditEntry.across_tenants.filter(kind="template_secret_rotated").order_by("tenant__name", "sequence")
+    assert [entry.details["epoch"] for entry in recorded] == [2, 3, 2, 3, 4]
 
 
 @pytest.mark.usefixtures("people")
