@@ -33,7 +33,7 @@ class AuditKind(StrEnum):
     SUBJECT_READ = "subject_read"
     TEMPLATES_READ = "templates_read"
     TEMPLATE_ERASED = "template_erased"
-    TEMPLATE_SECRET_ROTATED = "template_secret_rotated"
+    TEMPLATE_KEY_ROTATED = "template_key_rotated"
     TENANT_CREATED = "tenant_created"
     TENANT_RENAMED = "tenant_renamed"
     UNLOCKED = "unlocked"

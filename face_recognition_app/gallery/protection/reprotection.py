@@ -93,7 +93,7 @@ def _begin(tenant: Tenant, secrets: TenantSecrets) -> tuple[bool, int]:
         if not in_use:
             secrets.newest(tenant)
         epoch = secrets.add_epoch(tenant)
-        record(tenant.pk, Event(AuditKind.TEMPLATE_SECRET_ROTATED, None, {"epoch": epoch}))
+        record(tenant.pk, Event(AuditKind.TEMPLATE_KEY_ROTATED, None, {"epoch": epoch}))
         return False, epoch
 
 

@@ -56,7 +56,7 @@ def test_every_tenant_or_one_gets_a_new_secret() -> None:
     assert [(one["tenant"], one["epoch"]) for one in rotated()["rotated"]] == [("acme", 3), ("globex", 2)]
     assert rotated("--tenant", "globex", "--finish")["deleted"] == 2
     assert "globex: 1 templates are now of epoch 4" in rotate_keys("--tenant", "globex")
-    recorded = AuditEntry.across_tenants.filter(kind="template_secret_rotated").order_by("tenant__name", "sequence")
+    recorded = AuditEntry.across_tenants.filter(kind="template_key_rotated").order_by("tenant__name", "sequence")
     assert [entry.details["epoch"] for entry in recorded] == [2, 3, 2, 3, 4]
 
 
