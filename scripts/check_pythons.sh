@@ -7,7 +7,8 @@ source "$(dirname "$(readlink -f "$0")")/setup.sh"
 cd "$root"
 
 supported=(3.11 3.12 3.13)
-quick_tests=(tests/wire tests/tenants tests/gallery tests/docs tests/scheduling tests/recognition/tokens)
+quick_tests=(tests/wire tests/tenants tests/gallery/rates tests/gallery/protection/test_sealed.py tests/gallery/stores/test_store.py
+    tests/docs tests/scheduling tests/recognition/tokens)
 
 show_help() {
     cat <<END
