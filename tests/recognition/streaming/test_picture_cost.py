@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
 from PIL import Image
 
+from gallery.models import Renewal
 from recognition.sessions import lifecycle
 from recognition.worker import Worker
 from testkit.clips import astronaut
@@ -16,7 +18,8 @@ from testkit.hostile_pictures import hostile
 from tests.recognition.support import ALICE, Backend, Faces, Message, asked, connect, in_database, text_frame, token
 
 HOSTILE = hostile(Image.fromarray(astronaut()).resize((320, 240)))
-BYSTANDER = asked("enrollment", "bob", target_samples=10_000)
+BYSTANDER = replace(asked("enrollment", "bob", target_samples=10_000), renewal=Renewal.REPLACE)
+"""A session without an end: a renewal may have any number of samples."""
 
 
 @pytest.fixture(scope="module", params=HOSTILE)
