@@ -13,7 +13,7 @@ import numpy as np
 from django.db import connection
 
 from core.types import Embedding, Embeddings
-from database.calls import with_connection
+from database.connections import good_connection
 from gallery import changes
 from gallery.models import Template
 from gallery.protection import TemplateProtection
@@ -185,6 +185,8 @@ class ExactStore:
     def _renew(self, sources: Sequence[Source]) -> None:
         for source in sources:
             try:
-                with_connection(self._index_of(source).freshen, source)
+                with good_connection():
+                    self._index_of(source).freshen(source)
             except Exception:
                 logger.exception("the index of tenant %s is not renewed; a later round tries again", source.tenant.name)
+        connection.close()
