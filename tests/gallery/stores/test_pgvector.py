@@ -118,7 +118,7 @@ def test_the_similarity_is_that_of_the_float16_row(tenant: Tenant, gallery: Gall
     kept = [picture(face(1), cosine, seed) for seed, cosine in enumerate((0.9, 0.7, 0.5))]
     put_in(tenant, kept)
     probe = picture(face(1), 0.95, 99)
-    assert_finds_the_truth(gallery, tenant, probe)
+    assert_finds_the_truth(gallery, tenant, probe, within=1e-5)  # Whatever is stored plain is rounded here and there.
 
 
 def test_a_subject_with_very_many_templates_hides_no_other(tenant: Tenant, gallery: Gallery) -> None:
