@@ -16,6 +16,7 @@ from database.pages import Page, page_after
 from gallery import binding, changes, feedback
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
+from gallery.protection.errors import SecretGone, Tampered
 from gallery.records.references import record_about
 from gallery.stores.base import Candidate
 from gallery.thresholds import threshold_for
@@ -249,8 +250,14 @@ def store_templates(
 
 
 def forget_feedback(tenant: Tenant, subject_id: str, gallery: Gallery, target_fmr: float) -> None:
-    """Forget rejected pictures of the subject's face that are kept with other subjects. Its own go with the subject."""
-    templates = gallery.store.of_subject(tenant, subject_id)
+    """Forget rejected pictures of the subject's face that are kept with other subjects. Its own go with the subject.
+
+    Templates that nobody can read any more find none, and hinder no erasure.
+    """
+    try:
+        templates = gallery.store.of_subject(tenant, subject_id)
+    except (SecretGone, Tampered):
+        return
     threshold = threshold_for(target_fmr, len(templates), gallery.profile)
     feedback.forget_face(tenant, templates, gallery.model_id, gallery.protection, threshold)
 

@@ -74,6 +74,22 @@ async def test_another_embedder_is_told_with_words(
     assert (await api.get("/api/ready/")).json()["components"]["templates"] == "unavailable"
 
 
+@pytest.mark.parametrize("fault", ["secret deleted", "template changed"])
+async def test_a_person_is_erased_also_where_nobody_can_read_the_templates(
+    api: httpx.AsyncClient, worker: Worker, alice: Backend, fault: str
+) -> None:
+    def spoil() -> None:
+        if fault == "secret deleted":
+            TemplateKey.objects.filter(tenant=alice.tenant).delete()
+        else:
+            Template.objects.filter(tenant=alice.tenant).update(vector=bytes(100))
+
+    await in_database(worker, spoil)
+    assert (await api.delete("/api/v1/subjects/alice/consent/")).status_code == 204
+    assert (await api.delete("/api/v1/subjects/alice/")).status_code == 204
+    assert not await in_database(worker, Template.across_tenants.exists)
+
+
 def test_a_start_is_refused_with_words(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     call_command("prepare")
     load = Deciding.load

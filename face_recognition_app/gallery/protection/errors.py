@@ -2,6 +2,7 @@
 
 MasterKeyError     at start: a master key is missing, malformed, or not the one that wrapped a tenant's secret
 KeysUnavailable    in use: a secret is gone or cannot be unwrapped; an Unavailable, so clients may come again
+└── SecretGone     the secret was deleted: what it has protected is erased for good
 Tampered           something stored was changed, or belongs to another tenant, model or place
 """
 
@@ -30,6 +31,10 @@ class KeysUnavailable(Unavailable):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class SecretGone(KeysUnavailable):
+    pass
 
 
 class Tampered(ValueError):

@@ -18,7 +18,7 @@ from django.db.models.functions import Length
 
 from core.types import EMBEDDING_LENGTH
 from gallery.models import Template, TemplateKey
-from gallery.protection.errors import KeysUnavailable, MasterKeyError
+from gallery.protection.errors import KeysUnavailable, MasterKeyError, SecretGone
 from gallery.protection.master_keys import KEY_BYTES, MasterKeys, derive
 from gallery.protection.rotation import Rotation, forget_matrices
 from tenants.models import Tenant
@@ -70,11 +70,11 @@ class TenantSecrets:
         return self._unwrapped(tenant, epoch, *rows[epoch])
 
     def of_epoch(self, tenant: Tenant, epoch: int) -> TenantSecret:
-        """Raises KeysUnavailable when the secret of the epoch is gone."""
+        """Raises SecretGone, and KeysUnavailable when no master key unwraps it."""
         rows = _rows(tenant)
         if epoch not in rows:
             self._forget(tenant, rows)
-            raise KeysUnavailable(f"the secret of epoch {epoch} of tenant {tenant.name} was deleted")
+            raise SecretGone(f"the secret of epoch {epoch} of tenant {tenant.name} was deleted")
         return self._unwrapped(tenant, epoch, *rows[epoch])
 
     def has(self, tenant: Tenant, epoch: int) -> bool:
@@ -118,14 +118,14 @@ class TenantSecrets:
             self._forget(Tenant(pk=pk), {})
 
     def _make_first(self, tenant: Tenant) -> None:
-        """Raises KeysUnavailable when there are templates of a secret that is gone: a new one would not read them."""
+        """Raises SecretGone when there are templates of a secret that is gone: a new one would not read them."""
         with transaction.atomic():
             tenant.lock()
             if _rows(tenant):
                 return
             protected = Template.objects.annotate(size=Length("vector")).filter(~Q(size=PLAIN_BYTES), tenant=tenant)
             if protected.exists():
-                raise KeysUnavailable(
+                raise SecretGone(
                     f"the secrets of tenant {tenant.name} were deleted: its templates cannot be read; delete its people"
                 )
             self._store(tenant, FIRST_EPOCH)

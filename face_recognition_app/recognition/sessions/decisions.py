@@ -52,6 +52,8 @@ def decide_locked(
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
     outcome = _apply(deciding, session, flow, outcome)
     if outcome.success:
+        if outcome.match is not None:
+            _after_match(deciding, session, flow, outcome.match)
         lockout.clear_unnamed_device(lockout_key)
         known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
         note_success(session.tenant, outcome.subject_id or "")
@@ -59,10 +61,7 @@ def decide_locked(
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
-    decision = _record(deciding, session, flow, outcome)
-    if outcome.success and outcome.match is not None:
-        _after_match(deciding, session, flow, outcome.match)
-    return decision
+    return _record(deciding, session, flow, outcome)
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:

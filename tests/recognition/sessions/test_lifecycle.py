@@ -10,6 +10,8 @@ from typing import Any
 
 import jwt
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.liveness.decision import Liveness, Verdict
@@ -479,3 +481,16 @@ def test_only_a_live_success_becomes_a_template_and_only_by_the_tenants_policy(
     monkeypatch.setattr(Liveness, "verdict", verdict)
     succeed(worker, alice, picture(astronaut_embedding, 0.8))
     assert list(Template.across_tenants.order_by("pk").values_list("origin", flat=True)) == origins
+
+
+def test_the_audit_trail_is_the_last_that_a_decision_locks(
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An enrolment locks the tenant before the trail: the other way round the two would wait for each other."""
+    set_policy(alice.tenant, replace(policy_of(alice.tenant), adaptive_templates=True))
+    monkeypatch.setattr(Liveness, "verdict", Verdict.PASSED)
+    with CaptureQueriesContext(connection) as queries:
+        succeed(worker, alice, picture(astronaut_embedding, 0.8))
+    made = [query["sql"] for query in queries]
+    stored = max(number for number, sql in enumerate(made) if sql.startswith('INSERT INTO "gallery_template"'))
+    assert stored < max(number for number, sql in enumerate(made) if 'FROM "audit_audithead"' in sql)
