@@ -1,4 +1,4 @@
-"""Who acts: carried by the context of a request, a socket or a command, as the request's id is."""
+"""The actor of what is recorded, which the context of a request, a socket or a command carries."""
 
 from __future__ import annotations
 

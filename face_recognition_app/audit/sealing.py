@@ -1,4 +1,4 @@
-"""Keyed digests of entries and heads: who can write the database, and has no key, cannot make them.
+"""Keyed digests of entries and heads. They cannot be made by whoever writes the database and has no key.
 
 The key is `keys/audit-key` in the data directory, 32 random bytes. It must be kept as long as the entries.
 """

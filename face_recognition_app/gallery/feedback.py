@@ -37,7 +37,7 @@ PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rejected picture comes from, and who rejected it: the ids of a session, if any, and of an API key."""
+    """Origin of a rejected picture: the id of its session, if any, and of the API key that rejected it."""
 
     session: uuid.UUID | None = None
     key: uuid.UUID | None = None
