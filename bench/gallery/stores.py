@@ -184,8 +184,8 @@ def _above_the_threshold(crowd: Crowd, templates: int) -> Vectors:
 
 
 def _nearest(templates: Vectors, probes: Vectors) -> list[int]:
-    kept = templates.astype(np.float16).astype(np.float32)
-    return [int(row) for begin in range(0, len(probes), 20) for row in (kept @ probes[begin : begin + 20].T).argmax(0)]
+    parts = (probes[begin : begin + 20] for begin in range(0, len(probes), 20))
+    return [int(row) for part in parts for row in (templates @ part.T).argmax(axis=0)]
 
 
 def _gallery(name: str) -> Gallery:

@@ -26,7 +26,7 @@ def known(tenant: Tenant, gallery: Gallery) -> Tenant:
 def test_a_subject_is_verified_against_its_own_templates(known: Tenant, gallery: Gallery, tries: int) -> None:
     found = gallery.verify(known, "alice", picture(face(1), 0.9, 1), FMR, tries)
     assert found is not None
-    assert found.similarity == pytest.approx(1.0, abs=1e-4)
+    assert found.similarity == pytest.approx(1.0, abs=1e-6)
     assert found.threshold == threshold_for(FMR, 3 * tries)
     assert found.matches
     other = gallery.verify(known, "bob", face(1), FMR, tries)

@@ -199,7 +199,7 @@ def test_a_renewal_puts_the_new_templates_in_the_place_of_the_old_ones(tenant: T
     ]
     found = gallery.verify(tenant, "alice", new, RULES.target_fmr)
     assert found is not None
-    assert found.similarity == pytest.approx(1.0, abs=1e-4)
+    assert found.similarity == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_renewal_by_another_face_must_be_allowed_and_is_recorded(tenant: Tenant, gallery: Gallery) -> None:

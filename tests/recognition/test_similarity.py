@@ -16,8 +16,6 @@ from tests.recognition.conftest import Configure
 from tests.recognition.support import Backend, Faces, Message, connect, in_database, until_complete
 
 AGREES = partial(pytest.approx, abs=1e-6)
-ROUNDING = 1e-4
-"""Templates are kept as float16; a comparison without one rounds nothing."""
 
 
 async def session(api: httpx.AsyncClient, kind: str, picture: bytes) -> tuple[Message, Message]:
@@ -47,14 +45,14 @@ async def test_every_path_tells_the_same_similarity(
     assert searched["matches"] == [{"subject_id": "alice", "similarity": AGREES(similarity)}]
     pictures = [("images", faces.astronaut), ("images", faces.astronaut_again)]
     compared = (await api.post("/api/v1/faces/compare/", files=pictures)).json()
-    assert compared["similarity"] == pytest.approx(similarity, abs=ROUNDING)
+    assert compared["similarity"] == AGREES(similarity)
     refused = (await api.post("/api/v1/subjects/bob/templates/", files={"images": faces.astronaut_again})).json()
     assert refused["error"]["details"] == {"subject_id": "alice", "similarity": AGREES(similarity)}
     probe = recognised(worker.engine.embed(worker.engine.analyse(faces.astronaut_again, worker.limits)))
     for kind in ("authentication", "identification"):
         complete, read = await session(api, kind, faces.astronaut_again)
         of_frame = read["decision"]["similarity"]
-        assert of_frame == pytest.approx(float(probe @ astronaut_embedding), abs=ROUNDING)
+        assert of_frame == AGREES(float(probe @ astronaut_embedding))
         assert of_frame == round(of_frame, 7)
         assert read["decision"]["threshold"] == round(read["decision"]["threshold"], 7)
         claims = jwt.decode(complete["decision_token"], options={"verify_signature": False})
@@ -70,4 +68,4 @@ async def test_every_path_tells_the_same_similarity(
         return list(duplicates.find(alice.tenant, gallery, worker.settings.target_fpir, lambda *_: None))
 
     (pair,) = await in_database(worker, pairs)
-    assert (pair.subjects, pair.similarity) == (("alice", "bob"), pytest.approx(similarity, abs=ROUNDING))
+    assert (pair.subjects, pair.similarity) == (("alice", "bob"), AGREES(similarity))

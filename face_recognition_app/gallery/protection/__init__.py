@@ -36,10 +36,11 @@ class TemplateProtection(Protocol):
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
-        """Return embeddings rounded to float16 in their turned form.
+        """Raises Tampered when one of `stored` was not made by this protection for this tenant."""
+        ...
 
-        Raises Tampered when one of `stored` was not made by this protection for this tenant.
-        """
+    def restore_turned(self, stored: Sequence[Protected], tenant: Tenant, epoch: int) -> Embeddings:
+        """Do as `turn` with what `restore` returns, for a fraction of the time where `stored` is of this epoch."""
         ...
 
     def epoch(self, tenant: Tenant) -> int:

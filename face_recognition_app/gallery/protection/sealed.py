@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,9 +21,9 @@ from tenants.models import Tenant
 
 _HEADER: Final = struct.Struct("<BI")
 HEADER_BYTES: Final = _HEADER.size
-_FORM: Final = 1
-_TAG_BYTES: Final = 16
-PROTECTED_BYTES: Final = HEADER_BYTES + NONCE_BYTES + 2 * EMBEDDING_LENGTH + _TAG_BYTES
+_FORM: Final = 2
+_NUMBERS: Final = {1: "<f2", _FORM: "<f4"}
+"""How templates of each form are written; the first is that of an older version."""
 
 
 def header(epoch: int) -> bytes:
@@ -32,7 +32,7 @@ def header(epoch: int) -> bytes:
 
 
 class SealedProtection:
-    """Stores header, nonce, and the encrypted float16 of the turned embedding: 1,057 bytes.
+    """Stores header, nonce, and the encrypted float32 of the turned embedding: 2,081 bytes.
 
     What is encrypted is bound to the header, the tenant and the model. Implements TemplateProtection.
     """
@@ -49,16 +49,20 @@ class SealedProtection:
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
         secret = self.secrets.newest(tenant)
-        turned = _rounded(secret.rotation.turn(embedding[np.newaxis])).tobytes()
+        turned = secret.rotation.turn(embedding[np.newaxis]).astype(_NUMBERS[_FORM]).tobytes()
         return Protected(_encrypt(secret.templates, secret.epoch, turned, self._bound_to(tenant)))
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
-        by_epoch: dict[int, list[int]] = defaultdict(list)
-        for row, one in enumerate(stored):
-            by_epoch[_epoch_of(one, PROTECTED_BYTES)].append(row)
         found = np.empty((len(stored), EMBEDDING_LENGTH), np.float32)
-        for epoch, rows in by_epoch.items():
-            found[rows] = self._restored(epoch, [stored[row] for row in rows], tenant)
+        for secret, rows, kept in self._decrypted(stored, tenant):
+            found[rows] = _turned_back(kept, secret)
+        return found
+
+    def restore_turned(self, stored: Sequence[Protected], tenant: Tenant, epoch: int) -> Embeddings:
+        found = np.empty((len(stored), EMBEDDING_LENGTH), np.float32)
+        for secret, rows, kept in self._decrypted(stored, tenant):
+            is_turned = secret is not None and secret.epoch == epoch
+            found[rows] = kept if is_turned else self.turn(_turned_back(kept, secret), tenant, epoch)
         return found
 
     def epoch(self, tenant: Tenant) -> int:
@@ -75,22 +79,31 @@ class SealedProtection:
         return _encrypt(secret.sealed, secret.epoch, content, _place(tenant, place))
 
     def unseal(self, sealed: bytes, tenant: Tenant, place: str) -> bytes:
-        secret = self.secrets.of_epoch(tenant, _epoch_of(sealed, None))
+        secret = self.secrets.of_epoch(tenant, _epoch_of(sealed))
         return _decrypt(secret.sealed, sealed, _place(tenant, place))
 
-    def _restored(self, epoch: int, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
-        if epoch == _PLAIN:
-            return _read_plain(stored, self._first_secret(tenant))
-        secret, bound_to = self.secrets.of_epoch(tenant, epoch), self._bound_to(tenant)
-        turned = b"".join(_decrypt(secret.templates, one, bound_to) for one in stored)
-        return secret.rotation.turn_back(_rows_of(turned, "<f2"))
+    def _decrypted(
+        self, stored: Sequence[Protected], tenant: Tenant
+    ) -> Iterator[tuple[TenantSecret | None, list[int], Embeddings]]:
+        """The secrets with which `stored` was turned and encrypted, None for what was neither, and of each the rows and
+        the content."""
+        by_epoch: dict[int, list[int]] = defaultdict(list)
+        for row, one in enumerate(stored):
+            by_epoch[_PLAIN if len(one) == PLAIN_BYTES else _epoch_of(one)].append(row)
+        for epoch, rows in by_epoch.items():
+            some = [stored[row] for row in rows]
+            if epoch == _PLAIN:
+                self._check_first(tenant)
+                yield None, rows, np.stack([np.frombuffer(one, "<f4") for one in some])
+            else:
+                secret = self.secrets.of_epoch(tenant, epoch)
+                yield secret, rows, np.stack([_read(one, secret, self._bound_to(tenant)) for one in some])
 
-    def _first_secret(self, tenant: Tenant) -> TenantSecret:
-        """The tenant's newest secret, as long as it still has its first one."""
+    def _check_first(self, tenant: Tenant) -> None:
+        """Raises Tampered unless the tenant still has its first secret, or none yet."""
         secret = self.secrets.newest(tenant)
         if secret.epoch != FIRST_EPOCH and not self.secrets.has(tenant, FIRST_EPOCH):
             raise Tampered(f"a template of tenant {tenant.name} is not protected, although all of them were")
-        return secret
 
     def _bound_to(self, tenant: Tenant) -> bytes:
         return f"template of tenant {tenant.pk}, model {self._model_id}".encode()
@@ -100,30 +113,25 @@ _PLAIN: Final = 0
 """Stands for the epoch of a template that an older version stored as it was: 512 float32."""
 
 
-def _epoch_of(stored: bytes, length: int | None) -> int:
-    """The epoch that a header names. Raises Tampered for other bytes, and unless they have the given length."""
-    if length is not None and len(stored) == PLAIN_BYTES:
-        return _PLAIN
-    if len(stored) < HEADER_BYTES or (length is not None and len(stored) != length):
-        raise Tampered(f"{len(stored)} bytes are stored where {length or 'more'} were written")
+def _epoch_of(stored: bytes) -> int:
+    """The epoch that a header names. Raises Tampered for other bytes."""
+    if len(stored) < HEADER_BYTES:
+        raise Tampered(f"{len(stored)} bytes are stored where more were written")
     form, epoch = _HEADER.unpack_from(stored)
-    if form != _FORM or epoch == _PLAIN:
+    if form not in _NUMBERS or epoch == _PLAIN:
         raise Tampered(f"form {form} of what is stored is unknown")
     return int(epoch)
 
 
-def _read_plain(stored: Sequence[bytes], secret: TenantSecret) -> Embeddings:
-    """Round as `protect` does, so that protecting the template does not change what it is compared as."""
-    embeddings = _rows_of(b"".join(stored), "<f4")
-    return secret.rotation.turn_back(_rounded(secret.rotation.turn(embeddings)).astype(np.float32))
+def _read(stored: bytes, secret: TenantSecret, bound_to: bytes) -> Embedding:
+    numbers = np.frombuffer(_decrypt(secret.templates, stored, bound_to), _NUMBERS[stored[0]])
+    if len(numbers) != EMBEDDING_LENGTH:
+        raise Tampered(f"a template of {len(numbers)} numbers is stored where {EMBEDDING_LENGTH} were written")
+    return numbers.astype(np.float32)
 
 
-def _rows_of(joined: bytes, kind: str) -> Embeddings:
-    return np.frombuffer(joined, kind).astype(np.float32).reshape(-1, EMBEDDING_LENGTH)
-
-
-def _rounded(turned: Embeddings) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
-    return turned.astype("<f2")
+def _turned_back(kept: Embeddings, secret: TenantSecret | None) -> Embeddings:
+    return kept if secret is None else secret.rotation.turn_back(kept)
 
 
 def _encrypt(cipher: AESGCM, epoch: int, content: bytes, bound_to: bytes) -> bytes:

@@ -26,7 +26,7 @@ from tenants.models import Tenant
 FIRST_EPOCH = 1
 """While a tenant has the secret of this epoch, templates that an older version stored as they were are read."""
 PLAIN_BYTES = 4 * EMBEDDING_LENGTH
-"""Length of such a template: 512 float32. A protected one is shorter."""
+"""Length of such a template: 512 float32. A protected one has another length."""
 SECRETS_KEPT = 256
 """Unwrapped secrets in memory, 20 KiB each."""
 

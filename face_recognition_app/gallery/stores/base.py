@@ -13,7 +13,7 @@ from tenants.models import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The best of one subject's templates; `similarity` is the product of the probe and the template's float16 form."""
+    """The best of one subject's templates and its similarity, a raw cosine."""
 
     subject_id: str
     similarity: float

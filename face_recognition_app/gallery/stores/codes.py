@@ -1,4 +1,4 @@
-"""Vectors in eight bits a component, for a first comparison with many."""
+"""Vectors in eight bits a component, for a first comparison with many, and what that leaves, for the exact one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ HALF = 2.0**-11
 """What float16 loses at most of a component, against its size."""
 
 Codes = npt.NDArray[np.int8]
+Remainders = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """Codes of vectors, (n, dimension). `residual`: the greatest length of vector minus code times STEP, also of the
-    vector's float16 form; `reach`: the greatest length of code times STEP.
+    """Codes of vectors, and their remainders: what a vector is more than its code times STEP; each (n, dimension).
+    `residual`: the greatest length of a remainder, and `reach` of a code times STEP.
+
+    Float16 is enough for a remainder: it is so small that a similarity loses 1e-7 by it.
     """
 
     codes: Codes
+    remainders: Remainders
     residual: float
     reach: float
 
@@ -36,8 +40,16 @@ def encode(vectors: npt.NDArray[np.float32]) -> Coded:
     codes = coded.astype(np.int8)
     coded *= np.float32(STEP)
     reach = _longest(coded)
-    residual = _longest(np.subtract(vectors, coded, out=coded))
-    return Coded(codes, residual + HALF * (reach + residual), reach)
+    remainders = np.subtract(vectors, coded, out=coded)
+    return Coded(codes, remainders.astype(np.float16), (1 + HALF) * _longest(remainders), reach)
+
+
+def decode(codes: Codes, remainders: Remainders) -> npt.NDArray[np.float32]:
+    """The vectors again, as float32."""
+    vectors = codes.astype(np.float32)
+    vectors *= np.float32(STEP)
+    vectors += remainders
+    return vectors
 
 
 def _longest(vectors: npt.NDArray[np.float32]) -> float:

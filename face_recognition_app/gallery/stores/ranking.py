@@ -1,7 +1,7 @@
 """The subjects most similar to probes among the rows of a file: exactly those, though most rows are compared by codes.
 
-A similarity is the product of the probe, float32, and the row, float16, computed in float32. What codes say differs
-from it by no more than the lengths of what the codes lose, so rows that are further behind cannot be among the best.
+A similarity is the product of the probe and the row in float32. What codes say differs from it by no more than the
+lengths of what the codes lose, so rows that are further behind cannot be among the best.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def best_of_pages(pages: Iterable[Page], probes: Embeddings, limit: int) -> tupl
     best: Best = {}
     templates = 0
     for page in pages:
-        best = merged([best, _best_subjects(page.subjects, _similarities(page.vectors, probes), limit)], limit)
+        similarities = _similarities(page.coded.codes, page.coded.remainders, probes)
+        best = merged([best, _best_subjects(page.subjects, similarities, limit)], limit)
         templates += len(page.pks)
     return best, templates
 
@@ -109,7 +110,7 @@ def _best_of(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: 
     parts = []
     for begin in range(0, len(rows), COMPARED_AT_ONCE):
         part = rows[begin : begin + COMPARED_AT_ONCE]
-        similarities = _similarities(file.vectors[part], probes)
+        similarities = _similarities(file.codes[part], file.remainders[part], probes)
         subjects = file.subjects[part]
         pks = file.pks[part]  # Last: who removes a row overwrites its id first.
         there = (pks != 0) & ~np.isin(pks, hidden)
@@ -117,9 +118,9 @@ def _best_of(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: 
     return merged(parts, limit)
 
 
-def _similarities(vectors: npt.NDArray[np.float16], probes: Embeddings) -> npt.NDArray[np.float32]:
+def _similarities(coded: codes.Codes, remainders: codes.Remainders, probes: Embeddings) -> npt.NDArray[np.float32]:
     """Similarity of each row to its most similar probe."""
-    products = vectors.astype(np.float32) @ probes.T
+    products = codes.decode(coded, remainders) @ probes.T
     return np.asarray(products.max(axis=1), np.float32)
 
 

@@ -29,7 +29,7 @@ from core.types import EMBEDDING_LENGTH, Embeddings
 from gallery.changes import Point
 from gallery.stores import codes
 
-FORMAT = b"FACEROW1"
+FORMAT = b"FACEROW2"
 PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
 VERIFIED_AT_ONCE = 8_192
@@ -75,17 +75,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some templates, row by row, with the float16 form of their vectors, (n, dimension), and their codes."""
+    """Some templates, row by row."""
 
     pks: npt.NDArray[np.int64]
     subjects: Array
-    vectors: npt.NDArray[np.float16]
     coded: codes.Coded
 
     @classmethod
     def of(cls, pks: Sequence[int], subjects: Sequence[str], vectors: Embeddings) -> Page:
         names = np.array([name.encode() for name in subjects], f"S{SUBJECT_BYTES}")
-        return cls(np.array(pks, np.int64), names, vectors.astype(np.float16), codes.encode(vectors))
+        return cls(np.array(pks, np.int64), names, codes.encode(vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,7 @@ class RowFile:
         mapping = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
         self.pks = columns["pks"].view(mapping, self.capacity, "<i8")
         self.subjects = columns["subjects"].view(mapping, self.capacity, f"S{SUBJECT_BYTES}")
-        self.vectors = columns["vectors"].view(mapping, self.capacity, "<f2", EMBEDDING_LENGTH)
+        self.remainders = columns["remainders"].view(mapping, self.capacity, "<f2", EMBEDDING_LENGTH)
         self.codes = columns["codes"].view(mapping, self.capacity, "i1", EMBEDDING_LENGTH)
         self._checksums = columns["checksums"].view(mapping, self.capacity, "<u8")
         self._mapping = mapping
@@ -203,9 +202,9 @@ class RowFile:
         coded = page.coded
         self._put("pks", begin, page.pks)
         self._put("subjects", begin, page.subjects)
-        self._put("vectors", begin, page.vectors)
+        self._put("remainders", begin, coded.remainders)
         self._put("codes", begin, coded.codes)
-        self._put("checksums", begin, _checksums(page.pks, page.subjects, page.vectors, coded.codes))
+        self._put("checksums", begin, _checksums(page.pks, page.subjects, coded.remainders, coded.codes))
         reach, residual = max(state.reach, coded.reach), max(state.residual, coded.residual)
         return State(state.point, end, state.removed, residual, reach)
 
@@ -232,7 +231,7 @@ class RowFile:
             raise DamagedFile("its state is none")
         for begin in range(0, state.count, VERIFIED_AT_ONCE):
             part = slice(begin, min(begin + VERIFIED_AT_ONCE, state.count))
-            columns = (self.pks[part].copy(), self.subjects[part], self.vectors[part], self.codes[part])
+            columns = (self.pks[part].copy(), self.subjects[part], self.remainders[part], self.codes[part])
             differ = _checksums(*columns) != self._checksums[part]
             if np.any(differ & (self.pks[part] != 0)):
                 raise DamagedFile("its rows differ from their checksums")
@@ -241,7 +240,7 @@ class RowFile:
 
     def _blank(self, rows: Rows) -> None:
         for row in rows:
-            for name in ("pks", "subjects", "vectors", "codes", "checksums"):
+            for name in ("pks", "subjects", "remainders", "codes", "checksums"):
                 column = self._columns[name]
                 _write(self._descriptor, bytes(column.width), column.offset + int(row) * column.width)
 
@@ -276,7 +275,7 @@ def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
         "checksums": 8,
         "subjects": SUBJECT_BYTES,
         "codes": EMBEDDING_LENGTH,
-        "vectors": 2 * EMBEDDING_LENGTH,
+        "remainders": 2 * EMBEDDING_LENGTH,
     }
     columns, offset = {}, PAGE_BYTES
     for name, width in widths.items():
@@ -285,10 +284,10 @@ def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
     return columns, offset
 
 
-def _checksums(pks: Array, subjects: Array, vectors: Array, coded: Array) -> npt.NDArray[np.uint64]:
+def _checksums(pks: Array, subjects: Array, remainders: Array, coded: Array) -> npt.NDArray[np.uint64]:
     """A checksum of each row: its words, each times an odd number of its own, modulo 2**64. Zero of zeros."""
     total, taken = np.zeros(len(pks), np.uint64), 0
-    for column in (pks, subjects, vectors, coded):
+    for column in (pks, subjects, remainders, coded):
         words = np.ascontiguousarray(column).view("<u8").reshape(len(pks), -1)
         total += words @ _WEIGHTS[taken : taken + words.shape[1]]
         taken += words.shape[1]

@@ -58,17 +58,16 @@ class Source:
         own = Template.objects.filter(
             subject__tenant=self.tenant, subject__subject_id=subject_id, model_id=self.model_id
         )
-        return self._restored([bytes(vector) for vector in own.values_list("vector", flat=True)])
+        stored = [Protected(bytes(vector)) for vector in own.values_list("vector", flat=True)]
+        return self.protection.restore(stored, self.tenant)
 
     def _page(self, templates: QuerySet[Template], epoch: int) -> Page | None:
         found = list(templates.order_by("pk").values_list("pk", "subject__subject_id", "vector")[:PAGE])
         if not found:
             return None
         pks, subjects, stored = zip(*found, strict=True)
-        return Page.of(pks, subjects, self.protection.turn(self._restored(stored), self.tenant, epoch))
+        kept = [Protected(bytes(one)) for one in stored]
+        return Page.of(pks, subjects, self.protection.restore_turned(kept, self.tenant, epoch))
 
     def _templates(self) -> QuerySet[Template]:
         return Template.objects.filter(tenant=self.tenant, model_id=self.model_id)
-
-    def _restored(self, stored: Sequence[bytes]) -> Embeddings:
-        return self.protection.restore([Protected(bytes(one)) for one in stored], self.tenant)

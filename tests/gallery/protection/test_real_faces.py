@@ -42,7 +42,7 @@ def test_similarities_of_real_faces_are_what_they_were(
 ) -> None:
     left, right = pairs
     restored = protection.restore([protection.protect(one, tenant) for one in left], tenant)
-    assert restored @ right.T == pytest.approx(left @ right.T, abs=1e-4)
+    assert restored @ right.T == pytest.approx(left @ right.T, abs=1e-6)
     epoch = protection.epoch(tenant)
     turned = protection.turn(left, tenant, epoch) @ protection.turn(right, tenant, epoch).T
     assert turned == pytest.approx(left @ right.T, abs=1e-6)

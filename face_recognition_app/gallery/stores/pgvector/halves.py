@@ -1,9 +1,8 @@
-"""Halfvec, pgvector's vector of float16, in the forms in which it is sent and received."""
+"""Halfvec, pgvector's vector of float16, in the forms in which it is sent."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +22,6 @@ def halves_of(vectors: Embeddings) -> Halves:
 
 def to_binary(row: npt.NDArray[np.float16]) -> bytes:
     return _HEAD + row.astype(">f2").tobytes()
-
-
-def from_binary(rows: Sequence[bytes]) -> Embeddings:
-    """Vectors from their binary forms, as float32, (n, dimension). Raises ValueError for another dimension."""
-    if any(len(row) != len(_HEAD) + 2 * EMBEDDING_LENGTH for row in rows):
-        raise ValueError(f"a vector in the database has not {EMBEDDING_LENGTH} dimensions")
-    numbers = np.frombuffer(b"".join(row[len(_HEAD) :] for row in rows), ">f2")
-    return numbers.astype(np.float32).reshape(len(rows), EMBEDDING_LENGTH)
 
 
 def to_text(vector: Embedding) -> str:

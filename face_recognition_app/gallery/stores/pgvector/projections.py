@@ -123,8 +123,7 @@ class Projections:
         last = 0
         while page := self._missing(tenant, projection, last):
             last = page[-1][0]
-            vectors = self._restored([stored for _, stored in page], tenant)
-            turned = self.protection.turn(vectors, tenant, projection.epoch)
+            turned = self._turned([stored for _, stored in page], tenant, projection)
             with transaction.atomic():
                 tenant.lock()
                 wanted = _still_missing(projection, [pk for pk, _ in page])
@@ -139,9 +138,9 @@ class Projections:
         projections = self.of(tenant)
         if not own or not projections:
             return
-        vectors = self._restored([bytes(template.vector) for template in own], tenant)
+        stored = [bytes(template.vector) for template in own]
         for projection in projections:
-            turned = self.protection.turn(vectors, tenant, projection.epoch)
+            turned = self._turned(stored, tenant, projection)
             _write(projection, [template.pk for template in own], turned)
 
     def delete(self, tenant: Tenant, projection: Projection) -> None:
@@ -162,8 +161,8 @@ class Projections:
     def _reread(self, tenant: Tenant, projection: Projection) -> Projection:
         return next(one for one in self.of(tenant) if one.id == projection.id)
 
-    def _restored(self, stored: Sequence[bytes], tenant: Tenant) -> Embeddings:
-        return self.protection.restore([Protected(one) for one in stored], tenant)
+    def _turned(self, stored: Sequence[bytes], tenant: Tenant, projection: Projection) -> Embeddings:
+        return self.protection.restore_turned([Protected(one) for one in stored], tenant, projection.epoch)
 
 
 def _still_missing(projection: Projection, ids: Sequence[int]) -> set[int]:

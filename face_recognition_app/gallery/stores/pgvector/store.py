@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from django.db import DatabaseError, connection, transaction
 
 from core.types import Embedding, Embeddings
@@ -20,7 +21,7 @@ from gallery.protection.errors import KeysUnavailable
 from gallery.similarity import similarities
 from gallery.stores.base import Advance, Candidate, Ranking, StoreStatistics
 from gallery.stores.pgvector import graphs
-from gallery.stores.pgvector.halves import from_binary, to_text
+from gallery.stores.pgvector.halves import to_text
 from gallery.stores.pgvector.projections import Projection, Projections
 from tenants.models import Tenant
 from wire.errors import Unavailable
@@ -45,7 +46,7 @@ _SETTINGS = (
 """Settings that end with the transaction. Compiling a query takes longer than the query."""
 
 _NEAREST = """
-    (SELECT template_id, vector FROM gallery_vector WHERE projection_id = {projection}
+    (SELECT template_id FROM gallery_vector WHERE projection_id = {projection}
      ORDER BY {order} LIMIT {limit})
 """
 _BY_GRAPH = "vector <#> %s::halfvec"
@@ -53,7 +54,7 @@ _ONE_BY_ONE = "(vector <#> %s::halfvec) + 0"
 """An expression that no index is for."""
 
 _SEARCH = f"""
-    SELECT projection.vectors, subject.subject_id, halfvec_send(nearest.vector)
+    SELECT projection.vectors, subject.subject_id, template.vector
     FROM gallery_projection projection
     LEFT JOIN ({{nearest}}) nearest ON true
     LEFT JOIN {Template._meta.db_table} template ON template.id = nearest.template_id
@@ -67,9 +68,9 @@ _SEARCH = f"""
 class _Nearest:
     """Templates nearest to any of the probes, row by row, and the number of those that were searched."""
 
-    templates: int
+    searched: int
     subjects: Sequence[str]
-    vectors: Embeddings
+    templates: Sequence[Protected]
 
 
 class PgvectorStore:
@@ -190,8 +191,9 @@ class PgvectorStore:
             nearest = _nearest(projection, turned, asked)
             if nearest is None:
                 return None
-            if asked >= nearest.templates or len(set(nearest.subjects)) >= limit:
-                return Ranking(_best(nearest, turned)[:limit], nearest.templates)
+            if asked >= nearest.searched or len(set(nearest.subjects)) >= limit:
+                found = similarities(self._protection.restore(nearest.templates, tenant), probes)
+                return Ranking(_best(nearest.subjects, found)[:limit], nearest.searched)
             asked *= 4
 
 
@@ -205,16 +207,15 @@ def _nearest(projection: Projection, turned: Embeddings, asked: int) -> _Nearest
         rows = cursor.fetchall()
     if not rows:
         return None
-    found = [(subject, bytes(vector)) for _, subject, vector in rows if vector is not None]
-    return _Nearest(rows[0][0], [subject for subject, _ in found], from_binary([vector for _, vector in found]))
+    found = [(subject, Protected(bytes(vector))) for _, subject, vector in rows if vector is not None]
+    return _Nearest(rows[0][0], [subject for subject, _ in found], [vector for _, vector in found])
 
 
-def _best(nearest: _Nearest, turned: Embeddings) -> list[Candidate]:
-    """Subjects by their best template and probe, most similar first."""
-    found = similarities(nearest.vectors, list(turned))
+def _best(subjects: Sequence[str], found: npt.NDArray[np.float64]) -> list[Candidate]:
+    """Subjects by their best template, most similar first."""
     best: dict[str, float] = {}
     for row in np.argsort(-found, kind="stable"):
-        best.setdefault(nearest.subjects[row], float(found[row]))
+        best.setdefault(subjects[row], float(found[row]))
     return [Candidate(subject_id, similarity) for subject_id, similarity in best.items()]
 
 
