@@ -190,7 +190,7 @@ class RowFile:
         state = self.state()
         if self._mapping[_UNFINISHED_PLACE]:
             self._blank(np.flatnonzero(self.pks[: state.count] == 0))
-            self._blank(state.count + np.flatnonzero(self.pks[state.count :]))
+            self._blank(state.count + np.flatnonzero(self._pks_after(state.count)))
         _write(self._descriptor, b"\1", _UNFINISHED_PLACE)
         return state
 
@@ -237,6 +237,15 @@ class RowFile:
                 raise DamagedFile("its rows differ from their checksums")
         if np.count_nonzero(self.pks[: state.count] == 0) < state.removed:
             raise DamagedFile("rows are in it that were removed")
+
+    def _pks_after(self, count: int) -> Array:
+        """The ids of the spare rows, read from the file: a mapping of what was never written takes room on some file
+        systems, and without it the process gets SIGBUS."""
+        column = self._columns["pks"]
+        content = os.pread(
+            self._descriptor, (self.capacity - count) * column.width, column.offset + count * column.width
+        )
+        return np.frombuffer(content, "<i8")
 
     def _blank(self, rows: Rows) -> None:
         for row in rows:
