@@ -71,6 +71,16 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @contextmanager
+def database_server(name: str) -> Iterator[str]:
+    """DATABASE_URL of `sqlite`, the service's own file, or of a new server of `postgresql`."""
+    if name == "sqlite":
+        yield ""
+    else:
+        with postgresql() as server:
+            yield server.url
+
+
+@contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
     """Run a Redis server without persistence; yields its URL."""
     port = free_port()

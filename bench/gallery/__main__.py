@@ -21,7 +21,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -30,7 +29,7 @@ from bench.cli import report_parser, show
 from bench.gallery import stores, work
 from bench.gallery.stores import Costs, Searches, StoreCosts
 from bench.load.tables import number, table
-from testkit.servers import postgresql
+from testkit.servers import database_server
 
 T = TypeVar("T")
 DATABASES = ("sqlite", "postgresql")
@@ -80,19 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(database: str, templates: int, names: Sequence[str], with_decisions: bool) -> Report:
-    with _server(database) as url:
+    with database_server(database) as url:
         costs = _alone(url, lambda pool: pool.submit(stores.measure, templates, names).result())
         decisions = {workers: _decisions_per_s(url, workers) for workers in WORKERS if with_decisions}
     return Report(database, templates, costs, decisions)
-
-
-@contextmanager
-def _server(database: str) -> Iterator[str]:
-    if database == "sqlite":
-        yield ""
-    else:
-        with postgresql() as server:
-            yield server.url
 
 
 def _alone(url: str, call: Callable[[ProcessPoolExecutor], T], workers: int = 1) -> T:

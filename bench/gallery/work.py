@@ -75,7 +75,7 @@ def decide(worker: int, tenant_name: str) -> Span:
     deciding, tenant = _deciding(), _shared_tenant(tenant_name)
     names = [f"worker-{worker}-{number}" for number in range(DECISIONS)]
     faces = _faces(DECISIONS, seed=10 + worker)
-    _enrol_all(tenant, names, faces)
+    _enrol_all(tenant, names, faces, MODEL)
     ready = [_begun(deciding, tenant, name, vector) for name, vector in zip(names, faces, strict=True)]
 
     def decide_one(begun: tuple[Lease, Outcome]) -> bool:
@@ -128,21 +128,21 @@ def _shared_tenant(name: str) -> Tenant:
     return tenant
 
 
-def tenant_with(name: str, names: Sequence[str], vectors: npt.NDArray[np.float32]) -> Tenant:
+def tenant_with(name: str, names: Sequence[str], vectors: npt.NDArray[np.float32], model_id: str = MODEL) -> Tenant:
     """A new tenant with these templates, as many earlier enrolments would have stored them."""
     from tenants.models import Tenant
 
     tenant = Tenant.objects.create(name=name)
-    _enrol_all(tenant, names, vectors)
+    _enrol_all(tenant, names, vectors, model_id)
     return tenant
 
 
-def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.float32], model_id: str) -> None:
     from config.service import service_settings
     from gallery.matching import make_gallery
     from gallery.models import Subject, Template
 
-    protection = make_gallery(service_settings(), MODEL).protection
+    protection = make_gallery(service_settings(), model_id).protection
     rows = [Subject(tenant=tenant, subject_id=name) for name in dict.fromkeys(names)]
     subjects = {one.subject_id: one for one in Subject.objects.bulk_create(rows, batch_size=BATCH)}
     for begin in range(0, len(names), BATCH):
@@ -150,7 +150,7 @@ def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.flo
             Template(
                 tenant=tenant,
                 subject=subjects[name],
-                model_id=MODEL,
+                model_id=model_id,
                 vector=protection.protect(vector, tenant),
                 quality=1.0,
             )

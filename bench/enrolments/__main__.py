@@ -1,0 +1,291 @@
+"""What an enrolment costs through REST, by the size of the gallery, and how many a service takes a second.
+
+    python -m bench.enrolments [--database sqlite|postgresql] [--store exact|usearch|pgvector] [--templates 100000]
+                               [--pictures 150] [--json]
+
+Every request is a picture of another person of Labeled Faces in the Wild, with all rules of the service: faces,
+quality, the search for duplicates, the audit trail. The same picture goes into a small gallery and into a
+large one of random templates, one after the other, in turns. Meanwhile another tenant searches a gallery of its own;
+what that costs beside enrolments into the small gallery is the engine's share.
+
+The engine's bare rate is that of the same pictures in processes without a database or HTTP, with as many threads.
+Ends with 1 when an enrolment into the large gallery takes more than 1.2 times one into the small one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from bench.cli import has_clips, report_parser, show
+from bench.enrolments import inside
+from bench.lfw import IMAGES, person_of, picture_names
+from bench.load.tables import number, table
+from testkit import loopback
+from testkit.patience import PATIENCE_S
+from testkit.servers import database_server
+from testkit.service import running_service
+
+SMALL = 100
+MOST_RATIO = 1.2
+WORKERS = (1, 2)
+CLIENTS_PER_WORKER = 4
+PAUSE_S = 0.05
+"""Between searches of another tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The service as one tenant uses it."""
+
+    client: httpx.Client
+    key: str
+
+    def enrol(self, subject: str, picture: bytes) -> None:
+        answer = self.ask_to_enrol(subject, picture)
+        if answer.status_code != 201:
+            raise RuntimeError(f"an enrolment was answered with {answer.status_code}: {answer.text}")
+
+    def ask_to_enrol(self, subject: str, picture: bytes) -> httpx.Response:
+        return self._post(f"/api/v1/subjects/{subject}/templates/", "images", picture)
+
+    def search(self, picture: bytes) -> None:
+        """Wait for a gallery that is being prepared."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (answer := self._post("/api/v1/faces/search/", "image", picture)).status_code != 200:
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                raise RuntimeError(f"a search was answered with {answer.status_code}: {answer.text}")
+
+    def _post(self, path: str, field: str, picture: bytes) -> httpx.Response:
+        files = {field: ("face.jpg", picture, "image/jpeg")}
+        return self.client.post(path, files=files, headers={"Authorization": f"Bearer {self.key}"})
+
+
+Doors = Mapping[str, Door]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds by the clock."""
+
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, took_ms: Sequence[float]) -> Times:
+        return cls(float(np.median(took_ms)), float(np.quantile(took_ms, 0.95)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Enrolments a second of a service, and pictures a second of as many bare engines."""
+
+    workers: int
+    service: float
+    engine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    database: str
+    store: str
+    templates: int
+    first_search_ms: float
+    small: Times
+    large: Times
+    other_alone: Times
+    other_beside_small: Times
+    other_beside_large: Times
+    rates: Sequence[Rate]
+
+    @property
+    def ratio(self) -> float:
+        return self.large.p50 / self.small.p50
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    if not has_clips("enrolments"):
+        return 2
+    report = measure(options.database, options.store, options.templates, options.pictures)
+    show(report, _text, as_json=options.json)
+    return 1 if report.ratio > MOST_RATIO else 0
+
+
+def measure(database: str, store: str, templates: int, number_of_pictures: int) -> Report:
+    with database_server(database) as url, tempfile.TemporaryDirectory(prefix="bench-enrolments-") as name:
+        directory = Path(name)
+        environment = {"DATABASE_URL": url, "FACE_GALLERY_STORE": store, "FACE_DATA_DIR": str(directory / "var")}
+        os.environ.update(environment, DJANGO_SETTINGS_MODULE="face_app.settings")
+        with _doors(directory, 1, environment, {}):
+            pass  # Makes the database.
+        sizes = {"small": SMALL, "large": templates, "other": SMALL, "sieve": 0}
+        keys = _apart(inside.make_tenants, sizes | {f"rate-{workers}": 0 for workers in WORKERS})
+        with _doors(directory, 1, environment, keys) as doors:
+            pictures = _accepted(doors["sieve"], number_of_pictures)
+            doors["large"].search(pictures[0])  # Makes the index.
+        with _doors(directory, 1, environment, keys) as doors:
+            doors["other"].search(pictures[0])
+            first_ms = _took_ms(lambda: doors["large"].search(pictures[0]))
+            turns, beside = pictures[::2], pictures[1::2]
+            small, large = _in_turns(doors, turns)
+            with _searching(doors["other"], pictures[0]) as alone:
+                time.sleep(PAUSE_S * len(beside))
+            with _searching(doors["other"], pictures[0]) as beside_small:
+                _enrol_all(doors["small"], "beside", beside)
+            with _searching(doors["other"], pictures[0]) as beside_large:
+                _enrol_all(doors["large"], "beside", beside)
+        rates = [_rate(directory, environment, keys, workers, pictures) for workers in WORKERS]
+    return Report(
+        database,
+        store,
+        templates,
+        first_ms,
+        Times.of(small),
+        Times.of(large),
+        Times.of(alone),
+        Times.of(beside_small),
+        Times.of(beside_large),
+        rates,
+    )
+
+
+def _accepted(door: Door, number_of: int) -> list[bytes]:
+    """A picture each of so many people, none of which is refused."""
+    by_person = {person_of(name): IMAGES / name for name in picture_names()}
+    accepted: list[bytes] = []
+    for person, path in by_person.items():
+        picture = path.read_bytes()
+        if door.ask_to_enrol(person, picture).status_code == 201:
+            accepted.append(picture)
+        if len(accepted) == number_of:
+            return accepted
+    raise RuntimeError(f"only {len(accepted)} of {len(by_person)} people can be enrolled")
+
+
+def _rate(
+    directory: Path, environment: dict[str, str], keys: Mapping[str, str], workers: int, pictures: Sequence[bytes]
+) -> Rate:
+    engine = _pictures_per_s(workers, pictures)
+    clients = CLIENTS_PER_WORKER * workers
+    with _doors(directory, workers, environment, keys) as doors, ThreadPoolExecutor(clients) as threads:
+        doors["small"].search(pictures[0])
+        began = time.monotonic()
+        door = doors[f"rate-{workers}"]
+        jobs = [threads.submit(_enrol_all, door, f"c{n}", pictures[n::clients]) for n in range(clients)]
+        for job in jobs:
+            job.result()
+        return Rate(workers, len(pictures) / (time.monotonic() - began), engine)
+
+
+def _pictures_per_s(workers: int, pictures: Sequence[bytes]) -> float:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, inside.load_engine, (context.Barrier(workers),)) as pool:
+        jobs = [pool.submit(inside.embed_all, pictures[n::workers]) for n in range(workers)]
+        spans = [job.result() for job in jobs]
+    return len(pictures) / (max(span.ended for span in spans) - min(span.began for span in spans))
+
+
+def _apart(call: Callable[[dict[str, int]], dict[str, str]], argument: dict[str, int]) -> dict[str, str]:
+    """Call in a process of its own, which may set Django up."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(call, argument).result()
+
+
+@contextmanager
+def _doors(directory: Path, workers: int, environment: dict[str, str], keys: Mapping[str, str]) -> Iterator[Doors]:
+    """Run the service; yields a door to each tenant."""
+    with (
+        running_service(directory, workers=workers, pool_size=inside.POOL_SIZE, environment=environment) as service,
+        loopback.blocking_client(base_url=service.base_url, timeout=PATIENCE_S) as client,
+    ):
+        yield {name: Door(client, key) for name, key in keys.items()}
+
+
+def _in_turns(doors: Doors, pictures: Sequence[bytes]) -> tuple[list[float], list[float]]:
+    """Milliseconds of each enrolment into the small and into the large gallery."""
+    took: dict[str, list[float]] = {"small": [], "large": []}
+    for number_of, picture in enumerate(pictures):
+        for name in ("small", "large") if number_of % 2 else ("large", "small"):
+            enrol = partial(doors[name].enrol, f"turn-{number_of}", picture)
+            took[name].append(_took_ms(enrol))
+    return took["small"], took["large"]
+
+
+@contextmanager
+def _searching(door: Door, picture: bytes) -> Iterator[list[float]]:
+    """Search again and again meanwhile; yields the list of milliseconds."""
+    took: list[float] = []
+    end = threading.Event()
+
+    def search() -> None:
+        while not end.wait(PAUSE_S):
+            took.append(_took_ms(lambda: door.search(picture)))
+
+    with ThreadPoolExecutor(1) as thread:
+        searching = thread.submit(search)
+        try:
+            yield took
+        finally:
+            end.set()
+        searching.result()
+
+
+def _enrol_all(door: Door, name: str, pictures: Sequence[bytes]) -> None:
+    for number_of, picture in enumerate(pictures):
+        door.enrol(f"{name}-{number_of}", picture)
+
+
+def _took_ms(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return (time.perf_counter() - began) * 1000
+
+
+def _text(report: Report) -> str:
+    times = {
+        "enrolment into a small gallery": report.small,
+        "enrolment into the large gallery": report.large,
+        "another tenant's search, alone": report.other_alone,
+        "beside enrolments into the small gallery": report.other_beside_small,
+        "beside enrolments into the large gallery": report.other_beside_large,
+    }
+    rates = [
+        [str(one.workers), number(one.service, 1), number(one.engine, 1), f"{one.service / one.engine:.0%}"]
+        for one in report.rates
+    ]
+    return "\n".join(
+        [
+            f"{report.database}, {report.store}, {report.templates} templates; milliseconds",
+            table(["", "p50", "p95"], [[name, number(one.p50, 1), number(one.p95, 1)] for name, one in times.items()]),
+            f"large against small: {report.ratio:.2f}; first search after the start: {report.first_search_ms:.0f} ms",
+            table(["workers", "enrolments/s", "engine's pictures/s", "share"], rates),
+        ]
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = report_parser("enrolments", "Enrolments through REST.")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite", help="%(default)s")
+    parser.add_argument("--store", default="exact", help="exact, usearch or pgvector (%(default)s)")
+    parser.add_argument("--templates", type=int, default=100_000, help="of the large gallery (%(default)s)")
+    parser.add_argument("--pictures", type=int, default=150, help="people who are enrolled (%(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
