@@ -18,6 +18,7 @@ HALF = 2.0**-11
 
 Codes = npt.NDArray[np.int8]
 Remainders = npt.NDArray[np.float16]
+Signs = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ def decode(codes: Codes, remainders: Remainders) -> npt.NDArray[np.float32]:
     vectors *= np.float32(STEP)
     vectors += remainders
     return vectors
+
+
+def signs(codes: Codes) -> Signs:
+    """One bit of each component, whether it is positive: (n, dimension / 8)."""
+    return np.packbits(codes > 0, axis=1)
 
 
 def _longest(vectors: npt.NDArray[np.float32]) -> float:

@@ -1,7 +1,10 @@
 """An HNSW graph over the first rows of a row file, in a file that all processes map.
 
-`usearch` keeps a copy of each row's code in the graph's file, in front of the links. What it finds are rows to compare
-exactly; so a graph may be missing or old, but it must not keep what was erased: codes of removed rows are overwritten.
+It compares the signs of vectors, 64 bytes each, by their Hamming distance: the secret rotation makes every sign as
+likely as its opposite, and two vectors at an angle a differ in a share a/pi of them (M. S. Charikar, "Similarity
+estimation techniques from rounding algorithms", STOC 2002). `usearch` keeps the signs in the graph's file, in front of
+the links. What it finds are rows to compare exactly; so a graph may be missing or old, but it must not keep what was
+erased: signs of removed rows are overwritten.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 import re
 import weakref
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +27,18 @@ from gallery.stores.row_file import DamagedFile, RowFile, Rows
 
 LINKS = 32
 """Links of a row to others, twice as many on the lowest level."""
-EXPANSION_ADD = 256
-EXPANSION_SEARCH = 512
-FOUND = 64
+EXPANSION_ADD = 128
+EXPANSION_SEARCH = 1_024
+FOUND = 256
 """Rows that a search of the graph yields for each probe."""
+SIGN_BYTES = EMBEDDING_LENGTH // 8
 ADDED_AT_ONCE = 2_000
+SIGNED_AT_ONCE = 8_192
 READ_AT_ONCE = 1 << 24
 
 _NAME = re.compile(r"graph-([0-9a-f]{16})-([0-9]+)-([0-9a-f]{8})")
 _MATRIX_PLACE = 8
-"""Where the codes begin in a file of `usearch`, after their number and length, uint32 each."""
+"""Where the signs begin in a file of `usearch`, after their number and length, uint32 each."""
 
 
 class Graph:
@@ -54,46 +60,46 @@ class Graph:
 
     def nearest(self, probes: Embeddings) -> Rows:
         """Rows that are similar to any of the probes."""
-        coded = codes.encode(probes).codes
-        found = [self._hnsw.search(probe, FOUND, threads=1).keys for probe in coded]
+        signs = codes.signs(codes.encode(probes).codes)
+        found = [self._hnsw.search(probe, FOUND, threads=1).keys for probe in signs]
         return np.unique(np.concatenate(found)).astype(np.intp)
 
     def forget(self, coded: codes.Codes) -> None:
-        """Overwrite these codes, (n, dimension), with zeros."""
-        for one in coded:
+        """Overwrite the signs of these codes, (n, dimension), with zeros."""
+        for one in codes.signs(coded):
             for place in self._places_of(one):
                 _overwrite(self._descriptor, int(place))
 
-    def _places_of(self, code: codes.Codes) -> npt.NDArray[np.intp]:
+    def _places_of(self, signs: codes.Signs) -> npt.NDArray[np.intp]:
         matrix = self._matrix()
-        alike = np.flatnonzero(matrix.view("<u8")[:, 0] == code[:8].view("<u8")[0])
-        same: npt.NDArray[np.bool_] = (matrix[alike] == code).all(axis=1)
+        alike = np.flatnonzero(matrix.view("<u8")[:, 0] == signs[:8].view("<u8")[0])
+        same: npt.NDArray[np.bool_] = (matrix[alike] == signs).all(axis=1)
         return alike[same]
 
-    def _matrix(self) -> codes.Codes:
+    def _matrix(self) -> codes.Signs:
         rows = int(np.fromfile(self.path, "<u4", 1)[0])
-        return np.memmap(self.path, np.int8, "r", _MATRIX_PLACE, (rows, EMBEDDING_LENGTH))
+        return np.memmap(self.path, np.uint8, "r", _MATRIX_PLACE, (rows, SIGN_BYTES))
 
     def _check(self, file: RowFile, links_checksum: int) -> None:
         size = os.fstat(self._descriptor).st_size
         rows, length = np.frombuffer(os.pread(self._descriptor, 8, 0).ljust(8, b"\0"), "<u4")
-        if length != EMBEDDING_LENGTH or rows > self.count or _links_place(int(rows)) >= size:
+        if length != SIGN_BYTES or rows > self.count or _links_place(int(rows)) >= size:
             raise DamagedFile("the graph's file is truncated or of another kind")
         if _checksum(self._descriptor, _links_place(int(rows))) != links_checksum:
             raise DamagedFile("the graph's links differ from their checksum")
-        if _sum(self._matrix()) != _sum(file.codes[: self.count]):
-            raise DamagedFile("the graph's codes are not those of the rows")
+        if _sum([self._matrix()]) != _sum(_signs_of(file.codes[: self.count])):
+            raise DamagedFile("the graph's signs are not those of the rows")
 
 
 def build(file: RowFile, count: int, path: Path, advance: Advance) -> Rows:
-    """Write a graph over the first rows to the path; returns the row of each code in it, in their order.
+    """Write a graph over the first rows to the path; returns the row of each of its signs, in their order.
 
     It takes long, on one thread that lets others compute meanwhile.
     """
     hnsw = Hnsw(
         ndim=EMBEDDING_LENGTH,
-        metric="ip",
-        dtype="i8",
+        metric="hamming",
+        dtype="b1",
         connectivity=LINKS,
         expansion_add=EXPANSION_ADD,
         enable_key_lookups=False,
@@ -103,7 +109,7 @@ def build(file: RowFile, count: int, path: Path, advance: Advance) -> Rows:
         part = np.arange(begin, min(begin + ADDED_AT_ONCE, count))
         kept = part[file.pks[part] != 0]
         if len(kept):
-            hnsw.add(kept, file.codes[kept], threads=1)
+            hnsw.add(kept, codes.signs(file.codes[kept]), threads=1)
             added.append(kept)
         advance(int(part[-1]) + 1, count)
     path.unlink(missing_ok=True)
@@ -125,11 +131,11 @@ def publish(path: Path, file: RowFile, count: int, rows: Rows) -> None:
 
 
 def _links_place(rows: int) -> int:
-    return _MATRIX_PLACE + rows * EMBEDDING_LENGTH
+    return _MATRIX_PLACE + rows * SIGN_BYTES
 
 
 def _overwrite(descriptor: int, place: int) -> None:
-    os.pwrite(descriptor, bytes(EMBEDDING_LENGTH), _links_place(place))
+    os.pwrite(descriptor, bytes(SIGN_BYTES), _links_place(place))
 
 
 def _checksum(descriptor: int, begin: int) -> int:
@@ -140,13 +146,14 @@ def _checksum(descriptor: int, begin: int) -> int:
     return found
 
 
-def _sum(coded: codes.Codes) -> int:
-    """A sum of all codes that does not depend on their order; those of removed rows, which are zeros, add nothing."""
-    total = 0
-    for begin in range(0, len(coded), 8_192):
-        part = np.ascontiguousarray(coded[begin : begin + 8_192]).view("<u8")
-        total += int((part @ _WEIGHTS).sum(dtype=np.uint64))
-    return total % 2**64
+def _signs_of(coded: codes.Codes) -> Iterator[codes.Signs]:
+    for begin in range(0, len(coded), SIGNED_AT_ONCE):
+        yield codes.signs(coded[begin : begin + SIGNED_AT_ONCE])
 
 
-_WEIGHTS = np.random.default_rng(2).integers(0, 2**63, EMBEDDING_LENGTH // 8, np.uint64) | np.uint64(1)
+def _sum(parts: Iterable[codes.Signs]) -> int:
+    """A sum of all signs that does not depend on their order; those of removed rows, which are zeros, add nothing."""
+    return sum(int((part.view("<u8") @ _WEIGHTS).sum(dtype=np.uint64)) for part in parts) % 2**64
+
+
+_WEIGHTS = np.random.default_rng(2).integers(0, 2**63, SIGN_BYTES // 8, np.uint64) | np.uint64(1)
