@@ -21,6 +21,7 @@ from core.features.spoof import SpoofDetector
 from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.features.which_face import is_ambiguous
 from core.imaging.alignment import AlignedFace, align
+from core.imaging.crop_file import to_png
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import closer_looks_at_still, reduction_for_still, reduction_for_tracked
 from core.pool import Pool, PoolStatistics
@@ -216,6 +217,10 @@ class FaceRecognitionEngine:
         if abs(view.faces[0].pose.roll) > MAX_ROLL_RECOGNISED_DEG:
             return None
         return self._embedder.embed(_aligned(view).crop)
+
+    def picture(self, view: FrameView) -> bytes:
+        """What `embed` computes from, as PNG: the crop of the most prominent face, of which there must be one."""
+        return to_png(_aligned(view).crop)
 
     def appearance(self, view: FrameView) -> Appearance:
         """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""

@@ -111,7 +111,8 @@ async def delete_subject(request: HttpRequest, response: HttpResponse, subject_i
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def export_subject(request: HttpRequest, subject_id: str) -> SubjectExport:
     worker = of_request(request)
-    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id)
+    protection = worker.deciding.gallery.protection
+    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id, protection)
 
 
 @router.delete("{subject_id}/consent/", response={204: None}, summary="Withdraw consent: templates are erased")
@@ -227,15 +228,16 @@ async def _sample(
     worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None, known: Embedding | None
 ) -> people.Sample | RejectReason:
     """The sample from one picture, or the reason why there is none."""
+    reader = partial(stills.portrait, choice=choice, with_picture=tenant.picture_days > 0)
     try:
-        picture = await stills.read(worker, tenant, data, partial(stills.portrait, choice=choice))
+        picture = await stills.read(worker, tenant, data, reader)
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:
         return picture.quality.issues[0]
     if known is not None and float(known @ picture.embedding) < same_person(worker.deciding.gallery.profile):
         return Reason.FACE_CHANGED
-    return people.Sample(picture.embedding, picture.quality.score)
+    return people.Sample(picture.embedding, picture.quality.score, picture.picture)
 
 
 def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:

@@ -123,7 +123,7 @@ def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match)
 
 
 def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
+    samples = [Sample(sample.embedding, sample.quality, sample.picture) for sample in flow.samples]
     try:
         enroll(
             session.tenant,

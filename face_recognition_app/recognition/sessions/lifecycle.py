@@ -329,6 +329,7 @@ def _insert(
         terms.steps,
         terms.allowed,
         covered_faces=tenant.covered_faces,
+        keeps_pictures=tenant.picture_days > 0,
         profile=deciding.gallery.profile,
     )
     session.token_hash = token_hash(token_of(deciding, session))

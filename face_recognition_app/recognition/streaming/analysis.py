@@ -64,6 +64,9 @@ class EngineSight:
     def embedding(self) -> Embedding | None:
         return self.engine.embed(self.view)
 
+    def picture(self) -> bytes:
+        return self.engine.picture(self.view)
+
 
 def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation) -> Match | None:
     """The best candidate for a frame that is a probe; None when it is no probe or there is no candidate.

@@ -58,7 +58,8 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
 
 def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     """Create a row in every table."""
-    enroll(tenant, "grace", [Sample(embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    Tenant.objects.filter(pk=tenant.pk).update(picture_days=30)
+    enroll(tenant, "grace", [Sample(embedding, 1.0, b"a crop")], worker.deciding.gallery, worker.deciding.rules)
     lifecycle.create(worker.deciding, tenant, ANYONE, None)
     connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)
     lifecycle.decide(worker.deciding, connection, FAILED)
