@@ -54,11 +54,13 @@ def faces(worker: Worker, data: bytes) -> FrameView:
     return worker.engine.analyse_still(data, worker.limits)
 
 
-def portrait(worker: Worker, data: bytes, choice: FaceChoice | None = None, *, with_picture: bool = False) -> Portrait:
-    """`choice`: None for as the service is configured."""
+def portrait(
+    worker: Worker, data: bytes, model_id: str, choice: FaceChoice | None = None, *, with_picture: bool = False
+) -> Portrait:
+    """`model_id`: of the embedder. `choice`: None for as the service is configured."""
     refuse_bystanders = None if choice is None else choice is FaceChoice.SINGLE
     view = worker.engine.analyse_still(data, worker.limits, refuse_bystanders=refuse_bystanders)
-    embedding = worker.engine.embed(view) if view.face is not None else None
+    embedding = worker.engine.embed(view, model_id) if view.face is not None else None
     known = embedding is not None or Issue.LOOK_STRAIGHT in view.quality.issues
     covered = Issue.FACE_COVERED in view.quality.issues
     plainly = covered and view.aligned is not None and is_covered(view.aligned.crop, plainly=True)

@@ -48,7 +48,7 @@ def _from_3(state: State) -> State:
 
 
 def _from_4(state: State) -> State:
-    """Change nothing: up to version 4 samples had no pictures."""
+    """Change nothing: up to version 4 samples had no pictures, and there was one embedder, which had no name."""
     return state
 
 

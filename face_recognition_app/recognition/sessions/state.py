@@ -167,7 +167,9 @@ class Flow:
     """Whether samples of an enrolment have their pictures."""
     same_person: float = same_person()
     another_person: float = PINNED.another_person
-    """Similarities of the embedder in use."""
+    """Similarities of the embedder."""
+    model_id: str = ""
+    """The embedder that has made everything here; empty for the one in use."""
 
     @classmethod
     def begin(
@@ -184,6 +186,7 @@ class Flow:
         covered_faces: bool = False,
         keeps_pictures: bool = False,
         profile: EmbedderProfile = PINNED,
+        model_id: str = "",
     ) -> Flow:
         """`covered_faces` has no effect on an enrolment, and `keeps_pictures` on nothing else.
 
@@ -201,7 +204,20 @@ class Flow:
             keeps_pictures=keeps_pictures and purpose is Purpose.ENROLLMENT,
             same_person=same_person(profile),
             another_person=profile.another_person,
+            model_id=model_id,
         )
+
+    def begin_anew(self, model_id: str, profile: EmbedderProfile) -> None:
+        """Go on with another embedder. What the one before has made compares with nothing any more, so the person must
+        be seen again: only what speaks against the person stays."""
+        if self.anchor:
+            self.liveness.restart(self.newest_ms)
+        self.samples, self.anchor, self.appearance, self.glances = [], b"", b"", 0
+        if self.match is not None:
+            self.match, self.matched_probe, self.unmatched = None, b"", 0
+        self.nearest, self.probed_frame, self.matched_frame = None, _NEVER, _NEVER
+        self.same_person, self.another_person = same_person(profile), profile.another_person
+        self.model_id = model_id
 
     @property
     def progress(self) -> tuple[object, ...]:

@@ -66,7 +66,7 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     with transaction.atomic():
         lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
-    give(worker.deciding, tenant, "grace", embedding, Source(), correct=False)
+    give(worker.deciding, worker.deciding.gallery, tenant, "grace", embedding, Source(), correct=False)
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
 
 
