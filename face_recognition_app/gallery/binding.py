@@ -15,6 +15,8 @@ from gallery.models import Template
 from tenants.models import Tenant
 from wire.errors import Unavailable
 
+MOVED_RETRY_AFTER_MS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class GalleryModel:
@@ -37,8 +39,8 @@ class OtherModel(Unavailable):
 
     passes = False
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, RETRY_AFTER_MS)
+    def __init__(self, message: str, retry_after_ms: int = RETRY_AFTER_MS) -> None:
+        super().__init__(message, retry_after_ms)
 
 
 class GalleryMoved(OtherModel):
@@ -46,7 +48,7 @@ class GalleryMoved(OtherModel):
     of it. Who tries again is compared by the new one."""
 
     def __init__(self) -> None:
-        super().__init__("the gallery is of another embedder now: try again")
+        super().__init__("the gallery is of another embedder now: try again", MOVED_RETRY_AFTER_MS)
 
 
 class NoGalleryFits(Exception):

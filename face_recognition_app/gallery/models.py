@@ -119,6 +119,16 @@ class Picture(TenantOwned):
         return f"picture of template {self.template_id}"
 
 
+class Reembedded(ProtectedRow):
+    """What another embedder makes of a template's picture, until the gallery is moved to it (gallery.reembedding)."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="reembedded")
+    template = models.OneToOneField(Template, models.CASCADE, related_name="reembedded")
+
+    def __str__(self) -> str:
+        return f"template {self.template_id} by {self.model_id}"
+
+
 class Feedback(ProtectedRow):
     """A picture of which it was said that it does not show the subject: its embedding, protected as a template is.
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from audit.models import AuditEntry
 from core.liveness.policy import Policy
 from gallery import people, pictures
-from gallery.models import Consent, Feedback, Picture, Renewal, Subject, Template, TemplateOrigin
+from gallery.models import Consent, Feedback, Picture, Reembedded, Renewal, Subject, Template, TemplateOrigin
 from gallery.protection import TemplateProtection
 from gallery.protection.errors import SecretGone
 from gallery.records.consents import GivenBy
@@ -28,6 +28,7 @@ SECTIONS: dict[type[Model], str] = {
     Consent: "consents",
     Template: "templates",
     Picture: "templates",
+    Reembedded: "templates",
     Feedback: "feedback",
     Session: "sessions",
     Decision: "sessions",
@@ -66,7 +67,10 @@ class ExportedPicture(BaseModel):
 
 
 class ExportedTemplate(BaseModel):
-    """Without the vector, which is no help to a person and would be a risk in other hands."""
+    """Without the vector, which is no help to a person and would be a risk in other hands.
+
+    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it.
+    """
 
     id: UUID
     model_id: str
@@ -74,6 +78,7 @@ class ExportedTemplate(BaseModel):
     origin: TemplateOrigin
     created_at: datetime
     picture: ExportedPicture | None
+    moving_to: str | None
 
 
 class ExportedFeedback(BaseModel):
@@ -206,7 +211,12 @@ def _consent(row: Consent) -> ExportedConsent:
 
 
 def _templates(tenant: Tenant, subject: Subject, protection: TemplateProtection) -> list[ExportedTemplate]:
-    rows = Template.objects.filter(subject=subject).select_related("picture").defer("vector").order_by("pk")
+    rows = (
+        Template.objects.filter(subject=subject)
+        .select_related("picture", "reembedded")
+        .defer("vector", "reembedded__vector")
+        .order_by("pk")
+    )
     return [_template(row, _picture(getattr(row, "picture", None), tenant, protection)) for row in rows]
 
 
@@ -228,6 +238,7 @@ def _template(row: Template, picture: ExportedPicture | None) -> ExportedTemplat
         origin=TemplateOrigin(row.origin),
         created_at=row.created_at,
         picture=picture,
+        moving_to=getattr(getattr(row, "reembedded", None), "model_id", None),
     )
 
 

@@ -121,7 +121,7 @@ def test_one_table_and_no_file_has_pictures() -> None:
         for field in model._meta.fields
         if field.get_internal_type() in ("BinaryField", "FileField", "ImageField")
     }
-    vectors = {("Template", "vector"), ("Feedback", "vector"), ("SessionProbe", "vector")}
+    vectors = {("Template", "vector"), ("Feedback", "vector"), ("SessionProbe", "vector"), ("Reembedded", "vector")}
     assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content")}
 
 

@@ -45,6 +45,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Consent": {"id", "subject"},
         "Template": {"id", "tenant", "subject", "vector"},  # The vector is a risk and no help.
         "Picture": {"id", "tenant", "template"},
+        "Reembedded": {"id", "tenant", "template", "vector"},
         "Session": {  # What the service needs to go on with it.
             "tenant",
             "target_samples",
@@ -66,6 +67,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Consent": export.ExportedConsent,
         "Template": export.ExportedTemplate,
         "Picture": export.ExportedPicture,
+        "Reembedded": export.ExportedTemplate,
         "Session": export.ExportedSession,
         "Decision": export.ExportedDecision,
         "FailedAttempts": export.ExportedAttempts,
