@@ -34,6 +34,7 @@ SENTENCES: dict[str, list[object]] = {
         "test_one_table_and_no_file_has_pictures",
         test_pictures.test_without_the_policy_no_picture_is_anywhere,
     ],
+    "none of visitors of the page": [test_pictures.test_the_page_keeps_no_pictures],
     "--keep-pictures DAYS` the aligned crop": [
         test_pictures.test_pictures_of_an_enrolment_are_kept_where_the_tenant_asks,
         test_pictures.test_pictures_go_after_their_time_and_when_the_policy_ends,

@@ -22,7 +22,7 @@ from database import clock, outages
 from gallery import binding
 from gallery.models import Renewal
 from gallery.people import check_subject_id, ensure_room, find_subject, lock_subject
-from gallery.records.consents import GivenConsent, check_consent
+from gallery.records.consents import GivenBy, GivenConsent, check_consent
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
@@ -57,7 +57,10 @@ class IdempotencyConflict(SessionError):
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a backend asks for; `subject_id` is empty for an identification."""
+    """What a backend asks for; `subject_id` is empty for an identification.
+
+    `by`: the page asks for its visitors, whom it tells that no picture is kept.
+    """
 
     kind: SessionKind
     subject_id: str
@@ -68,6 +71,7 @@ class SessionRequest:
     display_name: str = ""
     renewal: Renewal = Renewal.NONE
     consent: GivenConsent | None = None
+    by: GivenBy = "rest"
 
     def digest(self) -> str:
         content = [
@@ -345,7 +349,7 @@ def _insert(
         terms.steps,
         terms.allowed,
         covered_faces=tenant.covered_faces,
-        keeps_pictures=tenant.picture_days > 0,
+        keeps_pictures=tenant.picture_days > 0 and request.by == "rest",
         profile=gallery.profile,
         model_id=gallery.model_id,
     )

@@ -20,10 +20,21 @@ from recognition.retention.rules import enforce
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow
 from recognition.worker import Worker
+from tenants.keys import create_tenant
 from tenants.models import Tenant
 from testkit.recognised import recognised
+from tests.recognition.conftest import Configure
 from tests.recognition.failing import Clock
-from tests.recognition.support import Backend, Faces, asked, connect, in_database, token, until_complete
+from tests.recognition.support import (
+    Backend,
+    Faces,
+    asked,
+    connect,
+    http_client,
+    in_database,
+    token,
+    until_complete,
+)
 
 DAY_S = 86_400.0
 TEMPLATES = "/api/v1/subjects/alice/templates/"
@@ -119,6 +130,26 @@ async def test_a_policy_that_ended_meanwhile_keeps_nothing_of_a_session(
         assert (await until_complete(socket, faces.astronaut))[1]["success"]
     assert await in_database(worker, Template.across_tenants.count) == 1
     assert not await in_database(worker, Picture.across_tenants.exists)
+
+
+async def test_the_page_keeps_no_pictures(
+    worker: Worker, transactional_db: None, configure: Configure, faces: Faces
+) -> None:
+    """Its words say so, whatever the policy of its tenant."""
+
+    def make() -> None:
+        keep_for(create_tenant("demo")[0], 30)
+
+    changed = configure(demo=True)
+    await in_database(worker, make)
+    body = {"kind": "enrollment", "name": "Ada", "liveness": "none", "target_samples": 1}
+    async with http_client(None) as visitor:
+        created = (await visitor.post("/demo/sessions/", json=body)).json()
+    async with connect(created["token"]) as socket:
+        await socket.greeted()
+        assert (await until_complete(socket, faces.astronaut))[1]["success"]
+    assert await in_database(changed, Template.across_tenants.count) == 1
+    assert not await in_database(changed, Picture.across_tenants.exists)
 
 
 async def test_an_export_has_the_pictures_until_their_secret_is_gone(
