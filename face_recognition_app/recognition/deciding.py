@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from config import embedders
+from config.embedders import EMBEDDING_MODEL, ChosenEmbedder
 from config.settings import Settings
 from gallery import binding
 from gallery.matching import Gallery, make_gallery
 from gallery.people import EnrollmentRules
 from gallery.protection.master_keys import MasterKeys
 from gallery.protection.tenant_secrets import TenantSecrets
-from recognition import embedders
-from recognition.embedders import EMBEDDING_MODEL, ChosenEmbedder
 from recognition.tokens.signing import Signer
 from tenants.models import Tenant
 from weights.catalogue import MODELS, verify

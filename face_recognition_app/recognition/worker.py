@@ -13,6 +13,8 @@ from typing import Any
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.http import HttpRequest
 
+from config import embedders
+from config.embedders import EMBEDDING_MODEL
 from config.settings import Settings
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FormerEmbedder
 from core.imaging.frames import ImageLimits
@@ -21,9 +23,7 @@ from gallery.matching import Gallery
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
-from recognition import embedders
 from recognition.deciding import Deciding
-from recognition.embedders import EMBEDDING_MODEL
 from scheduling.executor import Executor
 from server.open_sockets import OpenSockets
 from tenants.models import Tenant

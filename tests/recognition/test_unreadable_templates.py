@@ -12,11 +12,11 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
+from config import embedders
 from config.settings import Settings
 from core.face_recognition_engine import FaceRecognitionEngine
 from gallery.matching import make_gallery
 from gallery.models import Template, TemplateKey
-from recognition import embedders
 from recognition.deciding import Deciding
 from recognition.preparation import prepare
 from recognition.retention import tenant_end
