@@ -68,6 +68,10 @@ class RecordedSight:
     def embedding(self) -> Embedding | None:
         return self._known.embedding
 
+    def picture(self) -> bytes:
+        """Empty: a recording has no pixels."""
+        return b""
+
     @property
     def _known(self) -> RecordedFace:
         assert self.face is not None

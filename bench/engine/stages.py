@@ -87,8 +87,8 @@ class TimedEngine(FaceRecognitionEngine):
     def appearance(self, view: FrameView) -> Appearance:
         return self._clock.time("appearance", super().appearance, view)
 
-    def embed(self, view: FrameView) -> Embedding | None:
-        return self._clock.time("embedding", super().embed, view)
+    def embed(self, view: FrameView, model_id: str = "") -> Embedding | None:
+        return self._clock.time("embedding", super().embed, view, model_id)
 
 
 def _mesh_stage(tracking: Tracking, detail: Detail) -> str:

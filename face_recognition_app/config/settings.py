@@ -14,6 +14,8 @@ from config.sizing import compute_threads, this_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
+PINNED_EMBEDDER = "pinned"
+"""The word for the shipped embedder, where it is the former one."""
 _YEAR_S = 31_536_000
 
 
@@ -127,6 +129,12 @@ class Settings(BaseModel):
         None,
         alias="FACE_EMBEDDER",
         description="An ArcFace-style ONNX file in place of the pinned embedder, with its profile beside it.",
+    )
+    former_embedder: str | None = Field(
+        None,
+        alias="FACE_FORMER_EMBEDDER",
+        description="What FACE_EMBEDDER was before: the file, or pinned for the shipped one. Its galleries are served "
+        "with it until manage.py reembed has moved them.",
     )
     secret_key: str = Field(
         "",

@@ -21,6 +21,7 @@ from core.features.spoof import SpoofDetector
 from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.features.which_face import is_ambiguous
 from core.imaging.alignment import AlignedFace, align
+from core.imaging.crop_file import to_png
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import closer_looks_at_still, reduction_for_still, reduction_for_tracked
 from core.pool import Pool, PoolStatistics
@@ -30,11 +31,20 @@ _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
+class FormerEmbedder:
+    """`least_length`: of its profile."""
+
+    model_id: str
+    path: Path
+    least_length: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineConfig:
     """`models`: file of each of weights.catalogue.MODELS, by its name. `mesh_max_uses`: uses after which an instance is
     replaced, None for never. `threads`: frames computed at once; every network has a graph for each.
     `refuse_bystanders`: whether a picture with a second face is refused that is plainly not meant. `least_length`: of
-    the embedder, see EmbedderProfile.
+    the embedder, see EmbedderProfile. `model_id`: of the embedder. `former`: an embedder that is used besides.
     """
 
     backend: str
@@ -45,6 +55,8 @@ class EngineConfig:
     threads: int = 1
     refuse_bystanders: bool = False
     least_length: float = PINNED.least_length
+    model_id: str = ""
+    former: FormerEmbedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +154,14 @@ class FaceRecognitionEngine:
         backend: str,
         *,
         refuse_bystanders: bool = False,
+        by_model: Mapping[str, Embedder] | None = None,
     ) -> None:
+        """`by_model`: the embedders that `embed` may be asked for, by the ids of their models."""
         self.detector = detector
         self.backend = backend
         self._refuse_bystanders = refuse_bystanders
         self._embedder = embedder
+        self._by_model = by_model or {}
         self._spoof = spoof
 
     @classmethod
@@ -156,12 +171,17 @@ class FaceRecognitionEngine:
         mesh_models = MeshModels(models["face_landmarker"], models["face_landmark"])
         make_mesh = mesh_factory(config.backend, mesh_models, config.threads)
         pool = Pool(make_mesh, config.pool_size, max_uses=config.mesh_max_uses)
+        embedder, former = Embedder.load(models["fr_feature"], config.threads, config.least_length), config.former
+        by_model = {config.model_id: embedder}
+        if former is not None:
+            by_model[former.model_id] = Embedder.load(former.path, config.threads, former.least_length)
         engine = cls(
             LivenessDetector(pool, config.borrow_timeout_s),
-            Embedder.load(models["fr_feature"], config.threads, config.least_length),
+            embedder,
             SpoofDetector.load(models["fr_liveness"], models.get("minifasnet"), config.threads),
             config.backend,
             refuse_bystanders=config.refuse_bystanders,
+            by_model=by_model,
         )
         engine.detector.warm_up()
         return engine
@@ -211,11 +231,19 @@ class FaceRecognitionEngine:
     def _judge(self, picture: Picture, faces: list[MeshFace], refuse_bystanders: bool) -> FrameView:
         return FrameView.of(picture, faces, refuse_bystanders=refuse_bystanders)
 
-    def embed(self, view: FrameView) -> Embedding | None:
-        """Embedding of the most prominent face; None when that cannot be recognised. There must be a face."""
+    def embed(self, view: FrameView, model_id: str = "") -> Embedding | None:
+        """Embedding of the most prominent face; None when that cannot be recognised. There must be a face.
+
+        `model_id`: by which embedder; empty for the one in use. Raises KeyError for one that is not loaded.
+        """
         if abs(view.faces[0].pose.roll) > MAX_ROLL_RECOGNISED_DEG:
             return None
-        return self._embedder.embed(_aligned(view).crop)
+        embedder = self._by_model[model_id] if model_id else self._embedder
+        return embedder.embed(_aligned(view).crop)
+
+    def picture(self, view: FrameView) -> bytes:
+        """What `embed` computes from, as PNG: the crop of the most prominent face, of which there must be one."""
+        return to_png(_aligned(view).crop)
 
     def appearance(self, view: FrameView) -> Appearance:
         """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""

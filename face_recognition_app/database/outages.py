@@ -78,7 +78,7 @@ async def retry_unavailable(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except Unavailable:
-            if time.monotonic() + RETRY_INTERVAL_S > deadline:
+        except Unavailable as error:
+            if not error.passes or time.monotonic() + RETRY_INTERVAL_S > deadline:
                 raise
         await asyncio.sleep(RETRY_INTERVAL_S)

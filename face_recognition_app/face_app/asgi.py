@@ -63,7 +63,7 @@ async def _readiness(scope: HTTPScope, report: Report) -> None:
 def _check_templates(worker: Worker, report: Report) -> None:
     """Name the templates in the report when they cannot be read or compared. Makes queries."""
     try:
-        worker.deciding.gallery.prepare()
+        worker.deciding.prepare()
     except (MasterKeyError, NoGalleryFits) as error:
         logger.warning("not ready: %s", error)
         report["templates"] = "unavailable"

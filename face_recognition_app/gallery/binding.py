@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from django.db.models import Q
 from pydantic import TypeAdapter
 
 from core.features.embedder.profile import EmbedderProfile
@@ -12,6 +14,8 @@ from database.outages import RETRY_AFTER_MS
 from gallery.models import Template
 from tenants.models import Tenant
 from wire.errors import Unavailable
+
+MOVED_RETRY_AFTER_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,18 @@ class GalleryModel:
 class OtherModel(Unavailable):
     """A gallery was made with another embedder than the service's."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, RETRY_AFTER_MS)
+    passes = False
+
+    def __init__(self, message: str, retry_after_ms: int = RETRY_AFTER_MS) -> None:
+        super().__init__(message, retry_after_ms)
+
+
+class GalleryMoved(OtherModel):
+    """The gallery was moved to another embedder since the tenant's row was read: what was compared may have been a part
+    of it. Who tries again is compared by the new one."""
+
+    def __init__(self) -> None:
+        super().__init__("the gallery is of another embedder now: try again", MOVED_RETRY_AFTER_MS)
 
 
 class NoGalleryFits(Exception):
@@ -51,6 +65,30 @@ def check(tenant: Tenant, model: GalleryModel) -> None:
         raise OtherModel(_fault(tenant.name, bound, model))
 
 
+def check_again(tenant: Tenant, model: GalleryModel) -> None:
+    """Raises GalleryMoved unless the gallery is still of this model. Makes one query.
+
+    Called after a comparison: the tenant's row may have been read minutes before, as that of a session is.
+    """
+    bound = model_of(tenant)
+    if bound is not None and bound.model_id != model.model_id and _has_templates(tenant, bound):
+        raise GalleryMoved
+
+
+def model_of(tenant: Tenant) -> GalleryModel | None:
+    """The model that the gallery is bound to now; None for a tenant that never had a template, or is gone."""
+    return _bound(Tenant.objects.filter(pk=tenant.pk).values_list("gallery_model", flat=True).first())
+
+
+def chosen(tenant: Tenant, models: Sequence[GalleryModel]) -> GalleryModel:
+    """The one of a service's models that the gallery is served with: its own, or the first if it is of none of them or
+    has no templates. Leaves the model that was read in the tenant."""
+    bound = model_of(tenant)
+    tenant.gallery_model = None if bound is None else asdict(bound)
+    own = [model for model in models if bound is not None and model.model_id == bound.model_id]
+    return own[0] if own and bound is not None and _has_templates(tenant, bound) else models[0]
+
+
 def bind(tenant: Tenant, model: GalleryModel) -> None:
     """Bind a gallery without templates to the model, in the transaction of an enrolment, which holds the tenant's lock.
 
@@ -63,17 +101,16 @@ def bind(tenant: Tenant, model: GalleryModel) -> None:
         tenant.save(update_fields=["gallery_model"])
 
 
-def check_all(model: GalleryModel) -> list[str]:
-    """Return a sentence for each gallery of another model. Raises NoGalleryFits when there are some, and none is of
-    this model: then it is the service's embedder that is wrong."""
+def check_all(models: Sequence[GalleryModel]) -> list[str]:
+    """Return a sentence for each gallery of none of the service's models, of which the first is the one in use. Raises
+    NoGalleryFits when there are some, and none is of these models: then it is the service's embedder that is wrong."""
     bound = Tenant.objects.filter(gallery_model__isnull=False)
-    others = [
-        (tenant, _bound(tenant.gallery_model)) for tenant in bound.exclude(gallery_model__model_id=model.model_id)
-    ]
+    ours = Q(gallery_model__model_id__in=[model.model_id for model in models])
+    others = [(tenant, _bound(tenant.gallery_model)) for tenant in bound.exclude(ours)]
     faults = [
-        _fault(one.name, found, model) for one, found in others if found is not None and _has_templates(one, found)
+        _fault(one.name, found, models[0]) for one, found in others if found is not None and _has_templates(one, found)
     ]
-    if faults and not bound.filter(gallery_model__model_id=model.model_id).exists():
+    if faults and not bound.filter(ours).exists():
         raise NoGalleryFits(faults[0])
     return faults
 
@@ -89,5 +126,6 @@ def _has_templates(tenant: Tenant, model: GalleryModel) -> bool:
 def _fault(tenant: str, bound: GalleryModel, model: GalleryModel) -> str:
     return (
         f"the gallery of {tenant} was made with the embedder {bound}, and the service has {model}: "
-        "run the service with the former (FACE_EMBEDDER), or erase its people and enrol them anew"
+        "run the service with the former (FACE_EMBEDDER), move the gallery to the new one (FACE_FORMER_EMBEDDER and "
+        "manage.py reembed), or erase its people and enrol them anew"
     )

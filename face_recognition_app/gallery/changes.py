@@ -93,6 +93,11 @@ def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
         )
 
 
+def break_off(tenant_id: int) -> None:
+    """Raise the revision without an entry, in the caller's transaction: every index of the tenant is made anew."""
+    Tenant.objects.filter(pk=tenant_id).update(gallery_version=F("gallery_version") + 1)
+
+
 def log_deletion(sender: object, instance: Template, **_: Any) -> None:
     """Log a deletion on `pre_delete`: of a template by itself, or with its subject or tenant."""
     log(instance.tenant_id, [instance.pk], added=False)

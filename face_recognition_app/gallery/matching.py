@@ -68,7 +68,8 @@ class Gallery:
     """The templates of one model: how they are kept, and where they are searched.
 
     Every method blocks, may be called from any thread, and makes queries on that thread's database connection. Those
-    that compare with templates raise OtherModel when the tenant's are of another embedder, and KeysUnavailable.
+    that compare with templates raise OtherModel when the tenant's are of another embedder, GalleryMoved when they have
+    been since the tenant's row was read, and KeysUnavailable.
     `tries` is how many probes one impostor may show. `profile` is what was measured of the model.
     """
 
@@ -88,6 +89,7 @@ class Gallery:
         binding.check(tenant, self.model)
         templates = self.store.of_subject(tenant, subject_id)
         if not len(templates):
+            binding.check_again(tenant, self.model)
             return None
         return self._comparison(
             tenant, subject_id, templates, probe, self._threshold(target_fmr, len(templates) * tries)
@@ -97,7 +99,10 @@ class Gallery:
         """Do as `verify`, with the threshold of the subject's earlier match."""
         binding.check(tenant, self.model)
         templates = self.store.of_subject(tenant, subject_id)
-        return self._comparison(tenant, subject_id, templates, probe, threshold) if len(templates) else None
+        if not len(templates):
+            binding.check_again(tenant, self.model)
+            return None
+        return self._comparison(tenant, subject_id, templates, probe, threshold)
 
     def identify(
         self, tenant: Tenant, probe: Embedding, target_fpir: float, limit: int = 1, tries: int = 1
@@ -134,9 +139,11 @@ class Gallery:
         self, tenant: Tenant, subject_id: str, templates: Embeddings, probe: Embedding, threshold: float
     ) -> Comparison:
         found = Comparison(float(similarities(templates, [probe]).max()), threshold)
-        if not found.matches:
-            return found
-        return replace(found, excluded=bool(self._excluded(tenant, {subject_id: found.similarity}, [probe], threshold)))
+        if found.matches:
+            excluded = self._excluded(tenant, {subject_id: found.similarity}, [probe], threshold)
+            found = replace(found, excluded=bool(excluded))
+        binding.check_again(tenant, self.model)
+        return found
 
     def _search(
         self, tenant: Tenant, probes: Sequence[Embedding], target_fpir: float, limit: int, tries: int
@@ -154,6 +161,7 @@ class Gallery:
             )
             left = [one for one in found.candidates if one.subject_id not in excluded]
             if len(left) >= limit or len(found.candidates) < wanted:
+                binding.check_again(tenant, self.model)
                 return Identification(left[:limit], threshold)
             wanted = limit + len(excluded)
 
@@ -169,14 +177,14 @@ class Gallery:
         rejected = feedback.on_subjects(tenant, list(found), self.model_id, self.protection)
         return rejected.excludes(found, probes, threshold)
 
-    def prepare(self) -> list[str]:
-        """Check that the templates in the database can be read and compared, tenant by tenant. Returns a sentence for
-        each gallery that cannot be compared while others can.
+    def prepare(self, former: Gallery | None = None) -> list[str]:
+        """Check that the templates in the database can be read and compared, by this gallery or the former, tenant by
+        tenant. Returns a sentence for each gallery that cannot be compared while others can.
 
         Raises MasterKeyError, and NoGalleryFits when no gallery can be compared.
         """
         self.protection.check()
-        return binding.check_all(self.model)
+        return binding.check_all([self.model] if former is None else [self.model, former.model])
 
     def _search_threshold(self, tenant: Tenant, target_fpir: float, ranking: Ranking, tries: int) -> float:
         calibration = calibration_of(tenant)
@@ -188,8 +196,10 @@ class Gallery:
         return threshold_for(target, comparisons, self.profile)
 
 
-def make_gallery(settings: Settings, model_id: str, profile: EmbedderProfile = PINNED) -> Gallery:
+def make_gallery(
+    settings: Settings, model_id: str, profile: EmbedderProfile = PINNED, secrets: TenantSecrets | None = None
+) -> Gallery:
     """The gallery of a model's templates, in the store that the settings name. Raises MasterKeyError."""
-    protection = SealedProtection(model_id, TenantSecrets(MasterKeys.load(settings)))
+    protection = SealedProtection(model_id, secrets or TenantSecrets(MasterKeys.load(settings)))
     store = MAKERS[settings.gallery_store](model_id, protection, settings.data_dir / "index")
     return Gallery(model_id, protection, store, profile)

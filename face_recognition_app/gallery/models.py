@@ -101,6 +101,34 @@ class Template(ProtectedRow):
         return f"{self.public_id} of {self.subject}"
 
 
+class Picture(TenantOwned):
+    """The aligned crop that a template was made from, as PNG, sealed (gallery.pictures). Kept by the tenant's policy.
+
+    Its seal is bound to the template.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="pictures")
+    template = models.OneToOneField(Template, models.CASCADE, related_name="picture")
+    content = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["created_at"], name="picture_by_age")]
+
+    def __str__(self) -> str:
+        return f"picture of template {self.template_id}"
+
+
+class Reembedded(ProtectedRow):
+    """What another embedder makes of a template's picture, until the gallery is moved to it (gallery.reembedding)."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="reembedded")
+    template = models.OneToOneField(Template, models.CASCADE, related_name="reembedded")
+
+    def __str__(self) -> str:
+        return f"template {self.template_id} by {self.model_id}"
+
+
 class Feedback(ProtectedRow):
     """A picture of which it was said that it does not show the subject: its embedding, protected as a template is.
 

@@ -13,7 +13,7 @@ from django.db.models import Count
 from core.types import Embedding
 from database import clock
 from database.pages import Page, page_after
-from gallery import binding, changes, feedback
+from gallery import binding, changes, feedback, pictures
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.protection.errors import SecretGone, Tampered
@@ -89,10 +89,12 @@ _ORIGINS = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One accepted picture of a face; `quality` 0..1, None when it was not rated."""
+    """One accepted picture of a face; `quality` 0..1, None when it was not rated. `picture`: the aligned crop as PNG,
+    empty when nobody may keep it."""
 
     embedding: Embedding
     quality: float | None
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,8 @@ def store_templates(
         )
         for sample in samples
     )
+    shown = [(template, sample.picture) for template, sample in zip(templates, samples, strict=True)]
+    pictures.keep(tenant, shown, gallery.protection)
     gallery.store.add(tenant, templates)
     changes.log(tenant.pk, [template.pk for template in templates], added=True)
     return templates

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from audit.chain import Event, record
+from gallery.matching import Gallery
 from gallery.models import Renewal, Template
 from gallery.people import Sample, check_subject_id, enroll, lock_subject
 from gallery.records.consents import GivenConsent, check_consent, keep_consent
@@ -16,18 +17,20 @@ from vocabulary.audit import AuditKind
 
 def enroll_pictures(
     deciding: Deciding,
+    gallery: Gallery,
     tenant: Tenant,
     subject_id: str,
     samples: list[Sample],
     consent: GivenConsent | None,
     renewal: Renewal = Renewal.NONE,
 ) -> list[Template]:
-    """Do as `enroll`, with the consent, and record it. Raises ConsentRequired, too; then nothing is stored."""
-    deciding.gallery.store.refresh(tenant)  # Before the locks, for which others wait.
+    """Do as `enroll`, with the consent, and record it. `gallery`: the one whose embedder has made the samples. Raises
+    ConsentRequired, too; then nothing is stored."""
+    gallery.store.refresh(tenant)  # Before the locks, for which others wait.
     with transaction.atomic():
         lock_subject(tenant, check_subject_id(subject_id))
         check_consent(tenant, subject_id, consent)
-        templates = enroll(tenant, subject_id, samples, deciding.gallery, deciding.rules, renewal=renewal)
+        templates = enroll(tenant, subject_id, samples, gallery, deciding.rules, renewal=renewal)
         keep_and_record(tenant, subject_id, consent, len(templates), renewal)
     return templates
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -11,8 +12,10 @@ from pydantic import BaseModel
 
 from audit.models import AuditEntry
 from core.liveness.policy import Policy
-from gallery import people
-from gallery.models import Consent, Feedback, Renewal, Subject, Template, TemplateOrigin
+from gallery import people, pictures
+from gallery.models import Consent, Feedback, Picture, Reembedded, Renewal, Subject, Template, TemplateOrigin
+from gallery.protection import TemplateProtection
+from gallery.protection.errors import SecretGone
 from gallery.records.consents import GivenBy
 from gallery.records.references import record_reading, reference_of
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session, SessionProbe
@@ -24,6 +27,8 @@ SECTIONS: dict[type[Model], str] = {
     Subject: "subject",
     Consent: "consents",
     Template: "templates",
+    Picture: "templates",
+    Reembedded: "templates",
     Feedback: "feedback",
     Session: "sessions",
     Decision: "sessions",
@@ -54,14 +59,26 @@ class ExportedConsent(BaseModel):
     withdrawn_at: datetime | None
 
 
+class ExportedPicture(BaseModel):
+    """The aligned crop of the face, PNG in base64; null when the tenant's secrets were deleted, and it with them."""
+
+    png: str | None
+    created_at: datetime
+
+
 class ExportedTemplate(BaseModel):
-    """Without the vector, which is no help to a person and would be a risk in other hands."""
+    """Without the vector, which is no help to a person and would be a risk in other hands.
+
+    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it.
+    """
 
     id: UUID
     model_id: str
     quality: float | None
     origin: TemplateOrigin
     created_at: datetime
+    picture: ExportedPicture | None
+    moving_to: str | None
 
 
 class ExportedFeedback(BaseModel):
@@ -146,15 +163,16 @@ class SubjectExport(BaseModel):
     audit: list[ExportedEntry]
 
 
-def of_subject(tenant: Tenant, subject_id: str) -> SubjectExport:
-    """The document, whose making is recorded. Raises SubjectNotFound."""
+def of_subject(tenant: Tenant, subject_id: str, protection: TemplateProtection) -> SubjectExport:
+    """The document, whose making is recorded. Raises SubjectNotFound, and KeysUnavailable when a picture can be read
+    with a master key that is not here."""
     subject = people.find_subject(tenant, subject_id)
     reference = reference_of(tenant, subject_id)
     assert reference is not None
     export = SubjectExport(
         subject=_person(subject, reference),
         consents=[_consent(row) for row in Consent.objects.filter(subject=subject).order_by("pk")],
-        templates=[_template(row) for row in Template.objects.filter(subject=subject).defer("vector").order_by("pk")],
+        templates=_templates(tenant, subject, protection),
         feedback=[
             ExportedFeedback(session=row.session, created_at=row.created_at)
             for row in Feedback.objects.filter(subject=subject).defer("vector").order_by("pk")
@@ -192,13 +210,35 @@ def _consent(row: Consent) -> ExportedConsent:
     )
 
 
-def _template(row: Template) -> ExportedTemplate:
+def _templates(tenant: Tenant, subject: Subject, protection: TemplateProtection) -> list[ExportedTemplate]:
+    rows = (
+        Template.objects.filter(subject=subject)
+        .select_related("picture", "reembedded")
+        .defer("vector", "reembedded__vector")
+        .order_by("pk")
+    )
+    return [_template(row, _picture(getattr(row, "picture", None), tenant, protection)) for row in rows]
+
+
+def _picture(row: Picture | None, tenant: Tenant, protection: TemplateProtection) -> ExportedPicture | None:
+    if row is None:
+        return None
+    try:
+        png = b64encode(pictures.content_of(row, tenant, protection)).decode()
+    except SecretGone:
+        png = None
+    return ExportedPicture(png=png, created_at=row.created_at)
+
+
+def _template(row: Template, picture: ExportedPicture | None) -> ExportedTemplate:
     return ExportedTemplate(
         id=row.public_id,
         model_id=row.model_id,
         quality=row.quality,
         origin=TemplateOrigin(row.origin),
         created_at=row.created_at,
+        picture=picture,
+        moving_to=getattr(getattr(row, "reembedded", None), "model_id", None),
     )
 
 

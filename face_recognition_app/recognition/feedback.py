@@ -7,8 +7,9 @@ import uuid
 from django.db import transaction
 
 from core.types import Embedding
-from gallery import feedback
+from gallery import binding, feedback
 from gallery.feedback import Source
+from gallery.matching import Gallery
 from gallery.people import GalleryError, find_subject, lock_subject
 from gallery.protection import Protected
 from gallery.records.references import record_about
@@ -25,9 +26,8 @@ class NoProbe(GalleryError):
     code = ErrorCode.NO_PROBE
 
 
-def probe_of(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> Embedding:
+def probe_of(gallery: Gallery, tenant: Tenant, session_id: uuid.UUID) -> Embedding:
     """The probe by which a session matched. Raises SessionNotFound or NoProbe."""
-    gallery = deciding.gallery
     kept = SessionProbe.objects.filter(session=find(tenant, session_id), model_id=gallery.model_id).first()
     if kept is None:
         raise NoProbe("no probe of this session is kept: send a picture in place of session_id")
@@ -36,16 +36,24 @@ def probe_of(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID) -> Embed
 
 
 def give(
-    deciding: Deciding, tenant: Tenant, subject_id: str, probe: Embedding, source: Source, *, correct: bool
+    deciding: Deciding,
+    gallery: Gallery,
+    tenant: Tenant,
+    subject_id: str,
+    probe: Embedding,
+    source: Source,
+    *,
+    correct: bool,
 ) -> int:
     """Keep the probe as not showing the subject, or if `correct` take back what was said of this face.
 
-    Returns how many pictures are kept as not showing the subject. Raises SubjectNotFound.
+    `gallery`: the one whose embedder has made the probe. Returns how many pictures are kept as not showing the subject.
+    Raises SubjectNotFound, and GalleryMoved.
     """
-    gallery = deciding.gallery
     with transaction.atomic():
         lock_subject(tenant, subject_id)
-        tenant.lock()  # So that no rotation of secrets ends between protecting and storing.
+        tenant.lock()  # So that no rotation of secrets ends between protecting and storing, and no move of the gallery.
+        binding.check_again(tenant, gallery.model)
         subject = find_subject(tenant, subject_id)
         if correct:
             threshold = threshold_for(deciding.settings.target_fmr, 1, gallery.profile)

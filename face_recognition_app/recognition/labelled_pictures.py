@@ -17,7 +17,7 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 
 
 def embed_folder(
-    engine: FaceRecognitionEngine, folder: Path, limits: ImageLimits, step: Callable[[int, int], None]
+    engine: FaceRecognitionEngine, model_id: str, folder: Path, limits: ImageLimits, step: Callable[[int, int], None]
 ) -> Labelled:
     """Embed every picture that could be enrolled. `folder` has one folder for each person, as Labeled Faces in the Wild
     has. `step` is told how many of how many pictures are done."""
@@ -29,7 +29,7 @@ def embed_folder(
             view = engine.analyse_still(path.read_bytes(), limits)
         except ImageError:
             continue
-        found = engine.embed(view) if view.face is not None and not view.quality.issues else None
+        found = engine.embed(view, model_id) if view.face is not None and not view.quality.issues else None
         if found is not None:
             vectors.append(found)
             subjects.append(path.parent.name)

@@ -36,7 +36,7 @@ def prepare(settings: Settings, on_progress: Callable[[str], None], *, new_datab
         if settings.gallery_store == "pgvector":
             prepare_database()
         deciding = Deciding.load(settings)  # It makes the signing key.
-        for fault in deciding.gallery.prepare():
+        for fault in deciding.prepare():
             on_progress(fault)
         if not settings.development and not settings.has_template_key:
             on_progress("templates: their master key is derived from FACE_SECRET_KEY; docs/keys.md says how to set one")

@@ -23,13 +23,15 @@ T = TypeVar("T")
 class Portrait:
     """Quality, box and embedding of a picture's most prominent face, and how many faces were found; `box` is None
     without a face, `embedding` where nobody can be recognised: the face leans too far over, or looks like none.
-    `plainly_covered`: whether mouth or nose are surely covered; where it may be so, that is an issue of the quality."""
+    `plainly_covered`: whether mouth or nose are surely covered; where it may be so, that is an issue of the quality.
+    `picture`: the aligned crop as PNG, if asked for."""
 
     quality: Quality
     faces_found: int
     box: Box | None
     embedding: Embedding | None
     plainly_covered: bool
+    picture: bytes = b""
 
 
 async def read(worker: Worker, tenant: Tenant, data: bytes, reader: Callable[[Worker, bytes], T]) -> T:
@@ -52,15 +54,18 @@ def faces(worker: Worker, data: bytes) -> FrameView:
     return worker.engine.analyse_still(data, worker.limits)
 
 
-def portrait(worker: Worker, data: bytes, choice: FaceChoice | None = None) -> Portrait:
-    """`choice`: None for as the service is configured."""
+def portrait(
+    worker: Worker, data: bytes, model_id: str, choice: FaceChoice | None = None, *, with_picture: bool = False
+) -> Portrait:
+    """`model_id`: of the embedder. `choice`: None for as the service is configured."""
     refuse_bystanders = None if choice is None else choice is FaceChoice.SINGLE
     view = worker.engine.analyse_still(data, worker.limits, refuse_bystanders=refuse_bystanders)
-    embedding = worker.engine.embed(view) if view.face is not None else None
+    embedding = worker.engine.embed(view, model_id) if view.face is not None else None
     known = embedding is not None or Issue.LOOK_STRAIGHT in view.quality.issues
     covered = Issue.FACE_COVERED in view.quality.issues
     plainly = covered and view.aligned is not None and is_covered(view.aligned.crop, plainly=True)
-    return Portrait(view.quality if known else NOBODY, len(view.faces), view.box, embedding, plainly)
+    picture = worker.engine.picture(view) if with_picture and embedding is not None else b""
+    return Portrait(view.quality if known else NOBODY, len(view.faces), view.box, embedding, plainly, picture)
 
 
 def liveness(worker: Worker, data: bytes) -> tuple[Quality, float]:

@@ -8,24 +8,26 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.http import HttpRequest
 
+from config import embedders
+from config.embedders import EMBEDDING_MODEL
 from config.settings import Settings
-from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine
-from core.features.embedder.profile import EmbedderProfile
+from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FormerEmbedder
 from core.imaging.frames import ImageLimits
 from database.calls import DatabaseThreads
+from gallery.matching import Gallery
 from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
-from recognition.deciding import EMBEDDING_MODEL, Deciding
+from recognition.deciding import Deciding
 from scheduling.executor import Executor
 from server.open_sockets import OpenSockets
-from weights.catalogue import check_digest, ensure_models
+from tenants.models import Tenant
+from weights.catalogue import ensure_models
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,12 @@ class Worker:
     def settings(self) -> Settings:
         return self.deciding.settings
 
+    async def gallery_of(self, tenant: Tenant) -> Gallery:
+        """The gallery that serves the tenant: what embeds and compares its pictures. A request asks once."""
+        if self.deciding.former is None:
+            return self.deciding.gallery
+        return await self.database.run(self.deciding.gallery_of, tenant)
+
     @property
     def limits(self) -> ImageLimits:
         return ImageLimits(self.settings.max_image_bytes, self.settings.max_image_pixels)
@@ -96,29 +104,28 @@ class Worker:
 
 
 def load_engine(deciding: Deciding, pool_size: int) -> FaceRecognitionEngine:
-    """An engine as the settings say, with `pool_size` instances. Raises ModelError."""
-    settings, profile = deciding.settings, deciding.gallery.profile
+    """An engine as the settings say, with `pool_size` instances.
+
+    Raises ModelError, also for an embedder that is not the one that was measured.
+    """
+    settings, chosen, former = deciding.settings, deciding.embedder, embedders.former(deciding.settings)
+    pinned = ensure_models(settings.model_dir, logger.info)
     return FaceRecognitionEngine.load(
         EngineConfig(
             backend=settings.mesh_backend,
             pool_size=pool_size,
-            models=_models(settings, profile),
+            models=pinned | {EMBEDDING_MODEL: chosen.file(pinned)},
             borrow_timeout_s=settings.admission_timeout_ms / 1000,
             mesh_max_uses=settings.mesh_max_uses,
             threads=settings.compute_threads,
             refuse_bystanders=settings.bystanders == "refuse",
-            least_length=profile.least_length,
+            least_length=chosen.profile.least_length,
+            model_id=chosen.model_id,
+            former=None
+            if former is None
+            else FormerEmbedder(former.model_id, former.file(pinned), former.profile.least_length),
         )
     )
-
-
-def _models(settings: Settings, profile: EmbedderProfile) -> dict[str, Path]:
-    """The file of each model. Raises ModelError, also for an embedder that is not the one that was measured."""
-    models = ensure_models(settings.model_dir, logger.info)
-    if settings.embedder is not None:
-        check_digest(settings.embedder, profile.sha256)
-        models[EMBEDDING_MODEL] = settings.embedder
-    return models
 
 
 class NoWorker(Exception):

@@ -12,7 +12,7 @@ from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.faces import Action
 
-LONGEST_UNSEEN_DAYS = 3_650
+LONGEST_DAYS = 3_650
 _COLUMNS = (
     "liveness",
     "liveness_minimum",
@@ -22,6 +22,7 @@ _COLUMNS = (
     "adaptive_templates",
     "consent_required",
     "unseen_days",
+    "picture_days",
 )
 
 
@@ -35,7 +36,7 @@ class TenantPolicy:
     policy's own, which exclude light. `covered_faces`: whether a face with a mask may be recognised; never enrolled.
     `adaptive_templates`: whether a sure and live recognition may become a template. `consent_required`: whether nobody
     is enrolled without a record of consent. `unseen_days`: days from a subject's last success or enrolment to its
-    erasure; None for never."""
+    erasure; None for never. `picture_days`: days for which aligned pictures of enrolled faces are kept, 0 for none."""
 
     liveness: Policy
     minimum: Policy
@@ -45,6 +46,7 @@ class TenantPolicy:
     adaptive_templates: bool = False
     consent_required: bool = False
     unseen_days: int | None = None
+    picture_days: int = 0
 
     def check(self) -> None:
         """Raises InvalidPolicy when no session could begin under the policy."""
@@ -85,6 +87,7 @@ def policy_of(tenant: Tenant) -> TenantPolicy:
         adaptive_templates=tenant.adaptive_templates,
         consent_required=tenant.consent_required,
         unseen_days=tenant.unseen_days,
+        picture_days=tenant.picture_days,
     )
 
 
@@ -99,6 +102,7 @@ def set_policy(tenant: Tenant, policy: TenantPolicy) -> None:
     tenant.adaptive_templates = policy.adaptive_templates
     tenant.consent_required = policy.consent_required
     tenant.unseen_days = policy.unseen_days
+    tenant.picture_days = policy.picture_days
     with transaction.atomic():
         tenant.save(update_fields=_COLUMNS)
         record(tenant.pk, Event(AuditKind.POLICY_CHANGED, None, _told(policy)))
@@ -114,6 +118,7 @@ def _told(policy: TenantPolicy) -> dict[str, Detail]:
         "adaptive_templates": policy.adaptive_templates,
         "consent_required": policy.consent_required,
         "unseen_days": policy.unseen_days,
+        "picture_days": policy.picture_days,
     }
 
 
@@ -141,6 +146,13 @@ def parse_unseen(text: str) -> int | None:
     """Parse `never`, or a number of days. Raises InvalidPolicy."""
     if text == "never":
         return None
-    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_UNSEEN_DAYS:
-        raise InvalidPolicy(f"{text!r} is no number of days: use never, or 1 to {LONGEST_UNSEEN_DAYS}")
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_DAYS:
+        raise InvalidPolicy(f"{text!r} is no number of days: use never, or 1 to {LONGEST_DAYS}")
+    return int(text)
+
+
+def parse_picture_days(text: str) -> int:
+    """Parse a number of days; 0 keeps no pictures. Raises InvalidPolicy."""
+    if not text.isdecimal() or int(text) > LONGEST_DAYS:
+        raise InvalidPolicy(f"{text!r} is no number of days: use 0 to keep no pictures, or 1 to {LONGEST_DAYS}")
     return int(text)

@@ -29,6 +29,9 @@ class Tenant(models.Model):
     unseen_days = models.PositiveIntegerField(
         null=True, help_text="Days without a success after which a subject is erased; null: never."
     )
+    picture_days = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Days for which aligned pictures of enrolled faces are kept; 0: none are."
+    )
     calibration = models.JSONField(
         null=True, help_text="What was measured of the tenant's gallery; null: the embedder's profile holds."
     )

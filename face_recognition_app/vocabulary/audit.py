@@ -15,6 +15,7 @@ class AuditKind(StrEnum):
     DECIDED = "decided"
     ENROLLED = "enrolled"
     FEEDBACK_GIVEN = "feedback_given"
+    GALLERY_MOVED = "gallery_moved"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"
     KEY_ROTATED = "key_rotated"

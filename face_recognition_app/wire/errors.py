@@ -18,6 +18,8 @@ WireError                  message, retry_after_ms; close code and retryable by 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from vocabulary.errors import ErrorCode, ImageCode, ServiceError
 
 
@@ -77,7 +79,10 @@ class Overloaded(WireError):
 
 
 class Unavailable(WireError):
+    """`passes`: whether the same call may succeed in a moment, so that it is tried again before a client is told."""
+
     code = ErrorCode.UNAVAILABLE
+    passes: ClassVar[bool] = True
 
 
 class InternalError(WireError):

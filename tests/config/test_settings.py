@@ -23,6 +23,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_BYSTANDERS", "refuse", "bystanders", "refuse"),
     ("FACE_MODEL_MIRROR", "/mirror", "model_mirror", Path("/mirror")),
     ("FACE_EMBEDDER", "/models/other.onnx", "embedder", Path("/models/other.onnx")),
+    ("FACE_FORMER_EMBEDDER", "pinned", "former_embedder", "pinned"),
     ("FACE_MESH_MAX_USES", "500", "mesh_max_uses", 500),
     ("FACE_WORKER_MAX_MEMORY_MB", "512", "worker_max_memory_mb", 512),
     ("DATABASE_URL", "postgresql://db/face", "database_url", "postgresql://db/face"),

@@ -23,6 +23,7 @@ OF_NO_TENANT = {Tenant}
 ACROSS_TENANTS = {
     "audit/pruning.py": 1,
     "gallery/changes.py": 1,
+    "gallery/pictures.py": 1,
     "gallery/protection/reprotection.py": 1,
     "gallery/protection/tenant_secrets.py": 3,
     "recognition/retention/rules.py": 6,

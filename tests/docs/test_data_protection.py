@@ -17,6 +17,7 @@ from tests.recognition.lifecycle import (
     test_audit_api,
     test_consents,
     test_export,
+    test_pictures,
     test_receipts,
     test_unseen,
 )
@@ -29,7 +30,15 @@ ROWS = {
     for cells in [[cell.strip() for cell in line.strip("|").split("|")]]
 }
 SENTENCES: dict[str, list[object]] = {
-    "Pictures are not stored.": ["test_no_table_and_no_file_has_a_picture"],
+    "Pictures are not stored unless the tenant asks for it": [
+        "test_one_table_and_no_file_has_pictures",
+        test_pictures.test_without_the_policy_no_picture_is_anywhere,
+    ],
+    "none of visitors of the page": [test_pictures.test_the_page_keeps_no_pictures],
+    "--keep-pictures DAYS` the aligned crop": [
+        test_pictures.test_pictures_of_an_enrolment_are_kept_where_the_tenant_asks,
+        test_pictures.test_pictures_go_after_their_time_and_when_the_policy_ends,
+    ],
     "A tenant's rows are read with keys": [test_audit_api.test_another_tenant_reads_its_own_trail_only],
     "Subjects, templates, locks and exports are read with": ["test_scopes_are_those_of_the_document"],
     "No path of the API gives the numbers": ["test_no_answer_has_a_vector"],
@@ -106,15 +115,15 @@ def test_what_is_erased_with_a_person_is_what_an_export_has() -> None:
     assert {name for name, cells in ROWS.items() if cells[4] == "yes"} == exported
 
 
-def test_no_table_and_no_file_has_a_picture() -> None:
+def test_one_table_and_no_file_has_pictures() -> None:
     kinds = {
         (model.__name__, field.name)
         for model in apps.get_models()
         for field in model._meta.fields
         if field.get_internal_type() in ("BinaryField", "FileField", "ImageField")
     }
-    vectors = {("Template", "vector"), ("Feedback", "vector"), ("SessionProbe", "vector")}
-    assert kinds == vectors | {("TemplateKey", "wrapped")}
+    vectors = {("Template", "vector"), ("Feedback", "vector"), ("SessionProbe", "vector"), ("Reembedded", "vector")}
+    assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content")}
 
 
 def test_scopes_are_those_of_the_document() -> None:

@@ -49,10 +49,10 @@ def test_a_second_verification_keeps_the_threshold_of_the_first(known: Tenant, g
 def test_a_verification_reads_no_gallery(known: Tenant, other_worker: Gallery) -> None:
     with CaptureQueriesContext(connection) as queries:
         other_worker.verify(known, "alice", face(2), FMR)
-    assert len(queries) == 2, "the subject's templates and the tenant's secrets"
+    assert len(queries) == 3, "the subject's templates, the tenant's secrets, and whose embedder the gallery is of then"
     with CaptureQueriesContext(connection) as queries:
         other_worker.verify(known, "alice", face(1), FMR)
-    assert len(queries) == 3, "what matches is held against the feedback on the subject"
+    assert len(queries) == 4, "what matches is held against the feedback on the subject"
     assert other_worker.store.statistics().templates == 0
 
 

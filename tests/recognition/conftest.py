@@ -18,6 +18,7 @@ from recognition.worker import Worker
 from tenants.keys import create_tenant
 from testkit.clips import encode_jpeg
 from testkit.faces.covers import draw
+from testkit.other_network import write_other_network
 from testkit.recognised import recognised
 from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, service, with_meshes, with_settings
@@ -101,6 +102,16 @@ def use_meshes(worker: Worker) -> Iterator[UseMeshes]:
     for changed in made:
         changed.executor.close()
         changed.engine.close()
+
+
+@pytest.fixture(scope="session")
+def both_embedders(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A real worker whose embedder is another, and the pinned one the former."""
+    pinned = worker.settings.model_dir / "fr_feature.onnx"
+    network = write_other_network(pinned, tmp_path_factory.mktemp("network") / "other.onnx")
+    both = Worker.start(worker.settings.model_copy(update={"embedder": network, "former_embedder": "pinned"}))
+    yield both
+    both.close()
 
 
 @pytest.fixture

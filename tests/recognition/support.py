@@ -289,7 +289,8 @@ def with_meshes(worker: Worker, make_mesh: Callable[[], FaceMesh], size: int, ti
     pool = Pool(make_mesh, size)
     pool.fill()
     real = worker.engine
-    engine = FaceRecognitionEngine(LivenessDetector(pool, timeout_s), real._embedder, real._spoof, real.backend)
+    detector = LivenessDetector(pool, timeout_s)
+    engine = FaceRecognitionEngine(detector, real._embedder, real._spoof, real.backend, by_model=real._by_model)
     return replace(worker, engine=engine, executor=Executor(size, size, timeout_s))
 
 

@@ -12,10 +12,11 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
+from config import embedders
 from config.settings import Settings
+from core.face_recognition_engine import FaceRecognitionEngine
 from gallery.matching import make_gallery
 from gallery.models import Template, TemplateKey
-from recognition import deciding as deciding_module
 from recognition.deciding import Deciding
 from recognition.preparation import prepare
 from recognition.retention import tenant_end
@@ -65,8 +66,10 @@ async def test_with_the_key_the_templates_are_not_mentioned(api: httpx.AsyncClie
 async def test_another_embedder_is_told_with_words(
     api: httpx.AsyncClient, worker: Worker, alice: Backend, faces: Faces
 ) -> None:
-    gallery = make_gallery(worker.settings, "0123456789abcdef")
-    service.worker = replace(worker, deciding=replace(worker.deciding, gallery=gallery))
+    real, gallery = worker.engine, make_gallery(worker.settings, "0123456789abcdef")
+    by_model = {gallery.model_id: real._embedder}
+    engine = FaceRecognitionEngine(real.detector, real._embedder, real._spoof, real.backend, by_model=by_model)
+    service.worker = replace(worker, deciding=replace(worker.deciding, gallery=gallery), engine=engine)
     answer = await api.post("/api/v1/faces/search/", files=picture(faces.astronaut))
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (503, "unavailable")
@@ -97,7 +100,7 @@ def test_a_start_is_refused_with_words(worker: Worker, alice: Backend, monkeypat
     with pytest.raises(CommandError, match="the secret of tenant acme was wrapped by the master key"):
         call_command("prepare")
     monkeypatch.setattr(Deciding, "load", load)
-    monkeypatch.setattr(deciding_module, "MODEL_ID_DIGITS", 15)
+    monkeypatch.setattr(embedders, "MODEL_ID_DIGITS", 15)
     with pytest.raises(CommandError, match="the gallery of acme was made with the embedder"):
         call_command("prepare")
 

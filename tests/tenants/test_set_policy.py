@@ -23,6 +23,7 @@ DEFAULT = {
     "adaptive_templates": False,
     "consent_required": False,
     "unseen_days": None,
+    "picture_days": 0,
 }
 
 
@@ -66,6 +67,7 @@ def test_what_is_set_is_printed_and_stays() -> None:
         "adaptive_templates": False,
         "consent_required": False,
         "unseen_days": None,
+        "picture_days": 0,
     }
     assert in_force("rival") == {**DEFAULT, "tenant": "rival"}
 
@@ -89,6 +91,15 @@ def test_consent_and_expiry_are_set_recorded_and_taken_back() -> None:
     assert recorded.all().count() == 2
 
 
+def test_keeping_pictures_is_set_recorded_and_taken_back() -> None:
+    assert "are kept for 30 days" in run("acme", "--keep-pictures", "30")
+    assert in_force() == {**DEFAULT, "picture_days": 30}
+    run("acme", "--keep-pictures", "0")
+    assert in_force() == DEFAULT
+    recorded = AuditEntry.across_tenants.filter(tenant__name="acme", kind="policy_changed").order_by("sequence")
+    assert [entry.details["picture_days"] for entry in recorded] == [30, 0]
+
+
 def test_in_words_it_says_the_policy_in_force() -> None:
     assert run("acme", "--liveness", "active", "--minimum", "active") == (
         "tenant acme\n"
@@ -100,6 +111,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         "adaptive templates off\n"
         "consent optional\n"
         "people are erased never\n"
+        "aligned pictures of enrolled faces are kept not at all\n"
     )
 
 
@@ -117,6 +129,7 @@ def test_in_words_it_says_the_policy_in_force() -> None:
         (["--actions", "blink,jump"], "unknown action 'jump': use all, or some of blink, turn_left"),
         (["--actions", ""], "unknown action ''"),
         (["--erase-unseen", "0"], "'0' is no number of days: use never, or 1 to 3650"),
+        (["--keep-pictures", "never"], "'never' is no number of days: use 0 to keep no pictures, or 1 to 3650"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence_and_changes_nothing(options: list[str], complaint: str) -> None:

@@ -50,7 +50,7 @@ class Liveness:
     last_at_ms: int = 0
     last_seen_ms: int = 0
     restarted_ms: int | None = None
-    """When evidence last began anew, because the frames were turned or scaled."""
+    """When evidence last began anew."""
     reached: float = 0.0
     """Largest share so far of the evidence that the policy requires, 0..1 in PROGRESS_STEPS steps; 1 once it passed."""
 
@@ -194,7 +194,7 @@ class Liveness:
         resized = self.continuity.is_resized(fingerprint.size)
         is_new = self.continuity.observe(fingerprint)
         if resized:
-            self._restart(fingerprint.at_ms)
+            self.restart(fingerprint.at_ms)
         return is_new
 
     def observe(self, reading: FaceReading, frame_samples: FrameSamples | None) -> None:
@@ -228,9 +228,9 @@ class Liveness:
     def least_live_score(self, reading: FaceReading) -> float:
         return self._requirements.least_live_score(reading.spoof_networks)
 
-    def _restart(self, at_ms: int) -> None:
-        """Drop all evidence for the person, complete or not: it was seen with another geometry. What speaks against the
-        person stays, and the challenge is asked for again from its first step."""
+    def restart(self, at_ms: int) -> None:
+        """Drop all evidence for the person, complete or not: it was seen with another geometry, or by another embedder.
+        What speaks against the person stays, and the challenge is asked for again from its first step."""
         self.restarted_ms = at_ms
         self.blink, self.mouth, self.turn = BlinkCue(), MouthCue(), TurnCue()
         self.skin, self.body, self.repetition = SkinCue(), BodyCue(), Repetition(failure=self.repetition.failure)

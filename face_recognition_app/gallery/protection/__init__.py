@@ -25,6 +25,10 @@ class TemplateProtection(Protocol):
     on. Every method raises KeysUnavailable when a secret is gone or cannot be unwrapped.
     """
 
+    def of_model(self, model_id: str) -> TemplateProtection:
+        """The protection of another model's templates, with the same secrets."""
+        ...
+
     def check(self) -> None:
         """Raises MasterKeyError when a master key is missing that secrets in the database were wrapped with."""
         ...

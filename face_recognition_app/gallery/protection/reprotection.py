@@ -1,4 +1,4 @@
-"""Rotation of a tenant's secret: every embedding of the tenant is protected anew, while the service runs.
+"""Rotation of a tenant's secret: every embedding and picture of the tenant is protected anew, while the service runs.
 
 A rotation is the state of the database: it is under way while a secret older than the newest is not retired. So one
 that was interrupted goes on at the next call. Enrolments use the newest secret from its commit on.
@@ -20,7 +20,8 @@ from django.db.models.functions import Substr
 from audit.chain import Event, record
 from config.settings import Settings
 from database import clock, write_ahead_log
-from gallery.models import ProtectedRow, TemplateKey
+from gallery import pictures
+from gallery.models import Picture, ProtectedRow, TemplateKey
 from gallery.protection import Protected
 from gallery.protection.errors import Tampered
 from gallery.protection.sealed import HEADER_BYTES, SealedProtection, header
@@ -97,15 +98,20 @@ def _begin(tenant: Tenant, secrets: TenantSecrets) -> tuple[bool, int]:
         return False, epoch
 
 
-def _of_older_epochs(tenant: Tenant, epoch: int) -> list[QuerySet[ProtectedRow]]:
-    """Rows of each model that holds embeddings."""
-    beginning = Substr("vector", 1, HEADER_BYTES, output_field=BinaryField())
+def _of_older_epochs(tenant: Tenant, epoch: int) -> list[QuerySet[Any]]:
+    """Rows of each model that holds embeddings, and pictures."""
     holders: list[Any] = [model for model in apps.get_models() if issubclass(model, ProtectedRow)]
-    rows = [model.objects.filter(tenant=tenant) for model in holders]
-    return [of_model.annotate(beginning=beginning).exclude(beginning=header(epoch)) for of_model in rows]
+    rows = [_beginning_with(model.objects.filter(tenant=tenant), "vector") for model in holders]
+    rows.append(_beginning_with(Picture.objects.filter(tenant=tenant), "content"))
+    return [of_model.exclude(beginning=header(epoch)) for of_model in rows]
 
 
-def _pages(older: QuerySet[ProtectedRow], tenant: Tenant, secrets: TenantSecrets) -> Iterator[int]:
+def _beginning_with(rows: QuerySet[Any], column: str) -> QuerySet[Any]:
+    found: QuerySet[Any] = rows.annotate(beginning=Substr(column, 1, HEADER_BYTES, output_field=BinaryField()))
+    return found
+
+
+def _pages(older: QuerySet[Any], tenant: Tenant, secrets: TenantSecrets) -> Iterator[int]:
     """Protect every row anew, page by page, except those that others hold. Yields the size of each page."""
     last = 0
     while True:
@@ -121,15 +127,26 @@ def _pages(older: QuerySet[ProtectedRow], tenant: Tenant, secrets: TenantSecrets
 
 
 def _protect_anew(row: Any, tenant: Tenant, secrets: TenantSecrets) -> None:
-    protection = SealedProtection(row.model_id, secrets)
     try:
-        (embedding,) = protection.restore([Protected(bytes(row.vector))], tenant)
+        changed = (
+            _picture_anew(row, tenant, secrets) if isinstance(row, Picture) else _vector_anew(row, tenant, secrets)
+        )
     except Tampered as error:
         raise UnreadableTemplate(
             f"{row._meta.verbose_name} {row} of tenant {tenant.name} cannot be read ({error}): "
             "delete it, and begin again"
         ) from error
-    type(row).objects.filter(tenant=tenant, pk=row.pk).update(vector=protection.protect(embedding, tenant))
+    type(row).objects.filter(tenant=tenant, pk=row.pk).update(**changed)
+
+
+def _vector_anew(row: ProtectedRow, tenant: Tenant, secrets: TenantSecrets) -> dict[str, bytes]:
+    protection = SealedProtection(row.model_id, secrets)
+    (embedding,) = protection.restore([Protected(bytes(row.vector))], tenant)
+    return {"vector": protection.protect(embedding, tenant)}
+
+
+def _picture_anew(row: Picture, tenant: Tenant, secrets: TenantSecrets) -> dict[str, bytes]:
+    return {"content": pictures.sealed_anew(row, tenant, SealedProtection("", secrets))}
 
 
 def _retire_older(tenant: Tenant, epoch: int) -> bool:

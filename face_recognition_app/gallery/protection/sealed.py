@@ -41,6 +41,9 @@ class SealedProtection:
         self._model_id = model_id
         self.secrets = secrets
 
+    def of_model(self, model_id: str) -> SealedProtection:
+        return SealedProtection(model_id, self.secrets)
+
     def check(self) -> None:
         self.secrets.check_all()
 

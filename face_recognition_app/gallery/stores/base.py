@@ -54,6 +54,11 @@ class TemplateStore(Protocol):
         """
         ...
 
+    def moved(self, tenant: Tenant) -> None:
+        """Take notice that the tenant's templates are of this store's model now, and were of another one, in the
+        transaction that has changed their rows. A store that reads them later does nothing."""
+        ...
+
     def refresh(self, tenant: Tenant) -> None:
         """Read the changes, so that the next search has little to read. Does nothing in a transaction."""
         ...

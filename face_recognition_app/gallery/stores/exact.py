@@ -49,6 +49,9 @@ class ExactStore:
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
         pass
 
+    def moved(self, tenant: Tenant) -> None:
+        pass
+
     def refresh(self, tenant: Tenant) -> None:
         if connection.in_atomic_block:
             return
@@ -80,7 +83,11 @@ class ExactStore:
         living = Tenant.objects.in_bulk({pk for pk, _ in on_disk})
         for pk, _ in on_disk - {found for found in on_disk if found[0] in living}:
             self._drop(pk)
-        sources = [Source(living[pk], model_id, self._protection) for pk, model_id in on_disk if pk in living]
+        sources = [
+            Source(living[pk], model_id, self._protection.of_model(model_id))
+            for pk, model_id in on_disk
+            if pk in living
+        ]
         for source in sources:
             self._care_for(self._index_of(source), source)
         if self._renewal is None or not self._renewal.is_alive():

@@ -8,6 +8,7 @@ replaced by a later one, an enrolled template never.
 from __future__ import annotations
 
 from core.types import Embedding
+from gallery import binding
 from gallery.matching import Gallery
 from gallery.models import Template, TemplateOrigin
 from gallery.people import EnrollmentRules, Sample, find_subject, store_templates
@@ -26,11 +27,12 @@ MOST_ADAPTIVE = 2
 def adapt(tenant: Tenant, subject_id: str, probe: Embedding, gallery: Gallery, rules: EnrollmentRules) -> bool:
     """Make the probe of a live, successful recognition a template, if it may be and adds something.
 
-    Runs in the caller's transaction, which has locked the subject. Returns whether it was stored.
+    Runs in the caller's transaction, which has locked the subject. Returns whether it was stored. Raises GalleryMoved.
     """
     if not tenant.adaptive_templates or not _may_follow(tenant, subject_id, probe, gallery, rules):
         return False
     tenant.lock()
+    binding.check_again(tenant, gallery.model)  # No move can come in between any more.
     if gallery.duplicates(tenant, subject_id, [probe], rules.target_fpir).candidates:
         return False
     subject = find_subject(tenant, subject_id)

@@ -15,6 +15,7 @@ from core.features.values import Quality
 from core.liveness.policy import REQUIREMENTS, Policy
 from core.types import Embedding
 from gallery import people
+from gallery.matching import Gallery
 from gallery.records.references import record_each
 from gallery.similarity import one_number
 from recognition import stills
@@ -83,8 +84,9 @@ async def compare_faces(request: HttpRequest, face: Annotated[FaceChoice | None,
     uploads = await images(request, "images")
     if len(uploads) != 2:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: send exactly two, not {len(uploads)}")
-    first, second = [await find_probe(worker, tenant, upload.data, face) for upload in uploads]
-    found = worker.deciding.gallery.compare(first.embedding, second.embedding, worker.settings.target_fmr)
+    gallery = await worker.gallery_of(tenant)
+    first, second = [await find_probe(worker, tenant, gallery, upload.data, face) for upload in uploads]
+    found = gallery.compare(first.embedding, second.embedding, worker.settings.target_fmr)
     found = found.raised(max(first.rise, second.rise))
     await worker.database.run(reads.record, tenant.pk, Event(AuditKind.COMPARED, None, {"match": found.matches}))
     return CompareResult(
@@ -103,9 +105,10 @@ async def verify_subject(
 ) -> VerifyResult:
     worker, tenant = of_request(request), caller(request).tenant
     await worker.database.run(people.find_subject, tenant, people.check_subject_id(subject_id))
-    probe = await find_probe(worker, tenant, await one_image(request), face)
+    gallery = await worker.gallery_of(tenant)
+    probe = await find_probe(worker, tenant, gallery, await one_image(request), face)
     target_fmr = worker.settings.target_fmr
-    found = await worker.database.run(worker.deciding.gallery.verify, tenant, subject_id, probe.embedding, target_fmr)
+    found = await worker.database.run(gallery.verify, tenant, subject_id, probe.embedding, target_fmr)
     if found is None:
         raise ApiError(ErrorCode.NO_TEMPLATE, f"subject {subject_id!r} has no template yet")
     found = found.raised(probe.rise)
@@ -128,10 +131,9 @@ async def search_subjects(
     face: Annotated[FaceChoice | None, Form()] = None,
 ) -> SearchResult:
     worker, tenant = of_request(request), caller(request).tenant
-    probe = await find_probe(worker, tenant, await one_image(request), face)
-    found = await worker.database.run(
-        worker.deciding.gallery.identify, tenant, probe.embedding, worker.settings.target_fpir, limit
-    )
+    gallery = await worker.gallery_of(tenant)
+    probe = await find_probe(worker, tenant, gallery, await one_image(request), face)
+    found = await worker.database.run(gallery.identify, tenant, probe.embedding, worker.settings.target_fpir, limit)
     found = found.raised(probe.rise)
     matches = [SearchMatch(subject_id=one.subject_id, similarity=one.similarity) for one in found.matches]
     await worker.database.run(record_each, tenant, [match.subject_id for match in matches], AuditKind.SEARCHED)
@@ -163,15 +165,20 @@ class Probe:
     rise: float
 
 
-async def find_probe(worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None) -> Probe:
-    """The face that is meant in a picture. Raises ApiError when there is none, or it is not plain which one it is."""
-    picture = await stills.read(worker, tenant, data, partial(stills.portrait, choice=choice))
+async def find_probe(worker: Worker, tenant: Tenant, gallery: Gallery, data: bytes, choice: FaceChoice | None) -> Probe:
+    """The face that is meant in a picture, to be compared by this gallery.
+
+    Raises ApiError when there is none, or it is not plain which one it is.
+    """
+    picture = await stills.read(
+        worker, tenant, data, partial(stills.portrait, model_id=gallery.model_id, choice=choice)
+    )
     unusable = _unusable(picture.quality) or _unrecognisable(picture, tenant)
     if picture.embedding is None or picture.box is None or unusable is not None:
         found = {"faces_found": picture.faces_found}
         raise ApiError(ErrorCode(unusable or Issue.NO_FACE), _UNUSABLE[unusable or Issue.NO_FACE], found)
     covered = Issue.FACE_COVERED in picture.quality.issues
-    rise = worker.deciding.gallery.profile.covered_rise if covered else 0.0
+    rise = gallery.profile.covered_rise if covered else 0.0
     return Probe(picture.embedding, picture.faces_found, face_box(picture.box), rise)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,6 +15,7 @@ from pydantic import ValidationError as Invalid
 from core.types import Embedding
 from gallery import people
 from gallery.feedback import Source
+from gallery.matching import Gallery
 from recognition import feedback
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
@@ -39,21 +41,21 @@ async def give_feedback(request: HttpRequest, subject_id: str) -> Status[Feedbac
     worker, who = of_request(request), caller(request)
     await worker.database.run(people.find_subject, who.tenant, subject_id)
     asked = await asyncio.to_thread(_read, request)
-    probe = await _probe(request, worker, who, asked)
+    gallery = await worker.gallery_of(who.tenant)
+    probe = await _probe(request, worker, who, gallery, asked)
     source = Source(asked.session_id, None if who.key is None else who.key.public_id)
-    rejected = await worker.database.run(_give, worker, who, subject_id, probe, source, asked.correct)
+    given = partial(feedback.give, worker.deciding, gallery, who.tenant, subject_id, probe, source)
+    rejected = await worker.database.run(given, correct=asked.correct)
     told = FeedbackResult(subject_id=subject_id, correct=asked.correct, rejected=rejected)
     return Status(200 if asked.correct else 201, told)
 
 
-def _give(worker: Worker, who: Caller, subject_id: str, probe: Embedding, source: Source, correct: bool) -> int:
-    return feedback.give(worker.deciding, who.tenant, subject_id, probe, source, correct=correct)
-
-
-async def _probe(request: HttpRequest, worker: Worker, who: Caller, asked: FeedbackRequest) -> Embedding:
+async def _probe(
+    request: HttpRequest, worker: Worker, who: Caller, gallery: Gallery, asked: FeedbackRequest
+) -> Embedding:
     if asked.session_id is not None:
-        return await worker.database.run(feedback.probe_of, worker.deciding, who.tenant, asked.session_id)
-    return (await find_probe(worker, who.tenant, await one_image(request), asked.face)).embedding
+        return await worker.database.run(feedback.probe_of, gallery, who.tenant, asked.session_id)
+    return (await find_probe(worker, who.tenant, gallery, await one_image(request), asked.face)).embedding
 
 
 def _read(request: HttpRequest) -> FeedbackRequest:

@@ -132,7 +132,7 @@ async def begin(
     idempotency_key: str | None = None,
     by: GivenBy = "rest",
 ) -> CreatedSession:
-    """Create a session of `tenant`; returns the API's answer. Also serves the demo. `by`: how a consent was given."""
+    """Create a session of `tenant`; returns the API's answer. Also serves the demo. `by`: who asks."""
     worker = of_request(request)
     asked = lifecycle.SessionRequest(
         kind=new.kind,
@@ -144,6 +144,7 @@ async def begin(
         display_name=new.display_name,
         renewal=renewal_of(replace=new.replace, allow_different_face=new.allow_different_face),
         consent=None if new.consent is None else new.consent.given(by),
+        by=by,
     )
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
     token = lifecycle.token_of(worker.deciding, session)

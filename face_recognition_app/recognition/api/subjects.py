@@ -13,6 +13,7 @@ from ninja import Form, Query, Router, Status
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
+from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.records.references import record_each, record_reading
 from gallery.thresholds import same_person
@@ -111,7 +112,8 @@ async def delete_subject(request: HttpRequest, response: HttpResponse, subject_i
 @raises(ErrorCode.SUBJECT_NOT_FOUND)
 async def export_subject(request: HttpRequest, subject_id: str) -> SubjectExport:
     worker = of_request(request)
-    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id)
+    protection = worker.deciding.gallery.protection
+    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id, protection)
 
 
 @router.delete("{subject_id}/consent/", response={204: None}, summary="Withdraw consent: templates are erased")
@@ -156,7 +158,8 @@ async def add_templates(
     uploads = await images(request, "images")
     if len(uploads) > MAX_IMAGES_AT_A_TIME:
         raise ApiError(ErrorCode.VALIDATION_ERROR, f"images: {MAX_IMAGES_AT_A_TIME} at a time are allowed")
-    good, rejected = await _sort_out(worker, tenant, uploads, face)
+    gallery = await worker.gallery_of(tenant)
+    good, rejected = await _sort_out(worker, tenant, gallery, uploads, face)
     if not good:
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
@@ -164,6 +167,7 @@ async def add_templates(
         templates = await worker.database.run(
             enroll_pictures,
             worker.deciding,
+            gallery,
             tenant,
             subject_id,
             [image.sample for image in good],
@@ -209,13 +213,13 @@ class _GoodImage:
 
 
 async def _sort_out(
-    worker: Worker, tenant: Tenant, uploads: list[Upload], choice: FaceChoice | None
+    worker: Worker, tenant: Tenant, gallery: Gallery, uploads: list[Upload], choice: FaceChoice | None
 ) -> tuple[list[_GoodImage], list[RejectedImage]]:
     good: list[_GoodImage] = []
     rejected: list[RejectedImage] = []
     for upload in uploads:
         known = good[0].sample.embedding if good else None
-        found = await _sample(worker, tenant, upload.data, choice, known)
+        found = await _sample(worker, tenant, gallery, upload.data, choice, known)
         if isinstance(found, people.Sample):
             good.append(_GoodImage(upload, found))
         else:
@@ -224,18 +228,25 @@ async def _sort_out(
 
 
 async def _sample(
-    worker: Worker, tenant: Tenant, data: bytes, choice: FaceChoice | None, known: Embedding | None
+    worker: Worker,
+    tenant: Tenant,
+    gallery: Gallery,
+    data: bytes,
+    choice: FaceChoice | None,
+    known: Embedding | None,
 ) -> people.Sample | RejectReason:
     """The sample from one picture, or the reason why there is none."""
+    keep = tenant.picture_days > 0
+    reader = partial(stills.portrait, model_id=gallery.model_id, choice=choice, with_picture=keep)
     try:
-        picture = await stills.read(worker, tenant, data, partial(stills.portrait, choice=choice))
+        picture = await stills.read(worker, tenant, data, reader)
     except ImageError as error:
         return error.code
     if picture.embedding is None or picture.quality.issues:
         return picture.quality.issues[0]
-    if known is not None and float(known @ picture.embedding) < same_person(worker.deciding.gallery.profile):
+    if known is not None and float(known @ picture.embedding) < same_person(gallery.profile):
         return Reason.FACE_CHANGED
-    return people.Sample(picture.embedding, picture.quality.score)
+    return people.Sample(picture.embedding, picture.quality.score, picture.picture)
 
 
 def _list(tenant: Tenant, after: int, limit: int) -> SubjectPage:

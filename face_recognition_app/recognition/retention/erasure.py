@@ -68,7 +68,7 @@ def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) ->
             with transaction.atomic():
                 held = _locked(tenant, subject_id)
                 subject = people.find_subject(tenant, subject_id)
-                people.forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
+                people.forget_feedback(tenant, subject_id, deciding.gallery_of(tenant), deciding.settings.target_fmr)
                 SessionProbe.objects.filter(tenant=tenant, session__decision__subject_id=subject_id).delete()
                 templates, _ = Template.objects.filter(subject=subject).delete()
                 consents = end_consents(tenant, subject_id)
@@ -120,7 +120,7 @@ def _erase_the_rest(
         ended = _ended(tenant, subject_id)
         sessions += len(held) + ended.count()
         ended.delete()
-        people.forget_feedback(tenant, subject_id, deciding.gallery, deciding.settings.target_fmr)
+        people.forget_feedback(tenant, subject_id, deciding.gallery_of(tenant), deciding.settings.target_fmr)
         Decision.objects.filter(tenant=tenant, duplicate_of=subject_id).update(duplicate_of="")
         people.delete_subject(tenant, subject_id)
         erased = Erased(templates, sessions, consents, devices, lockout.forget_subject(tenant, subject_id))

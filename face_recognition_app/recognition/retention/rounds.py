@@ -17,11 +17,18 @@ from wire.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 TASKS_EVERY_S = 10.0
+
+
+def _catch_up(deciding: Deciding) -> None:
+    for gallery in deciding.galleries:
+        gallery.store.catch_up()
+
+
 PERIODIC_TASKS: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
     ("expiring overdue sessions", expire_overdue),
     ("noting when keys were used", lambda _: key_uses.write()),
     ("forgetting deleted secrets of templates", lambda deciding: deciding.gallery.protection.forget_deleted()),
-    ("bringing galleries in memory up to date", lambda deciding: deciding.gallery.store.catch_up()),
+    ("bringing galleries in memory up to date", _catch_up),
 )
 RETENTION_EVERY_S = 60.0
 FILE_CHECK_EVERY_S = 1.0

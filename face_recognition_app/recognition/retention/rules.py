@@ -18,8 +18,8 @@ from audit.chain import Event, record
 from audit.pruning import prune
 from config.settings import Settings
 from database import clock, write_ahead_log
-from gallery import changes
-from gallery.models import Feedback, TemplateChange, TemplateKey
+from gallery import changes, pictures
+from gallery.models import Feedback, Picture, TemplateChange, TemplateKey
 from gallery.protection import reprotection
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
@@ -61,6 +61,10 @@ def old_probes(settings: Settings, now: datetime) -> QuerySet[SessionProbe]:
     return SessionProbe.across_tenants.filter(kept_at__lt=now - timedelta(hours=settings.retain_probes_hours))
 
 
+def old_pictures(settings: Settings, now: datetime) -> QuerySet[Picture]:
+    return pictures.overdue(now)
+
+
 def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
     return changes.old(now)
 
@@ -92,6 +96,12 @@ def _delete_devices(devices: QuerySet[Any]) -> None:
     _record("known_devices", rows)
 
 
+def _delete_pictures(pictures: QuerySet[Any]) -> None:
+    rows = Counter(pictures.values_list("tenant_id", flat=True))
+    delete(pictures)
+    _record("pictures", rows)
+
+
 def _record(what: str, rows: Counter[int]) -> None:
     """Record with each tenant how many of its rows went, in one order of tenants, so that two runs cannot deadlock."""
     for tenant_id in sorted(rows):
@@ -112,6 +122,7 @@ RULES = (
     Rule(old_frames),
     Rule(old_feedback),
     Rule(old_probes),
+    Rule(old_pictures, _delete_pictures),
     Rule(old_changes),
     Rule(retired_secrets),
 )

@@ -1,6 +1,6 @@
 """A session's state as text, from which a worker of this or of a newer version can go on.
 
-In the session's row the text is sealed with the tenant's secret, since it has embeddings and a small picture in it.
+In the session's row the text is sealed with the tenant's secret, since it has embeddings and pictures in it.
 Only who the session is about stays readable, so that an erasure finds it.
 """
 
@@ -23,7 +23,7 @@ from wire.errors import Unavailable
 
 State = dict[str, Any]
 
-VERSION = 4
+VERSION = 5
 """Version of the text's shape. A change of Flow or of any part of it needs a new version and a step from the last."""
 
 
@@ -47,7 +47,12 @@ def _from_3(state: State) -> State:
     return state
 
 
-_STEPS: tuple[Callable[[State], State], ...] = (_from_0, _from_1, _from_2, _from_3)
+def _from_4(state: State) -> State:
+    """Change nothing: up to version 4 samples had no pictures, and there was one embedder, which had no name."""
+    return state
+
+
+_STEPS: tuple[Callable[[State], State], ...] = (_from_0, _from_1, _from_2, _from_3, _from_4)
 """Steps that turn a state of version 0, 1, ... into one of the next version."""
 
 _FIRST_SEALED = 4

@@ -11,6 +11,7 @@ from audit.chain import Detail
 from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from database import clock
+from gallery.binding import GalleryMoved
 from gallery.models import Renewal
 from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject, note_success
 from gallery.records.consents import GivenConsent
@@ -88,9 +89,14 @@ def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Dec
 
 
 def _apply(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome."""
+    """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome.
+
+    Raises GalleryMoved when what the session has seen was embedded for the gallery as it was before a move.
+    """
     if not outcome.success:
         return outcome
+    if deciding.gallery_of(session.tenant).model_id != deciding.gallery_with(flow.model_id).model_id:
+        raise GalleryMoved
     if session.kind == SessionKind.ENROLLMENT:
         return _enroll(deciding, session, flow, outcome)
     if _still_matches(deciding, session, flow, outcome):
@@ -102,14 +108,14 @@ def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Ou
     """Whether the present templates still match: the matched ones may have been erased since the probe was taken."""
     if outcome.match is None:
         return False
-    match = outcome.match
-    again = deciding.gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
+    match, gallery = outcome.match, deciding.gallery_with(flow.model_id)
+    again = gallery.verify_again(session.tenant, match.subject_id, flow.matched_embedding, match.threshold)
     return again is not None and again.matches
 
 
 def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match) -> None:
     """Keep the probe for feedback, and by the tenant's policy as a template. The session was a success."""
-    probe, gallery = flow.matched_embedding, deciding.gallery
+    probe, gallery = flow.matched_embedding, deciding.gallery_with(flow.model_id)
     if deciding.settings.retain_probes_hours:
         SessionProbe.objects.create(
             session=session,
@@ -123,13 +129,13 @@ def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match)
 
 
 def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
-    samples = [Sample(sample.embedding, sample.quality) for sample in flow.samples]
+    samples = [Sample(sample.embedding, sample.quality, sample.picture) for sample in flow.samples]
     try:
         enroll(
             session.tenant,
             session.subject_id,
             samples,
-            deciding.gallery,
+            deciding.gallery_with(flow.model_id),
             deciding.rules,
             session.display_name,
             Renewal(session.renewal),
@@ -155,7 +161,7 @@ def _record(
         subject=outcome.subject_id,
         liveness=liveness,
         reason=outcome.reason,
-        models=deciding.model_digests,
+        models=deciding.digests_with(deciding.gallery_with(flow.model_id)),
     )
     decision = Decision.objects.create(
         session=session,

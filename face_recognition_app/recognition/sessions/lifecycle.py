@@ -19,9 +19,10 @@ from audit.actor import acting, client_of
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
+from gallery import binding
 from gallery.models import Renewal
 from gallery.people import check_subject_id, ensure_room, find_subject, lock_subject
-from gallery.records.consents import GivenConsent, check_consent
+from gallery.records.consents import GivenBy, GivenConsent, check_consent
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
@@ -56,7 +57,10 @@ class IdempotencyConflict(SessionError):
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a backend asks for; `subject_id` is empty for an identification."""
+    """What a backend asks for; `subject_id` is empty for an identification.
+
+    `by`: the page asks for its visitors, whom it tells that no picture is kept.
+    """
 
     kind: SessionKind
     subject_id: str
@@ -67,6 +71,7 @@ class SessionRequest:
     display_name: str = ""
     renewal: Renewal = Renewal.NONE
     consent: GivenConsent | None = None
+    by: GivenBy = "rest"
 
     def digest(self) -> str:
         content = [
@@ -209,7 +214,8 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
     Raises Superseded, AlreadyDecided or SessionNotFound; then nothing happened.
     """
     if outcome.success and lease.session.kind == SessionKind.ENROLLMENT:
-        deciding.gallery.store.refresh(lease.session.tenant)  # Before the locks, for which others wait.
+        gallery = deciding.gallery_with(lease.flow.model_id)
+        gallery.store.refresh(lease.session.tenant)  # Before the locks, for which others wait.
     with transaction.atomic():
         session = _locked(lease.session)
         if session.status not in OPEN_STATUSES or session.lease_number != lease.number:
@@ -267,7 +273,21 @@ def readable(deciding: Deciding, session: Session) -> Flow | None:
 
 
 def _flow_of(deciding: Deciding, session: Session) -> Flow:
-    return checkpoints.read(session, deciding.gallery.protection)
+    """The session's flow, begun anew when its embedder is not the one that serves the tenant now."""
+    flow = checkpoints.read(session, deciding.gallery.protection)
+    gallery = deciding.gallery_of(session.tenant)
+    made_with = flow.model_id or _only_model(session.tenant)
+    if made_with == gallery.model_id:
+        flow.model_id = made_with
+    else:
+        flow.begin_anew(gallery.model_id, gallery.profile)
+    return flow
+
+
+def _only_model(tenant: Tenant) -> str:
+    """The embedder of a checkpoint that names none: an older version wrote it, which had the gallery's only."""
+    bound = binding.model_of(tenant)
+    return "" if bound is None else bound.model_id
 
 
 def expire_overdue(deciding: Deciding) -> int:
@@ -303,7 +323,7 @@ def cancel(deciding: Deciding, session: Session) -> Session:
 def _insert(
     deciding: Deciding, tenant: Tenant, request: SessionRequest, terms: ChallengeTerms, key: str | None
 ) -> Created:
-    settings = deciding.settings
+    settings, gallery = deciding.settings, deciding.gallery_of(tenant)
     session = Session(
         tenant=tenant,
         kind=request.kind,
@@ -329,7 +349,9 @@ def _insert(
         terms.steps,
         terms.allowed,
         covered_faces=tenant.covered_faces,
-        profile=deciding.gallery.profile,
+        keeps_pictures=tenant.picture_days > 0 and request.by == "rest",
+        profile=gallery.profile,
+        model_id=gallery.model_id,
     )
     session.token_hash = token_hash(token_of(deciding, session))
     session.checkpoint = checkpoints.write(flow, session, deciding.gallery.protection)

@@ -51,6 +51,7 @@ class FramePlan:
     `spoof`: the anti-spoof network, and the search for the grid of a display.
     `identity`: evidence of liveness, and proof of the same person, because a frame of another person may not count.
     `probe`: an embedding to keep as a sample or to match. `tint`: the colour of the light on the face.
+    `picture`: of a sample the aligned crop, too.
     """
 
     at_ms: int
@@ -58,6 +59,7 @@ class FramePlan:
     identity: bool
     probe: bool
     tint: bool = False
+    picture: bool = False
 
     @property
     def detail(self) -> Detail:
@@ -83,7 +85,7 @@ class FaceSeen:
     """The face of a frame that counts.
 
     `frame_samples` is None where liveness is decided, `embedding` where `Flow.recognises` the appearance. A probe
-    always has an embedding.
+    always has an embedding. `picture`: the aligned crop as PNG, where the plan asks for it.
     """
 
     reading: FaceReading
@@ -91,6 +93,7 @@ class FaceSeen:
     appearance: Appearance
     embedding: Embedding | None
     is_probe: bool
+    picture: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,11 @@ class Observation:
 
 @dataclass(slots=True)
 class KeptSample:
-    """A good frame's embedding (float32 bytes) and quality."""
+    """A good frame's embedding (float32 bytes), quality, and aligned crop as PNG if the tenant keeps pictures."""
 
     vector: Base64UrlBytes
     quality: float
+    picture: Base64UrlBytes = b""
 
     @property
     def embedding(self) -> Embedding:
@@ -159,9 +163,13 @@ class Flow:
     failure: Reason | None = None
     covered_faces: bool = False
     """Whether a face with a mask may be recognised."""
+    keeps_pictures: bool = False
+    """Whether samples of an enrolment have their pictures."""
     same_person: float = same_person()
     another_person: float = PINNED.another_person
-    """Similarities of the embedder in use."""
+    """Similarities of the embedder."""
+    model_id: str = ""
+    """The embedder that has made everything here; empty for the one in use."""
 
     @classmethod
     def begin(
@@ -176,9 +184,11 @@ class Flow:
         allowed: Set[Action] | None = None,
         *,
         covered_faces: bool = False,
+        keeps_pictures: bool = False,
         profile: EmbedderProfile = PINNED,
+        model_id: str = "",
     ) -> Flow:
-        """`covered_faces` has no effect on an enrolment.
+        """`covered_faces` has no effect on an enrolment, and `keeps_pictures` on nothing else.
 
         Raises TooFewActions when fewer actions are allowed than steps are asked for.
         """
@@ -191,9 +201,23 @@ class Flow:
             no_match_frames,
             liveness,
             covered_faces=covered_faces and recognises,
+            keeps_pictures=keeps_pictures and purpose is Purpose.ENROLLMENT,
             same_person=same_person(profile),
             another_person=profile.another_person,
+            model_id=model_id,
         )
+
+    def begin_anew(self, model_id: str, profile: EmbedderProfile) -> None:
+        """Go on with another embedder. What the one before has made compares with nothing any more, so the person must
+        be seen again: only what speaks against the person stays."""
+        if self.anchor:
+            self.liveness.restart(self.newest_ms)
+        self.samples, self.anchor, self.appearance, self.glances = [], b"", b"", 0
+        if self.match is not None:
+            self.match, self.matched_probe, self.unmatched = None, b"", 0
+        self.nearest, self.probed_frame, self.matched_frame = None, _NEVER, _NEVER
+        self.same_person, self.another_person = same_person(profile), profile.another_person
+        self.model_id = model_id
 
     @property
     def progress(self) -> tuple[object, ...]:
@@ -243,6 +267,7 @@ class Flow:
             identity=pending,
             probe=probe,
             tint=self.liveness.instruction == Action.LIGHT,
+            picture=self.keeps_pictures,
         )
 
     def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
@@ -378,7 +403,7 @@ class Flow:
             if unasked or (live_score is not None and live_score >= self.liveness.least_live_score(face.reading)):
                 vector = seen.probe.astype(np.float32).tobytes()
                 if self.purpose is Purpose.ENROLLMENT:
-                    self._take_sample(KeptSample(vector, seen.quality.score))
+                    self._take_sample(KeptSample(vector, seen.quality.score, face.picture))
                 else:
                     self._take_match(match, vector)
 

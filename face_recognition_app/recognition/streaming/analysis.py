@@ -22,11 +22,15 @@ from vocabulary.sessions import Purpose
 
 @dataclass(frozen=True, slots=True)
 class EngineSight:
-    """A Sight of the frame `data` and its `look`. Each method runs its network or filter when called."""
+    """A Sight of the frame `data` and its `look`. Each method runs its network or filter when called.
+
+    `model_id`: of the embedder; empty for the one in use.
+    """
 
     engine: FaceRecognitionEngine
     view: FrameView
     data: bytes
+    model_id: str = ""
 
     @property
     def digest(self) -> str:
@@ -62,26 +66,31 @@ class EngineSight:
         return self.engine.appearance(self.view)
 
     def embedding(self) -> Embedding | None:
-        return self.engine.embed(self.view)
+        return self.engine.embed(self.view, self.model_id)
+
+    def picture(self) -> bytes:
+        return self.engine.picture(self.view)
 
 
 def find_match(deciding: Deciding, tenant: Tenant, flow: Flow, seen: Observation) -> Match | None:
     """The best candidate for a frame that is a probe; None when it is no probe or there is no candidate.
 
-    Blocks: it makes queries, and searches the gallery. Changes nothing.
+    Blocks: it makes queries, and searches the gallery of the flow's embedder. Changes nothing. Raises GalleryMoved when
+    the tenant's is of another one now.
     """
     if seen.probe is None:
         return None
     match = _match(deciding, tenant, flow, seen.probe)
     if match is None or Issue.FACE_COVERED not in seen.quality.issues:
         return match
-    return replace(match, threshold=one_number(match.threshold + deciding.gallery.profile.covered_rise))
+    rise = deciding.gallery_with(flow.model_id).profile.covered_rise
+    return replace(match, threshold=one_number(match.threshold + rise))
 
 
 def _match(deciding: Deciding, tenant: Tenant, flow: Flow, probe: Embedding) -> Match | None:
     """The best candidate, with the threshold for all comparisons that the session may make. After a match only the
     matched subject is compared. A subject that feedback excludes is no candidate."""
-    gallery, settings = deciding.gallery, deciding.settings
+    gallery, settings = deciding.gallery_with(flow.model_id), deciding.settings
     if flow.match is not None:
         again = gallery.verify_again(tenant, flow.match.subject_id, probe, flow.match.threshold)
         return _as_match(flow.match.subject_id, again)

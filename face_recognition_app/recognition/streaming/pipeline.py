@@ -166,7 +166,7 @@ class Stream(ABC):
             self._tracking = UNTRACKED  # The mesh may fail again at the same place.
             raise Busy(error.message, error.retry_after_ms) from error
         self._tracking = view.tracking(self._tracking)
-        return observe(self.flow, plan, EngineSight(self.worker.engine, view, frame.data))
+        return observe(self.flow, plan, EngineSight(self.worker.engine, view, frame.data, self.flow.model_id))
 
     @abstractmethod
     async def _match(self, seen: Observation) -> Match | None:

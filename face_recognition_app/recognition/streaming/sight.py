@@ -39,6 +39,9 @@ class Sight(Protocol):
     def embedding(self) -> Embedding | None:
         """None where nobody can be recognised."""
 
+    def picture(self) -> bytes:
+        """The aligned crop that the embedding is computed from, as PNG."""
+
 
 def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     """Compute what `plan`, the flow's plan for this frame, needs. Changes nothing.
@@ -59,9 +62,9 @@ def observe(flow: Flow, plan: FramePlan, sight: Sight) -> Observation:
     embedding = None if known else sight.embedding()
     if embedding is None and not known:
         return Observation(fingerprint, sight.box, sight.quality)
-    return Observation(
-        fingerprint, sight.box, sight.quality, FaceSeen(reading, frame_samples, appearance, embedding, is_probe)
-    )
+    picture = sight.picture() if is_probe and plan.picture else b""
+    seen = FaceSeen(reading, frame_samples, appearance, embedding, is_probe, picture)
+    return Observation(fingerprint, sight.box, sight.quality, seen)
 
 
 def fingerprint_of(sight: Sight, at_ms: int) -> FrameFingerprint:

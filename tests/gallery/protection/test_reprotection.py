@@ -15,14 +15,16 @@ from django.db import transaction
 from config.service import service_settings
 from database import clock
 from database.calls import with_connection
+from gallery import pictures
 from gallery.matching import Gallery
-from gallery.models import Subject, Template, TemplateKey
+from gallery.models import Picture, Subject, Template, TemplateKey
+from gallery.people import Sample, enroll
 from gallery.protection import reprotection
-from gallery.protection.errors import KeysUnavailable
+from gallery.protection.errors import KeysUnavailable, SecretGone
 from gallery.protection.reprotection import Rotated, UnreadableTemplate, rotate
 from gallery.protection.sealed import header
 from tenants.models import Tenant
-from tests.gallery.faces import enrol, face, search, secrets_of
+from tests.gallery.faces import RULES, enrol, face, search, secrets_of
 from tests.gallery.workers import gallery_of
 from tests.processes import living, run
 
@@ -128,6 +130,22 @@ def test_an_interrupted_rotation_goes_on(tenant: Tenant, gallery: Gallery, other
     assert_everybody_is_found(other_worker, tenant, crowd)
     assert rotate(tenant, secrets_of(other_worker), lambda *_: None) == Rotated("acme", 2, 4, resumed=True)
     assert epochs() == {header(2)}
+
+
+@each_database
+def test_pictures_are_sealed_with_the_new_secret_too(tenant: Tenant, gallery: Gallery) -> None:
+    Tenant.objects.update(picture_days=30)
+    for number in range(5):
+        enroll(tenant, f"p{number}", [Sample(face(number), 0.9, f"crop {number}".encode())], gallery, RULES)
+    assert rotate(tenant, secrets_of(gallery), lambda *_: None).templates == 10
+    reprotection.finish(tenant)
+    rows = list(Picture.objects.filter(tenant=tenant).order_by("pk"))
+    assert [pictures.content_of(row, tenant, gallery.protection) for row in rows] == [
+        f"crop {number}".encode() for number in range(5)
+    ]
+    TemplateKey.objects.filter(tenant=tenant).delete()
+    with pytest.raises(SecretGone):
+        pictures.content_of(rows[0], tenant, gallery.protection)
 
 
 def test_a_template_that_cannot_be_read_is_named_and_keeps_the_old_secret(

@@ -44,7 +44,7 @@ def database(postgresql_url: str, transactional_db: None) -> Iterator[str]:
         yield postgresql_url
         with connection.cursor() as cursor:  # Django empties its own tables only, and none that another refers to.
             cursor.execute("DROP TABLE gallery_vector, gallery_projection")
-            cursor.execute("DROP FUNCTION gallery_count_templates, gallery_count_vectors CASCADE")
+            cursor.execute("DROP FUNCTION gallery_count_templates, gallery_count_moved, gallery_count_vectors CASCADE")
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from config.embedders import MODEL_ID_DIGITS
 from core.features.embedder.profile import PINNED
 from gallery import people
 from gallery.matching import Gallery
 from gallery.upkeep import duplicates
-from recognition.deciding import MODEL_ID_DIGITS
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, face, picture, samples
 from tests.gallery.workers import gallery_of

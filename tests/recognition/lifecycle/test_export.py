@@ -44,6 +44,8 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Subject": {"id", "tenant"},
         "Consent": {"id", "subject"},
         "Template": {"id", "tenant", "subject", "vector"},  # The vector is a risk and no help.
+        "Picture": {"id", "tenant", "template"},
+        "Reembedded": {"id", "tenant", "template", "vector"},
         "Session": {  # What the service needs to go on with it.
             "tenant",
             "target_samples",
@@ -64,6 +66,8 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Subject": export.ExportedPerson,
         "Consent": export.ExportedConsent,
         "Template": export.ExportedTemplate,
+        "Picture": export.ExportedPicture,
+        "Reembedded": export.ExportedTemplate,
         "Session": export.ExportedSession,
         "Decision": export.ExportedDecision,
         "FailedAttempts": export.ExportedAttempts,
@@ -74,6 +78,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
     }
     renamed = {
         "public_id": "id",
+        "content": "png",
         "device": "device_id",
         "token": "decision_token",
         "actor_reference": "actor_id",

@@ -12,7 +12,7 @@ from django.db import connection
 
 import database.clock
 from core.types import Embedding
-from gallery.models import Feedback, Subject, Template, TemplateChange, TemplateKey
+from gallery.models import Feedback, Picture, Subject, Template, TemplateChange, TemplateKey
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.retention import batches, rules
 from recognition.sessions import lifecycle
@@ -97,10 +97,10 @@ def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> 
     assert (Subject.across_tenants.count(), Template.across_tenants.count()) == (1, 1)
 
 
-def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker) -> None:
+def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker, backend: Backend) -> None:
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     sessions = {Session, FailedAttempts, KnownDevice, SeenFrame, SessionProbe}
-    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback}
+    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

@@ -18,6 +18,7 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from database import clock
 from gallery.feedback import Source
+from gallery.models import Reembedded
 from gallery.people import Sample, enroll
 from recognition.deciding import Deciding
 from recognition.feedback import give
@@ -58,14 +59,17 @@ def rows_of(tenant: Tenant) -> dict[str, int]:
 
 def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     """Create a row in every table."""
-    enroll(tenant, "grace", [Sample(embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
+    Tenant.objects.filter(pk=tenant.pk).update(picture_days=30)
+    gallery, sample = worker.deciding.gallery, Sample(embedding, 1.0, b"a crop")
+    (template,) = enroll(tenant, "grace", [sample], gallery, worker.deciding.rules)
+    Reembedded.objects.create(tenant=tenant, template=template, model_id="another", vector=b"")
     lifecycle.create(worker.deciding, tenant, ANYONE, None)
     connection = lifecycle.connect(worker.deciding, lifecycle.create(worker.deciding, tenant, ALICE, "key").session)
     lifecycle.decide(worker.deciding, connection, FAILED)
     with transaction.atomic():
         lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
-    give(worker.deciding, tenant, "grace", embedding, Source(), correct=False)
+    give(worker.deciding, worker.deciding.gallery, tenant, "grace", embedding, Source(), correct=False)
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
 
 

@@ -82,6 +82,9 @@ class FakeSight:
         assert self.who is not None, "a frame was embedded that should have been recognised"
         return self.who
 
+    def picture(self) -> bytes:
+        return b"a crop"
+
 
 def watch(
     flow: Flow,

@@ -118,6 +118,12 @@ class Projections:
                 cursor.execute(_BEGIN, {"tenant": tenant.pk, "model": self.model_id, "epoch": epoch})
                 return Projection(*cursor.fetchone())
 
+    def begin_alone(self, tenant: Tenant) -> None:
+        """Delete the tenant's projections of every model, and make one, in the caller's transaction."""
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM gallery_projection WHERE tenant_id = %s", [tenant.pk])
+        self.fill(tenant, self.begin(tenant, anew=True), lambda done, total: None)
+
     def fill(self, tenant: Tenant, projection: Projection, progress: Advance) -> None:
         """Project the templates that are missing, page by page. Whatever ends it, a page that was written stays."""
         last = 0

@@ -68,6 +68,23 @@ _TRIGGERS = f"""
     CREATE OR REPLACE TRIGGER gallery_templates_deleted AFTER DELETE ON {Template._meta.db_table}
         REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_templates();
 
+    CREATE OR REPLACE FUNCTION gallery_count_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        UPDATE gallery_projection
+        SET templates = templates + changed.number
+        FROM (
+            SELECT tenant_id, model_id, sum(number) AS number FROM (
+                SELECT tenant_id, model_id, 1 AS number FROM new_rows
+                UNION ALL SELECT tenant_id, model_id, -1 FROM old_rows
+            ) each_row GROUP BY 1, 2 HAVING sum(number) <> 0
+        ) changed
+        WHERE gallery_projection.tenant_id = changed.tenant_id AND gallery_projection.model_id = changed.model_id;
+        RETURN NULL;
+    END $$;
+    CREATE OR REPLACE TRIGGER gallery_templates_moved AFTER UPDATE ON {Template._meta.db_table}
+        REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+        FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_moved();
+
     CREATE OR REPLACE FUNCTION gallery_count_vectors() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         UPDATE gallery_projection

@@ -88,6 +88,9 @@ class PgvectorStore:
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
         self._projections.add(tenant, templates)
 
+    def moved(self, tenant: Tenant) -> None:
+        self._projections.begin_alone(tenant)
+
     def refresh(self, tenant: Tenant) -> None:
         if not connection.in_atomic_block:
             self._complete(tenant)

@@ -47,8 +47,9 @@ class Command(BaseCommand):
             if options["forget"]:
                 self._forget(tenant)
                 return
-            labelled = _labelled(deciding, tenant, options["lfw"])
-            self._calibrate(deciding, tenant, labelled, keep=tenant is not None and not options["dry_run"])
+            gallery = deciding.gallery if tenant is None else deciding.gallery_of(tenant)
+            labelled = _labelled(deciding, gallery, tenant, options["lfw"])
+            self._calibrate(deciding, gallery, tenant, labelled, keep=tenant is not None and not options["dry_run"])
         except (TenantNotFound, ModelError, TooFewSubjects, TooFewPairs) as error:
             raise CommandError(str(error)) from error
 
@@ -58,8 +59,9 @@ class Command(BaseCommand):
         store(tenant, None)
         self.stdout.write(f"searches of {tenant.name} use the embedder's own rates")
 
-    def _calibrate(self, deciding: Deciding, tenant: Tenant | None, labelled: Labelled, *, keep: bool) -> None:
-        gallery = deciding.gallery
+    def _calibrate(
+        self, deciding: Deciding, gallery: Gallery, tenant: Tenant | None, labelled: Labelled, *, keep: bool
+    ) -> None:
         compared = compare_all(labelled, progress("templates"))
         if tenant is not None:
             rejected = read_impostors(tenant, gallery.model_id, gallery.protection)
@@ -82,17 +84,17 @@ class Command(BaseCommand):
             self.stdout.write(f"last calibrated {last.measured_at:%Y-%m-%d %H:%M}: {fault or 'it still held'}")
 
 
-def _labelled(deciding: Deciding, tenant: Tenant | None, folder: Path | None) -> Labelled:
+def _labelled(deciding: Deciding, gallery: Gallery, tenant: Tenant | None, folder: Path | None) -> Labelled:
     if folder is not None:
         if not folder.is_dir():
             raise CommandError(f"{folder} is no folder")
-        return _of_pictures(deciding, folder)
+        return _of_pictures(deciding, gallery, folder)
     if tenant is None:
         raise CommandError("name a --tenant, or pictures with --lfw")
-    return read(tenant, deciding.gallery.model_id, deciding.gallery.protection)
+    return read(tenant, gallery.model_id, gallery.protection)
 
 
-def _of_pictures(deciding: Deciding, folder: Path) -> Labelled:
+def _of_pictures(deciding: Deciding, gallery: Gallery, folder: Path) -> Labelled:
     from core.imaging.frames import ImageLimits
     from recognition.labelled_pictures import embed_folder
     from recognition.worker import load_engine
@@ -101,7 +103,7 @@ def _of_pictures(deciding: Deciding, folder: Path) -> Labelled:
     settings = deciding.settings
     try:
         limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-        return embed_folder(engine, folder, limits, progress("pictures"))
+        return embed_folder(engine, gallery.model_id, folder, limits, progress("pictures"))
     finally:
         engine.close()
 

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         except (TenantNotFound, ModelError) as error:
             raise CommandError(str(error)) from error
         found, target = 0, deciding.settings.target_fpir
-        pairs = find(tenant, deciding.gallery, target, progress("subjects"))
+        pairs = find(tenant, deciding.gallery_of(tenant), target, progress("subjects"))
         for pair in islice(pairs, options["limit"]):
             found += 1
             self.stdout.write(_as_json(pair) if options["json"] else _in_words(pair))

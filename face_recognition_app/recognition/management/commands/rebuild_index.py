@@ -34,10 +34,10 @@ class Command(BaseCommand):
             settings = settings.model_copy(update={"gallery_store": options["store"]})
         try:
             tenants = [find_tenant(options["tenant"])] if options["tenant"] else list(Tenant.objects.order_by("name"))
-            store = Deciding.load(settings).gallery.store
+            deciding = Deciding.load(settings)
         except (TenantNotFound, ModelError) as error:
             raise CommandError(str(error)) from error
-        busy = [tenant.name for tenant in tenants if not self._rebuild(store, tenant)]
+        busy = [tenant.name for tenant in tenants if not self._rebuild(deciding.gallery_of(tenant).store, tenant)]
         if busy:
             raise CommandError(f"another process makes the index anew just now: {', '.join(busy)}")
 

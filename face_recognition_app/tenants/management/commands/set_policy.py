@@ -1,5 +1,6 @@
 """manage.py set_policy TENANT [--liveness P] [--minimum P] [--steps N] [--actions A,B] [--covered-faces yes|no]
-[--adaptive-templates yes|no] [--consent required|optional] [--erase-unseen DAYS]"""
+[--adaptive-templates yes|no] [--consent required|optional] [--erase-unseen DAYS]
+[--keep-pictures DAYS]"""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from tenants.liveness_policy import (
     InvalidPolicy,
     TenantPolicy,
     parse_actions,
+    parse_picture_days,
     parse_steps,
     parse_unseen,
     policy_of,
@@ -52,10 +54,16 @@ class Command(BaseCommand):
             "--erase-unseen", metavar="DAYS", help="days after the last success until a person is erased, or never"
         )
         parser.add_argument(
+            "--keep-pictures",
+            metavar="DAYS",
+            help="days for which aligned pictures of enrolled faces are kept, encrypted, so that manage.py reembed can "
+            "move the gallery to another embedder; 0: none are",
+        )
+        parser.add_argument(
             "--json",
             action="store_true",
             help="print {tenant, liveness, minimum, steps, actions, covered_faces, adaptive_templates, "
-            "consent_required, unseen_days}",
+            "consent_required, unseen_days, picture_days}",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -88,6 +96,8 @@ def _changed(policy: TenantPolicy, options: dict[str, Any]) -> TenantPolicy:
         policy = replace(policy, consent_required=options["consent"] == "required")
     if options["erase_unseen"] is not None:
         policy = replace(policy, unseen_days=parse_unseen(str(options["erase_unseen"])))
+    if options["keep_pictures"] is not None:
+        policy = replace(policy, picture_days=parse_picture_days(str(options["keep_pictures"])))
     return policy
 
 
@@ -98,6 +108,7 @@ def _as_json(tenant: Tenant, policy: TenantPolicy) -> str:
         "adaptive_templates": policy.adaptive_templates,
         "consent_required": policy.consent_required,
         "unseen_days": policy.unseen_days,
+        "picture_days": policy.picture_days,
     }
     return json.dumps({**told, **faces, **people})
 
@@ -106,6 +117,7 @@ def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
     steps = "as the policy has" if policy.steps is None else policy.steps
     actions = "all" if policy.actions is None else ", ".join(policy.actions)
     unseen = "never" if policy.unseen_days is None else f"after {policy.unseen_days} days without a success"
+    pictures = f"for {policy.picture_days} days" if policy.picture_days else "not at all"
     return (
         f"tenant {tenant.name}\n"
         f"liveness {policy.liveness}, for sessions that name none\n"
@@ -115,5 +127,6 @@ def _in_words(tenant: Tenant, policy: TenantPolicy) -> str:
         f"covered faces {'recognised' if policy.covered_faces else 'refused'}\n"
         f"adaptive templates {'on' if policy.adaptive_templates else 'off'}\n"
         f"consent {'required' if policy.consent_required else 'optional'}\n"
-        f"people are erased {unseen}"
+        f"people are erased {unseen}\n"
+        f"aligned pictures of enrolled faces are kept {pictures}"
     )
