@@ -143,16 +143,17 @@ def test_a_template_that_cannot_be_read_is_named_and_keeps_the_old_secret(
 
 
 def test_a_retired_secret_is_deleted_when_nothing_can_need_it(tenant: Tenant, gallery: Gallery, crowd: int) -> None:
+    old_epoch = gallery.protection.epoch(tenant)
     rotate(tenant, secrets_of(gallery), lambda *_: None)
     settings, now = service_settings(), clock.now()
     assert not reprotection.retired(settings, now + timedelta(days=1)).exists()
     assert reprotection.retired(settings, now + timedelta(days=1, hours=1)).get().epoch == 1
-    old_index = gallery.protection.turn(face(1)[None], tenant, 1)
+    old_index = gallery.protection.turn(face(1)[None], tenant, old_epoch)
     assert old_index.shape == (1, 512)
     assert reprotection.finish(tenant) == 1
     assert keys_of(tenant) == [(2, False)]
     with pytest.raises(KeysUnavailable, match="the secret of epoch 1 of tenant acme was deleted"):
-        gallery.protection.turn(face(1)[None], tenant, 1)
+        gallery.protection.turn(face(1)[None], tenant, old_epoch)
 
 
 SETUP = """
@@ -176,7 +177,7 @@ def check():
     rows = list(Template.across_tenants.order_by("pk").values_list("vector", flat=True))
     restored = gallery.protection.restore([Protected(bytes(row)) for row in rows], tenant)
     assert len(restored) == len(faces)
-    roundings = 1 + gallery.protection.epoch(tenant)  # Each has a standard deviation of 2e-5.
+    roundings = 1 + gallery.protection.secrets.newest(tenant).epoch  # Each has a standard deviation of 2e-5.
     assert np.abs(restored @ faces.T - faces @ faces.T).max() < 1e-4 * roundings**0.5
     return tenant
 """

@@ -175,7 +175,8 @@ def test_an_epoch_that_moved_on_is_followed_while_searches_and_enrolments_go_on(
     assert isinstance(gallery.store, PgvectorStore)
     put_in(tenant, [face(number) for number in range(20)])
     assert found(gallery, tenant, face(3)) == "p3"
-    epoch = rotate(tenant, secrets_of(gallery), lambda *_: None).epoch
+    rotate(tenant, secrets_of(gallery), lambda *_: None)
+    epoch = gallery.protection.epoch(tenant)
     assert found(gallery, tenant, face(3)) == "p3", "it is still searched in the old epoch"
     gallery.store._projections.begin(tenant, anew=True)
     enrol(tenant, "between", face(50), gallery=gallery)
@@ -195,7 +196,8 @@ def test_an_epoch_that_moved_on_is_followed_while_searches_and_enrolments_go_on(
 def test_housekeeping_follows_an_epoch_that_moved_on(tenant: Tenant, gallery: Gallery, store: PgvectorStore) -> None:
     put_in(tenant, [face(number) for number in range(20)])
     assert found(gallery, tenant, face(3)) == "p3"
-    epoch = rotate(tenant, secrets_of(gallery), lambda *_: None).epoch
+    rotate(tenant, secrets_of(gallery), lambda *_: None)
+    epoch = gallery.protection.epoch(tenant)
     store.catch_up()
     assert store._builder is not None
     store._builder.join(60)
