@@ -20,7 +20,7 @@ from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
 CHANGE_RETENTION = timedelta(days=1)
-"""Retention of a change that was followed by others. An index that was not brought up to date for longer is made anew."""
+"""Retention of a change that others followed. An index that was not brought up to date for longer is made anew."""
 MAX_CHANGES_READ = 20_000
 """Most changes that are read one by one. For more, reading the whole gallery is as cheap."""
 
@@ -46,8 +46,8 @@ NOTHING = Changes((), ())
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point in a gallery's history. `mark` is of the change that led there: another database, or an older one put back,
-    can reach the same revision by another change. 0 when the log does not have the change.
+    """A point in a gallery's history. `mark` is of the change that led there: another database, or an older one put
+    back, can reach the same revision by another change. 0 when the log does not have the change.
     """
 
     revision: int

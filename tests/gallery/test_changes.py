@@ -160,9 +160,7 @@ def test_the_log_keeps_a_day(tenant: Tenant, gallery: Gallery, monkeypatch: pyte
     assert changes.old(now + timedelta(hours=25)).get().revision == 1
 
 
-def test_the_change_that_led_to_a_quiet_gallery_is_kept(
-    tenant: Tenant, other_tenant: Tenant, gallery: Gallery
-) -> None:
+def test_the_change_that_led_to_a_quiet_gallery_is_kept(tenant: Tenant, other_tenant: Tenant, gallery: Gallery) -> None:
     """Else nobody could tell a database that reached this revision from another one that did."""
     for each in (tenant, other_tenant):
         for number in range(3):

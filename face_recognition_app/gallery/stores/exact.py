@@ -118,7 +118,7 @@ class ExactStore:
             return self._indexes[key]
 
     def _up_to_date(self, index: Index, source: Source) -> Snapshot | None:
-        """None while the index's files cannot be written."""
+        """None while the index's files cannot be written: the disk is full, or a process that has begun is stopped."""
         try:
             found = index.up_to_date(source)
         except OSError as error:
