@@ -20,17 +20,23 @@ from gallery.stores.exact import ExactStore
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture, search, secrets_of, size
 from tests.gallery.stores.files import contents, graphs, offset_of, traces
+from tests.gallery.stores.places import FILES, Place, with_graph
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.workers import MODEL, gallery_of
 
 PEOPLE = 12
 
 
-@pytest.fixture(params=["exact", "usearch"])
-def store_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The stores with files. Galleries of these tests are large enough for a graph."""
+@pytest.fixture(params=FILES, ids=str)
+def place(request: pytest.FixtureRequest, transactional_db: None) -> Place:
+    found: Place = request.param
+    return found
+
+
+@pytest.fixture(autouse=True)
+def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries of these tests are large enough for a graph."""
     monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
-    return str(request.param)
 
 
 @pytest.fixture
@@ -88,7 +94,7 @@ GRAPH_DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("store_name", ["usearch"], indirect=True)
+@with_graph
 @pytest.mark.parametrize("damage", sorted(GRAPH_DAMAGES))
 def test_a_damaged_graph_is_not_followed(
     tenant: Tenant, rows: Path, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
@@ -101,7 +107,7 @@ def test_a_damaged_graph_is_not_followed(
     assert graphs(rows) == []
 
 
-@pytest.mark.parametrize("store_name", ["usearch"], indirect=True)
+@with_graph
 def test_a_graph_whose_store_is_no_longer_used_is_deleted(tenant: Tenant, rows: Path, tmp_path: Path) -> None:
     """It would keep what is erased from now on."""
     gallery_of(tmp_path, "exact").store.catch_up()

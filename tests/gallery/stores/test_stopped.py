@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
-from typing_extensions import Buffer
 
 from database.calls import with_connection
 from gallery.matching import Gallery
@@ -26,6 +26,7 @@ from tenants.models import Tenant
 from testkit.patience import PATIENCE_S
 from tests.gallery.faces import enrol, face, picture, size
 from tests.gallery.stores.files import graphs, traces
+from tests.gallery.stores.places import FILES, Place, with_graph
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.workers import MODEL, gallery_of
 
@@ -33,10 +34,16 @@ PEOPLE = 12
 A_WHILE_S = 0.2
 
 
-@pytest.fixture(params=["exact", "usearch"])
-def store_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=FILES, ids=str)
+def place(request: pytest.FixtureRequest, transactional_db: None) -> Place:
+    found: Place = request.param
+    return found
+
+
+@pytest.fixture(autouse=True)
+def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries of these tests are large enough for a graph."""
     monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
-    return str(request.param)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def search_and_stop(worker: Gallery, tenant: Tenant, at_write: int) -> None:
     """Bring the index up to date, and stop before one of its writes."""
     write, left = os.pwrite, [at_write]
 
-    def stopping(descriptor: int, content: Buffer, offset: int) -> int:
+    def stopping(descriptor: int, content: Any, offset: int) -> int:
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -129,7 +136,7 @@ def test_who_waits_for_a_lock_that_was_deleted_waits_for_the_one_in_its_place(tm
 
 @pytest.mark.usefixtures("crowd")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("store_name", ["usearch"], indirect=True)
+@with_graph
 @pytest.mark.parametrize("cut", ["rows", "graph-*"])
 def test_a_file_that_is_cut_off_under_a_running_worker_costs_no_process(
     tenant: Tenant, tmp_path: Path, store_name: str, cut: str
@@ -165,7 +172,7 @@ def test_the_whole_index_may_be_deleted_at_any_time(tenant: Tenant, gallery: Gal
     assert_finds_the_truth(gallery, tenant, face(4))
 
 
-@pytest.mark.parametrize("store_name", ["usearch"], indirect=True)
+@with_graph
 @pytest.mark.usefixtures("crowd")
 def test_a_graph_is_seen_whatever_the_times_of_its_directory(tenant: Tenant, gallery: Gallery, tmp_path: Path) -> None:
     """File systems stamp changes with the last tick of a clock: two that follow each other can have one time."""
