@@ -18,7 +18,8 @@ class Place:
 
 FILES = [Place("exact", "sqlite"), Place("usearch", "sqlite")]
 FILES_BESIDE_POSTGRESQL = [Place("exact", "postgresql"), Place("usearch", "postgresql")]
-EACH = [*FILES, Place("pgvector", "postgresql")]
+PGVECTOR = Place("pgvector", "postgresql")
+EACH = [*FILES, PGVECTOR]
 
 everywhere = pytest.mark.parametrize("place", [*EACH, *FILES_BESIDE_POSTGRESQL], indirect=True, ids=str)
 """Each store, on each database that it can be on."""

@@ -13,8 +13,8 @@ from django.db import transaction
 from core.types import Embedding, Embeddings
 from database.calls import with_connection
 from gallery.matching import Gallery
-from gallery.models import Template, TemplateChange
-from gallery.people import delete_subject, delete_template
+from gallery.models import Subject, Template, TemplateChange, TemplateOrigin
+from gallery.people import delete_subject, delete_template, store_templates
 from gallery.protection import Protected
 from gallery.protection.sealed import SealedProtection
 from gallery.stores import source
@@ -22,7 +22,7 @@ from gallery.stores.base import Candidate
 from gallery.stores.makers import MAKERS
 from gallery.stores.pgvector import projections
 from tenants.models import Tenant
-from tests.gallery.faces import enrol, face, picture, search, secrets_of, size
+from tests.gallery.faces import enrol, face, picture, samples, search, secrets_of, size
 from tests.gallery.stores.places import everywhere
 from tests.gallery.workers import gallery_of
 
@@ -92,6 +92,48 @@ def test_the_templates_of_one_subject_are_told_alone(
 ) -> None:
     assert_same_rows(gallery.store.of_subject(tenant, "person-7"), crowd["person-7"])
     assert len(gallery.store.of_subject(tenant, "nobody")) == 0
+
+
+def test_a_subject_with_very_many_templates_hides_no_other(tenant: Tenant, gallery: Gallery) -> None:
+    enrol(tenant, "other", face(2), gallery=gallery)
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    alice = Subject.objects.get(tenant=tenant, subject_id="alice")
+    many = samples(*(picture(face(1), 0.9, n) for n in range(200)))
+    with transaction.atomic():
+        tenant.lock()
+        store_templates(tenant, alice, many, gallery, TemplateOrigin.ENROLLED)
+    assert ids(search(gallery, tenant, face(1), 2)) == ["alice", "other"]
+
+
+def test_what_another_store_enrols_and_erases_is_followed(tenant: Tenant, gallery: Gallery, tmp_path: Path) -> None:
+    another = gallery_of(tmp_path / "another index", "exact")
+    for number in range(30):
+        enrol(tenant, f"p{number}", face(number), gallery=another)
+    assert_same(search(gallery, tenant, picture(face(7), ALIKE), 1), [Candidate("p7", ALIKE)])
+    enrol(tenant, "later", face(50), gallery=another)
+    delete_subject(tenant, "p7")
+    assert ids(search(gallery, tenant, face(50), 1)) == ["later"]
+    assert size(gallery, tenant) == 30
+
+
+@everywhere
+def test_another_connection_sees_each_commit_and_nothing_before_it(
+    tenant: Tenant, gallery: Gallery, other_worker: Gallery
+) -> None:
+    enrol(tenant, "alice", face(1), gallery=gallery)
+
+    def seen() -> list[str]:
+        with ThreadPoolExecutor(1) as thread:
+            ranking = thread.submit(with_connection, search, other_worker, tenant, face(2), 5).result(30)
+        return sorted(ids(ranking))
+
+    with transaction.atomic():
+        enrol(tenant, "bob", face(2), gallery=gallery)
+        assert ids(search(gallery, tenant, face(2), 1)) == ["bob"]
+        assert seen() == ["alice"]
+    assert seen() == ["alice", "bob"]
+    delete_subject(tenant, "alice")
+    assert seen() == ["bob"]
 
 
 def test_nobody_is_found_where_nobody_is_enrolled(tenant: Tenant, gallery: Gallery) -> None:
