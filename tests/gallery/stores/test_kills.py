@@ -8,17 +8,21 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from database.calls import with_connection
 from gallery.matching import Gallery
-from gallery.models import Subject
+from gallery.models import Subject, TemplateKey
+from gallery.protection import reprotection
 from gallery.stores import index, row_file, source, usearch
+from gallery.stores.base import Candidate
 from gallery.stores.pgvector import graphs, projections
 from gallery.stores.pgvector.store import PgvectorStore
 from tenants.models import Tenant
@@ -166,4 +170,43 @@ def test_an_enrolment_that_is_killed_at_any_moment_is_whole_or_not_at_all(
             for number in answered[-5:]:
                 assert search(worker, tenant, face(number), 1)[0].subject_id == f"p{number}"
     assert answered
+    assert_nothing_is_left_behind(running, tenant, tmp_path)
+
+
+def rotate_for_ever() -> None:
+    while True:
+        call_command("rotate_keys", stdout=StringIO())
+
+
+@everywhere
+def test_a_rotation_that_is_killed_at_any_moment_loses_nobody_and_no_search_misses_anybody(
+    tenant: Tenant, tmp_path: Path, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`manage.py rotate_keys` in other processes, beside housekeeping that follows each new epoch."""
+    monkeypatch.setattr(reprotection, "PAGE", 5)
+    running, choose, cut_off = gallery_of(tmp_path, store_name), random.Random(5), 0
+    for number in range(3 * PEOPLE):
+        enrol(tenant, f"p{number}", face(number), gallery=running)
+
+    def assert_anybody_is_found() -> None:
+        number = choose.randrange(3 * PEOPLE)
+        best = search(running, tenant, picture(face(number), 0.8), 1)[0]
+        assert best == Candidate(f"p{number}", pytest.approx(0.8, abs=1e-2))
+
+    in_use = TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=True)
+    for _ in range(KILLS):
+        with victim(rotate_for_ever):
+            dies_at = time.monotonic() + choose.random() * 2 * LONGEST_LIFE_S
+            while time.monotonic() < dies_at:
+                assert_anybody_is_found()
+        cut_off += in_use.count() > 1
+        running.store.catch_up()
+        assert_anybody_is_found()
+    assert cut_off > 0, "none was killed in the middle"
+    call_command("rotate_keys", "--finish", stdout=StringIO())
+    assert TemplateKey.objects.filter(tenant=tenant).count() == 1
+    for worker in (running, gallery_of(tmp_path, store_name)):
+        assert size(worker, tenant) == 3 * PEOPLE
+        for number in range(3 * PEOPLE):
+            assert search(worker, tenant, face(number), 1)[0].subject_id == f"p{number}"
     assert_nothing_is_left_behind(running, tenant, tmp_path)
