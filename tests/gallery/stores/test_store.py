@@ -14,7 +14,7 @@ from core.types import Embedding, Embeddings
 from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Subject, Template, TemplateChange, TemplateOrigin
-from gallery.people import delete_subject, delete_template, store_templates
+from gallery.people import DuplicateFace, delete_subject, delete_template, store_templates
 from gallery.protection import Protected
 from gallery.protection.sealed import SealedProtection
 from gallery.stores import source
@@ -243,6 +243,29 @@ def test_threads_that_search_while_others_enrol_see_every_commit(tenant: Tenant,
     assert size(gallery, tenant) == 24
     everyone = np.stack([face(number) for number in range(24)])
     assert {search(gallery, tenant, probe, 1)[0].subject_id for probe in everyone} == {f"p{n}" for n in range(24)}
+
+
+@everywhere
+def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(
+    tenant: Tenant, tmp_path: Path, store_name: str
+) -> None:
+    workers = [gallery_of(tmp_path, store_name) for _ in range(2)]
+    for turn in range(5):
+        start = threading.Barrier(2)
+
+        def enrol_at_once(number: int, turn: int = turn, start: threading.Barrier = start) -> str:
+            workers[number].store.refresh(tenant)
+            start.wait(10)
+            try:
+                enrol(tenant, f"p{number}-{turn}", picture(face(turn), 0.9, number), gallery=workers[number])
+            except DuplicateFace:
+                return "refused"
+            return "enrolled"
+
+        with ThreadPoolExecutor(2) as threads:
+            outcomes = list(threads.map(with_connection, [enrol_at_once] * 2, range(2)))
+        assert sorted(outcomes) == ["enrolled", "refused"]
+        assert [size(worker, tenant) for worker in workers] == [turn + 1] * 2
 
 
 @everywhere

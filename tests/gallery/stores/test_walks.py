@@ -41,7 +41,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_workers_find_the_truth_while_indexes_are_made_anew(
     tenant: Tenant, tmp_path: Path, store_name: str, seed: int
 ) -> None:
-    workers = [gallery_of(tmp_path, store_name) for _ in range(3)]
+    """Two of the workers are of one machine, and one of another, with a data directory of its own."""
+    workers = [gallery_of(tmp_path / machine, store_name) for machine in ("one", "one", "another")]
     walk, choose = Walk(tenant, seed), random.Random(seed)
     for step in range(60):
         probe = walk.change(workers)
