@@ -139,10 +139,10 @@ class Index:
         except (FileNotFoundError, DamagedFile):
             return 0
 
-    def is_behind(self, source: Source) -> bool:
-        """Whether there is a file that has not everything."""
+    def is_behind(self, latest: Point) -> bool:
+        """Whether there is a file that has not everything, or is of another history."""
         try:
-            return summary(self._path)[1].point.revision != source.tenant.gallery_version
+            return summary(self._path)[1].point != latest
         except FileNotFoundError:
             return False
         except DamagedFile:

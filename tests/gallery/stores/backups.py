@@ -28,5 +28,8 @@ class Backup:
                 rows = model.objects.filter(tenant=self._tenant)
                 rows._raw_delete(rows.db)
             for model, rows in self._rows:
-                model.objects.bulk_create(rows)
+                made = [getattr(row, "created_at", None) for row in rows]
+                for row, created_at in zip(model.objects.bulk_create(rows), made, strict=True):
+                    if created_at is not None:  # Django has put the present in its place.
+                        model.objects.filter(tenant=self._tenant, pk=row.pk).update(created_at=created_at)
             Tenant.objects.filter(pk=self._tenant.pk).update(gallery_version=self._revision)

@@ -22,7 +22,6 @@ from gallery.matching import Gallery
 from gallery.models import Subject, TemplateKey
 from gallery.protection import reprotection
 from gallery.stores import index, row_file, source, usearch
-from gallery.stores.base import Candidate
 from gallery.stores.pgvector import graphs, projections
 from gallery.stores.pgvector.store import PgvectorStore
 from tenants.models import Tenant
@@ -190,8 +189,7 @@ def test_a_rotation_that_is_killed_at_any_moment_loses_nobody_and_no_search_miss
 
     def assert_anybody_is_found() -> None:
         number = choose.randrange(3 * PEOPLE)
-        best = search(running, tenant, picture(face(number), 0.8), 1)[0]
-        assert best == Candidate(f"p{number}", pytest.approx(0.8, abs=1e-2))
+        assert search(running, tenant, picture(face(number), 0.8), 1)[0].subject_id == f"p{number}"
 
     in_use = TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=True)
     for _ in range(KILLS):

@@ -71,6 +71,22 @@ def test_an_older_database_is_noticed_before_and_after_it_has_reached_the_revisi
 
 
 @pytest.mark.usefixtures("crowd")
+def test_housekeeping_keeps_nobody_of_another_history(
+    tenant: Tenant, gallery: Gallery, tmp_path: Path, store_name: str
+) -> None:
+    """Also where nobody searches: who is in the file only was never enrolled in this database, or was erased."""
+    backup = Backup(tenant)
+    enrol(tenant, "of-another-history", face(PEOPLE), gallery=gallery)
+    gallery.store.refresh(tenant)
+    rows = tmp_path / "index" / str(tenant.pk) / MODEL / "rows"
+    assert b"of-another-history" in rows.read_bytes()
+    backup.restore()
+    enrol(tenant, "new", face(PEOPLE + 1), gallery=gallery_of(tmp_path / "another machine", store_name))
+    gallery.store.catch_up()
+    assert b"of-another-history" not in rows.read_bytes()
+
+
+@pytest.mark.usefixtures("crowd")
 def test_a_secret_that_took_the_epoch_of_a_lost_one_is_told_from_it(
     tenant: Tenant, gallery: Gallery, tmp_path: Path, store_name: str
 ) -> None:
