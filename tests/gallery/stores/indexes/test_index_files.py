@@ -15,28 +15,16 @@ from gallery.matching import Gallery
 from gallery.models import Template, TemplateChange
 from gallery.people import delete_subject
 from gallery.protection.reprotection import rotate
-from gallery.stores import index, row_file, usearch
+from gallery.stores import index, row_file
 from gallery.stores.exact import ExactStore
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture, search, secrets_of, size
-from tests.gallery.stores.files import contents, graphs, offset_of, traces
-from tests.gallery.stores.places import FILES, Place, with_graph
+from tests.gallery.stores.indexes.files import contents, graphs, offset_of, traces
+from tests.gallery.stores.places import with_graph
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.workers import MODEL, gallery_of
 
 PEOPLE = 12
-
-
-@pytest.fixture(params=FILES, ids=str)
-def place(request: pytest.FixtureRequest, transactional_db: None) -> Place:
-    found: Place = request.param
-    return found
-
-
-@pytest.fixture(autouse=True)
-def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Galleries of these tests are large enough for a graph."""
-    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
 
 
 @pytest.fixture

@@ -19,31 +19,19 @@ from django.db import connection
 from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.people import delete_subject
-from gallery.stores import index, usearch
+from gallery.stores import index
 from gallery.stores.exact import ExactStore
 from gallery.stores.index import Index
 from tenants.models import Tenant
 from testkit.patience import PATIENCE_S
 from tests.gallery.faces import enrol, face, picture, size
-from tests.gallery.stores.files import graphs, traces
-from tests.gallery.stores.places import FILES, Place, with_graph
+from tests.gallery.stores.indexes.files import graphs, traces
+from tests.gallery.stores.places import with_graph
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.workers import MODEL, gallery_of
 
 PEOPLE = 12
 A_WHILE_S = 0.2
-
-
-@pytest.fixture(params=FILES, ids=str)
-def place(request: pytest.FixtureRequest, transactional_db: None) -> Place:
-    found: Place = request.param
-    return found
-
-
-@pytest.fixture(autouse=True)
-def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Galleries of these tests are large enough for a graph."""
-    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.gallery.stores.places import PGVECTOR
 from tests.gallery.workers import MODEL
 from wire.errors import Unavailable
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 pytestmark = pytest.mark.parametrize("place", [PGVECTOR], indirect=True, ids=str)
 
 

@@ -16,18 +16,11 @@ from gallery.people import delete_subject
 from gallery.protection import reprotection
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, picture, search, secrets_of
-from tests.gallery.stores.backups import Backup
-from tests.gallery.stores.places import FILES, Place
+from tests.gallery.stores.indexes.backups import Backup
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.workers import MODEL, gallery_of
 
 PEOPLE = 6
-
-
-@pytest.fixture(params=FILES, ids=str)
-def place(request: pytest.FixtureRequest, transactional_db: None) -> Place:
-    found: Place = request.param
-    return found
 
 
 @pytest.fixture

@@ -22,14 +22,13 @@ from gallery.stores.base import Candidate
 from gallery.stores.makers import MAKERS
 from tenants.models import Tenant
 from tests.gallery.faces import enrol, face, search, secrets_of
-from tests.gallery.stores.places import of_files, of_files_everywhere
+from tests.gallery.stores.places import of_files_everywhere
 
 
 def ids(found: list[Candidate]) -> list[str]:
     return [candidate.subject_id for candidate in found]
 
 
-@of_files
 def test_nothing_erased_stays_in_the_memory_of_a_worker_where_nobody_searches(
     tenant: Tenant, other_tenant: Tenant, gallery: Gallery, other_worker: Gallery
 ) -> None:
