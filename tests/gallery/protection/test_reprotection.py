@@ -203,7 +203,8 @@ while True:
     reprotection.rotate(tenant, secrets, lambda done, total: None)
     reprotection.finish(tenant)
 """
-KILLS = 20
+KILLS = 5
+"""Of templates that were stored plain before; test_kills.py has twenty for each store and database."""
 
 
 @pytest.fixture
