@@ -13,14 +13,14 @@ from hashlib import blake2b
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from database import clock
 from gallery.models import Template, TemplateChange
 from tenants.models import Tenant
 
 CHANGE_RETENTION = timedelta(days=1)
-"""Retention of a change. An index that was not brought up to date for longer is made anew."""
+"""Retention of a change that others followed. An index that was not brought up to date for longer is made anew."""
 MAX_CHANGES_READ = 20_000
 """Most changes that are read one by one. For more, reading the whole gallery is as cheap."""
 
@@ -31,6 +31,13 @@ _REVISION_AND_LATER_CHANGES = f"""
     WHERE tenant.id = %s ORDER BY later.revision LIMIT %s
 """  # noqa: S608  the names are the models' own
 """Every search makes this query. Django takes several times as long to write it as SQLite to answer it."""
+
+_LATEST_OF_ALL = f"""
+    SELECT tenant.id, tenant.gallery_version, latest.revision, latest.template_pk, latest.added, latest.changed_at
+    FROM {Tenant._meta.db_table} tenant
+    LEFT JOIN {TemplateChange._meta.db_table} latest
+    ON latest.tenant_id = tenant.id AND latest.revision = tenant.gallery_version
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,8 @@ NOTHING = Changes((), ())
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point in a gallery's history. `mark` is of the change that led there: another database, put in the place of the
-    first, can reach the same revision by another change. 0 when the change is no longer in the log.
+    """A point in a gallery's history. `mark` is of the change that led there: another database, or an older one put
+    back, can reach the same revision by another change. 0 when the log does not have the change.
     """
 
     revision: int
@@ -109,20 +116,13 @@ def since(tenant: Tenant, point: Point) -> tuple[Point, Changes | None]:
     It cannot when it is incomplete or too long, and when `point` is not of its history. One query tells all, since
     every search asks. Raises DoesNotExist when the tenant is gone.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_REVISION_AND_LATER_CHANGES, (max(point.revision, 0), tenant.pk, MAX_CHANGES_READ + 2))
-        rows = cursor.fetchall()
-    if not rows:
-        raise Tenant.DoesNotExist
-    latest = rows[0][0]
-    logged = [_Logged(*row[1:]) for row in rows if row[1] is not None]
+    latest, logged = _read(tenant, max(point.revision, 0))
     reached = Point(latest, logged[-1].mark if logged and logged[-1].revision == latest else 0)
-    if logged and logged[0].revision == point.revision:
-        if point.mark not in (0, logged[0].mark):
-            return reached, None
-        del logged[0]
+    led_there = logged.pop(0).mark if logged and logged[0].revision == point.revision else 0
+    if led_there != point.mark:
+        return reached, None
     if latest == point.revision:
-        return reached if reached.mark else point, NOTHING
+        return reached, NOTHING
     if point.revision < 0 or len(logged) != latest - point.revision or len(logged) > MAX_CHANGES_READ:
         return reached, None
     is_there = {one.template_pk: one.added for one in logged}
@@ -130,10 +130,30 @@ def since(tenant: Tenant, point: Point) -> tuple[Point, Changes | None]:
     return reached, Changes(added, [pk for pk, there in is_there.items() if not there])
 
 
+def _read(tenant: Tenant, revision: int) -> tuple[int, list[_Logged]]:
+    """The gallery's latest revision, and what the log has of the changes from the one that led to `revision` on."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REVISION_AND_LATER_CHANGES, (revision, tenant.pk, MAX_CHANGES_READ + 2))
+        rows = cursor.fetchall()
+    if not rows:
+        raise Tenant.DoesNotExist
+    return rows[0][0], [_Logged(*row[1:]) for row in rows if row[1] is not None]
+
+
 def latest(tenant: Tenant) -> Point:
     """The point that the gallery has reached. Raises DoesNotExist when the tenant is gone."""
     return since(tenant, Point(revision_of(tenant)))[0]
 
 
+def latest_of_all() -> dict[int, Point]:
+    """The same of every tenant, by its primary key."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATEST_OF_ALL)
+        rows = cursor.fetchall()
+    return {pk: Point(revision, _Logged(*found).mark if found[0] is not None else 0) for pk, revision, *found in rows}
+
+
 def old(now: datetime) -> QuerySet[TemplateChange]:
-    return TemplateChange.across_tenants.filter(changed_at__lt=now - CHANGE_RETENTION)
+    """Changes to delete. The newest of a tenant's old ones stays: whoever has reached it can tell that by its mark."""
+    overdue = TemplateChange.across_tenants.filter(changed_at__lt=now - CHANGE_RETENTION)
+    return overdue.filter(Exists(overdue.filter(tenant=OuterRef("tenant"), revision__gt=OuterRef("revision"))))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,7 +15,6 @@ from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
-from tests.gallery.workers import gallery_of
 
 ALIKE = 0.8
 
@@ -113,28 +111,6 @@ def test_a_face_that_was_erased_may_be_enrolled_again(tenant: Tenant, gallery: G
     assert kept(tenant)[:2] == ([], 0)
     enrol(tenant, "bob", face(1), gallery=gallery)
     assert kept(tenant)[:2] == (["bob"], 1)
-
-
-@pytest.mark.usefixtures("each_database")
-def test_of_two_simultaneous_enrolments_of_one_face_exactly_one_wins(tenant: Tenant, tmp_path: Path) -> None:
-    for attempt in range(5):
-        start = threading.Barrier(2)
-
-        def attempt_as(name: str, seed: int = attempt, start: threading.Barrier = start) -> str:
-            worker = gallery_of(tmp_path, "exact")
-            worker.store.refresh(tenant)
-            start.wait(10)
-            try:
-                enrol(tenant, name, picture(face(seed), 0.9, ord(name[0])), gallery=worker)
-            except people.DuplicateFace:
-                return "refused"
-            return "enrolled"
-
-        with ThreadPoolExecutor(2) as threads:
-            names = [f"a{attempt}", f"b{attempt}"]
-            outcomes = list(threads.map(lambda name, attempt_as=attempt_as: with_connection(attempt_as, name), names))
-        assert sorted(outcomes) == ["enrolled", "refused"]
-    assert kept(tenant)[1] == 5
 
 
 @pytest.mark.parametrize("subject_id", ["a", "A-Z_0.9:x@y", "a" * 128])

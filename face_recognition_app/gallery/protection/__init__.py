@@ -18,8 +18,8 @@ Protected = NewType("Protected", bytes)
 class TemplateProtection(Protocol):
     """Converts an embedding to its stored form, per tenant, and back to a comparable one.
 
-    An index holds and compares embeddings turned by a tenant's secret, which keeps their cosines. `epoch` numbers a
-    tenant's secrets: what was turned in one epoch compares with what was turned in the same epoch only.
+    An index holds and compares embeddings turned by a tenant's secret, which keeps their cosines. Its `epoch` is the id
+    of that secret: what was turned in one epoch compares with what was turned in the same epoch only.
 
     Every method asks the database for the tenant's secrets: a deleted one is unusable in every process from the commit
     on. Every method raises KeysUnavailable when a secret is gone or cannot be unwrapped.

@@ -69,13 +69,13 @@ class SealedProtection:
         return found
 
     def epoch(self, tenant: Tenant) -> int:
-        return self.secrets.newest(tenant).epoch
+        return self.secrets.newest(tenant).id
 
     def knows(self, tenant: Tenant, epoch: int) -> bool:
-        return self.secrets.has(tenant, epoch)
+        return self.secrets.has_id(tenant, epoch)
 
     def turn(self, embeddings: Embeddings, tenant: Tenant, epoch: int) -> Embeddings:
-        return self.secrets.of_epoch(tenant, epoch).rotation.turn(embeddings)
+        return self.secrets.of_id(tenant, epoch).rotation.turn(embeddings)
 
     def seal(self, content: bytes, tenant: Tenant, place: str) -> bytes:
         secret = self.secrets.newest(tenant)

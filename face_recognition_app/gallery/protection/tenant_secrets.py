@@ -10,6 +10,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import connection, transaction
@@ -30,17 +32,37 @@ PLAIN_BYTES = 4 * EMBEDDING_LENGTH
 SECRETS_KEPT = 256
 """Unwrapped secrets in memory, 20 KiB each."""
 
+_EPOCH_MASK = (1 << 32) - 1
+
 _KEYS_OF_TENANT = f"""
-    SELECT epoch, master_id, wrapped FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s ORDER BY epoch
+    SELECT epoch, master_id, wrapped, created_at FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s ORDER BY epoch
 """  # noqa: S608  the name is the model's own
 """Every use makes this query, so Django does not write it anew."""
 
 
-class TenantSecret:
-    """What one secret is used for: each purpose has a key of its own."""
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One secret as the database has it."""
 
-    def __init__(self, epoch: int, secret: bytes) -> None:
+    epoch: int
+    master_id: str
+    wrapped: bytes
+    created_at: object
+
+    @property
+    def id(self) -> int:
+        """The epoch, below the digest of the time at which the secret was made: after a restored backup another secret
+        may have the epoch of one that was lost."""
+        digest = blake2b(str(self.created_at).encode(), digest_size=4).digest()
+        return (int.from_bytes(digest) >> 1) << 32 | self.epoch
+
+
+class TenantSecret:
+    """What one secret is used for: each purpose has a key of its own. No other secret has its `id`."""
+
+    def __init__(self, epoch: int, id: int, secret: bytes) -> None:
         self.epoch = epoch
+        self.id = id
         self.templates = AESGCM(derive(secret, "templates at rest"))
         self.sealed = AESGCM(derive(secret, "sealed content"))
         self.rotation = Rotation(derive(secret, "rotation"))
@@ -66,8 +88,7 @@ class TenantSecrets:
             except Tenant.DoesNotExist:
                 raise KeysUnavailable(f"tenant {tenant.name} was deleted") from None
             rows = _rows(tenant)
-        epoch = max(rows)
-        return self._unwrapped(tenant, epoch, *rows[epoch])
+        return self._unwrapped(tenant, rows[max(rows)])
 
     def of_epoch(self, tenant: Tenant, epoch: int) -> TenantSecret:
         """Raises SecretGone, and KeysUnavailable when no master key unwraps it."""
@@ -75,10 +96,20 @@ class TenantSecrets:
         if epoch not in rows:
             self._forget(tenant, rows)
             raise SecretGone(f"the secret of epoch {epoch} of tenant {tenant.name} was deleted")
-        return self._unwrapped(tenant, epoch, *rows[epoch])
+        return self._unwrapped(tenant, rows[epoch])
+
+    def of_id(self, tenant: Tenant, id: int) -> TenantSecret:
+        """Raises as `of_epoch`."""
+        found = self.of_epoch(tenant, id & _EPOCH_MASK)
+        if found.id != id:
+            raise SecretGone(f"the secret of epoch {found.epoch} of tenant {tenant.name} was replaced by another one")
+        return found
 
     def has(self, tenant: Tenant, epoch: int) -> bool:
         return epoch in _rows(tenant)
+
+    def has_id(self, tenant: Tenant, id: int) -> bool:
+        return any(row.id == id for row in _rows(tenant).values())
 
     def add_epoch(self, tenant: Tenant) -> int:
         """Make the secret of a new epoch, in the caller's transaction, which holds the tenant's lock."""
@@ -135,13 +166,13 @@ class TenantSecrets:
         wrapped = newest.wrap(os.urandom(KEY_BYTES), _bound_to(tenant, epoch))
         TemplateKey.objects.create(tenant=tenant, epoch=epoch, master_id=newest.id, wrapped=wrapped)
 
-    def _unwrapped(self, tenant: Tenant, epoch: int, master_id: str, wrapped: bytes) -> TenantSecret:
-        key = (tenant.pk, epoch, wrapped)
+    def _unwrapped(self, tenant: Tenant, row: _Row) -> TenantSecret:
+        key = (tenant.pk, row.epoch, row.wrapped)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        secret = TenantSecret(epoch, self._unwrap(tenant, epoch, master_id, wrapped))
+        secret = TenantSecret(row.epoch, row.id, self._unwrap(tenant, row.epoch, row.master_id, row.wrapped))
         with self._lock:
             self._kept[key] = secret
             while len(self._kept) > SECRETS_KEPT:
@@ -161,8 +192,8 @@ class TenantSecrets:
             raise KeysUnavailable(f"the wrapped secret of epoch {epoch} of tenant {tenant.name} was changed")
         return secret
 
-    def _forget(self, tenant: Tenant, rows: Mapping[int, tuple[str, bytes]]) -> None:
-        there = {(tenant.pk, epoch, wrapped) for epoch, (_, wrapped) in rows.items()}
+    def _forget(self, tenant: Tenant, rows: Mapping[int, _Row]) -> None:
+        there = {(tenant.pk, row.epoch, row.wrapped) for row in rows.values()}
         with self._lock:
             gone = [key for key in self._kept if key[0] == tenant.pk and key not in there]
             for key in gone:
@@ -171,11 +202,12 @@ class TenantSecrets:
             forget_matrices()
 
 
-def _rows(tenant: Tenant) -> dict[int, tuple[str, bytes]]:
-    """Id of the master key and wrapped secret by epoch, oldest first."""
+def _rows(tenant: Tenant) -> dict[int, _Row]:
+    """Wrapped secrets by epoch, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(_KEYS_OF_TENANT, (tenant.pk,))
-        return {epoch: (master_id, bytes(wrapped)) for epoch, master_id, wrapped in cursor.fetchall()}
+        found = cursor.fetchall()
+    return {epoch: _Row(epoch, master_id, bytes(wrapped), made) for epoch, master_id, wrapped, made in found}
 
 
 def _bound_to(tenant: Tenant, epoch: int) -> bytes:

@@ -15,6 +15,7 @@ from django.db import connection
 from core.types import Embedding, Embeddings
 from database.connections import good_connection
 from gallery import changes
+from gallery.changes import Point
 from gallery.models import Template
 from gallery.protection import TemplateProtection
 from gallery.protection.errors import KeysUnavailable
@@ -80,7 +81,7 @@ class ExactStore:
 
     def catch_up(self) -> None:
         on_disk = self._on_disk()
-        living = Tenant.objects.in_bulk({pk for pk, _ in on_disk})
+        living, latest = Tenant.objects.in_bulk({pk for pk, _ in on_disk}), changes.latest_of_all()
         for pk, _ in on_disk - {found for found in on_disk if found[0] in living}:
             self._drop(pk)
         sources = [
@@ -89,7 +90,7 @@ class ExactStore:
             if pk in living
         ]
         for source in sources:
-            self._care_for(self._index_of(source), source)
+            self._care_for(self._index_of(source), source, latest.get(source.tenant.pk, changes.NOWHERE))
         if self._renewal is None or not self._renewal.is_alive():
             stale = [source for source in sources if self._index_of(source).is_stale(source)]
             if stale:
@@ -125,7 +126,7 @@ class ExactStore:
             return self._indexes[key]
 
     def _up_to_date(self, index: Index, source: Source) -> Snapshot | None:
-        """None while the index's files cannot be written."""
+        """None while the index's files cannot be written: the disk is full, or a process that has begun is stopped."""
         try:
             found = index.up_to_date(source)
         except OSError as error:
@@ -171,7 +172,7 @@ class ExactStore:
         found = self._directory.glob("*/*") if self._directory.is_dir() else ()
         return {(int(one.parent.name), one.name) for one in found if one.parent.name.isdecimal()}
 
-    def _care_for(self, index: Index, source: Source) -> None:
+    def _care_for(self, index: Index, source: Source, latest: Point) -> None:
         if source.model_id != self._model_id and not source.count():
             shutil.rmtree(index.directory, ignore_errors=True)
             return
@@ -180,7 +181,7 @@ class ExactStore:
             index.clean_up()
         except OSError as error:
             logger.warning("the index of tenant %s cannot be cleaned up: %s", source.tenant.name, error)
-        if index.is_behind(source):
+        if index.is_behind(latest):
             self._up_to_date(index, source)
 
     def _drop(self, tenant_pk: int) -> None:

@@ -52,11 +52,17 @@ class Graph:
         self.count = int(name[2])
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self._descriptor)
+        self._size = os.fstat(self._descriptor).st_size
         self._check(file, int(name[3], 16))
         found = Hnsw.restore(path, view=True, expansion_search=EXPANSION_SEARCH)
         if found is None or len(found) > self.count:
             raise DamagedFile("the graph cannot be read")
         self._hnsw = found
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file has the size that it had when it was opened."""
+        return os.fstat(self._descriptor).st_size == self._size
 
     def nearest(self, probes: Embeddings) -> Rows:
         """Rows that are similar to any of the probes."""
@@ -81,9 +87,8 @@ class Graph:
         return np.memmap(self.path, np.uint8, "r", _MATRIX_PLACE, (rows, SIGN_BYTES))
 
     def _check(self, file: RowFile, links_checksum: int) -> None:
-        size = os.fstat(self._descriptor).st_size
         rows, length = np.frombuffer(os.pread(self._descriptor, 8, 0).ljust(8, b"\0"), "<u4")
-        if length != SIGN_BYTES or rows > self.count or _links_place(int(rows)) >= size:
+        if length != SIGN_BYTES or rows > self.count or _links_place(int(rows)) >= self._size:
             raise DamagedFile("the graph's file is truncated or of another kind")
         if _checksum(self._descriptor, _links_place(int(rows))) != links_checksum:
             raise DamagedFile("the graph's links differ from their checksum")

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +37,11 @@ logger = logging.getLogger(__name__)
 
 LEAST_ROOM = 4_096
 """Spare rows of a new file; it has room for as many again as there are, at least."""
+CHANGE_WAIT_S = 1.0
+"""Time for which a search waits for another process that brings the index up to date, and may have been stopped."""
+FIRST_USE_WAIT_S = 30.0
+"""The same where there is no index, and so more to do without it."""
+LOCK_TRIED_EVERY_S = 0.002
 
 
 class CannotFollow(Exception):
@@ -52,6 +59,7 @@ class Snapshot:
     @classmethod
     def of(cls, file: RowFile) -> Snapshot:
         """Raises DamagedFile."""
+        file.check()
         removals = file.removals
         return cls(file, file.state(), removals)
 
@@ -88,11 +96,14 @@ class Index:
         self._file: RowFile | None = None
 
     def up_to_date(self, source: Source) -> Snapshot:
-        """The gallery as of a commit no earlier than the call."""
+        """The gallery as of a commit no earlier than the call. Raises TimeoutError, an OSError, when another process
+        holds up the change."""
         held = self.snapshot(source)
         if held is not None and changes.since(source.tenant, held.state.point)[1] == changes.NOTHING:
             return held
-        with self._locked("write.lock"):
+        with self._locked("write.lock", FIRST_USE_WAIT_S if held is None else CHANGE_WAIT_S) as mine:
+            if not mine:
+                raise TimeoutError("another process has held its lock for too long")
             return self._followed(source)
 
     def snapshot(self, source: Source) -> Snapshot | None:
@@ -128,10 +139,10 @@ class Index:
         except (FileNotFoundError, DamagedFile):
             return 0
 
-    def is_behind(self, source: Source) -> bool:
-        """Whether there is a file that has not everything."""
+    def is_behind(self, latest: Point) -> bool:
+        """Whether there is a file that has not everything, or is of another history."""
         try:
-            return summary(self._path)[1].point.revision != source.tenant.gallery_version
+            return summary(self._path)[1].point != latest
         except FileNotFoundError:
             return False
         except DamagedFile:
@@ -148,7 +159,7 @@ class Index:
 
     def renew(self, source: Source, advance: Advance) -> bool:
         """Make the index anew beside the one that is used meanwhile; False when another process does that now."""
-        with self._locked("renewal.lock", wait=False) as mine:
+        with self._locked("renewal.lock", 0) as mine:
             if not mine:
                 return False
             path = self.directory / "rows.renewed"
@@ -169,18 +180,23 @@ class Index:
 
     def drop_if_unreadable(self, source: Source) -> bool:
         """Delete the files when the secret that their vectors are turned with was deleted. Returns whether it was."""
-        with self._locked("write.lock"):
-            try:
-                epoch = summary(self._path)[0].epoch
-            except (FileNotFoundError, DamagedFile):
-                return False
-            if source.knows(epoch):
+        if self._is_readable(source):
+            return False
+        with self._locked("write.lock", CHANGE_WAIT_S) as mine:
+            if not mine or self._is_readable(source):
                 return False
             self._file = None
             for path in (self._path, *self.directory.glob("graph*")):
                 path.unlink(missing_ok=True)
         logger.warning("the index of tenant %s is deleted: so was its secret", source.tenant.name)
         return True
+
+    def _is_readable(self, source: Source) -> bool:
+        """False when there is a file whose secret is gone."""
+        try:
+            return source.knows(summary(self._path)[0].epoch)
+        except (FileNotFoundError, DamagedFile):
+            return True
 
     def is_current(self, file: RowFile) -> bool:
         """Whether this file is the one at its path."""
@@ -194,7 +210,7 @@ class Index:
         """Delete what killed processes have left, and what only another store uses."""
         for leftover, lock in self.leftovers.items():
             for path in self.directory.glob(leftover):
-                with self._locked(lock, wait=False) as mine:
+                with self._locked(lock, 0) as mine:
                     if mine:
                         path.unlink(missing_ok=True)
 
@@ -209,8 +225,6 @@ class Index:
             held = self._file
             if held is None or held.inode != (found.st_dev, found.st_ino) or held.header.identity != source.identity:
                 self._file = held = RowFile.open(self._path, source.identity)
-            if found.st_size != held.size:
-                raise DamagedFile(f"it has {found.st_size} bytes in place of {held.size}")
             return held
 
     def _followed(self, source: Source) -> Snapshot:
@@ -269,22 +283,34 @@ class Index:
         return Snapshot.of(file)
 
     @contextmanager
-    def _locked(self, name: str, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock among all processes and threads; yields whether it was got, which without `wait` may be False."""
+    def _locked(self, name: str, wait_s: float = math.inf) -> Iterator[bool]:
+        """Hold a lock among all processes and threads; yields whether it was got in that time."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        give_up = time.monotonic() + wait_s
+        while (descriptor := self._lock(name)) is None and time.monotonic() < give_up:
+            time.sleep(LOCK_TRIED_EVERY_S)
         try:
-            yield _lock(descriptor, wait)
+            yield descriptor is not None
         finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _lock(self, name: str) -> int | None:
+        """The descriptor that holds the lock until it is closed. None while another holds it, and for a file that is no
+        longer at its path: whoever makes that anew does not know of this one."""
+        path = self.directory / name
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
             os.close(descriptor)
-
-
-def _lock(descriptor: int, wait: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+            raise
+        os.close(descriptor)
+        return None
 
 
 def _why(held: Point, found: Point) -> str:

@@ -129,7 +129,9 @@ class RowFile:
         self._descriptor = descriptor
         found = os.fstat(descriptor)
         self.inode = (found.st_dev, found.st_ino)
-        self.header = Header.parse(os.pread(descriptor, PAGE_BYTES, 0))
+        content = os.pread(descriptor, PAGE_BYTES, 0)
+        self.header = Header.parse(content)
+        self._packed_header = content[: _HEADER.size]
         self.capacity = self.header.capacity
         columns, size = _columns(self.capacity)
         if found.st_size != size:
@@ -171,6 +173,15 @@ class RowFile:
     def state(self) -> State:
         """The state that was published last. Raises DamagedFile when there is none."""
         return self._numbered_state()[1]
+
+    def check(self) -> None:
+        """Raises DamagedFile when another file was written over this one, or a part was cut off: reading beyond the end
+        of a mapped file kills the process."""
+        found = os.fstat(self._descriptor).st_size
+        if found != self.size:
+            raise DamagedFile(f"it has {found} bytes in place of {self.size}")
+        if self._mapping[: _HEADER.size] != self._packed_header:
+            raise DamagedFile("another one was written over it")
 
     @property
     def removals(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,7 @@ from gallery.stores import graph, ranking
 from gallery.stores.base import Advance
 from gallery.stores.exact import ExactStore
 from gallery.stores.graph import Graph
-from gallery.stores.index import Index, Snapshot
+from gallery.stores.index import CHANGE_WAIT_S, Index, Snapshot
 from gallery.stores.row_file import DamagedFile, RowFile, Rows
 from gallery.stores.source import Source
 
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 LEAST_ROWS = 300_000
 """Rows of the smallest gallery that gets a graph: comparing the codes of fewer takes no longer than a graph."""
+
+
+_NOTHING: tuple[int, frozenset[str]] = (0, frozenset())
 
 
 class GraphIndex(Index):
@@ -34,19 +38,20 @@ class GraphIndex(Index):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self._graph: Graph | None = None
-        self._looked_at: tuple[int, int] = (0, 0)
+        self._looked_at: tuple[int, frozenset[str]] = _NOTHING
 
     def graph(self, file: RowFile, *, locked: bool = False) -> Graph | None:
-        """The graph of this row file. It is looked for when the directory was changed."""
-        now = (self.directory.stat().st_mtime_ns, file.header.generation)
-        if now != self._looked_at:
+        """The graph of this row file. It is looked for when there are others than before, or it was cut off: reading
+        beyond the end of a mapped file kills the process."""
+        if self._looked_at != self._to_look_at(file) or (self._graph is not None and not self._graph.is_whole):
+            self._graph = None
             self._graph = self._found(file, locked)
-            self._looked_at = now
+            self._looked_at = self._to_look_at(file)
         return self._graph
 
     def release(self) -> None:
         super().release()
-        self._graph, self._looked_at = None, (0, 0)
+        self._graph, self._looked_at = None, _NOTHING
 
     def is_stale(self, source: Source) -> bool:
         return super().is_stale(source) or self._needs_graph(source)
@@ -77,7 +82,7 @@ class GraphIndex(Index):
         if held is None or held.state.count < LEAST_ROWS:
             return True
         path = self.directory / "graph.renewed"
-        with self._locked("renewal.lock", wait=False) as mine:
+        with self._locked("renewal.lock", 0) as mine:
             if not mine:
                 return False
             try:
@@ -88,6 +93,11 @@ class GraphIndex(Index):
             finally:
                 path.unlink(missing_ok=True)
         return True
+
+    def _to_look_at(self, file: RowFile) -> tuple[int, frozenset[str]]:
+        """A graph's name says all of it, unlike the times of its directory: two changes can have the same."""
+        with os.scandir(self.directory) as found:
+            return file.header.generation, frozenset(one.name for one in found if one.name.startswith("graph-"))
 
     def _found(self, file: RowFile, locked: bool) -> Graph | None:
         """The largest graph of this row file; other graphs and damaged ones are deleted."""
@@ -100,8 +110,8 @@ class GraphIndex(Index):
             except DamagedFile as damage:
                 # The codes may just be on their way from the rows; nobody changes them under the lock.
                 if not locked:
-                    with self._locked("write.lock"):
-                        return self._found(file, locked=True)
+                    with self._locked("write.lock", CHANGE_WAIT_S) as mine:
+                        return self._found(file, locked=True) if mine else None
                 logger.warning("a graph is deleted: %s", damage)
                 path.unlink(missing_ok=True)
         found.sort(key=lambda one: one.count)

@@ -1,38 +1,31 @@
-"""Whatever is changed in whatever order, by whomever, and whoever is killed meanwhile: searches find the truth."""
+"""Whatever is changed in whatever order, by whomever: searches find the truth."""
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-import signal
 import threading
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
-from core.types import Embedding
 from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
 from gallery.people import delete_subject
 from gallery.stores import index, usearch
-from gallery.stores.exact import ExactStore
+from gallery.stores.pgvector import graphs
 from tenants.models import Tenant
-from tests.gallery.faces import RULES, enrol, face, picture, search, size
+from tests.gallery.faces import RULES, enrol, face, picture, search
+from tests.gallery.stores.places import everywhere
 from tests.gallery.stores.truths import assert_finds_the_truth
+from tests.gallery.stores.walks import PEOPLE, Walk
 from tests.gallery.workers import MODEL, gallery_of
 
-PEOPLE = 12
 TENANTS = 1_000
 OF_EACH = 3
-KILLS = 20
-LONGEST_LIFE_S = 0.15
 ENOUGH_S = 60.0
-each_database = pytest.mark.usefixtures("each_database")
 
 
 @pytest.fixture(autouse=True)
@@ -40,35 +33,16 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few dozen changes lead to graphs, full files and tombstones to be cleared away."""
     monkeypatch.setattr(index, "LEAST_ROOM", 6)
     monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
+    monkeypatch.setattr(graphs, "INDEXED_FROM", 8)
 
 
-class Walk:
-    """Random changes of a dozen people, each made through one of the workers."""
-
-    def __init__(self, tenant: Tenant, seed: int) -> None:
-        self._tenant = tenant
-        self._choose = random.Random(seed)
-        self._step = 1_000 * seed
-
-    def change(self, workers: list[Gallery]) -> Embedding:
-        """Change something; returns a probe of somebody whom it may have been."""
-        self._step += 1
-        number = self._choose.randrange(PEOPLE)
-        name = f"p{number}"
-        exists = Subject.across_tenants.filter(tenant=self._tenant, subject_id=name).exists()
-        if exists and self._choose.random() < 0.45:
-            delete_subject(self._tenant, name)
-        else:
-            enrol(self._tenant, name, picture(face(number), 0.8, self._step), gallery=self._choose.choice(workers))
-        return picture(face(number), 0.6, self._step)
-
-
-@each_database
+@everywhere
 @pytest.mark.parametrize("seed", [1, 2])
 def test_workers_find_the_truth_while_indexes_are_made_anew(
     tenant: Tenant, tmp_path: Path, store_name: str, seed: int
 ) -> None:
-    workers = [gallery_of(tmp_path, store_name) for _ in range(3)]
+    """Two of the workers are of one machine, and one of another, with a data directory of its own."""
+    workers = [gallery_of(tmp_path / machine, store_name) for machine in ("one", "one", "another")]
     walk, choose = Walk(tenant, seed), random.Random(seed)
     for step in range(60):
         probe = walk.change(workers)
@@ -77,7 +51,7 @@ def test_workers_find_the_truth_while_indexes_are_made_anew(
         assert_finds_the_truth(choose.choice(workers), tenant, probe, limit=choose.choice([1, 3, PEOPLE]))
 
 
-@each_database
+@everywhere
 def test_searches_in_a_transaction_find_its_own_truth(tenant: Tenant, tmp_path: Path, store_name: str) -> None:
     workers = [gallery_of(tmp_path, store_name) for _ in range(2)]
     walk = Walk(tenant, 3)
@@ -89,7 +63,7 @@ def test_searches_in_a_transaction_find_its_own_truth(tenant: Tenant, tmp_path: 
         assert_finds_the_truth(workers[1 - step % 2], tenant, face(step % PEOPLE), limit=PEOPLE)
 
 
-@each_database
+@everywhere
 def test_writers_read_their_writes_beside_rivals(tenant: Tenant, tmp_path: Path, store_name: str) -> None:
     """Each of four threads enrols, finds, erases and no longer finds its own person, through two workers."""
     workers = [gallery_of(tmp_path, store_name) for _ in range(2)]
@@ -147,44 +121,3 @@ def test_each_of_a_thousand_tenants_in_one_store_finds_its_own_people(
         found = gallery.identify(tenant, picture(people[n], 0.6, number), RULES.target_fpir, limit=OF_EACH)
         assert [one.subject_id for one in found.matches] == [f"{tenant.name}-{n}"]
     assert gallery.store.statistics().galleries < TENANTS
-
-
-def search_and_write(worker: Gallery, tenant: Tenant) -> None:
-    while True:
-        size(worker, tenant)
-
-
-def make_anew(worker: Gallery, tenant: Tenant) -> None:
-    while True:
-        worker.store.rebuild(tenant, lambda done, total: None)
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("work", [search_and_write, make_anew])
-@pytest.mark.parametrize("seed", [1])
-def test_a_process_that_is_killed_at_any_moment_leaves_the_truth(
-    tenant: Tenant, tmp_path: Path, store_name: str, work: Callable[[Gallery, Tenant], None], seed: int
-) -> None:
-    """Killed while it appends, removes, compacts and builds; what it has begun is finished or made anew by the next."""
-    walk, choose = Walk(tenant, seed), random.Random(seed)
-    plain = gallery_of(tmp_path / "elsewhere", "exact")
-    for _ in range(KILLS):
-        connection.close()
-        victim = multiprocessing.get_context("fork").Process(
-            target=with_connection, args=(work, gallery_of(tmp_path, store_name), tenant), daemon=True
-        )
-        victim.start()
-        dies_at = time.monotonic() + choose.random() * LONGEST_LIFE_S
-        while time.monotonic() < dies_at:
-            walk.change([plain])
-        assert victim.is_alive()
-        victim.kill()
-        victim.join(ENOUGH_S)
-        assert victim.exitcode == -signal.SIGKILL
-        fresh = gallery_of(tmp_path, store_name)
-        for number in range(PEOPLE):
-            assert_finds_the_truth(fresh, tenant, picture(face(number), 0.6), limit=PEOPLE)
-        assert isinstance(fresh.store, ExactStore)
-        fresh.store.catch_up()
-        fresh.store.wait_for_renewals()
-        assert not any(path.suffix in (".new", ".renewed") for path in (tmp_path / "index").rglob("*"))

@@ -6,10 +6,12 @@ that begins a projection therefore sees every earlier enrolment, and every later
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 from core.types import Embeddings
 from gallery.models import Template
@@ -30,6 +32,17 @@ _BEGIN = f"""
     WHERE tenant_id = %(tenant)s AND model_id = %(model)s
     RETURNING id, epoch, templates, vectors, is_indexed
 """  # noqa: S608  the names are the models' own
+_OF_ALL = """
+    SELECT tenant_id, id, epoch, templates, vectors,
+        is_indexed AND to_regclass('gallery_vector_graph_' || id) IS NOT NULL
+    FROM gallery_projection WHERE model_id = %s ORDER BY id
+"""
+_RECOUNT = f"""
+    UPDATE gallery_projection SET
+        templates = (SELECT count(*) FROM {_TEMPLATE} WHERE tenant_id = %(tenant)s AND model_id = %(model)s),
+        vectors = (SELECT count(*) FROM gallery_vector WHERE projection_id = %(id)s)
+    WHERE id = %(id)s AND templates <> vectors
+"""  # noqa: S608
 _MISSING = f"""
     SELECT template.id, template.vector FROM {_TEMPLATE} template
     LEFT JOIN gallery_vector ON projection_id = %s AND template_id = template.id
@@ -85,23 +98,31 @@ class Projections:
         complete = [projection for projection in self.of(tenant) if projection.is_complete]
         return max(complete, key=lambda one: (one.is_indexed, one.id), default=None)
 
-    def newest_epochs(self) -> dict[int, int]:
-        """The epoch of each tenant's newest projection, by the tenant's primary key."""
+    def of_all(self) -> Mapping[int, Sequence[Projection]]:
+        """The projections of each tenant, oldest first, by the tenant's primary key. Those whose graph was dropped by
+        somebody are not indexed."""
+        found = defaultdict(list)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT tenant_id, epoch FROM gallery_projection WHERE model_id = %s ORDER BY id", [self.model_id]
-            )
-            return dict(cursor.fetchall())
+            cursor.execute(_OF_ALL, [self.model_id])
+            for tenant_pk, *row in cursor.fetchall():
+                found[tenant_pk].append(Projection(*row))
+        return found
 
-    def wanting_graphs(self, least: int) -> list[Projection]:
-        """Complete projections, of all tenants, with `least` vectors or more and without a graph."""
+    @contextmanager
+    def rebuilding(self, tenant: Tenant) -> Iterator[bool]:
+        """Be the one process that projects the tenant's gallery anew; yields whether it is this one. Not in a
+        transaction. The database ends it with the connection."""
+        key = f"gallery {tenant.pk} {self.model_id}"
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id, epoch, templates, vectors, is_indexed FROM gallery_projection"
-                " WHERE model_id = %s AND vectors >= %s AND templates = vectors AND NOT is_indexed",
-                [self.model_id, least],
-            )
-            return [Projection(*row) for row in cursor.fetchall()]
+            cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
+            (mine,) = cursor.fetchone()
+        try:
+            yield mine
+        finally:
+            with suppress(Error):
+                if mine:
+                    with connection.cursor() as cursor:
+                        cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [key])
 
     def begin(self, tenant: Tenant, *, anew: bool) -> Projection:
         """Return the tenant's newest projection of the present epoch, or begin one.
@@ -125,24 +146,33 @@ class Projections:
         self.fill(tenant, self.begin(tenant, anew=True), lambda done, total: None)
 
     def fill(self, tenant: Tenant, projection: Projection, progress: Advance) -> None:
-        """Project the templates that are missing, page by page. Whatever ends it, a page that was written stays."""
+        """Project the templates that are missing, page by page. Whatever ends it, a page that was written stays.
+
+        Ends early when somebody deletes the projection.
+        """
         last = 0
         while page := self._missing(tenant, projection, last):
             last = page[-1][0]
             turned = self._turned([stored for _, stored in page], tenant, projection)
             with transaction.atomic():
                 tenant.lock()
+                now = self._reread(tenant, projection)
+                if now is None:
+                    return
                 wanted = _still_missing(projection, [pk for pk, _ in page])
                 kept = [row for row, (pk, _) in enumerate(page) if pk in wanted]
                 _write(projection, [page[row][0] for row in kept], turned[kept])
-            now = self._reread(tenant, projection)
-            progress(now.vectors, now.templates)
+            progress(now.vectors + len(kept), now.templates)
+        self._recount(tenant, projection)
 
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
-        """Write new templates into every projection, complete or not. The caller has locked the tenant."""
+        """Write new templates into every projection, complete or not. The caller has locked the tenant.
+
+        One whose secret is gone gets none, and so is incomplete.
+        """
         own = [template for template in templates if template.model_id == self.model_id]
-        projections = self.of(tenant)
-        if not own or not projections:
+        projections = [one for one in self.of(tenant) if self.protection.knows(tenant, one.epoch)] if own else []
+        if not projections:
             return
         stored = [bytes(template.vector) for template in own]
         for projection in projections:
@@ -164,8 +194,16 @@ class Projections:
             cursor.execute(_MISSING, [projection.id, tenant.pk, self.model_id, after, PAGE])
             return [(pk, bytes(stored)) for pk, stored in cursor.fetchall()]
 
-    def _reread(self, tenant: Tenant, projection: Projection) -> Projection:
-        return next(one for one in self.of(tenant) if one.id == projection.id)
+    def _reread(self, tenant: Tenant, projection: Projection) -> Projection | None:
+        return next((one for one in self.of(tenant) if one.id == projection.id), None)
+
+    def _recount(self, tenant: Tenant, projection: Projection) -> None:
+        """Count anew what nobody has told a projection of that is still incomplete: rows that were changed without the
+        triggers, or beside its beginning without the tenant's lock. Else it would be incomplete for ever."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            tenant.lock()
+            cursor.execute("SELECT FROM gallery_projection WHERE id = %s FOR UPDATE", [projection.id])
+            cursor.execute(_RECOUNT, {"id": projection.id, "tenant": tenant.pk, "model": self.model_id})
 
     def _turned(self, stored: Sequence[bytes], tenant: Tenant, projection: Projection) -> Embeddings:
         return self.protection.restore_turned([Protected(one) for one in stored], tenant, projection.epoch)

@@ -57,6 +57,10 @@ _TABLES = f"""
 _TRIGGERS = f"""
     CREATE OR REPLACE FUNCTION gallery_count_templates() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
+        IF TG_OP = 'TRUNCATE' THEN
+            UPDATE gallery_projection SET templates = 0;
+            RETURN NULL;
+        END IF;
         UPDATE gallery_projection
         SET templates = templates + CASE TG_OP WHEN 'INSERT' THEN changed.number ELSE -changed.number END
         FROM (SELECT tenant_id, model_id, count(*) AS number FROM changed_rows GROUP BY 1, 2) changed
@@ -67,6 +71,8 @@ _TRIGGERS = f"""
         REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_templates();
     CREATE OR REPLACE TRIGGER gallery_templates_deleted AFTER DELETE ON {Template._meta.db_table}
         REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_templates();
+    CREATE OR REPLACE TRIGGER gallery_templates_truncated AFTER TRUNCATE ON {Template._meta.db_table}
+        FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_templates();
 
     CREATE OR REPLACE FUNCTION gallery_count_moved() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -87,6 +93,10 @@ _TRIGGERS = f"""
 
     CREATE OR REPLACE FUNCTION gallery_count_vectors() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
+        IF TG_OP = 'TRUNCATE' THEN
+            UPDATE gallery_projection SET vectors = 0;
+            RETURN NULL;
+        END IF;
         UPDATE gallery_projection
         SET vectors = vectors + CASE TG_OP WHEN 'INSERT' THEN changed.number ELSE -changed.number END
         FROM (SELECT projection_id, count(*) AS number FROM changed_rows GROUP BY 1) changed
@@ -97,6 +107,8 @@ _TRIGGERS = f"""
         REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_vectors();
     CREATE OR REPLACE TRIGGER gallery_vectors_deleted AFTER DELETE ON gallery_vector
         REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_vectors();
+    CREATE OR REPLACE TRIGGER gallery_vectors_truncated AFTER TRUNCATE ON gallery_vector
+        FOR EACH STATEMENT EXECUTE FUNCTION gallery_count_vectors();
 """  # noqa: S608  the names are the models' own
 
 

@@ -83,7 +83,7 @@ class PgvectorStore:
         self._model_id = model_id
         self._protection = protection
         self._projections = Projections(model_id, protection)
-        self._builder: threading.Thread | None = None
+        self._renewal: threading.Thread | None = None
 
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
         self._projections.add(tenant, templates)
@@ -108,17 +108,22 @@ class PgvectorStore:
         return self._protection.restore(stored, tenant)
 
     def catch_up(self) -> None:
-        """Drop what deleted tenants left. On a thread of its own, project anew where the epoch has moved on, and build
-        graphs of galleries that have grown."""
+        """Drop what deleted tenants left. On a thread of its own, finish what a killed process has begun, project anew
+        where the epoch has moved on, and build graphs of galleries that have grown."""
         graphs.drop_abandoned()
-        if self._builder is not None and self._builder.is_alive():
+        if self._renewal is not None and self._renewal.is_alive():
             return
-        wanting, stale = self._projections.wanting_graphs(graphs.INDEXED_FROM), self._of_older_epochs()
-        if wanting or stale:
-            self._builder = threading.Thread(
-                target=self._renew_all, args=[stale, wanting], name="gallery projections", daemon=True
+        unfinished = self._unfinished()
+        if unfinished:
+            self._renewal = threading.Thread(
+                target=self._finish_all, args=[unfinished], name="gallery projections", daemon=True
             )
-            self._builder.start()
+            self._renewal.start()
+
+    def wait_for_renewals(self) -> None:
+        """Return when the renewals that `catch_up` has begun have ended."""
+        if self._renewal is not None:
+            self._renewal.join()
 
     def statistics(self) -> StoreStatistics:
         return StoreStatistics(galleries=0, templates=0, memory_bytes=0)
@@ -126,41 +131,48 @@ class PgvectorStore:
     def rebuild(self, tenant: Tenant, advance: Advance) -> bool:
         """Project the gallery anew, in its present epoch, and delete what was searched until then.
 
-        Searches and enrolments go on; what was cut off goes on at the next call. Not in a transaction. False when
-        another process has begun one anew meanwhile.
+        Searches and enrolments go on; what was cut off goes on at the next call. Not in a transaction.
         """
-        fresh = self._projections.begin(tenant, anew=True)
-        self._projections.fill(tenant, fresh, advance)
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE gallery_vector")
-        *older, newest = self._projections.of(tenant)
-        if not newest.is_complete:
-            return False
-        if newest.vectors >= graphs.INDEXED_FROM:
-            graphs.build(newest)
-        for projection in older:
-            graphs.drop(projection)
-            self._projections.delete(tenant, projection)
-        return True
+        return self._renew(tenant, advance, anew=True)
 
-    def _of_older_epochs(self) -> list[Tenant]:
-        epochs = self._projections.newest_epochs()
-        tenants = Tenant.objects.in_bulk(list(epochs))
-        return [tenant for pk, tenant in tenants.items() if self._epoch_differs(tenant, epochs[pk])]
+    def _renew(self, tenant: Tenant, advance: Advance, *, anew: bool) -> bool:
+        with self._projections.rebuilding(tenant) as mine:
+            if not mine:
+                return False
+            newest = self._projections.begin(tenant, anew=anew)
+            self._projections.fill(tenant, newest, advance)
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE gallery_vector")
+            *older, newest = self._projections.of(tenant)
+            if not newest.is_complete:
+                return False
+            if newest.vectors >= graphs.INDEXED_FROM:
+                graphs.build(newest)
+            for projection in older:
+                graphs.drop(projection)
+                self._projections.delete(tenant, projection)
+            return True
 
-    def _epoch_differs(self, tenant: Tenant, epoch: int) -> bool:
+    def _unfinished(self) -> list[Tenant]:
+        """Tenants whose gallery is not one complete projection of the present epoch, with a graph if it is large."""
+        held = self._projections.of_all()
+        tenants = Tenant.objects.in_bulk(list(held))
+        return [tenant for pk, tenant in tenants.items() if not self._is_finished(tenant, held[pk])]
+
+    def _is_finished(self, tenant: Tenant, projections: Sequence[Projection]) -> bool:
         try:
-            return self._protection.epoch(tenant) != epoch
+            epoch = self._protection.epoch(tenant)
         except KeysUnavailable:
-            return False  # Nothing of it can be projected any more.
+            return True  # Nothing of it can be projected any more.
+        (*older, newest) = projections
+        has_graph = newest.is_indexed or newest.vectors < graphs.INDEXED_FROM
+        return not older and newest.epoch == epoch and newest.is_complete and has_graph
 
-    def _renew_all(self, stale: Sequence[Tenant], wanting: Sequence[Projection]) -> None:
+    def _finish_all(self, tenants: Sequence[Tenant]) -> None:
         try:
             with good_connection():
-                for tenant in stale:
-                    self.rebuild(tenant, lambda done, total: None)
-                for projection in wanting:
-                    graphs.build(projection)
+                for tenant in tenants:
+                    self._renew(tenant, lambda done, total: None, anew=False)
         except (DatabaseError, KeysUnavailable):
             logger.warning("a gallery could not be projected; it is tried again later", exc_info=True)
         finally:
@@ -172,7 +184,7 @@ class PgvectorStore:
         Raises Unavailable when that takes too long.
         """
         searched = self._projections.searched(tenant)
-        if searched is not None:
+        if searched is not None and self._protection.knows(tenant, searched.epoch):
             return searched
         deadline = time.monotonic() + FIRST_USE_S
 

@@ -7,54 +7,29 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
 from core.types import Embedding
-from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
 from gallery.people import delete_subject
 from gallery.protection.reprotection import rotate
-from gallery.stores.pgvector import graphs, projections, schema
+from gallery.stores.pgvector import graphs, projections
 from gallery.stores.pgvector import store as store_module
-from gallery.stores.pgvector.schema import StoreUnusable, prepare_database
 from gallery.stores.pgvector.store import PgvectorStore
 from tenants.models import Tenant
-from testkit.databases import using_postgresql
 from tests.gallery.faces import enrol, face, picture, search, secrets_of, size
-from tests.gallery.stores.truths import assert_finds_the_truth
-from tests.gallery.workers import MODEL, gallery_of
+from tests.gallery.stores.places import PGVECTOR
+from tests.gallery.workers import MODEL
 from wire.errors import Unavailable
 
-REPOSITORY = Path(__file__).parents[3]
-THRESHOLD = 0.5
-"""Above what a search among some thousand templates needs."""
-
-
-@pytest.fixture
-def database(postgresql_url: str, transactional_db: None) -> Iterator[str]:
-    with using_postgresql(postgresql_url):
-        prepare_database()
-        yield postgresql_url
-        with connection.cursor() as cursor:  # Django empties its own tables only, and none that another refers to.
-            cursor.execute("DROP TABLE gallery_vector, gallery_projection")
-            cursor.execute("DROP FUNCTION gallery_count_templates, gallery_count_moved, gallery_count_vectors CASCADE")
-
-
-@pytest.fixture
-def tenant(database: str) -> Tenant:
-    return Tenant.objects.create(name="acme")
-
-
-@pytest.fixture
-def gallery(database: str) -> Gallery:
-    return gallery_of(settings.FACE.data_dir, "pgvector")
+REPOSITORY = Path(__file__).parents[4]
+pytestmark = pytest.mark.parametrize("place", [PGVECTOR], indirect=True, ids=str)
 
 
 @pytest.fixture
@@ -88,19 +63,6 @@ def vectors() -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_templates_of_before_are_projected_at_the_first_search(tenant: Tenant, gallery: Gallery) -> None:
-    put_in(tenant, [face(number) for number in range(30)])
-    assert found(gallery, tenant, picture(face(7), 0.8)) == "p7"
-    assert size(gallery, tenant) == 30
-
-
-def test_what_another_store_has_enrolled_meanwhile_is_found(tenant: Tenant, gallery: Gallery) -> None:
-    enrol(tenant, "alice", face(1), gallery=gallery)
-    put_in(tenant, [face(2)], prefix="later")
-    assert found(gallery, tenant, face(2)) == "later0"
-    assert size(gallery, tenant) == 2
-
-
 def test_a_projection_that_takes_too_long_is_refused_and_gone_on_with(
     tenant: Tenant, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,24 +76,6 @@ def test_a_projection_that_takes_too_long_is_refused_and_gone_on_with(
     assert found(gallery, tenant, face(24)) == "p24"
 
 
-def test_the_similarity_is_exact_although_halves_are_searched(tenant: Tenant, gallery: Gallery) -> None:
-    kept = [picture(face(1), cosine, seed) for seed, cosine in enumerate((0.9, 0.7, 0.5))]
-    put_in(tenant, kept)
-    probe = picture(face(1), 0.95, 99)
-    assert_finds_the_truth(gallery, tenant, probe)
-
-
-def test_a_subject_with_very_many_templates_hides_no_other(tenant: Tenant, gallery: Gallery) -> None:
-    put_in(tenant, [face(2)], prefix="other")
-    enrol(tenant, "alice", face(1), gallery=gallery)
-    alice = Subject.across_tenants.get(tenant=tenant, subject_id="alice")
-    Template.objects.bulk_create(
-        Template(tenant=tenant, subject=alice, model_id=MODEL, vector=picture(face(1), 0.9, n).tobytes(), quality=1.0)
-        for n in range(200)
-    )
-    assert [one.subject_id for one in search(gallery, tenant, face(1), 2)] == ["alice", "other0"]
-
-
 def test_deletions_in_the_database_itself_are_followed(tenant: Tenant, gallery: Gallery) -> None:
     put_in(tenant, [face(number) for number in range(5)])
     assert size(gallery, tenant) == 5
@@ -140,50 +84,21 @@ def test_deletions_in_the_database_itself_are_followed(tenant: Tenant, gallery: 
     assert (size(gallery, tenant), vectors()) == (4, 4)
 
 
-def test_another_connection_sees_each_commit_and_nothing_before_it(tenant: Tenant, gallery: Gallery) -> None:
-    enrol(tenant, "alice", face(1), gallery=gallery)
-    other = gallery_of(settings.FACE.data_dir, "pgvector")
-
-    def seen() -> list[str]:
-        with ThreadPoolExecutor(1) as thread:
-            ranking = thread.submit(with_connection, search, other, tenant, face(2), 5).result(30)
-        return sorted(one.subject_id for one in ranking)
-
-    with transaction.atomic():
-        enrol(tenant, "bob", face(2), gallery=gallery)
-        assert found(gallery, tenant, face(2)) == "bob"
-        assert seen() == ["alice"]
-    assert seen() == ["alice", "bob"]
-    delete_subject(tenant, "alice")
-    assert seen() == ["bob"]
-
-
-def test_a_thousand_tenants_in_one_table_find_their_own(database: str, gallery: Gallery) -> None:
-    tenants = Tenant.objects.bulk_create(Tenant(name=f"tenant {number}") for number in range(1_000))
-    for number, tenant in enumerate(tenants):
-        put_in(tenant, [face(3 * number + k) for k in range(3)])
-    for number, tenant in enumerate(tenants):
-        k = number % 3
-        (best,) = search(gallery, tenant, picture(face(3 * number + k), 0.6, number), 1)
-        assert best.subject_id == f"p{k}"
-        assert best.similarity > THRESHOLD
-
-
 def test_an_epoch_that_moved_on_is_followed_while_searches_and_enrolments_go_on(
     tenant: Tenant, gallery: Gallery
 ) -> None:
     assert isinstance(gallery.store, PgvectorStore)
     put_in(tenant, [face(number) for number in range(20)])
     assert found(gallery, tenant, face(3)) == "p3"
-    epoch = rotate(tenant, secrets_of(gallery), lambda *_: None).epoch
+    rotate(tenant, secrets_of(gallery), lambda *_: None)
+    epoch = gallery.protection.epoch(tenant)
     assert found(gallery, tenant, face(3)) == "p3", "it is still searched in the old epoch"
     gallery.store._projections.begin(tenant, anew=True)
     enrol(tenant, "between", face(50), gallery=gallery)
     assert [one.vectors for one in gallery.store._projections.of(tenant)] == [21, 1]
     assert found(gallery, tenant, face(50)) == "between"
     gallery.store.catch_up()
-    assert gallery.store._builder is None, "what was begun is of the new epoch"
-    assert gallery.store.rebuild(tenant, told)
+    gallery.store.wait_for_renewals()
     (only,) = gallery.store._projections.of(tenant)
     assert (only.epoch, only.vectors) == (epoch, 21)
     for probe, name in ((face(3), "p3"), (face(50), "between")):
@@ -195,10 +110,10 @@ def test_an_epoch_that_moved_on_is_followed_while_searches_and_enrolments_go_on(
 def test_housekeeping_follows_an_epoch_that_moved_on(tenant: Tenant, gallery: Gallery, store: PgvectorStore) -> None:
     put_in(tenant, [face(number) for number in range(20)])
     assert found(gallery, tenant, face(3)) == "p3"
-    epoch = rotate(tenant, secrets_of(gallery), lambda *_: None).epoch
+    rotate(tenant, secrets_of(gallery), lambda *_: None)
+    epoch = gallery.protection.epoch(tenant)
     store.catch_up()
-    assert store._builder is not None
-    store._builder.join(60)
+    store.wait_for_renewals()
     assert [(one.epoch, one.vectors) for one in store._projections.of(tenant)] == [(epoch, 20)]
     assert found(gallery, tenant, face(3)) == "p3"
 
@@ -243,8 +158,7 @@ def test_a_gallery_that_has_grown_gets_its_graph_in_the_background(
     assert size(gallery, tenant) == 10
     monkeypatch.setattr(graphs, "INDEXED_FROM", 10)
     store.catch_up()
-    assert store._builder is not None
-    store._builder.join(60)
+    store.wait_for_renewals()
     (only,) = store._projections.of(tenant)
     assert only.is_indexed
     assert found(gallery, tenant, face(3)) == "p3"
@@ -268,7 +182,7 @@ REBUILD = """
 
 
 def test_a_rebuild_killed_at_any_page_leaves_right_answers_and_is_gone_on_with(
-    tenant: Tenant, gallery: Gallery, store: PgvectorStore, database: str
+    tenant: Tenant, gallery: Gallery, store: PgvectorStore, postgresql_url: str
 ) -> None:
     put_in(tenant, [face(number) for number in range(40)])
     assert size(gallery, tenant) == 40
@@ -279,7 +193,7 @@ def test_a_rebuild_killed_at_any_page_leaves_right_answers_and_is_gone_on_with(
                 **os.environ,
                 "PYTHONPATH": str(REPOSITORY / "face_recognition_app"),
                 "DJANGO_SETTINGS_MODULE": "face_app.settings",
-                "DATABASE_URL": database,
+                "DATABASE_URL": postgresql_url,
                 "FACE_DATA_DIR": str(settings.FACE.data_dir),
                 "FACE_GALLERY_STORE": "pgvector",
                 "MODEL": MODEL,
@@ -297,23 +211,3 @@ def test_a_rebuild_killed_at_any_page_leaves_right_answers_and_is_gone_on_with(
     assert len(store._projections.of(tenant)) == 1
     assert (size(gallery, tenant), vectors()) == (41, 41)
     assert found(gallery, tenant, face(100)) == "new"
-
-
-@pytest.mark.usefixtures("transactional_db")
-def test_sqlite_is_refused_with_words() -> None:
-    with pytest.raises(StoreUnusable, match="set DATABASE_URL"):
-        prepare_database()
-
-
-@pytest.mark.parametrize("missing", ["nothing newer", "not there"])
-def test_a_server_without_the_extension_is_refused_with_words(
-    missing: str, postgresql_url: str, transactional_db: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with using_postgresql(postgresql_url), connection.cursor() as cursor:
-        cursor.execute("DROP EXTENSION IF EXISTS vector CASCADE")
-        if missing == "nothing newer":
-            monkeypatch.setattr(schema, "OLDEST_VERSION", (99, 0))
-        else:
-            monkeypatch.setattr(schema, "EXTENSION", "no_such_extension")
-        with pytest.raises(StoreUnusable, match="install it there"):
-            prepare_database()

@@ -1,0 +1,180 @@
+"""A process that is stopped in the middle of a change, and files that change under a running one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from database.calls import with_connection
+from gallery.matching import Gallery
+from gallery.people import delete_subject
+from gallery.stores import codes, index
+from gallery.stores.exact import ExactStore
+from gallery.stores.index import Index
+from tenants.models import Tenant
+from testkit.patience import PATIENCE_S
+from tests.gallery.faces import enrol, face, picture, size
+from tests.gallery.stores.indexes.files import graphs, traces
+from tests.gallery.stores.places import with_graph
+from tests.gallery.stores.truths import assert_finds_the_truth
+from tests.gallery.workers import MODEL, gallery_of
+
+PEOPLE = 12
+A_WHILE_S = 0.2
+
+
+@pytest.fixture
+def crowd(tenant: Tenant, gallery: Gallery) -> None:
+    for number in range(PEOPLE):
+        enrol(tenant, f"p{number}", face(number), gallery=gallery)
+    assert gallery.store.rebuild(tenant, lambda done, total: None)
+
+
+def search_and_stop(worker: Gallery, tenant: Tenant, at_write: int) -> None:
+    """Bring the index up to date, and stop before one of its writes."""
+    write, left = os.pwrite, [at_write]
+
+    def stopping(descriptor: int, content: Any, offset: int) -> int:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return write(descriptor, content, offset)
+
+    os.pwrite = stopping
+    size(worker, tenant)
+
+
+@contextmanager
+def stopped(worker: Gallery, tenant: Tenant, at_write: int) -> Iterator[None]:
+    """Another process that is stopped in the middle of a change, and goes on at the end."""
+    connection.close()
+    process = multiprocessing.get_context("fork").Process(
+        target=with_connection, args=(search_and_stop, worker, tenant, at_write), daemon=True
+    )
+    process.start()
+    assert process.pid is not None
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), "it made fewer writes"
+        yield
+        os.kill(process.pid, signal.SIGCONT)
+        process.join(PATIENCE_S)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("at_write", range(1, 15, 3))
+def test_a_worker_that_is_stopped_in_a_change_holds_up_nobody_and_spoils_nothing(
+    tenant: Tenant, gallery: Gallery, tmp_path: Path, store_name: str, at_write: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "CHANGE_WAIT_S", 0.0)
+    victim = gallery_of(tmp_path, store_name)
+    enrol(tenant, "new", face(100), gallery=gallery_of(tmp_path / "elsewhere", store_name))
+    delete_subject(tenant, "p3")
+    with stopped(victim, tenant, at_write):
+        for number in (3, 4, 100):
+            assert_finds_the_truth(gallery, tenant, picture(face(number), 0.6))
+        delete_subject(tenant, "new")
+        enrol(tenant, "p3", face(3), gallery=gallery)
+        for number in (3, 100):
+            assert_finds_the_truth(gallery, tenant, picture(face(number), 0.6))
+        gallery.store.catch_up()
+    for worker in (gallery, gallery_of(tmp_path, store_name)):
+        for number in (3, 4, 100):
+            assert_finds_the_truth(worker, tenant, picture(face(number), 0.6))
+
+
+def test_who_waits_for_a_lock_that_was_deleted_waits_for_the_one_in_its_place(tmp_path: Path) -> None:
+    """The directory of an index can be deleted at any time, also while it is written."""
+    first, second, third = (Index(tmp_path / "an index") for _ in range(3))
+    entered = threading.Event()
+
+    def enter() -> None:
+        with second._locked("write.lock"):
+            entered.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        with first._locked("write.lock"):
+            waiting = threads.submit(enter)
+            wait([waiting], A_WHILE_S)
+            shutil.rmtree(tmp_path / "an index")
+            inner = third._locked("write.lock")
+            inner.__enter__()
+        try:
+            wait([waiting], A_WHILE_S)
+            assert not entered.is_set(), "two change one file"
+        finally:
+            inner.__exit__(None, None, None)
+        waiting.result(PATIENCE_S)
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@with_graph
+@pytest.mark.parametrize("cut", ["rows", "graph-*"])
+def test_a_file_that_is_cut_off_under_a_running_worker_costs_no_process(
+    tenant: Tenant, tmp_path: Path, store_name: str, cut: str
+) -> None:
+    """Reading what is mapped beyond the end of a file kills whoever does it."""
+    worker = gallery_of(tmp_path, store_name)
+    assert_finds_the_truth(worker, tenant, face(3), limit=1)
+
+    def look() -> None:
+        (path,) = (tmp_path / "index" / str(tenant.pk) / MODEL).glob(cut)
+        os.truncate(path, 0)
+        worker.store.statistics()
+        for number in range(PEOPLE):
+            assert_finds_the_truth(worker, tenant, picture(face(number), 0.6), limit=1)
+
+    connection.close()
+    process = multiprocessing.get_context("fork").Process(target=with_connection, args=(look,), daemon=True)
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0
+
+
+@pytest.mark.usefixtures("crowd")
+def test_the_whole_index_may_be_deleted_at_any_time(tenant: Tenant, gallery: Gallery, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "index")
+    delete_subject(tenant, "p3")
+    for number in (3, 4):
+        assert_finds_the_truth(gallery, tenant, picture(face(number), 0.6))
+    shutil.rmtree(tmp_path / "index")
+    gallery.store.catch_up()
+    assert isinstance(gallery.store, ExactStore)
+    assert gallery.store.rebuild(tenant, lambda done, total: None)
+    assert_finds_the_truth(gallery, tenant, face(4))
+
+
+@with_graph
+@pytest.mark.usefixtures("crowd")
+def test_a_graph_is_seen_whatever_the_times_of_its_directory(tenant: Tenant, gallery: Gallery, tmp_path: Path) -> None:
+    """File systems stamp changes with the last tick of a clock: two that follow each other can have one time."""
+    rows = tmp_path / "index" / str(tenant.pk) / MODEL / "rows"
+    (graph,) = graphs(rows)
+    code, _ = traces(rows, 3)
+    signs = codes.signs(np.frombuffer(code, np.int8)[None]).tobytes()
+    assert signs in graph.read_bytes()
+    away = graph.rename(tmp_path / graph.name)
+    assert_finds_the_truth(gallery, tenant, face(3), limit=1)
+    seen = rows.parent.stat()
+    away.rename(graph)
+    os.utime(rows.parent, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    delete_subject(tenant, "p3")
+    assert size(gallery, tenant) == PEOPLE - 1
+    assert signs not in graph.read_bytes()
