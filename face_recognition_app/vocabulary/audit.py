@@ -8,6 +8,7 @@ from enum import StrEnum
 class AuditKind(StrEnum):
     """What happened. `templates_read` to `locks_read`, `verified` and `searched` read what is kept of people."""
 
+    AUDIT_BEGUN_ANEW = "audit_begun_anew"
     AUDIT_READ = "audit_read"
     COMPARED = "compared"
     CONSENT_GIVEN = "consent_given"
