@@ -50,7 +50,8 @@ async def test_the_receipt_says_what_was_erased_and_of_whom_without_the_name(
     assert "exp" not in claims
     entry = await worker.database.run(AuditEntry.across_tenants.get, kind="subject_erased")
     assert claims["audit"] == f"{entry.sequence}:{entry.hash}"
-    assert entry.details == {"why": "requested", **counts}
+    assert claims["unread_feedback"] == 0
+    assert entry.details == {"why": "requested", **counts, "unread_feedback": 0}
 
 
 async def test_a_receipt_that_was_changed_does_not_verify(api: httpx.AsyncClient, alice: Backend) -> None:
