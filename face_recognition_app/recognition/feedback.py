@@ -45,7 +45,6 @@ def give(
     gallery = deciding.gallery
     with transaction.atomic():
         lock_subject(tenant, subject_id)
-        tenant.lock()  # So that no rotation of secrets ends between protecting and storing.
         subject = find_subject(tenant, subject_id)
         if correct:
             threshold = threshold_for(deciding.settings.target_fmr, 1, gallery.profile)

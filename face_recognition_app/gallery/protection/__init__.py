@@ -33,7 +33,9 @@ class TemplateProtection(Protocol):
         """Drop secrets from memory that are no longer in the database."""
         ...
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
+    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
+        """Return the stored form, to be stored in the same transaction, which no rotation of secrets overtakes."""
+        ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
         """Return embeddings rounded to float16 in their turned form.

@@ -133,11 +133,11 @@ def _protect_anew(row: Any, tenant: Tenant, secrets: TenantSecrets) -> None:
 
 
 def _retire_older(tenant: Tenant, epoch: int) -> bool:
-    """Retire the older secrets, and return True, unless templates are left."""
+    """Retire the older secrets, and return True, unless templates are left. Waits for those who store with one."""
     with transaction.atomic():
-        tenant.lock()
+        older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
+        list(older.select_for_update().values_list("pk"))
         if any(rows.exists() for rows in _of_older_epochs(tenant, epoch)):
             return False
-        older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
         older.update(retired_at=clock.in_query())
     return True

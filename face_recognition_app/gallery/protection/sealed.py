@@ -48,7 +48,7 @@ class SealedProtection:
         self.secrets.forget_deleted()
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
-        secret = self.secrets.newest(tenant)
+        secret = self.secrets.hold_newest(tenant)
         turned = _rounded(secret.rotation.turn(embedding[np.newaxis])).tobytes()
         return Protected(_encrypt(secret.templates, secret.epoch, turned, self._bound_to(tenant)))
 

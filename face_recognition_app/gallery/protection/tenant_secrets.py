@@ -34,6 +34,10 @@ _KEYS_OF_TENANT = f"""
     SELECT epoch, master_id, wrapped FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s ORDER BY epoch
 """  # noqa: S608  the name is the model's own
 """Every use makes this query, so Django does not write it anew."""
+_HOLD = f"""
+    SELECT 1 FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s AND epoch = %s AND retired_at IS NULL FOR SHARE
+"""  # noqa: S608  likewise
+"""Django has no lock that many may hold."""
 
 
 class TenantSecret:
@@ -68,6 +72,20 @@ class TenantSecrets:
             rows = _rows(tenant)
         epoch = max(rows)
         return self._unwrapped(tenant, epoch, *rows[epoch])
+
+    def hold_newest(self, tenant: Tenant) -> TenantSecret:
+        """The newest secret, which nobody retires until the caller's transaction ends, if it is in one.
+
+        Those who protect with it do not wait for each other. SQLite lets one transaction write at a time anyway.
+        """
+        while True:
+            secret = self.newest(tenant)
+            if not (connection.in_atomic_block and connection.features.has_select_for_update):
+                return secret
+            with connection.cursor() as cursor:
+                cursor.execute(_HOLD, (tenant.pk, secret.epoch))
+                if cursor.fetchone() is not None:
+                    return secret
 
     def of_epoch(self, tenant: Tenant, epoch: int) -> TenantSecret:
         """Raises SecretGone, and KeysUnavailable when no master key unwraps it."""
