@@ -229,6 +229,13 @@ def ensure_room(tenant: Tenant, subject_id: str, samples: int) -> None:
         )
 
 
+def replaced_by(tenant: Tenant, subject_id: str, renewal: Renewal) -> int:
+    """Number of templates that a renewal is about to delete. The caller has locked the subject."""
+    if renewal is Renewal.NONE:
+        return 0
+    return Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id).count()
+
+
 def store_templates(
     tenant: Tenant, subject: Subject, samples: Sequence[Sample], gallery: Gallery, origin: TemplateOrigin
 ) -> list[Template]:

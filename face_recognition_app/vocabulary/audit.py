@@ -6,7 +6,8 @@ from enum import StrEnum
 
 
 class AuditKind(StrEnum):
-    """What happened. `templates_read` to `locks_read`, `verified` and `searched` read what is kept of people."""
+    """What happened. Those that end in `_read`, `_listed`, `_exported`, `_compared`, `verified`, `searched` and
+    `duplicate_found` read what is kept of people."""
 
     AUDIT_BEGUN_ANEW = "audit_begun_anew"
     AUDIT_READ = "audit_read"
@@ -14,8 +15,10 @@ class AuditKind(StrEnum):
     CONSENT_GIVEN = "consent_given"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     DECIDED = "decided"
+    DUPLICATE_FOUND = "duplicate_found"
     ENROLLED = "enrolled"
     FEEDBACK_GIVEN = "feedback_given"
+    GALLERY_COMPARED = "gallery_compared"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"
     KEY_ROTATED = "key_rotated"
@@ -34,9 +37,12 @@ class AuditKind(StrEnum):
     SUBJECT_READ = "subject_read"
     TEMPLATES_READ = "templates_read"
     TEMPLATE_ERASED = "template_erased"
+    TEMPLATE_KEY_DELETED = "template_key_deleted"
     TEMPLATE_KEY_ROTATED = "template_key_rotated"
+    TEMPLATE_KEY_WRAPPED = "template_key_wrapped"
     TENANT_CREATED = "tenant_created"
     TENANT_RENAMED = "tenant_renamed"
+    TOKEN_ISSUED = "token_issued"  # noqa: S105 - what happened, not a secret
     UNLOCKED = "unlocked"
     VERIFIED = "verified"
 

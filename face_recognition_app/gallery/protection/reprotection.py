@@ -7,6 +7,7 @@ that was interrupted goes on at the next call. Enrolments use the newest secret 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -78,8 +79,20 @@ def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
 
 def finish(tenant: Tenant) -> int:
     """Delete the tenant's retired secrets now. Returns their number. Open sessions of before the rotation end."""
-    deleted, _ = TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False).delete()
+    with transaction.atomic():
+        deleted = delete_secrets(TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False))
     write_ahead_log.empty()
+    return deleted
+
+
+def delete_secrets(secrets: QuerySet[TemplateKey]) -> int:
+    """Delete secrets, and record it with their tenants, in the caller's transaction. Returns their number."""
+    epochs: dict[int, list[str]] = defaultdict(list)
+    for tenant_id, epoch in secrets.order_by("tenant_id", "epoch").values_list("tenant_id", "epoch"):
+        epochs[tenant_id].append(str(epoch))
+    deleted, _ = secrets.delete()
+    for tenant_id, gone in epochs.items():
+        record(tenant_id, Event(AuditKind.TEMPLATE_KEY_DELETED, None, {"epochs": gone}))
     return deleted
 
 

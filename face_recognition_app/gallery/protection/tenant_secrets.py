@@ -16,12 +16,14 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Length
 
+from audit.chain import Detail, Event, record
 from core.types import EMBEDDING_LENGTH
 from gallery.models import Template, TemplateKey
 from gallery.protection.errors import KeysUnavailable, MasterKeyError, SecretGone
 from gallery.protection.master_keys import KEY_BYTES, MasterKeys, derive
 from gallery.protection.rotation import Rotation, forget_matrices
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 FIRST_EPOCH = 1
 """While a tenant has the secret of this epoch, templates that an older version stored as they were are read."""
@@ -110,9 +112,17 @@ class TenantSecrets:
         for row in TemplateKey.across_tenants.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
             bound_to = _bound_to(row.tenant, row.epoch)
             secret = self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
-            done += TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk).update(
-                master_id=self._master_keys.newest.id, wrapped=self._master_keys.newest.wrap(secret, bound_to)
-            )
+            done += self._store_wrapped(row, self._master_keys.newest.wrap(secret, bound_to))
+        return done
+
+    def _store_wrapped(self, row: TemplateKey, wrapped: bytes) -> int:
+        master_id = self._master_keys.newest.id
+        with transaction.atomic():
+            stored = TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk)
+            done = stored.update(master_id=master_id, wrapped=wrapped)
+            if done:
+                details: dict[str, Detail] = {"epoch": row.epoch, "master_key": master_id}
+                record(row.tenant.pk, Event(AuditKind.TEMPLATE_KEY_WRAPPED, None, details))
         return done
 
     def check_all(self) -> None:
