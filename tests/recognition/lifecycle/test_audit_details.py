@@ -14,21 +14,25 @@ from django.core.management import call_command
 from audit.models import AuditEntry
 from config.service import service_settings
 from core.liveness.decision import Liveness, Verdict
+from core.liveness.policy import Policy
 from core.types import Embedding
 from database import clock as database_clock
 from gallery.feedback import Source
-from gallery.models import Subject, Template, TemplateKey
+from gallery.models import Subject, Template, TemplateChange, TemplateKey
 from gallery.people import Sample, create_subject, enroll
 from gallery.protection.master_keys import MasterKeys
 from gallery.protection.tenant_secrets import TenantSecrets
 from recognition.feedback import give
-from recognition.retention.rules import enforce
+from recognition.models import FailedAttempts, SeenFrame
+from recognition.retention.batches import apply_in_batches
+from recognition.retention.rules import RULES, enforce
+from recognition.sessions import seen_frames
 from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.liveness_policy import policy_of, set_policy
 from tenants.scopes import Scope
 from tests.gallery.faces import picture
-from tests.recognition.failing import Clock, succeed
+from tests.recognition.failing import LIMIT, Clock, fail, succeed
 from tests.recognition.lifecycle.test_audit_api import trail
 from tests.recognition.support import Backend, Faces, connect, http_client, in_database, until_complete
 
@@ -204,3 +208,21 @@ def test_a_secret_that_another_master_key_wraps_is_recorded_without_any_key(work
     assert wrapped.details == {"epoch": 1, "master_key": keys.newest.id}
     assert TenantSecrets(keys).rewrap() == 0
     assert AuditEntry.across_tenants.filter(kind="template_key_wrapped").count() == 1
+
+
+def test_what_retention_deletes_of_attempts_frames_and_changes_is_not_recorded(
+    worker: Worker, alice: Backend, clock: Clock
+) -> None:
+    kept: tuple[Any, ...] = (FailedAttempts, SeenFrame, TemplateChange)
+    fail(worker, alice, LIMIT)
+    seen_frames.remember(alice.tenant, Policy.ACTIVE, ["0123456789abcdef"])
+    TemplateChange.across_tenants.update(changed_at=clock.now)
+    AuditEntry.across_tenants.update(at=clock.now)  # So that none of them is old.
+    assert all(model.across_tenants.exists() for model in kept)
+    clock.advance(timedelta(days=40).total_seconds())
+    last = AuditEntry.across_tenants.latest("pk").pk
+    rules = [rule for rule in RULES if rule.overdue(worker.settings, clock.now).model in kept]
+    for rule in rules:
+        apply_in_batches(rule.overdue(worker.settings, clock.now), rule.apply)
+    assert not any(model.across_tenants.exists() for model in kept)
+    assert AuditEntry.across_tenants.latest("pk").pk == last
