@@ -14,16 +14,27 @@ from audit.sealing import head_signature
 from audit.verification import Verdict
 from vocabulary.audit import AuditKind
 
+NUMBERS_END = 2**62
+"""An entry with such a number was not made by the service, and the databases' numbers end soon after it."""
+
+
+class NoRoom(Exception):
+    """The number of an entry leaves none for the entries that follow. The message says what to do."""
+
 
 def begin_anew(tenant_id: int, broken: Verdict) -> None:
     """Begin the tenant's chain anew behind everything that is there. `broken`: what was found wrong with it.
 
-    In the transaction of the verification, which holds the head's lock.
+    In the transaction of the verification, which holds the head's lock. Raises NoRoom.
     """
     kept = AuditEntry.objects.filter(tenant=tenant_id)
     with transaction.atomic():
         head = AuditHead.objects.filter(tenant=tenant_id).first() or AuditHead(tenant_id=tenant_id)
         last = max(head.sequence, kept.order_by("-sequence").values_list("sequence", flat=True).first() or 0)
+        if last >= NUMBERS_END:
+            raise NoRoom(
+                f"entry {last} has a number behind which none follows: delete its row in audit_auditentry first"
+            )
         details: dict[str, Detail] = {
             "fault": broken.fault,
             "whole_until": broken.sequence,

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 class AuditKind(StrEnum):
     """What happened. Those that end in `_read`, `_listed`, `_exported`, `_compared`, `verified`, `searched` and
-    `duplicate_found` read what is kept of people."""
+    `duplicate_found` read what is kept of people. `unknown` stands for what a newer version has recorded, or for a word
+    that was changed in the database; no entry is recorded with it."""
 
     AUDIT_BEGUN_ANEW = "audit_begun_anew"
     AUDIT_READ = "audit_read"
@@ -43,13 +44,15 @@ class AuditKind(StrEnum):
     TENANT_CREATED = "tenant_created"
     TENANT_RENAMED = "tenant_renamed"
     TOKEN_ISSUED = "token_issued"  # noqa: S105 - what happened, not a secret
+    UNKNOWN = "unknown"
     UNLOCKED = "unlocked"
     VERIFIED = "verified"
 
 
 class ActorKind(StrEnum):
     """`key`: an API key. `token`: an access token made from one. `session`: the client of a session, with its token.
-    `visitor`: somebody on the page without a key. `command`: `manage.py`. `service`: the service by itself."""
+    `visitor`: somebody on the page without a key. `command`: `manage.py`. `service`: the service by itself.
+    `unknown`: as in AuditKind."""
 
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
@@ -57,3 +60,12 @@ class ActorKind(StrEnum):
     VISITOR = "visitor"
     COMMAND = "command"
     SERVICE = "service"
+    UNKNOWN = "unknown"
+
+
+def kind_of(word: str) -> AuditKind:
+    return AuditKind(word) if word in set(AuditKind) else AuditKind.UNKNOWN
+
+
+def actor_kind_of(word: str) -> ActorKind:
+    return ActorKind(word) if word in set(ActorKind) else ActorKind.UNKNOWN

@@ -134,6 +134,15 @@ def test_after_the_key_was_lost_one_goes_on_with_another(acme: Tenant, monkeypat
     assert fault_of(acme) == ""
 
 
+def test_an_entry_with_the_last_number_is_named(acme: Tenant) -> None:
+    last = 2**63 - 1
+    sql("UPDATE audit_auditentry SET sequence = %s WHERE tenant_id = %s AND sequence = 12", last, acme.pk)
+    with pytest.raises(CommandError, match=f"entry {last} has a number behind which none follows: delete its row"):
+        call_command("verify_audit", "--tenant", "acme", "--begin-anew")
+    sql("DELETE FROM audit_auditentry WHERE sequence = %s", last)
+    assert begin_anew()["fault"] == ""
+
+
 def test_other_tenants_chains_are_left_alone(acme: Tenant) -> None:
     rival, _ = create_tenant("rival")
     delete_one(acme)

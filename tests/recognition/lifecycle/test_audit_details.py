@@ -74,6 +74,19 @@ async def test_an_access_token_is_recorded_with_its_scopes_and_without_itself(ap
     assert answer["access_token"] not in str(issued)
 
 
+async def test_an_entry_that_was_changed_hides_no_other(api: httpx.AsyncClient, worker: Worker) -> None:
+    await api.post(SUBJECTS, json={"subject_id": "alice"})
+
+    def tamper() -> None:
+        AuditEntry.across_tenants.filter(kind="subject_created").update(kind="nothing", actor_kind="nobody")
+
+    await in_database(worker, tamper)
+    (changed,) = [entry for entry in await trail(api) if entry["kind"] == "unknown"]
+    assert changed["actor"]["kind"] == "unknown"
+    exported = (await api.get(f"{SUBJECTS}alice/export/")).json()["audit"]
+    assert [(entry["kind"], entry["actor_kind"]) for entry in exported] == [("unknown", "unknown")]
+
+
 async def test_a_token_that_cannot_be_recorded_is_not_given(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

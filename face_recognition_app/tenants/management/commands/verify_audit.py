@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from audit.beginning import begin_anew
+from audit.beginning import NoRoom, begin_anew
 from audit.models import AuditEntry
 from audit.verification import Verdict, verify
 from tenants.models import Tenant
@@ -64,7 +64,10 @@ class Command(BaseCommand):
             verdict = _verdict(tenant, expected)
             if not verdict.fault:
                 raise CommandError(f"the chain of {tenant.name} is whole: there is no reason to begin it anew")
-            begin_anew(tenant.pk, verdict)
+            try:
+                begin_anew(tenant.pk, verdict)
+            except NoRoom as error:
+                raise CommandError(str(error)) from error
         self.stderr.write(f"begun anew: {verdict.fault}")
 
 
