@@ -21,6 +21,11 @@ class Actor:
     reference: str = ""
     name: str = ""
 
+    @property
+    def origin(self) -> str:
+        """What tells a key, with its access tokens, from another and from other kinds of actors."""
+        return self.reference if self.kind in (ActorKind.KEY, ActorKind.TOKEN) else self.kind.value
+
 
 SERVICE = Actor(ActorKind.SERVICE)
 VISITOR = Actor(ActorKind.VISITOR)

@@ -41,7 +41,9 @@ class AuditEntry(TenantOwned):
 class AuditHead(TenantOwned):
     """Both ends of a tenant's chain: the last entry, and the anchor, which is the last of those that were pruned.
 
-    `signature` is keyed and covers all other fields, so that entries cannot be cut off at either end.
+    `begun`: number of the entry with which the chain was begun anew after it was found broken (audit.beginning); 0 for
+    a chain that never was. Entries before it are kept as they were found, and are no part of the chain. `signature` is
+    keyed and covers all other fields, so that entries cannot be cut off at either end.
     """
 
     tenant = models.OneToOneField("tenants.Tenant", models.CASCADE, related_name="audit_head")
@@ -49,6 +51,7 @@ class AuditHead(TenantOwned):
     hash = models.CharField(max_length=64, blank=True, default="")
     anchor_sequence = models.PositiveBigIntegerField(default=0)
     anchor_hash = models.CharField(max_length=64, blank=True, default="")
+    begun = models.PositiveBigIntegerField(default=0, db_default=0)
     signature = models.CharField(max_length=64)
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """Recording reads: each waits for its commit, and those that come meanwhile are committed together.
 
-A commit costs the disk's time, however many entries it has. A change has one anyway, a read has it for its entry only.
+A commit costs the disk's time, however many entries it has. A change has one anyway, a read has it for its entry only,
+and so has an access token, which is stored nowhere.
 While one thread commits, the others put their events in line, and the next takes all of them.
 """
 

@@ -38,7 +38,9 @@ def entry_hash(entry: AuditEntry, previous_hash: str) -> str:
 
 
 def head_signature(head: AuditHead) -> str:
-    return _digest("head", [head.tenant_id, head.sequence, head.hash, head.anchor_sequence, head.anchor_hash])
+    """HMAC-SHA256, hexadecimal. Of a chain that was never begun anew it is that of versions that knew no `begun`."""
+    fields = [head.tenant_id, head.sequence, head.hash, head.anchor_sequence, head.anchor_hash]
+    return _digest("head", [*fields, *([head.begun] if head.begun else [])])
 
 
 def is_signed(head: AuditHead) -> bool:

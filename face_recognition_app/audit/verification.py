@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit.models import AuditEntry, AuditHead
 from audit.sealing import entry_hash, is_signed
+from vocabulary.audit import AuditKind
 
 ROWS_AT_ONCE = 2_000
 
@@ -15,12 +17,14 @@ ROWS_AT_ONCE = 2_000
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`entries`: number of entries that are right, up to the first broken one. `sequence` and `hash`: of the last of
-    them. `fault`: the first thing that is wrong, in words; empty for none."""
+    them. `fault`: the first thing that is wrong, in words; empty for none. `past`: what was wrong before the chain was
+    begun anew, in words; empty for a chain that never was."""
 
     entries: int
     sequence: int
     hash: str
     fault: str = ""
+    past: str = ""
 
 
 @transaction.atomic
@@ -29,23 +33,27 @@ def verify(tenant_id: int) -> Verdict:
     head = AuditHead.objects.select_for_update(no_key=True).filter(tenant=tenant_id).first()
     if head is None:
         return Verdict(0, 0, "", "the head of the chain was removed")
-    verdict = _verify_entries(tenant_id, head.anchor_sequence, head.anchor_hash)
-    if verdict.fault:
-        return verdict
-    return Verdict(verdict.entries, verdict.sequence, verdict.hash, _fault_of_head(head, verdict))
+    verdict = _verify_entries(entries_of(head), head.anchor_sequence, head.anchor_hash)
+    return replace(verdict, fault=verdict.fault or _fault_of_head(head, verdict), past=_past(head))
 
 
-def _verify_entries(tenant_id: int, sequence: int, last_hash: str) -> Verdict:
-    first, entries = sequence, AuditEntry.objects.filter(tenant=tenant_id).order_by("sequence")
+def entries_of(head: AuditHead) -> QuerySet[AuditEntry]:
+    """Entries of the chain in their order, without those of before it was begun anew."""
+    return AuditEntry.objects.filter(tenant=head.tenant_id, sequence__gte=head.begun).order_by("sequence")
+
+
+def _verify_entries(entries: QuerySet[AuditEntry], sequence: int, last_hash: str) -> Verdict:
+    first = sequence
     for entry in entries.iterator(ROWS_AT_ONCE):
-        fault = _fault_of_entry(entry, sequence, last_hash)
+        fault = fault_of_entry(entry, sequence, last_hash)
         if fault:
             return Verdict(sequence - first, sequence, last_hash, fault)
         sequence, last_hash = entry.sequence, entry.hash
     return Verdict(sequence - first, sequence, last_hash)
 
 
-def _fault_of_entry(entry: AuditEntry, sequence: int, last_hash: str) -> str:
+def fault_of_entry(entry: AuditEntry, sequence: int, last_hash: str) -> str:
+    """Why the entry does not follow the one of `sequence` and `last_hash`, in words; empty when it does."""
     expected = sequence + 1
     if entry.sequence < expected:
         return f"entry {entry.sequence} lies before the first that is kept, {expected}: it was inserted"
@@ -67,3 +75,19 @@ def _fault_of_head(head: AuditHead, verdict: Verdict) -> str:
     if not is_signed(head):
         return "the head of the chain was changed, or the end cut off, or the chain was made with another key"
     return ""
+
+
+def _past(head: AuditHead) -> str:
+    """What was wrong before the chain was begun anew, as its first entry says, if that is as it was recorded."""
+    if not head.begun:
+        return ""
+    broken = f"the chain was broken before entry {head.begun}"
+    began = entries_of(head).filter(sequence=head.begun, kind=AuditKind.AUDIT_BEGUN_ANEW.value).first()
+    if began is None or began.hash != entry_hash(began, ""):
+        return f"{broken}; the entry that says why was pruned or changed"
+    details = began.details
+    return (
+        f"{broken}: {details['fault']}. {began.actor_name or began.actor_kind} began it anew at "
+        f"{began.at.isoformat(timespec='seconds')}; {details['kept']} older entries were kept, of which those after "
+        f"{details['whole_until']} prove nothing"
+    )

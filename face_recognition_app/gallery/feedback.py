@@ -9,7 +9,7 @@ docs/faces.md has what was measured.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from core.types import EMBEDDING_LENGTH, Embedding, Embeddings
 from database import clock
 from gallery.models import Feedback, Subject
 from gallery.protection import Protected, TemplateProtection
+from gallery.protection.errors import KeysUnavailable, Tampered
 from gallery.similarity import similarities
 from tenants.models import Tenant
 
@@ -126,30 +127,52 @@ def take_back(
 ) -> int:
     """Forget what was rejected as the subject and shows the probe's face. Returns how many are left."""
     own = Feedback.objects.filter(subject=subject, model_id=model_id)
-    _forget_alike(own, [probe], tenant, protection, threshold)
+    for page in _pages(own):
+        _forget_alike(page, [probe], tenant, protection, threshold)
     return own.count()
 
 
 def forget_face(
     tenant: Tenant, templates: Embeddings, model_id: str, protection: TemplateProtection, threshold: float
-) -> None:
-    """Forget the rejected pictures that show the templates' face, whomever they were taken for."""
-    if len(templates):
-        rows = Feedback.objects.filter(tenant=tenant, model_id=model_id)
-        _forget_alike(rows, list(templates), tenant, protection, threshold)
+) -> int:
+    """Forget the rejected pictures that show the templates' face, whomever they were taken for.
+
+    Returns how many could not be compared, because nobody can read them now.
+    """
+    unread = 0
+    for page in _pages(Feedback.objects.filter(tenant=tenant, model_id=model_id)) if len(templates) else ():
+        try:
+            _forget_alike(page, list(templates), tenant, protection, threshold)
+        except (KeysUnavailable, Tampered):
+            unread += sum(not _is_compared(row, list(templates), tenant, protection, threshold) for row in page)
+    return unread
+
+
+_Row = tuple[int, bytes | memoryview]
+"""Primary key and stored vector."""
+
+
+def _pages(rows: QuerySet[Feedback]) -> Iterator[list[_Row]]:
+    keys = list(rows.values_list("pk", flat=True))
+    for begin in range(0, len(keys), PAGE):
+        yield list(rows.filter(pk__in=keys[begin : begin + PAGE]).values_list("pk", "vector"))
+
+
+def _is_compared(
+    row: _Row, probes: Sequence[Embedding], tenant: Tenant, protection: TemplateProtection, threshold: float
+) -> bool:
+    """Do as `_forget_alike` with one row; whether it could be read."""
+    try:
+        _forget_alike([row], probes, tenant, protection, threshold)
+    except (KeysUnavailable, Tampered):
+        return False
+    return True
 
 
 def _forget_alike(
-    rows: QuerySet[Feedback],
-    probes: Sequence[Embedding],
-    tenant: Tenant,
-    protection: TemplateProtection,
-    threshold: float,
+    page: list[_Row], probes: Sequence[Embedding], tenant: Tenant, protection: TemplateProtection, threshold: float
 ) -> None:
-    keys = list(rows.values_list("pk", flat=True))
-    for begin in range(0, len(keys), PAGE):
-        page = list(rows.filter(pk__in=keys[begin : begin + PAGE]).values_list("pk", "vector"))
-        vectors = protection.restore([Protected(bytes(vector)) for _, vector in page], tenant)
-        alike = similarities(vectors, probes) >= threshold
-        forgotten = [key for (key, _), is_it in zip(page, alike, strict=True) if is_it]
-        Feedback.objects.filter(tenant=tenant, pk__in=forgotten).delete()
+    vectors = protection.restore([Protected(bytes(vector)) for _, vector in page], tenant)
+    alike = similarities(vectors, probes) >= threshold
+    forgotten = [key for (key, _), is_it in zip(page, alike, strict=True) if is_it]
+    Feedback.objects.filter(tenant=tenant, pk__in=forgotten).delete()

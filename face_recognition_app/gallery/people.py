@@ -15,8 +15,8 @@ from database import clock
 from database.pages import Page, page_after
 from gallery import binding, changes, feedback, pictures
 from gallery.matching import Gallery
-from gallery.models import Renewal, Subject, Template, TemplateOrigin
-from gallery.protection.errors import SecretGone, Tampered
+from gallery.models import Feedback, Renewal, Subject, Template, TemplateOrigin
+from gallery.protection.errors import KeysUnavailable, Tampered
 from gallery.records.references import record_about
 from gallery.stores.base import Candidate
 from gallery.thresholds import threshold_for
@@ -231,6 +231,13 @@ def ensure_room(tenant: Tenant, subject_id: str, samples: int) -> None:
         )
 
 
+def replaced_by(tenant: Tenant, subject_id: str, renewal: Renewal) -> int:
+    """Number of templates that a renewal is about to delete. The caller has locked the subject."""
+    if renewal is Renewal.NONE:
+        return 0
+    return Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id).count()
+
+
 def store_templates(
     tenant: Tenant, subject: Subject, samples: Sequence[Sample], gallery: Gallery, origin: TemplateOrigin
 ) -> list[Template]:
@@ -253,17 +260,18 @@ def store_templates(
     return templates
 
 
-def forget_feedback(tenant: Tenant, subject_id: str, gallery: Gallery, target_fmr: float) -> None:
-    """Forget rejected pictures of the subject's face that are kept with other subjects. Its own go with the subject.
+def forget_feedback(tenant: Tenant, subject_id: str, gallery: Gallery, target_fmr: float) -> int:
+    """Forget rejected pictures of the subject's face, whomever they are kept with.
 
-    Templates that nobody can read any more find none, and hinder no erasure.
+    Returns how many of the tenant's could not be compared with the face: the subject's templates, or they themselves,
+    cannot be read now, or never again. That hinders no erasure, which needs no reading.
     """
     try:
         templates = gallery.store.of_subject(tenant, subject_id)
-    except (SecretGone, Tampered):
-        return
+    except (KeysUnavailable, Tampered):
+        return Feedback.objects.filter(tenant=tenant, model_id=gallery.model_id).count()
     threshold = threshold_for(target_fmr, len(templates), gallery.profile)
-    feedback.forget_face(tenant, templates, gallery.model_id, gallery.protection, threshold)
+    return feedback.forget_face(tenant, templates, gallery.model_id, gallery.protection, threshold)
 
 
 def note_success(tenant: Tenant, subject_id: str) -> None:

@@ -20,7 +20,7 @@ from gallery.records.consents import GivenBy
 from gallery.records.references import record_reading, reference_of
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session, SessionProbe
 from tenants.models import Tenant
-from vocabulary.audit import ActorKind, AuditKind
+from vocabulary.audit import ActorKind, AuditKind, actor_kind_of, kind_of
 from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 
 SECTIONS: dict[type[Model], str] = {
@@ -311,8 +311,8 @@ def _entry(row: AuditEntry) -> ExportedEntry:
     return ExportedEntry(
         sequence=row.sequence,
         at=row.at,
-        kind=AuditKind(row.kind),
-        actor_kind=ActorKind(row.actor_kind),
+        kind=kind_of(row.kind),
+        actor_kind=actor_kind_of(row.actor_kind),
         actor_id=row.actor_reference,
         actor_name=row.actor_name,
         request_id=row.request_id,

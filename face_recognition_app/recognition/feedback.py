@@ -52,7 +52,7 @@ def give(
     """
     with transaction.atomic():
         lock_subject(tenant, subject_id)
-        tenant.lock()  # So that no rotation of secrets ends between protecting and storing, and no move of the gallery.
+        tenant.lock()  # So that no move of the gallery comes in between.
         binding.check_again(tenant, gallery.model)
         subject = find_subject(tenant, subject_id)
         if correct:

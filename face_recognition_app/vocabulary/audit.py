@@ -6,15 +6,20 @@ from enum import StrEnum
 
 
 class AuditKind(StrEnum):
-    """What happened. `templates_read` to `locks_read`, `verified` and `searched` read what is kept of people."""
+    """What happened. Those that end in `_read`, `_listed`, `_exported`, `_compared`, `verified`, `searched` and
+    `duplicate_found` read what is kept of people. `unknown` stands for what a newer version has recorded, or for a word
+    that was changed in the database; no entry is recorded with it."""
 
+    AUDIT_BEGUN_ANEW = "audit_begun_anew"
     AUDIT_READ = "audit_read"
     COMPARED = "compared"
     CONSENT_GIVEN = "consent_given"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     DECIDED = "decided"
+    DUPLICATE_FOUND = "duplicate_found"
     ENROLLED = "enrolled"
     FEEDBACK_GIVEN = "feedback_given"
+    GALLERY_COMPARED = "gallery_compared"
     GALLERY_MOVED = "gallery_moved"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"
@@ -34,16 +39,21 @@ class AuditKind(StrEnum):
     SUBJECT_READ = "subject_read"
     TEMPLATES_READ = "templates_read"
     TEMPLATE_ERASED = "template_erased"
+    TEMPLATE_KEY_DELETED = "template_key_deleted"
     TEMPLATE_KEY_ROTATED = "template_key_rotated"
+    TEMPLATE_KEY_WRAPPED = "template_key_wrapped"
     TENANT_CREATED = "tenant_created"
     TENANT_RENAMED = "tenant_renamed"
+    TOKEN_ISSUED = "token_issued"  # noqa: S105 - what happened, not a secret
+    UNKNOWN = "unknown"
     UNLOCKED = "unlocked"
     VERIFIED = "verified"
 
 
 class ActorKind(StrEnum):
     """`key`: an API key. `token`: an access token made from one. `session`: the client of a session, with its token.
-    `visitor`: somebody on the page without a key. `command`: `manage.py`. `service`: the service by itself."""
+    `visitor`: somebody on the page without a key. `command`: `manage.py`. `service`: the service by itself.
+    `unknown`: as in AuditKind."""
 
     KEY = "key"
     TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
@@ -51,3 +61,12 @@ class ActorKind(StrEnum):
     VISITOR = "visitor"
     COMMAND = "command"
     SERVICE = "service"
+    UNKNOWN = "unknown"
+
+
+def kind_of(word: str) -> AuditKind:
+    return AuditKind(word) if word in set(AuditKind) else AuditKind.UNKNOWN
+
+
+def actor_kind_of(word: str) -> ActorKind:
+    return ActorKind(word) if word in set(ActorKind) else ActorKind.UNKNOWN

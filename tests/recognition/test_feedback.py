@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import httpx
 import pytest
 
+from core.types import Embedding
 from database import clock as database_clock
+from database.calls import with_connection
 from gallery.models import Feedback
+from gallery.protection import Protected, reprotection
+from gallery.protection.reprotection import Rotated, rotate
+from recognition.feedback import probe_of
 from recognition.models import SessionProbe
 from recognition.retention.rules import enforce
 from recognition.worker import Worker
+from tenants.models import Tenant
+from tests.gallery.faces import secrets_of
 from tests.recognition.conftest import Configure
+from tests.recognition.failing import succeed
 from tests.recognition.support import Backend, Faces, Message, connect, in_database, until_complete
 
 ALICE = "/api/v1/subjects/alice/"
@@ -148,3 +158,29 @@ async def test_a_tenant_cannot_name_anothers_session_or_subject(
     assert error_of(await rival_api.post(f"{ALICE}feedback/", json=body)) == (404, "subject_not_found")
     await rival_api.post("/api/v1/subjects/", json={"subject_id": "alice"})
     assert error_of(await rival_api.post(f"{ALICE}feedback/", json=body)) == (404, "session_not_found")
+
+
+@pytest.mark.usefixtures("each_database")
+def test_a_probe_that_is_stored_while_a_rotation_ends_can_be_read_without_the_old_secret(
+    worker: Worker, alice: Backend, astronaut_embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protection = worker.deciding.gallery.protection
+    protect, rotations = protection.protect, list[Future[Rotated]]()
+
+    def protect_and_let_rotate(embedding: Embedding, tenant: Tenant) -> Protected:
+        """Protect with the old secret; a rotation may end before what it returns is stored."""
+        protected = protect(embedding, tenant)
+        secrets = secrets_of(worker.deciding.gallery)
+        rotations.append(threads.submit(with_connection, rotate, tenant, secrets, lambda *_: None))
+        with suppress(TimeoutError):
+            rotations[0].result(0.5)
+        return protected
+
+    with ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr(protection, "protect", protect_and_let_rotate)
+        decision = succeed(worker, alice, astronaut_embedding)
+        assert decision.success
+        assert rotations[0].result(60).epoch == 2
+    assert reprotection.finish(alice.tenant) == 1
+    kept = probe_of(worker.deciding.gallery, alice.tenant, decision.session_id)
+    assert float(kept @ astronaut_embedding) == pytest.approx(1, abs=1e-3)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from django.core.management import CommandError, call_command
 
+from audit.models import AuditEntry
 from config import embedders
 from config.settings import Settings
 from core.face_recognition_engine import FaceRecognitionEngine
 from gallery.matching import make_gallery
-from gallery.models import Template, TemplateKey
+from gallery.models import Feedback, Subject, Template, TemplateKey
 from recognition.deciding import Deciding
 from recognition.preparation import prepare
 from recognition.retention import tenant_end
@@ -77,20 +79,65 @@ async def test_another_embedder_is_told_with_words(
     assert (await api.get("/api/ready/")).json()["components"]["templates"] == "unavailable"
 
 
-@pytest.mark.parametrize("fault", ["secret deleted", "template changed"])
+async def say_that_bob_is_not(api: httpx.AsyncClient, picture: bytes) -> None:
+    """Keep a picture of alice with bob: somebody said that it does not show him."""
+    await api.post("/api/v1/subjects/", json={"subject_id": "bob"})
+    answer = await api.post("/api/v1/subjects/bob/feedback/", files={"image": picture}, data={"correct": "false"})
+    assert answer.status_code == 201, answer.text
+
+
+async def recorded(worker: Worker, kind: str) -> dict[str, Any]:
+    entry = await in_database(worker, lambda: AuditEntry.across_tenants.get(kind=kind))
+    details: dict[str, Any] = entry.details
+    return details
+
+
+@pytest.mark.parametrize("fault", ["master key missing", "secret deleted", "template changed"])
 async def test_a_person_is_erased_also_where_nobody_can_read_the_templates(
-    api: httpx.AsyncClient, worker: Worker, alice: Backend, fault: str
+    api: httpx.AsyncClient, worker: Worker, alice: Backend, faces: Faces, fault: str
 ) -> None:
     def spoil() -> None:
         if fault == "secret deleted":
             TemplateKey.objects.filter(tenant=alice.tenant).delete()
-        else:
+        elif fault == "template changed":
             Template.objects.filter(tenant=alice.tenant).update(vector=bytes(100))
 
+    await say_that_bob_is_not(api, faces.astronaut)
     await in_database(worker, spoil)
+    if fault == "master key missing":
+        gallery = make_gallery(other_key(worker.settings), worker.deciding.gallery.model_id)
+        service.worker = replace(worker, deciding=replace(worker.deciding, gallery=gallery))
     assert (await api.delete("/api/v1/subjects/alice/consent/")).status_code == 204
-    assert (await api.delete("/api/v1/subjects/alice/")).status_code == 204
+    await in_database(worker, store_template, alice, worker.deciding.gallery.model_id)
+    answer = await api.delete("/api/v1/subjects/alice/")
+    assert answer.status_code == 204
     assert not await in_database(worker, Template.across_tenants.exists)
+    assert (await recorded(worker, "consent_withdrawn"))["unread_feedback"] == 1
+    assert (await recorded(worker, "subject_erased"))["unread_feedback"] == 1
+    receipt = jwt.decode(answer.headers["x-erasure-receipt"], options={"verify_signature": False})
+    assert receipt["unread_feedback"] == 1, "the receipt says what could not be done"
+
+
+def store_template(alice: Backend, model_id: str) -> None:
+    """Store a template that is of no use, so that there is one to be compared again."""
+    subject = Subject.objects.get(tenant=alice.tenant, subject_id="alice")
+    Template.objects.create(tenant=alice.tenant, subject=subject, model_id=model_id, vector=bytes(100))
+
+
+async def test_one_rejected_picture_that_cannot_be_read_hinders_neither_the_others_nor_the_erasure(
+    api: httpx.AsyncClient, worker: Worker, alice: Backend, faces: Faces
+) -> None:
+    await say_that_bob_is_not(api, faces.astronaut)
+    await say_that_bob_is_not(api, faces.astronaut_again)
+
+    def spoil() -> None:
+        last = Feedback.objects.filter(tenant=alice.tenant).latest("pk")
+        Feedback.objects.filter(tenant=alice.tenant, pk=last.pk).update(vector=bytes(100))
+
+    await in_database(worker, spoil)
+    assert (await api.delete("/api/v1/subjects/alice/")).status_code == 204
+    assert await in_database(worker, Feedback.across_tenants.count) == 1
+    assert (await recorded(worker, "subject_erased"))["unread_feedback"] == 1
 
 
 def test_a_start_is_refused_with_words(worker: Worker, alice: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

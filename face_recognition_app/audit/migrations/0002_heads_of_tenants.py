@@ -8,6 +8,7 @@ def begin_chains(apps, schema_editor):
     heads = apps.get_model("audit", "AuditHead").objects
     for tenant in apps.get_model("tenants", "Tenant").objects.filter(audit_head=None):
         head = heads.model(tenant_id=tenant.pk)
+        head.begun = 0  # A column of a later migration, which signatures cover.
         head.signature = head_signature(head)
         head.save(force_insert=True)
 

@@ -37,7 +37,9 @@ class TemplateProtection(Protocol):
         """Drop secrets from memory that are no longer in the database."""
         ...
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected: ...
+    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
+        """Return the stored form, to be stored in the same transaction, which no rotation of secrets overtakes."""
+        ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
         """Raises Tampered when one of `stored` was not made by this protection for this tenant."""

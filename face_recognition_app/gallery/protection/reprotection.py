@@ -7,6 +7,7 @@ that was interrupted goes on at the next call. Enrolments use the newest secret 
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -79,8 +80,20 @@ def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
 
 def finish(tenant: Tenant) -> int:
     """Delete the tenant's retired secrets now. Returns their number. Open sessions of before the rotation end."""
-    deleted, _ = TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False).delete()
+    with transaction.atomic():
+        deleted = delete_secrets(TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False))
     write_ahead_log.empty()
+    return deleted
+
+
+def delete_secrets(secrets: QuerySet[TemplateKey]) -> int:
+    """Delete secrets, and record it with their tenants, in the caller's transaction. Returns their number."""
+    epochs: dict[int, list[str]] = defaultdict(list)
+    for tenant_id, epoch in secrets.order_by("tenant_id", "epoch").values_list("tenant_id", "epoch"):
+        epochs[tenant_id].append(str(epoch))
+    deleted, _ = secrets.delete()
+    for tenant_id, gone in epochs.items():
+        record(tenant_id, Event(AuditKind.TEMPLATE_KEY_DELETED, None, {"epochs": gone}))
     return deleted
 
 
@@ -150,11 +163,11 @@ def _picture_anew(row: Picture, tenant: Tenant, secrets: TenantSecrets) -> dict[
 
 
 def _retire_older(tenant: Tenant, epoch: int) -> bool:
-    """Retire the older secrets, and return True, unless templates are left."""
+    """Retire the older secrets, and return True, unless templates are left. Waits for those who store with one."""
     with transaction.atomic():
-        tenant.lock()
+        older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
+        list(older.select_for_update().values_list("pk"))
         if any(rows.exists() for rows in _of_older_epochs(tenant, epoch)):
             return False
-        older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
         older.update(retired_at=clock.in_query())
     return True

@@ -51,7 +51,7 @@ class SealedProtection:
         self.secrets.forget_deleted()
 
     def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
-        secret = self.secrets.newest(tenant)
+        secret = self.secrets.hold_newest(tenant)
         turned = secret.rotation.turn(embedding[np.newaxis]).astype(_NUMBERS[_FORM]).tobytes()
         return Protected(_encrypt(secret.templates, secret.epoch, turned, self._bound_to(tenant)))
 

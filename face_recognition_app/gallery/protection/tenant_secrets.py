@@ -18,12 +18,14 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Length
 
+from audit.chain import Detail, Event, record
 from core.types import EMBEDDING_LENGTH
 from gallery.models import Template, TemplateKey
 from gallery.protection.errors import KeysUnavailable, MasterKeyError, SecretGone
 from gallery.protection.master_keys import KEY_BYTES, MasterKeys, derive
 from gallery.protection.rotation import Rotation, forget_matrices
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 FIRST_EPOCH = 1
 """While a tenant has the secret of this epoch, templates that an older version stored as they were are read."""
@@ -38,6 +40,10 @@ _KEYS_OF_TENANT = f"""
     SELECT epoch, master_id, wrapped, created_at FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s ORDER BY epoch
 """  # noqa: S608  the name is the model's own
 """Every use makes this query, so Django does not write it anew."""
+_HOLD = f"""
+    SELECT 1 FROM {TemplateKey._meta.db_table} WHERE tenant_id = %s AND epoch = %s AND retired_at IS NULL FOR SHARE
+"""  # noqa: S608  likewise
+"""Django has no lock that many may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,20 @@ class TenantSecrets:
             rows = _rows(tenant)
         return self._unwrapped(tenant, rows[max(rows)])
 
+    def hold_newest(self, tenant: Tenant) -> TenantSecret:
+        """The newest secret, which nobody retires until the caller's transaction ends, if it is in one.
+
+        Those who protect with it do not wait for each other. SQLite lets one transaction write at a time anyway.
+        """
+        while True:
+            secret = self.newest(tenant)
+            if not (connection.in_atomic_block and connection.features.has_select_for_update):
+                return secret
+            with connection.cursor() as cursor:
+                cursor.execute(_HOLD, (tenant.pk, secret.epoch))
+                if cursor.fetchone() is not None:
+                    return secret
+
     def of_epoch(self, tenant: Tenant, epoch: int) -> TenantSecret:
         """Raises SecretGone, and KeysUnavailable when no master key unwraps it."""
         rows = _rows(tenant)
@@ -123,9 +143,17 @@ class TenantSecrets:
         for row in TemplateKey.across_tenants.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
             bound_to = _bound_to(row.tenant, row.epoch)
             secret = self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
-            done += TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk).update(
-                master_id=self._master_keys.newest.id, wrapped=self._master_keys.newest.wrap(secret, bound_to)
-            )
+            done += self._store_wrapped(row, self._master_keys.newest.wrap(secret, bound_to))
+        return done
+
+    def _store_wrapped(self, row: TemplateKey, wrapped: bytes) -> int:
+        master_id = self._master_keys.newest.id
+        with transaction.atomic():
+            stored = TemplateKey.objects.filter(tenant=row.tenant, pk=row.pk)
+            done = stored.update(master_id=master_id, wrapped=wrapped)
+            if done:
+                details: dict[str, Detail] = {"epoch": row.epoch, "master_key": master_id}
+                record(row.tenant.pk, Event(AuditKind.TEMPLATE_KEY_WRAPPED, None, details))
         return done
 
     def check_all(self) -> None:

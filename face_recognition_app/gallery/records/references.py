@@ -39,3 +39,10 @@ def record_each(tenant: Tenant, subject_ids: list[str], kind: AuditKind) -> None
     known = dict(rows.values_list("subject_id", "reference"))
     references = [known.get(subject_id) or reference_of(tenant, subject_id) for subject_id in subject_ids]
     reads.record(tenant.pk, *[Event(kind, reference) for reference in references or [None]])
+
+
+def record_duplicate(tenant: Tenant, subject_id: str, other_id: str) -> None:
+    """Record that somebody is told of the other subject, who has the subject's face. The subject may have no row."""
+    other = reference_of(tenant, other_id)
+    details: dict[str, Detail] = {"other": None if other is None else other.hex}
+    reads.record(tenant.pk, Event(AuditKind.DUPLICATE_FOUND, reference_of(tenant, subject_id), details))

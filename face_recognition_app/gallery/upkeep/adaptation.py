@@ -7,6 +7,9 @@ replaced by a later one, an enrolled template never.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from uuid import UUID
+
 from core.types import Embedding
 from gallery import binding
 from gallery.matching import Gallery
@@ -24,23 +27,34 @@ MOST_ADAPTIVE = 2
 """Adaptive templates of a subject."""
 
 
-def adapt(tenant: Tenant, subject_id: str, probe: Embedding, gallery: Gallery, rules: EnrollmentRules) -> bool:
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """`template`: public id of a new adaptive template. `replaced`: number of older adaptive ones that it replaced."""
+
+    template: UUID
+    replaced: int
+
+
+def adapt(
+    tenant: Tenant, subject_id: str, probe: Embedding, gallery: Gallery, rules: EnrollmentRules
+) -> Adapted | None:
     """Make the probe of a live, successful recognition a template, if it may be and adds something.
 
-    Runs in the caller's transaction, which has locked the subject. Returns whether it was stored. Raises GalleryMoved.
+    Runs in the caller's transaction, which has locked the subject. Returns what was stored; None when nothing was.
+    Raises GalleryMoved.
     """
     if not tenant.adaptive_templates or not _may_follow(tenant, subject_id, probe, gallery, rules):
-        return False
+        return None
     tenant.lock()
     binding.check_again(tenant, gallery.model)  # No move can come in between any more.
     if gallery.duplicates(tenant, subject_id, [probe], rules.target_fpir).candidates:
-        return False
+        return None
     subject = find_subject(tenant, subject_id)
-    store_templates(tenant, subject, [Sample(probe, None)], gallery, TemplateOrigin.ADAPTIVE)
+    (stored,) = store_templates(tenant, subject, [Sample(probe, None)], gallery, TemplateOrigin.ADAPTIVE)
     adaptive = Template.objects.filter(subject=subject, origin=TemplateOrigin.ADAPTIVE).order_by("-pk")
     oldest = list(adaptive.values_list("pk", flat=True)[MOST_ADAPTIVE:])
     Template.objects.filter(subject=subject, pk__in=oldest).delete()
-    return True
+    return Adapted(stored.public_id, len(oldest))
 
 
 def _may_follow(tenant: Tenant, subject_id: str, probe: Embedding, gallery: Gallery, rules: EnrollmentRules) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from audit.chain import Event, record
 from gallery.matching import Gallery
 from gallery.models import Subject
+from gallery.records.references import record_duplicate
 from tenants.models import Tenant
+from vocabulary.audit import AuditKind
 
 PAGE = 500
 """Subjects that are read by one query."""
@@ -30,17 +33,19 @@ def find(
 ) -> Iterator[DuplicatePair]:
     """Search the gallery with the templates of each subject, as its enrolment did. Each pair is found once.
 
-    `step` is told how many of how many subjects are done. Memory holds a page of subjects, and the pairs found.
-    Subjects that come or go meanwhile may be missed.
+    The search is recorded, and each pair before it is told. `step` is told how many of how many subjects are done.
+    Memory holds a page of subjects, and the pairs found. Subjects that come or go meanwhile may be missed.
     """
     subjects = Subject.objects.filter(tenant=tenant).order_by("pk")
     total, done, last = subjects.count(), 0, 0
+    record(tenant.pk, Event(AuditKind.GALLERY_COMPARED, None, {"subjects": total}))
     found: set[frozenset[str]] = set()
     while page := list(subjects.filter(pk__gt=last).values_list("pk", "subject_id")[:PAGE]):
         for last, subject_id in page:  # noqa: B007
             for pair in _of_subject(tenant, subject_id, gallery, target_fpir):
                 if frozenset(pair.subjects) not in found:
                     found.add(frozenset(pair.subjects))
+                    record_duplicate(tenant, *pair.subjects)
                     yield pair
             done += 1
             step(min(done, total), total)

@@ -21,7 +21,7 @@ from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
 from recognition.worker import of_request
 from tenants.models import Tenant
 from tenants.scopes import Scope
-from vocabulary.audit import ActorKind, AuditKind
+from vocabulary.audit import ActorKind, AuditKind, actor_kind_of, kind_of
 from vocabulary.errors import ErrorCode
 
 router = Router(tags=["audit"], auth=needs(Scope.ADMIN))
@@ -101,9 +101,9 @@ def detail_of(entry: AuditEntry) -> AuditDetail:
     return AuditDetail(
         sequence=entry.sequence,
         at=entry.at,
-        kind=AuditKind(entry.kind),
+        kind=kind_of(entry.kind),
         reference=entry.reference,
-        actor=AuditActor(kind=ActorKind(entry.actor_kind), id=entry.actor_reference, name=entry.actor_name),
+        actor=AuditActor(kind=actor_kind_of(entry.actor_kind), id=entry.actor_reference, name=entry.actor_name),
         request_id=entry.request_id,
         details=entry.details,
         hash=entry.hash,

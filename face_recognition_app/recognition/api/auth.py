@@ -13,6 +13,8 @@ from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
 from audit import actor as actors
+from audit.chain import Detail, Event
+from audit.reads import reads
 from database import clock
 from recognition.api.errors import ApiError
 from recognition.sessions.lifecycle import find_by_token
@@ -22,7 +24,7 @@ from tenants.keys import KEY_PREFIX, find_living_key, find_living_key_by_id
 from tenants.models import ApiKey, Tenant
 from tenants.scopes import Scope, in_order, opened_by
 from tenants.usage import key_uses
-from vocabulary.audit import ActorKind
+from vocabulary.audit import ActorKind, AuditKind
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
@@ -197,6 +199,8 @@ async def may_read(scope: HTTPScope, token: str) -> bool:
 def _access_token(signer: Signer, key: ApiKey, scopes: frozenset[Scope], longest_s: int) -> AccessToken:
     lifetime_s = _lifetime_s(key, longest_s)
     token = signer.sign_access(AccessClaims(key.tenant.pk, key.public_id, scopes), lifetime_s)
+    details: dict[str, Detail] = {"scopes": [str(scope) for scope in in_order(scopes)], "expires_in_s": lifetime_s}
+    reads.record(key.tenant.pk, Event(AuditKind.TOKEN_ISSUED, None, details))
     return AccessToken(access_token=token, expires_in=lifetime_s)
 
 

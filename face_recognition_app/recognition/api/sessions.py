@@ -10,11 +10,12 @@ from typing import Annotated
 from django.http import HttpRequest
 from ninja import Header, Router, Status
 
+from audit import actor as actors
 from config.durations import whole_seconds
 from core.imaging.frames import read_header
 from core.liveness.policy import Policy
 from gallery.records.consents import GivenBy
-from gallery.records.references import record_reading
+from gallery.records.references import record_duplicate, record_reading
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import A_PICTURE, raises
@@ -176,16 +177,23 @@ def _connect(deciding: Deciding, tenant: Tenant, session_id: uuid.UUID, host: st
 
 
 def _read(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:
-    session = lifecycle.expire_if_due(deciding, lifecycle.find(who.tenant, session_id))
-    detail = _detail(session, who)
-    if detail.decision is not None:  # Before that the answer has nothing but what the caller itself asked for.
-        subject_id = detail.decision.subject_id or session.subject_id
-        record_reading(who.tenant, subject_id, AuditKind.SESSION_READ, session=str(session_id))
-    return detail
+    return _told(lifecycle.expire_if_due(deciding, lifecycle.find(who.tenant, session_id)), who)
 
 
 def _cancel(deciding: Deciding, who: Caller, session_id: uuid.UUID) -> SessionDetail:
-    return _detail(lifecycle.cancel(deciding, lifecycle.find(who.tenant, session_id)), who)
+    return _told(lifecycle.cancel(deciding, lifecycle.find(who.tenant, session_id)), who)
+
+
+def _told(session: Session, who: Caller) -> SessionDetail:
+    """The session's detail, recorded as read unless it has nothing but what the caller itself asked for."""
+    detail = _detail(session, who)
+    decision = detail.decision
+    if decision is not None or session.begun_by != actors.current.get().origin:
+        subject_id = (decision and decision.subject_id) or session.subject_id
+        record_reading(who.tenant, subject_id, AuditKind.SESSION_READ, session=str(session.pk))
+    if decision is not None and decision.duplicate_of is not None:
+        record_duplicate(who.tenant, session.subject_id, decision.duplicate_of)
+    return detail
 
 
 def _detail(session: Session, who: Caller) -> SessionDetail:

@@ -15,7 +15,7 @@ from core.types import Embedding
 from gallery import people
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
-from gallery.records.references import record_each, record_reading
+from gallery.records.references import record_duplicate, record_each, record_reading
 from gallery.thresholds import same_person
 from recognition import export, stills
 from recognition.api.auth import Caller, caller, needs
@@ -175,7 +175,7 @@ async def add_templates(
             renewal,
         )
     except people.DuplicateFace as error:
-        raise _duplicate(error, caller(request)) from error
+        raise await worker.database.run(_duplicate, error, caller(request), subject_id) from error
     accepted = [
         AcceptedImage(index=image.upload.index, filename=image.upload.filename, id=template.public_id)
         for image, template in zip(good, templates, strict=True)
@@ -200,10 +200,13 @@ def renewal_of(*, replace: bool, allow_different_face: bool) -> Renewal:
     return Renewal.UNCHECKED if allow_different_face else Renewal.REPLACE
 
 
-def _duplicate(error: people.DuplicateFace, who: Caller) -> ApiError:
-    """The refusal, which names the other subject to those who may read subjects."""
+def _duplicate(error: people.DuplicateFace, who: Caller, subject_id: str) -> ApiError:
+    """The refusal, which names the other subject to those who may read subjects. Then that is recorded."""
+    if not who.reads_subjects:
+        return ApiError(error.code, error.message)
+    record_duplicate(who.tenant, subject_id, error.other.subject_id)
     other = {"subject_id": error.other.subject_id, "similarity": error.other.similarity}
-    return ApiError(error.code, error.message, other if who.reads_subjects else None)
+    return ApiError(error.code, error.message, other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from audit.chain import Event, record
 from database import write_ahead_log
 from gallery import people
-from gallery.models import Consent, Subject, Template
+from gallery.models import Consent, Feedback, Subject, Template
 from gallery.records.consents import end_consents
 from gallery.records.references import record_about, reference_of
 from recognition.deciding import Deciding
@@ -68,13 +68,14 @@ def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) ->
             with transaction.atomic():
                 held = _locked(tenant, subject_id)
                 subject = people.find_subject(tenant, subject_id)
-                people.forget_feedback(tenant, subject_id, deciding.gallery_of(tenant), deciding.settings.target_fmr)
+                gallery = deciding.gallery_of(tenant)
+                unread = people.forget_feedback(tenant, subject_id, gallery, deciding.settings.target_fmr)
                 SessionProbe.objects.filter(tenant=tenant, session__decision__subject_id=subject_id).delete()
                 templates, _ = Template.objects.filter(subject=subject).delete()
                 consents = end_consents(tenant, subject_id)
                 for session in held:
                     _end(deciding, session)
-                details = {"templates": templates, "consents": consents}
+                details = {"templates": templates, "consents": consents, "unread_feedback": unread}
                 record_about(tenant, subject_id, AuditKind.CONSENT_WITHDRAWN, **details)
             break
         except SessionCameIn:
@@ -120,15 +121,18 @@ def _erase_the_rest(
         ended = _ended(tenant, subject_id)
         sessions += len(held) + ended.count()
         ended.delete()
-        people.forget_feedback(tenant, subject_id, deciding.gallery_of(tenant), deciding.settings.target_fmr)
+        Feedback.objects.filter(subject=subject).delete()  # So that only those with other subjects may stay.
+        gallery = deciding.gallery_of(tenant)
+        unread = people.forget_feedback(tenant, subject_id, gallery, deciding.settings.target_fmr)
         Decision.objects.filter(tenant=tenant, duplicate_of=subject_id).update(duplicate_of="")
         people.delete_subject(tenant, subject_id)
         erased = Erased(templates, sessions, consents, devices, lockout.forget_subject(tenant, subject_id))
         for session in held:  # Recording their ends locks the audit trail, after everything else.
             _end(deciding, session)
-        head = record(tenant.pk, Event(AuditKind.SUBJECT_ERASED, reference, {"why": why, **asdict(erased)}))
+        details = {"why": why, **asdict(erased), "unread_feedback": unread}
+        head = record(tenant.pk, Event(AuditKind.SUBJECT_ERASED, reference, details))
         assert reference is not None
-        receipt = ErasureReceipt(tenant.name, reference.hex, why, erased, f"{head.sequence}:{head.hash}")
+        receipt = ErasureReceipt(tenant.name, reference.hex, why, erased, unread, f"{head.sequence}:{head.hash}")
         return deciding.signer.sign_receipt(receipt)
 
 

@@ -78,28 +78,21 @@ def _ended_before(time: datetime) -> QuerySet[Session]:
     return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
 
 
-def _delete_sessions(sessions: QuerySet[Any]) -> None:
-    rows = Counter(sessions.values_list("tenant_id", flat=True))
-    delete(sessions)
-    _record("sessions", rows)
-
-
 def _forget_metadata(sessions: QuerySet[Any]) -> None:
     rows = Counter(sessions.values_list("tenant_id", flat=True))
     sessions.update(metadata={})
     _record("metadata", rows)
 
 
-def _delete_devices(devices: QuerySet[Any]) -> None:
-    rows = Counter(devices.values_list("subject__tenant_id", flat=True))
-    delete(devices)
-    _record("known_devices", rows)
+def _delete_and_record(what: str, tenant: str = "tenant_id") -> Callable[[QuerySet[Any]], None]:
+    """Deletes rows of people, and records it. `tenant` names the column with the tenant's number."""
 
+    def apply(rows: QuerySet[Any]) -> None:
+        numbers = Counter(rows.values_list(tenant, flat=True))
+        delete(rows)
+        _record(what, numbers)
 
-def _delete_pictures(pictures: QuerySet[Any]) -> None:
-    rows = Counter(pictures.values_list("tenant_id", flat=True))
-    delete(pictures)
-    _record("pictures", rows)
+    return apply
 
 
 def _record(what: str, rows: Counter[int]) -> None:
@@ -115,16 +108,16 @@ class Rule:
 
 
 RULES = (
-    Rule(old_sessions, _delete_sessions),
+    Rule(old_sessions, _delete_and_record("sessions")),
     Rule(old_metadata, _forget_metadata),
     Rule(stale_attempts),
-    Rule(unused_devices, _delete_devices),
+    Rule(unused_devices, _delete_and_record("known_devices", "subject__tenant_id")),
     Rule(old_frames),
-    Rule(old_feedback),
-    Rule(old_probes),
-    Rule(old_pictures, _delete_pictures),
+    Rule(old_feedback, _delete_and_record("feedback")),
+    Rule(old_probes, _delete_and_record("probes")),
+    Rule(old_pictures, _delete_and_record("pictures")),
     Rule(old_changes),
-    Rule(retired_secrets),
+    Rule(retired_secrets, reprotection.delete_secrets),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -13,13 +14,22 @@ from core.liveness.policy import Policy
 from database import clock
 from gallery.binding import GalleryMoved
 from gallery.models import Renewal
-from gallery.people import DifferentFace, DuplicateFace, Sample, display_name, enroll, lock_subject, note_success
+from gallery.people import (
+    DifferentFace,
+    DuplicateFace,
+    Sample,
+    display_name,
+    enroll,
+    lock_subject,
+    note_success,
+    replaced_by,
+)
 from gallery.records.consents import GivenConsent
-from gallery.records.references import record_about
-from gallery.upkeep.adaptation import adapt
+from gallery.records.references import record_about, reference_of
+from gallery.upkeep.adaptation import Adapted, adapt
 from monitoring import metrics
 from recognition.deciding import Deciding
-from recognition.enrolment import keep_and_record
+from recognition.enrolment import Renewed, keep_and_record
 from recognition.models import Decision, Session, SessionProbe
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
@@ -34,6 +44,14 @@ LIVENESS_OUTCOMES = {
     Verdict.PENDING: LivenessOutcome.FAILED,
     Verdict.FAILED: LivenessOutcome.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _TemplateChanges:
+    """What a success has changed of templates beside enrolling some. `replaced`: number that a renewal deleted."""
+
+    replaced: int = 0
+    adapted: Adapted | None = None
 
 
 def decide_locked(
@@ -51,10 +69,12 @@ def decide_locked(
         return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
+    replaced = replaced_by(session.tenant, session.subject_id, Renewal(session.renewal)) if outcome.success else 0
     outcome = _apply(deciding, session, flow, outcome)
+    adapted = None
     if outcome.success:
         if outcome.match is not None:
-            _after_match(deciding, session, flow, outcome.match)
+            adapted = _after_match(deciding, session, flow, outcome.match)
         lockout.clear_unnamed_device(lockout_key)
         known_devices.remember(session.tenant, outcome.subject_id or "", lockout_key.device)
         note_success(session.tenant, outcome.subject_id or "")
@@ -62,7 +82,7 @@ def decide_locked(
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
-    return _record(deciding, session, flow, outcome)
+    return _record(deciding, session, flow, outcome, changed=_TemplateChanges(replaced, adapted))
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
@@ -113,7 +133,7 @@ def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Ou
     return again is not None and again.matches
 
 
-def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match) -> None:
+def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match) -> Adapted | None:
     """Keep the probe for feedback, and by the tenant's policy as a template. The session was a success."""
     probe, gallery = flow.matched_embedding, deciding.gallery_with(flow.model_id)
     if deciding.settings.retain_probes_hours:
@@ -125,7 +145,8 @@ def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match)
             kept_at=clock.in_query(),
         )
     if flow.liveness.verdict is Verdict.PASSED and not flow.covered_faces:
-        adapt(session.tenant, match.subject_id, probe, gallery, deciding.rules)
+        return adapt(session.tenant, match.subject_id, probe, gallery, deciding.rules)
+    return None
 
 
 def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
@@ -149,7 +170,12 @@ def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) 
 
 
 def _record(
-    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, locked_until: datetime | None = None
+    deciding: Deciding,
+    session: Session,
+    flow: Flow,
+    outcome: Outcome,
+    locked_until: datetime | None = None,
+    changed: _TemplateChanges = _TemplateChanges(),
 ) -> Decision:
     liveness = LIVENESS_OUTCOMES[flow.liveness.verdict]
     claims = DecisionClaims(
@@ -183,23 +209,32 @@ def _record(
     session.status = _status_after(outcome)
     session.checkpoint = session.address = session.display_name = ""
     session.save(update_fields=["status", "checkpoint", "address", "display_name"])
-    _record_events(session, flow, outcome, liveness)
+    _record_events(session, flow, outcome, liveness, changed)
     transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision
 
 
-def _record_events(session: Session, flow: Flow, outcome: Outcome, liveness: LivenessOutcome) -> None:
+def _record_events(
+    session: Session, flow: Flow, outcome: Outcome, liveness: LivenessOutcome, changed: _TemplateChanges
+) -> None:
     """Record the decision, and the enrolment that it was: the last locks of the transaction."""
     if outcome.success and session.kind == SessionKind.ENROLLMENT:
         consent = GivenConsent.from_json(session.consent)
-        keep_and_record(session.tenant, session.subject_id, consent, len(flow.samples), Renewal(session.renewal))
+        renewed = Renewed(Renewal(session.renewal), changed.replaced)
+        keep_and_record(session.tenant, session.subject_id, consent, len(flow.samples), renewed)
+    duplicate_of = reference_of(session.tenant, outcome.duplicate_of)
     details: dict[str, Detail] = {
         "session": str(session.pk),
         "session_kind": session.kind,
+        "begun_by": session.begun_by,
         "success": outcome.success,
         "reason": outcome.reason,
         "liveness": str(liveness),
     }
+    if duplicate_of is not None:
+        details["duplicate_of"] = duplicate_of.hex
+    if changed.adapted is not None:
+        details |= {"adaptive_template": str(changed.adapted.template), "replaced": changed.adapted.replaced}
     record_about(session.tenant, outcome.subject_id or session.subject_id, AuditKind.DECIDED, **details)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from audit.actor import acting, client_of
+from audit import actor as actors
 from config.secret import secret_key
 from core.liveness.actions import NEWEST_VERSION
 from database import clock, outages
@@ -202,7 +202,7 @@ def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NE
     session = find_by_token(token)
     if session is None:
         raise TokenInvalid("the token is unknown")
-    with acting(client_of(session.pk)):
+    with actors.acting(actors.client_of(session.pk)):
         lease = connect(deciding, session, challenge_version, host)
     lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(lease.session))
     return lease
@@ -335,6 +335,7 @@ def _insert(
         display_name=request.display_name,
         renewal=request.renewal,
         consent=None if request.consent is None else request.consent.as_json(),
+        begun_by=actors.current.get().origin,
         idempotency_key=key,
         request_digest=request.digest(),
         expires_at=clock.now() + timedelta(seconds=settings.token_ttl_s),

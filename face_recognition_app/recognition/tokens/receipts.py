@@ -25,10 +25,12 @@ class Erased:
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
     """`subject`: the random reference that stood for the person in the audit trail, and stands for nobody any more.
-    `audit`: SEQUENCE:HASH of the entry that records the erasure."""
+    `unread_feedback`: rejected pictures (gallery.feedback) kept with other subjects that may show the person, and stay,
+    since they could not be compared with the face. `audit`: SEQUENCE:HASH of the entry that records the erasure."""
 
     tenant: str
     subject: str
     why: Why
     erased: Erased
+    unread_feedback: int
     audit: str

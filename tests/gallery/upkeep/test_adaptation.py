@@ -27,7 +27,7 @@ def following(tenant: Tenant, gallery: Gallery) -> Tenant:
 
 def recognised(tenant: Tenant, gallery: Gallery, probe: Embedding) -> bool:
     with transaction.atomic():
-        return adapt(tenant, "alice", probe, gallery, RULES)
+        return adapt(tenant, "alice", probe, gallery, RULES) is not None
 
 
 def origins() -> list[str]:

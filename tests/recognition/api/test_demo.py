@@ -125,6 +125,7 @@ async def test_a_face_that_was_just_shown_is_forgotten(
         told = await play(client, await begin(client, kind, "Alice"), faces.astronaut_again)
     answer = await forget(client, told["decision_token"])
     assert (answer.status_code, answer.content) == (204, b"")
+    assert "x-erasure-receipt" in answer.headers
     for rows in (Subject, Template, Session):
         assert await worker.database.run(rows.across_tenants.count) == 0
 

@@ -48,9 +48,11 @@ async def test_the_receipt_says_what_was_erased_and_of_whom_without_the_name(
     assert claims["erased"] == counts
     assert "alice" not in str(claims)
     assert "exp" not in claims
+    assert claims["iat"] > 0
     entry = await worker.database.run(AuditEntry.across_tenants.get, kind="subject_erased")
     assert claims["audit"] == f"{entry.sequence}:{entry.hash}"
-    assert entry.details == {"why": "requested", **counts}
+    assert claims["unread_feedback"] == 0
+    assert entry.details == {"why": "requested", **counts, "unread_feedback": 0}
 
 
 async def test_a_receipt_that_was_changed_does_not_verify(api: httpx.AsyncClient, alice: Backend) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.chain import Detail, Event, record
 from config.service import service_settings
 from core.errors import ModelError
 from core.features.embedder.false_matches import TooFewPairs
@@ -22,6 +23,7 @@ from recognition.deciding import Deciding
 from recognition.management.progress import progress
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
+from vocabulary.audit import AuditKind
 
 _TARGETS = (1e-1, 1e-2, 1e-3)
 
@@ -48,6 +50,9 @@ class Command(BaseCommand):
                 self._forget(tenant)
                 return
             gallery = deciding.gallery if tenant is None else deciding.gallery_of(tenant)
+            if tenant is not None:
+                details: dict[str, Detail] = {"templates": _templates(tenant, gallery)}
+                record(tenant.pk, Event(AuditKind.GALLERY_COMPARED, None, details))
             labelled = _labelled(deciding, gallery, tenant, options["lfw"])
             self._calibrate(deciding, gallery, tenant, labelled, keep=tenant is not None and not options["dry_run"])
         except (TenantNotFound, ModelError, TooFewSubjects, TooFewPairs) as error:
