@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.docs.statements import Backing
 
 FACTS = "recognition/lifecycle/test_stored_data.py::"
+PICTURES = "recognition/lifecycle/test_pictures.py::"
+MOVE = "gallery/reembedding/test_move.py::"
 COLUMNS = f"{FACTS}test_every_column_of_a_model_is_told"
 ROWS = ("docs/test_data_protection.py::test_every_model_and_table_has_a_row",)
 FILES = ("docs/test_data_protection.py::test_files_are_the_services_alone_and_all_have_a_row",)
@@ -33,6 +35,8 @@ WHERE: Backing = {
         for model in (
             "Subject",
             "Template",
+            "Picture",
+            "Reembedded",
             "Feedback",
             "Consent",
             "Session",
@@ -64,6 +68,17 @@ ABOUT: Backing = {
     "`Subject`, about a person: id, display name, metadata, a random reference, time of the last success": (COLUMNS,),
     "`Template`, about a person: numbers that describe the face, encrypted by a secret of the tenant "
     "([keys.md](keys.md)); quality, origin": (COLUMNS, *SEALED),
+    "`Picture`, about a person: the aligned crop of the face that a template was made from, 112 by 112 pixels, "
+    "encrypted by a secret of the tenant; only if the tenant asks": (
+        COLUMNS,
+        f"{PICTURES}test_pictures_of_an_enrolment_are_kept_where_the_tenant_asks",
+        f"{PICTURES}test_without_the_policy_no_picture_is_anywhere",
+        f"{PICTURES}test_an_export_has_the_pictures_until_their_secret_is_gone",
+    ),
+    "`Reembedded`, about a person: numbers that describe the face, made by another embedder, encrypted likewise": (
+        COLUMNS,
+        f"{MOVE}test_a_rotation_of_secrets_meanwhile_takes_along_what_lies_beside",
+    ),
     "`Feedback`, about a person: numbers that describe the face of somebody taken for the person, encrypted; session, "
     "key": (
         COLUMNS,
@@ -72,8 +87,9 @@ ABOUT: Backing = {
     ),
     "`Consent`, about a person: text, version, when, how, when withdrawn": (COLUMNS,),
     "`Session`, about a person: id, device, metadata, consent; while it is open also display name, digest of the "
-    "network, and encrypted state with samples of the face": (
+    "network, and encrypted state with samples of the face, and their crops if the tenant keeps pictures": (
         COLUMNS,
+        f"{PICTURES}test_pictures_of_a_session_wait_in_its_checkpoint_and_are_kept",
         "recognition/sessions/test_checkpoints.py::"
         "test_what_is_stored_of_a_session_shows_neither_embeddings_nor_pictures",
         "recognition/sessions/test_addresses.py::test_an_address_cannot_be_guessed_back_without_the_servers_secret",
@@ -178,20 +194,30 @@ HOW_LONG: Backing = {
         TENANT_END,
         "gallery/protection/test_reprotection.py::test_a_retired_secret_is_deleted_when_nothing_can_need_it",
     ),
-    "`TemplateChange`, how long: a day": ("gallery/test_changes.py::test_the_log_keeps_a_day",),
+    "`Picture`, how long: as its template, at most as long as `manage.py set_policy --keep-pictures` says": (
+        f"{PICTURES}test_a_picture_goes_with_its_template",
+        f"{PICTURES}test_pictures_go_after_their_time_and_when_the_policy_ends",
+    ),
+    "`Reembedded`, how long: while `manage.py reembed` moves the gallery to it": (
+        f"{MOVE}test_everybody_is_moved_and_keeps_ids_times_and_pictures",
+        f"{MOVE}test_a_move_that_was_given_up_for_another_embedder_leaves_nothing",
+    ),
+    "`TemplateChange`, how long: a day, the newest until another is a day old": (
+        "gallery/test_changes.py::test_the_log_keeps_a_day",
+    ),
     "`SeenFrame`, how long: `FACE_REPLAY_MEMORY_DAYS`": (
         "recognition/sessions/test_seen_frames.py::test_the_memory_goes_back_as_far_as_the_setting_says",
     ),
     "`Tenant`, how long: until the tenant is deleted": (TENANT_END,),
     "`ApiKey`, how long: until the tenant is deleted": (TENANT_END,),
     "`gallery_vector`, how long: as its template": (
-        "gallery/stores/test_pgvector.py::test_deletions_in_the_database_itself_are_followed",
+        "gallery/stores/pgvector/test_projections.py::test_deletions_in_the_database_itself_are_followed",
     ),
     "`gallery_projection`, how long: until the tenant is deleted": (
-        "gallery/stores/test_pgvector.py::test_what_a_deleted_tenant_leaves_is_dropped",
+        "gallery/stores/pgvector/test_projections.py::test_what_a_deleted_tenant_leaves_is_dropped",
     ),
     "`index/`, how long: overwritten within ten seconds of an erasure": (
-        "gallery/stores/test_index_files.py::test_nothing_of_an_erased_person_stays_in_a_file",
+        "gallery/stores/indexes/test_index_files.py::test_nothing_of_an_erased_person_stays_in_a_file",
         f"{FACTS}test_indexes_are_brought_up_to_date_every_ten_seconds",
     ),
     "`keys/`, how long: for good; keys that sign, until rotated": (
@@ -206,6 +232,8 @@ ERASED_WITH_THE_PERSON: Backing = {
         for model in (
             "Subject",
             "Template",
+            "Picture",
+            "Reembedded",
             "Feedback",
             "Consent",
             "Session",

@@ -14,6 +14,7 @@ CONSENTS = "recognition/lifecycle/test_consents.py::"
 ERASURE = "recognition/retention/test_erasure.py::"
 EXPORT = "recognition/lifecycle/test_export.py::"
 RECEIPTS = "recognition/lifecycle/test_receipts.py::"
+PICTURES = "recognition/lifecycle/test_pictures.py::"
 UNSEEN = "recognition/lifecycle/test_unseen.py::"
 UNREADABLE = "recognition/test_unreadable_templates.py::"
 ISOLATION = "recognition/isolation/test_routes.py::"
@@ -26,12 +27,31 @@ STORED: Backing = {
         f"{DOCUMENT}test_every_statement_has_tests_that_exist",
         f"{DOCUMENT}test_a_statement_without_a_test_and_a_test_that_is_gone_are_faults",
     ),
-    "Pictures are not stored, but for a grey one of 80 by 60 pixels in the encrypted state of an open session.": (
-        f"{FACTS}test_no_table_has_a_picture",
+    "Pictures are not stored unless the tenant asks for it, but for a grey one of 80 by 60 pixels in the encrypted "
+    "state of an open session.": (
+        f"{FACTS}test_one_table_has_pictures",
+        f"{PICTURES}test_without_the_policy_no_picture_is_anywhere",
         f"{FACTS}test_the_state_of_a_session_has_one_small_grey_picture",
         "recognition/sessions/test_checkpoints.py::"
         "test_what_is_stored_of_a_session_shows_neither_embeddings_nor_pictures",
         f"{FACTS}test_what_an_open_session_needs_is_gone_when_it_ends",
+    ),
+    "After `manage.py set_policy TENANT --keep-pictures DAYS` the aligned crop of each enrolled template is kept, "
+    "encrypted, for as many days, so that `manage.py reembed` can move the gallery to another embedder "
+    "([faces.md](faces.md)).": (
+        "tenants/test_set_policy.py::test_keeping_pictures_is_set_recorded_and_taken_back",
+        f"{PICTURES}test_pictures_of_an_enrolment_are_kept_where_the_tenant_asks",
+        f"{PICTURES}test_pictures_go_after_their_time_and_when_the_policy_ends",
+        "gallery/reembedding/test_move.py::test_everybody_is_moved_and_keeps_ids_times_and_pictures",
+    ),
+    "With 0, the default, none is kept, and retention deletes those that were.": (
+        f"{PICTURES}test_without_the_policy_no_picture_is_anywhere",
+        f"{PICTURES}test_pictures_go_after_their_time_and_when_the_policy_ends",
+    ),
+    "No other picture is stored: none of anybody who was only recognised, and none of visitors of the page, whose "
+    "words say so.": (
+        f"{FACTS}test_one_table_has_pictures",
+        f"{PICTURES}test_the_page_keeps_no_pictures",
     ),
     "The log goes to standard error.": (f"{FACTS}test_the_log_goes_to_standard_error_alone",),
     "A line about a request that was refused has its path, and so may have the id of a person.": (
@@ -78,8 +98,9 @@ READ: Backing = {
         f"{DETAILS}test_only_who_began_an_open_session_reads_it_unrecorded",
     ),
     "GET `/api/v1/subjects/{subject_id}/export/` answers everything that is held about a person, as one JSON document: "
-    "`subject`, `consents`, `templates` without their numbers, `feedback`, `sessions` with decisions, "
-    "`failed_attempts`, `known_devices` and `audit`.": (
+    "`subject`, `consents`, `templates` without their numbers, and with their pictures where these are kept, "
+    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices` and `audit`.": (
+        f"{PICTURES}test_an_export_has_the_pictures_until_their_secret_is_gone",
         f"{EXPORT}test_every_model_is_exported_or_names_nobody",
         f"{EXPORT}test_every_column_is_exported_but_those_that_say_nothing_of_the_person",
         f"{EXPORT}test_the_document_has_what_happened",
@@ -156,8 +177,9 @@ TRAIL: Backing = {
         f"{COVERAGE}test_what_a_command_does_is_recorded_with_the_systems_user",
     ),
     "It records enrolments, decisions, reads of people's data, comparisons, searches for duplicates and calibrations, "
-    "changes of people, consents, keys, templates' secrets, policies and locks, access tokens, erasures, and what "
-    "retention deletes of sessions, devices and faces.": (
+    "changes of people, consents, keys, templates' secrets, policies and locks, access tokens, moves of galleries to "
+    "another embedder, erasures, and what retention deletes of sessions, devices and faces.": (
+        "gallery/reembedding/test_move.py::test_everybody_is_moved_and_keeps_ids_times_and_pictures",
         f"{COVERAGE}test_every_operation_is_in_the_table",
         f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",
         f"{COVERAGE}test_every_command_is_in_the_table",

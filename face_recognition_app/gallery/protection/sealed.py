@@ -64,7 +64,7 @@ class SealedProtection:
     def restore_turned(self, stored: Sequence[Protected], tenant: Tenant, epoch: int) -> Embeddings:
         found = np.empty((len(stored), EMBEDDING_LENGTH), np.float32)
         for secret, rows, kept in self._decrypted(stored, tenant):
-            is_turned = secret is not None and secret.epoch == epoch
+            is_turned = secret is not None and secret.id == epoch
             found[rows] = kept if is_turned else self.turn(_turned_back(kept, secret), tenant, epoch)
         return found
 

@@ -75,7 +75,8 @@ def test_what_is_restored_for_an_index_compares_as_what_is_restored(
     restored = protection.restore(stored, tenant)
     probe = picture(face(3), 0.6)
     first = protection.epoch(tenant)
-    for epoch in (first, protection.secrets.add_epoch(tenant)):
+    protection.secrets.add_epoch(tenant)
+    for epoch in (first, protection.epoch(tenant)):
         (turned,) = protection.turn(probe[np.newaxis], tenant, epoch)
         in_index = protection.restore_turned(stored, tenant, epoch)
         assert in_index @ turned == pytest.approx(restored @ probe, abs=ROUNDING)

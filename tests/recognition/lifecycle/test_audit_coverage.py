@@ -218,6 +218,7 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
         (["--tenant", "acme", "--forget"], ("policy_changed",)),
     ],
     "find_duplicates": [(["--tenant", "acme"], ("gallery_compared", "duplicate_found"))],
+    "reembed": [(["--tenant", "acme"], Unrecorded("the gallery is of the embedder in use: nothing is moved"))],
     "retention": [([], ("retention",))],
     "unlock": [(["--tenant", "acme", "--subject", WHO], ("unlocked",))],
     "create_tenant": [(["another"], ("tenant_created", "key_issued"))],

@@ -229,7 +229,10 @@ def test_what_retention_deletes_of_attempts_frames_and_changes_is_not_recorded(
     kept: tuple[Any, ...] = (FailedAttempts, SeenFrame, TemplateChange)
     fail(worker, alice, LIMIT)
     seen_frames.remember(alice.tenant, Policy.ACTIVE, ["0123456789abcdef"])
+    create_subject(alice.tenant, "bob", {})
+    Template.across_tenants.all().delete()
     TemplateChange.across_tenants.update(changed_at=clock.now)
+    assert TemplateChange.across_tenants.count() > 1
     AuditEntry.across_tenants.update(at=clock.now)  # So that none of them is old.
     assert all(model.across_tenants.exists() for model in kept)
     clock.advance(timedelta(days=40).total_seconds())
@@ -237,5 +240,7 @@ def test_what_retention_deletes_of_attempts_frames_and_changes_is_not_recorded(
     rules = [rule for rule in RULES if rule.overdue(worker.settings, clock.now).model in kept]
     for rule in rules:
         apply_in_batches(rule.overdue(worker.settings, clock.now), rule.apply)
-    assert not any(model.across_tenants.exists() for model in kept)
+    assert not FailedAttempts.across_tenants.exists()
+    assert not SeenFrame.across_tenants.exists()
+    assert TemplateChange.across_tenants.count() == 1, "only the newest stays"
     assert AuditEntry.across_tenants.latest("pk").pk == last

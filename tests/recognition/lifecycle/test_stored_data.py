@@ -20,7 +20,7 @@ from core.features.values import THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH
 from core.types import Embedding
 from database import clock as database_clock
 from gallery.feedback import Source
-from gallery.models import Consent, Feedback, ProtectedRow
+from gallery.models import Consent, Feedback, ProtectedRow, Reembedded
 from gallery.people import create_subject
 from gallery.protection.sealed import header
 from gallery.records.consents import GivenConsent, keep_consent
@@ -54,6 +54,8 @@ TOLD: dict[str, dict[str, str]] = {
         "seen_at": "time of the last success",
     },
     "Template": {"vector": "numbers that describe the face", "quality": "quality", "origin": "origin"},
+    "Picture": {"content": "the aligned crop of the face"},
+    "Reembedded": {"vector": "numbers that describe the face"},
     "Feedback": {"vector": "numbers that describe the face", "session": "session", "key": "key"},
     "Consent": {
         "text": "text",
@@ -118,6 +120,8 @@ UNTOLD: dict[str, set[str]] = {
         "expires_at",
     },
     "Decision": {"session", "threshold", "locked_until", "attempts_left"},
+    "Picture": {"template"},
+    "Reembedded": {"template"},
     "SessionProbe": {"kept_at"},
     "KnownDevice": {"used_at"},
     "FailedAttempts": {"waits_until", "locked_until", "stale_at"},
@@ -140,7 +144,7 @@ def test_every_column_of_a_model_is_told() -> None:
         assert columns == TOLD[name].keys() | UNTOLD.get(name, set()), name
 
 
-def test_no_table_has_a_picture() -> None:
+def test_one_table_has_pictures() -> None:
     kinds = {
         (model.__name__, field.name)
         for model in apps.get_models()
@@ -148,7 +152,7 @@ def test_no_table_has_a_picture() -> None:
         if field.get_internal_type() in ("BinaryField", "FileField", "ImageField")
     }
     vectors = {(model.__name__, "vector") for model in apps.get_models() if issubclass(model, ProtectedRow)}
-    assert kinds == vectors | {("TemplateKey", "wrapped")}
+    assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content")}
 
 
 async def test_the_state_of_a_session_has_one_small_grey_picture(
@@ -187,8 +191,8 @@ def test_every_embedding_is_stored_protected(
     worker: Worker, alice: Backend, astronaut_embedding: Embedding, hopper_embedding: Embedding
 ) -> None:
     keep_everything(worker, alice, astronaut_embedding, hopper_embedding)
-    holders: list[Any] = [model for model in apps.get_models() if issubclass(model, ProtectedRow)]
-    for model in holders:
+    holders: set[Any] = {model for model in apps.get_models() if issubclass(model, ProtectedRow)}
+    for model in holders - {Reembedded}:  # Of which there are rows while a gallery is moved.
         (stored,) = [bytes(vector) for vector in model.across_tenants.values_list("vector", flat=True)]
         assert stored.startswith(header(1)), model
         for embedding in (astronaut_embedding, hopper_embedding):
