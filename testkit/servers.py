@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -52,6 +53,8 @@ class PostgreSQL:
 def postgresql() -> Iterator[PostgreSQL]:
     directory = Path(tempfile.mkdtemp(prefix="face-tests-pg-"))
     directory.chmod(0o755)  # Under root the server runs as another user, which must be able to enter.
+    # The package takes its lock there once more at the end of the process; what was registered earlier is called later.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
     # The package reads its lock directory from here on import; its default is shared by all users.
     runtime = directory / "runtime"
     runtime.mkdir(mode=0o700)
