@@ -24,6 +24,8 @@ Message = dict[str, Any]
 SessionKind = Literal["enrollment", "authentication", "identification"]
 Liveness = Literal["none", "passive", "active", "strict"]
 
+LONGEST_PLAY_S = 180.0
+"""More than any session lasts, which the service ends itself after a minute, on a busy machine too."""
 OVERLOADED = 1013
 _ANSWERS = frozenset({"frame_processed", "error"})
 
@@ -142,7 +144,7 @@ async def play(
     *,
     fps: float | None = None,
     on_message: Callable[[Message], None] | None = None,
-    timeout_s: float = 60.0,
+    timeout_s: float = LONGEST_PLAY_S,
     linger_s: float = 2.0,
 ) -> StreamResult:
     """Send encoded images until the server decides or closes, or there are no more.
