@@ -8,7 +8,7 @@ Among 1,000,000 rows the decision threshold is a cosine of 0.638, where 71.6 of 
 143 of 512, give or take 10.2. Of strangers, whose cosines deviate by 0.05, 128 differ give or take 9.0, and 256 give or
 take 13.9. The nearest one in SHARE has less than 104.1, which is 4.5 deviations away: of those at the threshold the
 first step misses 1 in 300,000. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
-1,000,000,000. At a cosine of 0.55 it is 1 in 1,400 and 1 in 75,000. In smaller galleries as many rows are a larger share.
+1,000,000,000. At a cosine of 0.55 it is 1 in 1,400 and 1 in 75,000. In smaller galleries they are a larger share.
 """
 
 from __future__ import annotations
