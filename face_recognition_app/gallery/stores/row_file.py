@@ -34,7 +34,7 @@ PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
 VERIFIED_AT_ONCE = 8_192
 SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
-"""Each word of the signs is a column of its own: a search reads half of them, one after the other."""
+"""Each word of the signs is a column of its own: a search reads some of them, one after the other."""
 
 _HEADER = struct.Struct("<8sIQQqq64s")
 """Format, dimension, capacity, generation, epoch, tenant, model."""

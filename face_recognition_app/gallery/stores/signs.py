@@ -4,11 +4,12 @@ The secret rotation of an index makes every sign as likely as its opposite, and 
 differ with probability a/pi (M. S. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002).
 So the number of n signs that differ is binomial: n a/pi of them, give or take sqrt(n (a/pi) (1 - a/pi)).
 
-Among 1,000,000 rows the decision threshold is a cosine of 0.638, where 71.6 of 256 signs differ, give or take 7.2, and
-143 of 512, give or take 10.2. Of strangers, whose cosines deviate by 0.05, 128 differ give or take 9.0, and 256 give or
-take 13.9. The nearest one in SHARE has less than 104.1, which is 4.5 deviations away: of those at the threshold the
-first step misses 1 in 300,000. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
-1,000,000,000. At a cosine of 0.55 it is 1 in 1,400 and 1 in 75,000. In smaller galleries they are a larger share.
+Among 1,000,000 rows the decision threshold is a cosine of 0.638, where 53.7 of 192 signs differ, give or take 6.2, and
+143 of 512, give or take 10.2. Of strangers, whose cosines deviate by 0.05, 96 differ give or take 7.6, and 256 give or
+take 13.9. The nearest one in SHARE has less than 77.7, which is 3.9 deviations away: of those at the threshold the
+first step misses 1 in 17,000. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
+1,000,000,000. Above the threshold both miss fewer; at a cosine of 0.6 it is 1 in 2,200 and 1 in 10,000,000. In smaller
+galleries as many rows are a larger share. A fourth word costs 0.6 ms, and misses 1 in 1,000,000 at the threshold.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from core.types import Embeddings
 from gallery.stores import codes
 from gallery.stores.row_file import RowFile, Rows
 
-FIRST_WORDS = 4
+FIRST_WORDS = 3
 """Words of 64 signs that are compared with all rows; the others with what these leave."""
-SHARE = 256
+SHARE = 128
 """One of so many rows is left by the first words."""
 COMPARED = 128
 """Rows that all words leave. The first leave sixteen times as many at least."""
@@ -55,8 +56,7 @@ def nearest_rows(file: RowFile, count: int, probes: Embeddings, hidden: npt.NDAr
 
 def _distances(columns: Sequence[Words], probes: Words) -> Distances:
     """How many signs of each row differ from those of the most similar probe."""
-    # A row that differs in all of 256 signs has 0 in eight bits: one to be compared in vain, where there is one.
-    best: Distances = np.empty(len(columns[0]), "u1" if len(columns) <= FIRST_WORDS else "u2")
+    best: Distances = np.empty(len(columns[0]), "u1" if 64 * len(columns) < 256 else "u2")
     differ, counted = np.empty(COMPARED_AT_ONCE, np.uint64), np.empty((2, COMPARED_AT_ONCE), best.dtype)
     for begin in range(0, len(best), COMPARED_AT_ONCE):
         part = best[begin : begin + COMPARED_AT_ONCE]
