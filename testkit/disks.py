@@ -23,9 +23,9 @@ def seen_by(pid: int, path: Path) -> Path:
     return Path(f"/proc/{pid}/root{path}")
 
 
-def fill(directory: Path) -> Path:
-    """Fill the disk of `directory` to the last byte; returns the file that fills it."""
-    filler = directory / "filler"
+def fill(directory: Path, name: str = "filler") -> Path:
+    """Fill the disk of `directory` to the last byte; returns the file of this name that fills it."""
+    filler = directory / name
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):
             with suppress(OSError):

@@ -111,9 +111,6 @@ def _store(
     else:
         first_without_file_ms, _ = _took(lambda: _find(_gallery(name), large, probes[0]))
     gallery = _gallery(name)
-    if name == "usearch":  # Its graph is made in the background.
-        gallery.store.rebuild(large, lambda done, total: None)
-        gallery = _gallery(name)
     first_ms, _ = _took(lambda: _find(gallery, large, probes[0]))
     searches = _searches(name, probes, expected, lambda probe: _find(gallery, large, probe))
     faces = Crowd.of(9 * ENROLMENTS, seed=10 + len(name)).people

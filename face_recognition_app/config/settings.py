@@ -348,8 +348,8 @@ class Settings(BaseModel):
     gallery_store: Literal["exact", "usearch", "pgvector"] = Field(
         "exact",
         alias="FACE_GALLERY_STORE",
-        description="exact compares with every template; usearch follows a graph in galleries beyond 300,000; pgvector "
-        "searches in PostgreSQL, for several machines.",
+        description="exact compares with every template; usearch, in galleries from 20,000 on, only with those whose "
+        "signs are similar; pgvector searches in PostgreSQL, for several machines.",
     )
     duplicate_check: bool = Field(
         True, alias="FACE_DUPLICATE_CHECK", description="Refuse to enrol one face under two subjects."

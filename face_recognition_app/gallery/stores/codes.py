@@ -18,7 +18,9 @@ HALF = 2.0**-11
 
 Codes = npt.NDArray[np.int8]
 Remainders = npt.NDArray[np.float16]
-Signs = npt.NDArray[np.uint8]
+Signs = npt.NDArray[np.uint64]
+
+SIGN_WORDS = EMBEDDING_LENGTH // 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ def decode(codes: Codes, remainders: Remainders) -> npt.NDArray[np.float32]:
     return vectors
 
 
-def signs(codes: Codes) -> Signs:
-    """One bit of each component, whether it is positive: (n, dimension / 8)."""
-    return np.packbits(codes > 0, axis=1)
+def signs(vectors: npt.NDArray[np.float32]) -> Signs:
+    """One bit of each component, whether it is positive: (n, SIGN_WORDS)."""
+    return np.packbits(vectors > 0, axis=1).view("<u8")
 
 
 def _longest(vectors: npt.NDArray[np.float32]) -> float:

@@ -106,12 +106,7 @@ class ExactStore:
         held = [found for index in list(self._indexes.values()) if (found := index.held()) is not None]
         return StoreStatistics(len(held), sum(one.templates for one in held), sum(one.file.size for one in held))
 
-    def _make_index(self, directory: Path) -> Index:
-        return Index(directory)
-
-    def _best(
-        self, index: Index, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()
-    ) -> ranking.Best:
+    def _best(self, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()) -> ranking.Best:
         return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
 
     def _source(self, tenant: Tenant) -> Source:
@@ -121,7 +116,7 @@ class ExactStore:
         key = (source.tenant.pk, source.model_id)
         with self._making:
             if key not in self._indexes:
-                self._indexes[key] = self._make_index(self._directory / str(source.tenant.pk) / source.model_id)
+                self._indexes[key] = Index(self._directory / str(source.tenant.pk) / source.model_id)
             self._indexes.move_to_end(key)
             return self._indexes[key]
 
@@ -146,7 +141,7 @@ class ExactStore:
         held = None if connection.in_atomic_block else self._up_to_date(index, source)
         if held is None:
             return self._search_beside(index, source, probes, limit)
-        best = self._best(index, held, source.turned(probes, held.file.header.epoch), limit)
+        best = self._best(held, source.turned(probes, held.file.header.epoch), limit)
         return Ranking(ranking.in_order(best), held.templates) if held.is_whole else None
 
     def _search_beside(self, index: Index, source: Source, probes: Embeddings, limit: int) -> Ranking | None:
@@ -161,7 +156,7 @@ class ExactStore:
         epoch = held.file.header.epoch
         turned = source.turned(probes, epoch)
         gone = held.file.rows_of(changed.removed, held.state.count)
-        kept = self._best(index, held, turned, limit, changed.removed)
+        kept = self._best(held, turned, limit, changed.removed)
         added, number = ranking.best_of_pages(source.some(held.missing(changed.added), epoch), turned, limit)
         best = ranking.merged([kept, added], limit)
         found = Ranking(ranking.in_order(best), held.templates - len(gone) + number)

@@ -4,9 +4,8 @@
         rows            the row file that is searched
         rows.new        one that is made while there is no usable one
         rows.renewed    one that is made beside it
-        graph-*         a graph over the first rows, of the store `usearch` (`graph.py`)
         write.lock      held to change or replace `rows`
-        renewal.lock    held to make `rows.renewed` or a graph
+        renewal.lock    held to make `rows.renewed`
 
 The database is the truth and the index a projection of it: whatever is wrong with the files, they are made anew.
 Whoever finds the file behind the database, in whichever process, brings it up to date for all. Locks end with their
@@ -21,16 +20,15 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
 from gallery import changes
 from gallery.changes import Point
 from gallery.stores.base import Advance
-from gallery.stores.row_file import DamagedFile, RowFile, Rows, State, summary
+from gallery.stores.row_file import DamagedFile, RowFile, State, summary
 from gallery.stores.source import Source
 
 logger = logging.getLogger(__name__)
@@ -42,6 +40,8 @@ CHANGE_WAIT_S = 1.0
 FIRST_USE_WAIT_S = 30.0
 """The same where there is no index, and so more to do without it."""
 LOCK_TRIED_EVERY_S = 0.002
+LEFTOVERS = {"rows.new": "write.lock", "rows.renewed": "renewal.lock", "graph*": "renewal.lock"}
+"""Files that nobody needs, once their lock can be taken. Graphs are of versions that searched along them."""
 
 
 class CannotFollow(Exception):
@@ -81,13 +81,6 @@ class Snapshot:
 
 class Index:
     """Thread-safe. Methods make queries on the calling thread's connection, and raise OSError when the disk is full."""
-
-    leftovers: ClassVar[Mapping[str, str]] = {
-        "rows.new": "write.lock",
-        "rows.renewed": "renewal.lock",
-        "graph*": "renewal.lock",
-    }
-    """Files that nobody needs, once their lock can be taken."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -131,13 +124,6 @@ class Index:
     def release(self) -> None:
         """Unmap the file; the next search maps it again."""
         self._file = None
-
-    def rows_on_disk(self) -> int:
-        """Rows of the file, tombstones included; 0 when there is none."""
-        try:
-            return summary(self._path)[1].count
-        except (FileNotFoundError, DamagedFile):
-            return 0
 
     def is_behind(self, latest: Point) -> bool:
         """Whether there is a file that has not everything, or is of another history."""
@@ -186,8 +172,7 @@ class Index:
             if not mine or self._is_readable(source):
                 return False
             self._file = None
-            for path in (self._path, *self.directory.glob("graph*")):
-                path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
         logger.warning("the index of tenant %s is deleted: so was its secret", source.tenant.name)
         return True
 
@@ -198,17 +183,9 @@ class Index:
         except (FileNotFoundError, DamagedFile):
             return True
 
-    def is_current(self, file: RowFile) -> bool:
-        """Whether this file is the one at its path."""
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            return False
-        return file.inode == (found.st_dev, found.st_ino)
-
     def clean_up(self) -> None:
-        """Delete what killed processes have left, and what only another store uses."""
-        for leftover, lock in self.leftovers.items():
+        """Delete what killed processes have left, and older versions."""
+        for leftover, lock in LEFTOVERS.items():
             for path in self.directory.glob(leftover):
                 with self._locked(lock, 0) as mine:
                     if mine:
@@ -253,17 +230,12 @@ class Index:
         if len(missing) > file.room(state):
             raise CannotFollow("there is no room for more")
         state = file.begin()
-        gone = file.rows_of(changed.removed, state.count)
-        self._forget(file, gone)
-        state = file.remove(gone, state)
+        state = file.remove(file.rows_of(changed.removed, state.count), state)
         for page in source.some(missing, file.header.epoch):
             state = file.append(page, state)
         state = replace(state, point=point)
         file.publish(state)
         return Snapshot(file, state, file.removals)
-
-    def _forget(self, file: RowFile, rows: Rows) -> None:
-        """Called before rows become tombstones."""
 
     def _made(self, path: Path, source: Source, advance: Advance) -> RowFile:
         """A new file with everything. The point is read first: later changes are in the log."""

@@ -9,19 +9,14 @@ from gallery.protection import TemplateProtection
 from gallery.stores.base import TemplateStore
 from gallery.stores.exact import ExactStore
 from gallery.stores.pgvector.store import PgvectorStore
+from gallery.stores.usearch import UsearchStore
 
 Maker = Callable[[str, TemplateProtection, Path], TemplateStore]
 """Makes a store of a model's templates; the directory is for the files of its indexes."""
-
-
-def _usearch(model_id: str, protection: TemplateProtection, directory: Path) -> TemplateStore:
-    from gallery.stores.usearch import UsearchStore  # Loads the library only where it is used.
-
-    return UsearchStore(model_id, protection, directory)
 
 
 def _pgvector(model_id: str, protection: TemplateProtection, directory: Path) -> TemplateStore:
     return PgvectorStore(model_id, protection)
 
 
-MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": _usearch, "pgvector": _pgvector}
+MAKERS: Mapping[str, Maker] = {"exact": ExactStore, "usearch": UsearchStore, "pgvector": _pgvector}

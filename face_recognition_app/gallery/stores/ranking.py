@@ -29,30 +29,40 @@ Best = dict[str, float]
 Ids = npt.NDArray[np.int64]
 
 
-def best_of_file(
-    file: RowFile, state: State, probes: Embeddings, limit: int, hidden: Collection[int] = (), begin: int = 0
-) -> Best:
-    """The `limit` best subjects of the rows from `begin` on, as if the ids in `hidden` were removed."""
-    if begin >= state.count:
+def best_of_file(file: RowFile, state: State, probes: Embeddings, limit: int, hidden: Collection[int] = ()) -> Best:
+    """The `limit` best subjects of all rows, as if the ids in `hidden` were removed."""
+    if not state.count:
         return {}
-    rough, slack = _rough(file, state, probes, begin)
-    without = np.fromiter(hidden, np.int64, len(hidden))
+    rough, slack = _rough(file, state, probes)
+    without = ids_of(hidden)
     number = FIRST
     while True:
         rows = _highest(rough, number)
-        best = _best_of(file, begin + rows, probes, limit, without)
+        best = best_of_rows(file, rows, probes, limit, without)
         if len(rows) == len(rough):
             return best
         if len(best) == limit:
             reachable = np.flatnonzero(rough >= min(best.values()) / codes.STEP**2 - slack)
             others = np.setdiff1d(reachable, rows, assume_unique=True)
-            return merged([best, _best_of(file, begin + others, probes, limit, without)], limit)
+            return merged([best, best_of_rows(file, others, probes, limit, without)], limit)
         number *= 8
 
 
-def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Collection[int] = ()) -> Best:
-    """The `limit` best subjects of these rows."""
-    return _best_of(file, rows, probes, limit, np.fromiter(hidden, np.int64, len(hidden)))
+def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Ids) -> Best:
+    """The `limit` best subjects of these rows, as if the ids in `hidden` were removed."""
+    parts = []
+    for begin in range(0, len(rows), COMPARED_AT_ONCE):
+        part = rows[begin : begin + COMPARED_AT_ONCE]
+        similarities = _similarities(file.codes[part], file.remainders[part], probes)
+        subjects = file.subjects[part]
+        pks = file.pks[part]  # Last: who removes a row overwrites its id first.
+        there = (pks != 0) & ~np.isin(pks, hidden)
+        parts.append(_best_subjects(subjects[there], similarities[there], limit))
+    return merged(parts, limit)
+
+
+def ids_of(pks: Collection[int]) -> Ids:
+    return np.fromiter(pks, np.int64, len(pks))
 
 
 def best_of_pages(pages: Iterable[Page], probes: Embeddings, limit: int) -> tuple[Best, int]:
@@ -78,14 +88,14 @@ def in_order(best: Best) -> list[Candidate]:
     return [Candidate(name, similarity) for name, similarity in sorted(best.items(), key=lambda found: -found[1])]
 
 
-def _rough(file: RowFile, state: State, probes: Embeddings, begin: int) -> tuple[npt.NDArray[np.float32], float]:
+def _rough(file: RowFile, state: State, probes: Embeddings) -> tuple[npt.NDArray[np.float32], float]:
     """What codes say of each row's similarity to its most similar probe, and how much that can be wrong.
 
     Both are in units of STEP squared, so that nothing is multiplied for each row.
     """
     coded = [codes.encode(probe[None]) for probe in probes]
     products = numkong.cdist(
-        np.concatenate([one.codes for one in coded]), file.codes[begin : state.count], "dot", out_dtype="float32"
+        np.concatenate([one.codes for one in coded]), file.codes[: state.count], "dot", out_dtype="float32"
     )
     rough = np.asarray(products)[0] if len(probes) == 1 else np.asarray(products).max(axis=0)
     lengths = np.linalg.norm(probes, axis=1)
@@ -104,18 +114,6 @@ def _highest(rough: npt.NDArray[np.float32], number: int) -> Rows:
     whole = len(rough) - len(rough) % stretch
     maxima = rough[:whole].reshape(-1, stretch).max(axis=1)
     return np.flatnonzero(rough >= np.partition(maxima, -number)[-number])
-
-
-def _best_of(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Ids) -> Best:
-    parts = []
-    for begin in range(0, len(rows), COMPARED_AT_ONCE):
-        part = rows[begin : begin + COMPARED_AT_ONCE]
-        similarities = _similarities(file.codes[part], file.remainders[part], probes)
-        subjects = file.subjects[part]
-        pks = file.pks[part]  # Last: who removes a row overwrites its id first.
-        there = (pks != 0) & ~np.isin(pks, hidden)
-        parts.append(_best_subjects(subjects[there], similarities[there], limit))
-    return merged(parts, limit)
 
 
 def _similarities(coded: codes.Codes, remainders: codes.Remainders, probes: Embeddings) -> npt.NDArray[np.float32]:

@@ -29,10 +29,12 @@ from core.types import EMBEDDING_LENGTH, Embeddings
 from gallery.changes import Point
 from gallery.stores import codes
 
-FORMAT = b"FACEROW2"
+FORMAT = b"FACEROW3"
 PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
 VERIFIED_AT_ONCE = 8_192
+SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
+"""Each word of the signs is a column of its own: a search reads some of them, one after the other."""
 
 _HEADER = struct.Struct("<8sIQQqq64s")
 """Format, dimension, capacity, generation, epoch, tenant, model."""
@@ -80,11 +82,12 @@ class Page:
     pks: npt.NDArray[np.int64]
     subjects: Array
     coded: codes.Coded
+    signs: codes.Signs
 
     @classmethod
     def of(cls, pks: Sequence[int], subjects: Sequence[str], vectors: Embeddings) -> Page:
         names = np.array([name.encode() for name in subjects], f"S{SUBJECT_BYTES}")
-        return cls(np.array(pks, np.int64), names, codes.encode(vectors))
+        return cls(np.array(pks, np.int64), names, codes.encode(vectors), codes.signs(vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class RowFile:
         self.subjects = columns["subjects"].view(mapping, self.capacity, f"S{SUBJECT_BYTES}")
         self.remainders = columns["remainders"].view(mapping, self.capacity, "<f2", EMBEDDING_LENGTH)
         self.codes = columns["codes"].view(mapping, self.capacity, "i1", EMBEDDING_LENGTH)
+        self.signs = [columns[name].view(mapping, self.capacity, "<u8") for name in SIGNS]
         self._checksums = columns["checksums"].view(mapping, self.capacity, "<u8")
         self._mapping = mapping
 
@@ -215,7 +219,9 @@ class RowFile:
         self._put("subjects", begin, page.subjects)
         self._put("remainders", begin, coded.remainders)
         self._put("codes", begin, coded.codes)
-        self._put("checksums", begin, _checksums(page.pks, page.subjects, coded.remainders, coded.codes))
+        for name, words in zip(SIGNS, page.signs.T, strict=True):
+            self._put(name, begin, words)
+        self._put("checksums", begin, _checksums(page.pks, page.subjects, coded.remainders, coded.codes, page.signs))
         reach, residual = max(state.reach, coded.reach), max(state.residual, coded.residual)
         return State(state.point, end, state.removed, residual, reach)
 
@@ -243,7 +249,8 @@ class RowFile:
         for begin in range(0, state.count, VERIFIED_AT_ONCE):
             part = slice(begin, min(begin + VERIFIED_AT_ONCE, state.count))
             columns = (self.pks[part].copy(), self.subjects[part], self.remainders[part], self.codes[part])
-            differ = _checksums(*columns) != self._checksums[part]
+            signs = np.stack([words[part] for words in self.signs], axis=1)
+            differ = _checksums(*columns, signs) != self._checksums[part]
             if np.any(differ & (self.pks[part] != 0)):
                 raise DamagedFile("its rows differ from their checksums")
         if np.count_nonzero(self.pks[: state.count] == 0) < state.removed:
@@ -260,8 +267,7 @@ class RowFile:
 
     def _blank(self, rows: Rows) -> None:
         for row in rows:
-            for name in ("pks", "subjects", "remainders", "codes", "checksums"):
-                column = self._columns[name]
+            for column in self._columns.values():
                 _write(self._descriptor, bytes(column.width), column.offset + int(row) * column.width)
 
     def _put(self, name: str, begin: int, values: Array) -> None:
@@ -289,13 +295,14 @@ def _last_state(content: bytes) -> tuple[int, State]:
 
 
 def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
-    """The columns of a file, each beginning with a memory page, and the file's size."""
+    """The columns of a file, ids first, each beginning with a memory page, and the file's size."""
     widths = {
         "pks": 8,
         "checksums": 8,
         "subjects": SUBJECT_BYTES,
         "codes": EMBEDDING_LENGTH,
         "remainders": 2 * EMBEDDING_LENGTH,
+        **dict.fromkeys(SIGNS, 8),
     }
     columns, offset = {}, PAGE_BYTES
     for name, width in widths.items():
@@ -304,10 +311,10 @@ def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
     return columns, offset
 
 
-def _checksums(pks: Array, subjects: Array, remainders: Array, coded: Array) -> npt.NDArray[np.uint64]:
+def _checksums(pks: Array, subjects: Array, remainders: Array, coded: Array, signs: Array) -> npt.NDArray[np.uint64]:
     """A checksum of each row: its words, each times an odd number of its own, modulo 2**64. Zero of zeros."""
     total, taken = np.zeros(len(pks), np.uint64), 0
-    for column in (pks, subjects, remainders, coded):
+    for column in (pks, subjects, remainders, coded, signs):
         words = np.ascontiguousarray(column).view("<u8").reshape(len(pks), -1)
         total += words @ _WEIGHTS[taken : taken + words.shape[1]]
         taken += words.shape[1]

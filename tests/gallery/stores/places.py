@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from gallery.stores import signs, usearch
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -25,5 +27,9 @@ everywhere = pytest.mark.parametrize("place", [*EACH, *FILES_BESIDE_POSTGRESQL],
 """Each store, on each database that it can be on."""
 of_files = pytest.mark.parametrize("place", FILES, indirect=True, ids=str)
 of_files_everywhere = pytest.mark.parametrize("place", [*FILES, *FILES_BESIDE_POSTGRESQL], indirect=True, ids=str)
-with_graph = pytest.mark.parametrize("place", FILES[1:], indirect=True, ids=str)
-"""The store whose files have graphs."""
+
+
+def use_signs_in_small_galleries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`usearch` searches by signs from 8 rows on, and compares no more than a few of them exactly."""
+    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
+    monkeypatch.setattr(signs, "COMPARED", 4)

@@ -21,13 +21,13 @@ from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Subject, TemplateKey
 from gallery.protection import reprotection
-from gallery.stores import index, row_file, source, usearch
+from gallery.stores import index, row_file, source
 from gallery.stores.pgvector import graphs, projections
 from gallery.stores.pgvector.store import PgvectorStore
 from tenants.models import Tenant
 from testkit.patience import PATIENCE_S
 from tests.gallery.faces import enrol, face, picture, search, size
-from tests.gallery.stores.places import everywhere, of_files
+from tests.gallery.stores.places import everywhere, of_files, use_signs_in_small_galleries
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.stores.walks import PEOPLE, Walk
 from tests.gallery.workers import MODEL, gallery_of
@@ -40,9 +40,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threade
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few dozen changes lead to graphs, full files and tombstones to be cleared away, in many small steps."""
+    """A few dozen changes lead to graphs, searches by signs, full files and tombstones, all in many small steps."""
     monkeypatch.setattr(index, "LEAST_ROOM", 6)
-    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
+    use_signs_in_small_galleries(monkeypatch)
     monkeypatch.setattr(graphs, "INDEXED_FROM", 8)
     for module in (source, projections):
         monkeypatch.setattr(module, "PAGE", 4)

@@ -14,11 +14,11 @@ from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.models import Subject, Template
 from gallery.people import delete_subject
-from gallery.stores import index, usearch
+from gallery.stores import index
 from gallery.stores.pgvector import graphs
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, enrol, face, picture, search
-from tests.gallery.stores.places import everywhere
+from tests.gallery.stores.places import everywhere, use_signs_in_small_galleries
 from tests.gallery.stores.truths import assert_finds_the_truth
 from tests.gallery.stores.walks import PEOPLE, Walk
 from tests.gallery.workers import MODEL, gallery_of
@@ -30,9 +30,9 @@ ENOUGH_S = 60.0
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few dozen changes lead to graphs, full files and tombstones to be cleared away."""
+    """A few dozen changes lead to graphs, searches by signs, full files and tombstones to be cleared away."""
     monkeypatch.setattr(index, "LEAST_ROOM", 6)
-    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
+    use_signs_in_small_galleries(monkeypatch)
     monkeypatch.setattr(graphs, "INDEXED_FROM", 8)
 
 

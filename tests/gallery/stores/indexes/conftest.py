@@ -5,9 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from gallery.stores import usearch
 from testkit.databases import using_postgresql
-from tests.gallery.stores.places import FILES, Place
+from tests.gallery.stores.places import FILES, Place, use_signs_in_small_galleries
 
 
 @pytest.fixture(params=FILES, ids=str)
@@ -21,6 +20,6 @@ def place(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[Pl
 
 
 @pytest.fixture(autouse=True)
-def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Galleries of these tests are large enough for a graph."""
-    monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Galleries of these tests are large enough for a search by signs."""
+    use_signs_in_small_galleries(monkeypatch)

@@ -7,10 +7,6 @@ from pathlib import Path
 from gallery.stores import row_file
 
 
-def graphs(rows: Path) -> list[Path]:
-    return list(rows.parent.glob("graph-*"))
-
-
 def offset_of(path: Path, column: str, row: int = 3) -> int:
     header, _ = row_file.summary(path)
     found = row_file._columns(header.capacity)[0][column]
@@ -21,8 +17,8 @@ def contents(rows: Path) -> list[bytes]:
     return [path.read_bytes() for path in rows.parent.iterdir()]
 
 
-def traces(rows: Path, row: int) -> tuple[bytes, bytes]:
-    """The row's code, and what that leaves."""
+def traces(rows: Path, row: int) -> list[bytes]:
+    """What is kept of the row's vector: its code, what that leaves, and the words of its signs."""
     content = rows.read_bytes()
-    places = {name: offset_of(rows, name, row) for name in ("remainders", "codes")}
-    return content[places["codes"] :][:512], content[places["remainders"] :][:1_024]
+    lengths = {"codes": 512, "remainders": 1_024, **dict.fromkeys(row_file.SIGNS, 8)}
+    return [content[offset_of(rows, name, row) :][:length] for name, length in lengths.items()]
