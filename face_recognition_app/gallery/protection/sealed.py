@@ -6,9 +6,10 @@ import os
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -94,13 +95,17 @@ class SealedProtection:
         for row, one in enumerate(stored):
             by_epoch[_PLAIN if len(one) == PLAIN_BYTES else _epoch_of(one)].append(row)
         for epoch, rows in by_epoch.items():
-            some = [stored[row] for row in rows]
-            if epoch == _PLAIN:
-                self._check_first(tenant)
-                yield None, rows, np.stack([np.frombuffer(one, "<f4") for one in some])
-            else:
-                secret = self.secrets.of_epoch(tenant, epoch)
-                yield secret, rows, np.stack([_read(one, secret, self._bound_to(tenant)) for one in some])
+            secret = self._secret_of(tenant, epoch)
+            kept = np.empty((len(rows), EMBEDDING_LENGTH), np.float32)
+            for place, row in enumerate(rows):
+                kept[place] = _read(stored[row], secret, self._bound_to(tenant))
+            yield secret, rows, kept
+
+    def _secret_of(self, tenant: Tenant, epoch: int) -> TenantSecret | None:
+        if epoch == _PLAIN:
+            self._check_first(tenant)
+            return None
+        return self.secrets.of_epoch(tenant, epoch)
 
     def _check_first(self, tenant: Tenant) -> None:
         """Raises Tampered unless the tenant still has its first secret, or none yet."""
@@ -126,11 +131,13 @@ def _epoch_of(stored: bytes) -> int:
     return int(epoch)
 
 
-def _read(stored: bytes, secret: TenantSecret, bound_to: bytes) -> Embedding:
+def _read(stored: bytes, secret: TenantSecret | None, bound_to: bytes) -> npt.NDArray[np.floating[Any]]:
+    if secret is None:
+        return np.frombuffer(stored, "<f4")
     numbers = np.frombuffer(_decrypt(secret.templates, stored, bound_to), _NUMBERS[stored[0]])
     if len(numbers) != EMBEDDING_LENGTH:
         raise Tampered(f"a template of {len(numbers)} numbers is stored where {EMBEDDING_LENGTH} were written")
-    return numbers.astype(np.float32)
+    return numbers
 
 
 def _turned_back(kept: Embeddings, secret: TenantSecret | None) -> Embeddings:

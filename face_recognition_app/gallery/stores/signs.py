@@ -6,10 +6,10 @@ So the number of n signs that differ is binomial: n a/pi of them, give or take s
 
 Among 1,000,000 rows the decision threshold is a cosine of 0.638, where 53.7 of 192 signs differ, give or take 6.2, and
 143 of 512, give or take 10.2. Of strangers, whose cosines deviate by 0.05, 96 differ give or take 7.6, and 256 give or
-take 13.9. The nearest one in SHARE has less than 77.7, which is 3.9 deviations away: of those at the threshold the
-first step misses 1 in 17,000. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
-1,000,000,000. Above the threshold both miss fewer; at a cosine of 0.6 it is 1 in 2,200 and 1 in 10,000,000. In smaller
-galleries as many rows are a larger share. A fourth word costs 0.6 ms, and misses 1 in 1,000,000 at the threshold.
+take 13.9. The nearest one in SHARE has less than 75.9, which is 3.6 deviations away: of those at the threshold the
+first step misses 1 in 5,400. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
+1,000,000,000. Above the threshold both miss fewer; at a cosine of 0.6 it is 1 in 830 and 1 in 10,000,000. In smaller
+galleries as many rows are a larger share. A fourth word costs 0.6 ms, and misses 1 in 330,000 at the threshold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gallery.stores.row_file import RowFile, Rows
 
 FIRST_WORDS = 3
 """Words of 64 signs that are compared with all rows; the others with what these leave."""
-SHARE = 128
+SHARE = 256
 """One of so many rows is left by the first words."""
 COMPARED = 128
 """Rows that all words leave. The first leave sixteen times as many at least."""
@@ -63,12 +63,13 @@ def _distances(columns: Sequence[Words], probes: Words) -> Distances:
         word, ones, total = differ[: len(part)], counted[0, : len(part)], counted[1, : len(part)]
         for number, probe in enumerate(probes):
             found = total if number else part
-            found[:] = 0
-            for column, mine in zip(columns, probe, strict=False):
+            for place, (column, mine) in enumerate(zip(columns, probe, strict=False)):
                 np.bitwise_xor(column[begin : begin + COMPARED_AT_ONCE], mine, out=word)
-                np.bitwise_count(word, out=ones)
-                found += ones
-            np.minimum(part, found, out=part)
+                np.bitwise_count(word, out=ones if place else found)
+                if place:
+                    found += ones
+            if number:
+                np.minimum(part, found, out=part)
     return best
 
 

@@ -14,7 +14,7 @@ from gallery.stores.row_file import Identity, Page
 from tenants.models import Tenant
 
 PAGE = 1_000
-"""Templates read by one query: 2 MB."""
+"""Templates read by one query: 2 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)
