@@ -154,6 +154,6 @@ def latest_of_all() -> dict[int, Point]:
 
 
 def old(now: datetime) -> QuerySet[TemplateChange]:
-    """Changes to delete. The newest of a tenant's old ones stays: whoever has reached it can tell that by its mark."""
+    """Changes to delete: old ones but each tenant's newest, by whose mark an index that has reached it is known."""
     overdue = TemplateChange.across_tenants.filter(changed_at__lt=now - CHANGE_RETENTION)
     return overdue.filter(Exists(overdue.filter(tenant=OuterRef("tenant"), revision__gt=OuterRef("revision"))))

@@ -28,22 +28,26 @@ TENANT_END = (
 )
 WHO_IS_ENROLLED_STAYS = "recognition/retention/test_rules.py::test_who_is_enrolled_stays"
 ALL_ERASED = "recognition/retention/test_erasure.py::test_everything_that_names_a_person_goes_with_the_person"
+OF_PEOPLE = (
+    "Subject",
+    "Template",
+    "Picture",
+    "Reembedded",
+    "Feedback",
+    "Consent",
+    "Session",
+    "Decision",
+    "SessionProbe",
+    "KnownDevice",
+    "FailedAttempts",
+)
+"""The models whose rows go with the person."""
 
 WHERE: Backing = {
     **{
         f"`{model}`, where: database": ROWS
         for model in (
-            "Subject",
-            "Template",
-            "Picture",
-            "Reembedded",
-            "Feedback",
-            "Consent",
-            "Session",
-            "Decision",
-            "SessionProbe",
-            "KnownDevice",
-            "FailedAttempts",
+            *OF_PEOPLE,
             "AuditEntry",
             "AuditHead",
             "TemplateKey",
@@ -227,22 +231,7 @@ HOW_LONG: Backing = {
     "`demo-api-key`, how long: for good": ("tenants/test_demo.py::test_the_next_start_changes_nothing",),
 }
 ERASED_WITH_THE_PERSON: Backing = {
-    **{
-        f"`{model}`, erased with the person: yes": ERASED
-        for model in (
-            "Subject",
-            "Template",
-            "Picture",
-            "Reembedded",
-            "Feedback",
-            "Consent",
-            "Session",
-            "Decision",
-            "SessionProbe",
-            "KnownDevice",
-            "FailedAttempts",
-        )
-    },
+    **{f"`{model}`, erased with the person: yes": ERASED for model in OF_PEOPLE},
     "`AuditEntry`, erased with the person: stays, and names nobody": (
         *NOBODY,
         "recognition/lifecycle/test_audit_api.py::test_the_trail_of_a_person_can_be_read_before_and_after_the_erasure",

@@ -163,7 +163,8 @@ def _picture_anew(row: Picture, tenant: Tenant, secrets: TenantSecrets) -> dict[
 
 
 def _retire_older(tenant: Tenant, epoch: int) -> bool:
-    """Retire the older secrets, and return True, unless templates are left. Waits for those who store with one."""
+    """Retire the older secrets, unless rows of them are left; returns whether they are retired. Waits for transactions
+    that store with one."""
     with transaction.atomic():
         older = TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True)
         list(older.select_for_update().values_list("pk"))

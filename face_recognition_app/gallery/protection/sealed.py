@@ -92,13 +92,14 @@ class SealedProtection:
         """The secrets with which `stored` was turned and encrypted, None for what was neither, and of each the rows and
         the content."""
         by_epoch: dict[int, list[int]] = defaultdict(list)
+        bound_to = self._bound_to(tenant)
         for row, one in enumerate(stored):
             by_epoch[_PLAIN if len(one) == PLAIN_BYTES else _epoch_of(one)].append(row)
         for epoch, rows in by_epoch.items():
             secret = self._secret_of(tenant, epoch)
             kept = np.empty((len(rows), EMBEDDING_LENGTH), np.float32)
             for place, row in enumerate(rows):
-                kept[place] = _read(stored[row], secret, self._bound_to(tenant))
+                kept[place] = _read(stored[row], secret, bound_to)
             yield secret, rows, kept
 
     def _secret_of(self, tenant: Tenant, epoch: int) -> TenantSecret | None:

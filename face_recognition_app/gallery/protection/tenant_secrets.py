@@ -97,7 +97,7 @@ class TenantSecrets:
         return self._unwrapped(tenant, rows[max(rows)])
 
     def hold_newest(self, tenant: Tenant) -> TenantSecret:
-        """The newest secret, which nobody retires until the caller's transaction ends, if it is in one.
+        """Keep the newest secret from being retired until the caller's transaction, if there is one, ends; returns it.
 
         Those who protect with it do not wait for each other. SQLite lets one transaction write at a time anyway.
         """

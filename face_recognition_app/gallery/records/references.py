@@ -42,7 +42,7 @@ def record_each(tenant: Tenant, subject_ids: list[str], kind: AuditKind) -> None
 
 
 def record_duplicate(tenant: Tenant, subject_id: str, other_id: str) -> None:
-    """Record that somebody is told of the other subject, who has the subject's face. The subject may have no row."""
+    """Record that somebody was told which other subject has the subject's face. The subject may have no row."""
     other = reference_of(tenant, other_id)
     details: dict[str, Detail] = {"other": None if other is None else other.hex}
     reads.record(tenant.pk, Event(AuditKind.DUPLICATE_FOUND, reference_of(tenant, subject_id), details))

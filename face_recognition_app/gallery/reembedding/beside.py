@@ -23,7 +23,7 @@ PAGE = 50
 PAUSE_S = 0.01
 
 Embed = Callable[[bytes], Embedding | None]
-"""Embeds a picture; None where the embedder recognises nobody. Raises ImageError."""
+"""Function that embeds a picture; None where the embedder recognises nobody. Raises ImageError."""
 
 
 class UnreadablePicture(Exception):
@@ -85,7 +85,7 @@ def forget_other_moves(tenant: Tenant, target: str) -> None:
 def embed_beside(
     tenant: Tenant, target: Gallery, embed: Embed, unrecognised: set[int], on_page: Callable[[int, int], None]
 ) -> None:
-    """Embed every picture that is not yet embedded, page by page, and add those that show nobody to `unrecognised`."""
+    """Embed the pictures that are not embedded yet, page by page. Adds those that show nobody to `unrecognised`."""
     former = binding.model_of(tenant)
     if former is None or former.model_id == target.model_id:
         return
