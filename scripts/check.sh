@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every check, in lanes side by side: two cores are busy while servers wait and browsers load.
+# Every check, in lanes of which a few run side by side: cores are busy while servers wait and browsers load, and no more
+# is asked of them than lets a test's servers answer in the time that they would have on a machine of their own.
 set -uo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.." || exit
@@ -9,24 +10,27 @@ python=$PWD/.venv/bin/python
 # Drawing and judging faces takes long; what starts servers mostly waits.
 pictures=(tests/bench tests/core/liveness tests/testkit)
 doors=(tests/server tests/service/doors)
-not_others=("${pictures[@]}" "${doors[@]}" tests/demo tests/service/faults tests/service/sessions)
+gallery=(tests/gallery tests/audit tests/database tests/service/galleries)
+not_others=("${pictures[@]}" "${doors[@]}" "${gallery[@]}" tests/demo tests/service/faults tests/service/sessions)
+at_once=$(($(nproc) + 1))
 
 show_help() {
     cat <<END
 usage: scripts/check.sh [--coverage] [--help]
 
-Runs every check and every test once, in seven lanes side by side:
-  static     linters and types, licences, the other Pythons
+Runs every check and every test once, in eight lanes, $at_once side by side:
   others     all tests but those below
-  pictures   ${pictures[*]}
-  doors      ${doors[*]}
+  gallery    ${gallery[*]}
   page       tests/demo
   faults     tests/service/faults
+  pictures   ${pictures[*]}
   sessions   tests/service/sessions
+  doors      ${doors[*]}
+  static     linters and types, licences, the other Pythons
 A lane's output is shown when it has ended. The script ends with 1 if a lane failed; Ctrl-C ends all of them. It needs what
 ./run_tests.sh sets up.
-  --coverage   measures which lines of the service the lane "others" covers, for which it takes two thirds longer; fails
-               if they are too few
+  --coverage   measures which lines of the service the lanes "others" and "gallery" cover, for which they take two thirds
+               longer; fails if they are too few
 END
 }
 
@@ -42,10 +46,22 @@ declare -A running=()
 
 # In a process group of its own, so that an interrupt reaches pytest, which ends the servers of its tests.
 start() { # LANE COMMAND...
+    ((${#running[@]} < at_once)) || wait_for_one
     set -m
     "${@:2}" </dev/null >"$said/$1" 2>&1 &
     set +m
     running[$!]=$1
+}
+
+wait_for_one() {
+    local ended status lane
+    echo "check.sh: running for $SECONDS s: ${running[*]}; their output so far: $said"
+    wait -n -p ended "${!running[@]}"
+    status=$? lane=${running[$ended]}
+    unset "running[$ended]"
+    ((status == 0)) || failed+=("$lane")
+    echo "== $lane, ended with $status after $SECONDS s"
+    cat "$said/$lane"
 }
 
 stop() {
@@ -68,27 +84,22 @@ esac
 said=$(mktemp -d) || exit
 failed=()
 trap stop INT TERM
-start static static
 start others "$python" "${tracer[@]}" -m pytest "${not_others[@]/#/--ignore=}"
-start pictures "$python" -m pytest "${pictures[@]}"
-start doors "$python" -m pytest "${doors[@]}"
+start gallery "$python" "${tracer[@]}" -m pytest "${gallery[@]}"
 start page "$python" -m pytest tests/demo
 start faults "$python" -m pytest tests/service/faults
+start pictures "$python" -m pytest "${pictures[@]}"
 start sessions "$python" -m pytest tests/service/sessions
+start doors "$python" -m pytest "${doors[@]}"
+start static static
 while ((${#running[@]})); do
-    echo "check.sh: running for $SECONDS s: ${running[*]}; their output so far: $said"
-    wait -n -p ended "${!running[@]}"
-    status=$? lane=${running[$ended]}
-    unset "running[$ended]"
-    ((status == 0)) || failed+=("$lane")
-    echo "== $lane, ended with $status after $SECONDS s"
-    cat "$said/$lane"
+    wait_for_one
 done
 trap - INT TERM
 rm -r "$said"
 ((${#tracer[@]} == 0)) || {
     echo "== coverage"
-    "$python" -m coverage report || failed+=("coverage")
+    "$python" -m coverage combine --quiet && "$python" -m coverage report || failed+=("coverage")
 }
 ((${#failed[@]} == 0)) || {
     printf 'check.sh: failed: %s\n' "${failed[@]}" >&2

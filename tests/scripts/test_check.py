@@ -35,8 +35,10 @@ FAKE_SCRIPT = """#!/usr/bin/env bash
 exec "$(dirname "$0")/../.venv/bin/python" "$(basename "$0")"
 """
 
+SOON_S = 0.5
 STATIC_CHECKS = 3
-PYTEST_LANES = 6
+PYTEST_LANES = 7
+AT_ONCE = int(subprocess.run(["nproc"], capture_output=True, check=True).stdout) + 1
 
 
 def executable(path: Path, text: str) -> None:
@@ -98,10 +100,12 @@ def test_every_check_is_made_once_and_each_test_is_in_one_lane(tmp_path: Path) -
 def test_lines_are_counted_where_it_is_asked(tmp_path: Path) -> None:
     project = make_project(tmp_path, FAKE_PYTHON)
     assert run_check(project, "--coverage").returncode == 0
-    *lanes, report = calls(project)
-    assert report == "-m coverage report"
-    [traced] = [lane for lane in lanes if "coverage" in lane]
-    assert traced.startswith("-m coverage run -m pytest --ignore=")
+    *lanes, combine, report = calls(project)
+    assert (combine, report) == ("-m coverage combine --quiet", "-m coverage report")
+    traced = sorted(lane for lane in lanes if "coverage" in lane)
+    assert len(traced) == 2
+    assert traced[0].startswith("-m coverage run -m pytest --ignore=")
+    assert traced[1].startswith("-m coverage run -m pytest tests/gallery")
     assert len(lanes) == STATIC_CHECKS + PYTEST_LANES
 
 
@@ -132,6 +136,7 @@ def folders(call: str) -> Folders:
         ("tools.licences", "static"),
         ("check_pythons.sh", "static"),
         ("-m pytest --ignore", "others"),
+        ("-m pytest tests/gallery", "gallery"),
         ("-m pytest tests/service/faults", "faults"),
         ("-m pytest tests/service/sessions", "sessions"),
         ("-m pytest tests/server", "doors"),
@@ -147,9 +152,10 @@ def test_what_fails_is_told(tmp_path: Path, faulty: str, told: str, status: int)
     assert len(calls(project)) == STATIC_CHECKS + PYTEST_LANES
 
 
-def test_too_few_lines_fail(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", ["combine", "report"])
+def test_too_few_lines_fail(tmp_path: Path, step: str) -> None:
     project = make_project(tmp_path, FAKE_PYTHON)
-    done = run_check(project, "--coverage", faulty="coverage report")
+    done = run_check(project, "--coverage", faulty=f"coverage {step}")
     assert (done.returncode, done.stderr) == (1, "check.sh: failed: coverage\n")
 
 
@@ -162,12 +168,14 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_ends_every_lane(tmp_path: Path) -> None:
+def test_an_interrupt_ends_every_lane_that_runs_and_no_more_run_than_the_cores_bear(tmp_path: Path) -> None:
     project = make_project(tmp_path, PATIENT_PYTHON)
     with subprocess.Popen([project / "scripts" / "check.sh"], env=environment(project)) as script:
-        while calls(project).count("running") < PYTEST_LANES:
+        while calls(project).count("running") < min(AT_ONCE, PYTEST_LANES):
             assert script.poll() is None
             time.sleep(0.01)
+        time.sleep(SOON_S)
         script.send_signal(signal.SIGINT)
         assert script.wait(timeout=PATIENCE_S) == 130
-    assert calls(project).count("interrupted") == PYTEST_LANES
+    assert calls(project).count("running") == min(AT_ONCE, PYTEST_LANES)
+    assert calls(project).count("interrupted") == min(AT_ONCE, PYTEST_LANES)

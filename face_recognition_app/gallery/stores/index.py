@@ -257,7 +257,6 @@ class Index:
     @contextmanager
     def _locked(self, name: str, wait_s: float = math.inf) -> Iterator[bool]:
         """Hold a lock among all processes and threads; yields whether it was got in that time."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         give_up = time.monotonic() + wait_s
         while (descriptor := self._lock(name)) is None and time.monotonic() < give_up:
             time.sleep(LOCK_TRIED_EVERY_S)
@@ -271,7 +270,11 @@ class Index:
         """The descriptor that holds the lock until it is closed. None while another holds it, and for a file that is no
         longer at its path: whoever makes that anew does not know of this one."""
         path = self.directory / name
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # The directory was deleted between the two.
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), path.stat()):

@@ -96,28 +96,53 @@ def test_a_worker_that_is_stopped_in_a_change_holds_up_nobody_and_spoils_nothing
             assert_finds_the_truth(worker, tenant, picture(face(number), 0.6))
 
 
-def test_who_waits_for_a_lock_that_was_deleted_waits_for_the_one_in_its_place(tmp_path: Path) -> None:
-    """The directory of an index can be deleted at any time, also while it is written."""
-    first, second, third = (Index(tmp_path / "an index") for _ in range(3))
+def test_who_waits_for_a_lock_that_was_replaced_waits_for_the_one_in_its_place(tmp_path: Path) -> None:
+    """The files of an index can be deleted at any time, and made anew by another process."""
+    first, second = (Index(tmp_path / "an index") for _ in range(2))
+    another = Index(tmp_path / "made anew")
     entered = threading.Event()
 
-    def enter() -> None:
-        with second._locked("write.lock"):
-            entered.set()
-
     with ThreadPoolExecutor(1) as threads:
-        with first._locked("write.lock"):
-            waiting = threads.submit(enter)
+        with first._locked("write.lock"), another._locked("write.lock"):
+            waiting = threads.submit(enter, second, entered)
             wait([waiting], A_WHILE_S)
-            shutil.rmtree(tmp_path / "an index")
-            inner = third._locked("write.lock")
-            inner.__enter__()
-        try:
+            (another.directory / "write.lock").replace(second.directory / "write.lock")
             wait([waiting], A_WHILE_S)
             assert not entered.is_set(), "two change one file"
-        finally:
-            inner.__exit__(None, None, None)
         waiting.result(PATIENCE_S)
+
+
+def test_who_waits_for_a_lock_whose_directory_was_deleted_gets_one_of_its_own(tmp_path: Path) -> None:
+    first, second = (Index(tmp_path / "an index") for _ in range(2))
+    entered = threading.Event()
+    with ThreadPoolExecutor(1) as threads, first._locked("write.lock"):
+        waiting = threads.submit(enter, second, entered)
+        wait([waiting], A_WHILE_S)
+        shutil.rmtree(first.directory)
+        waiting.result(PATIENCE_S)
+    assert entered.is_set()
+
+
+def test_a_directory_that_is_deleted_between_two_steps_of_locking_costs_one_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, left = os.open, [2]
+
+    def deleting(path: Any, *how: Any, **more: Any) -> int:
+        if left[0] and str(path).endswith("write.lock"):
+            left[0] -= 1
+            shutil.rmtree(Path(path).parent)
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", deleting)
+    entered = threading.Event()
+    enter(Index(tmp_path / "an index"), entered)
+    assert entered.is_set()
+
+
+def enter(index: Index, entered: threading.Event) -> None:
+    with index._locked("write.lock"):
+        entered.set()
 
 
 @pytest.mark.usefixtures("crowd")
