@@ -1,4 +1,4 @@
-"""Durations: parsing of 90, 30m, 24h or 90d, and conversion of units."""
+"""Durations: parsing of 90, 100ms, 30m, 24h or 90d, and conversion of units."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 import re
 from datetime import datetime, timedelta
 
-_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"": "seconds", "ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=3_650)
 
 
 def parse_duration(text: str) -> timedelta:
-    """Parse a whole number of seconds, or of the unit that follows it: s, m, h or d. Raises ValueError."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", text)
+    """Parse a whole number of seconds, or of the unit that follows it: ms, s, m, h or d. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{1,9})(ms|[smhd]?)", text)
     duration = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
     if duration is None or duration > LONGEST:
         raise ValueError(f"{text!r}: use a number of seconds, or for example 30m, 24h or 90d; at most {LONGEST.days}d")

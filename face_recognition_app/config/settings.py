@@ -468,10 +468,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     except ValidationError as error:
         # A default derived from an invalid setting is not a problem of its own.
         problems = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
-        raise SettingsError("\n".join(_sentence(problem) for problem in problems)) from error
+        raise SettingsError("\n".join(sentence(problem) for problem in problems)) from error
 
 
-def _sentence(problem: object) -> str:
+def sentence(problem: object) -> str:
     assert isinstance(problem, dict)
     variable = ".".join(str(part) for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")

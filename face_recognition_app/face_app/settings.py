@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "audit",
     "tenants",
+    "jobs",
     "gallery",
     "config",
     "demo",
@@ -103,6 +104,8 @@ if FACE.redis_url:
             "CONFIG": {"hosts": [{"address": FACE.redis_url, "socket_timeout": None}]},
         }
     }
+
+JOB_KINDS = "recognition.background.catalogue.KINDS"
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * FACE.max_image_bytes
 FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes

@@ -1,0 +1,101 @@
+"""Doing one job: from its claim to what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import traceback
+from contextlib import ExitStack
+
+from django.db import connection
+
+from audit import actor as actors
+from config.job_settings import job_settings
+from database.calls import with_connection
+from jobs import leases, publishing, transitions
+from jobs.kinds import Kind, kind_of
+from jobs.models import Job
+from jobs.run import Again, Cancelled, LeaseLost, Refused, Run
+from jobs.transitions import Claimed
+from logs import request_id
+from tenants.models import Tenant
+from vocabulary.audit import actor_kind_of
+from vocabulary.jobs import JobStatus, JobType
+from wire.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
+WORKER_DIED = "the worker died"
+
+
+def this_worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def execute(job_pk: int) -> None:
+    """Run the job, if it is queued. Raises Unavailable when the database cannot be used: deliver the job again."""
+    claimed = with_connection(transitions.claim, job_pk, this_worker())
+    if claimed is None:
+        logger.debug("job %d is not queued: it was delivered before, or cancelled", job_pk)
+        return
+    with ExitStack() as stack:
+        lease = stack.enter_context(leases.renewed(job_pk, claimed.number))
+        stack.enter_context(actors.acting(_actor_of(claimed)))
+        request = request_id.current.set(claimed.request_id)
+        stack.callback(request_id.current.reset, request)
+        with_connection(_work, claimed, lease)
+
+
+def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | None:
+    """Note that a process has ended in the middle of a run."""
+    return transitions.lose(job_pk, number, reason, job_settings().max_retries)
+
+
+def _work(claimed: Claimed, lease: leases.Lease) -> None:
+    kind = kind_of(JobType(claimed.type))
+    try:
+        run = _run_of(claimed, lease)
+        outcome = kind.work(run, kind.payload.model_validate(claimed.payload))
+        if isinstance(outcome, Again):
+            transitions.again(claimed, outcome.after_s)
+            publishing.publish(Job.across_tenants.filter(pk=claimed.pk))
+        elif not transitions.succeed(claimed, outcome):
+            logger.warning("job %d was ended elsewhere: its worker was thought dead", claimed.pk)
+    except Cancelled:
+        transitions.stop(claimed)
+    except LeaseLost as error:
+        logger.warning("%s", error)
+    except Refused as error:
+        transitions.refuse(claimed, str(error))
+    except Unavailable:
+        raise  # The lease ends, and the scheduler queues the job again.
+    except Exception as error:
+        _fail(claimed, kind, error)
+
+
+def _fail(claimed: Claimed, kind: Kind, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))
+    status = transitions.fail(claimed, reason, trace, job_settings().max_retries)
+    if status is JobStatus.DEAD:
+        logger.error("job %d (%s) is dead after %d tries: %s", claimed.pk, kind.type, claimed.failures + 1, reason)
+    else:
+        logger.warning("job %d (%s) failed, and is tried again: %s", claimed.pk, kind.type, reason)
+
+
+def _run_of(claimed: Claimed, lease: leases.Lease) -> Run:
+    tenant = None if claimed.tenant_pk is None else Tenant.objects.get(pk=claimed.tenant_pk)
+    return Run(claimed.pk, claimed.number, tenant, claimed.checkpoint, claimed.done, claimed.total, lease)
+
+
+def _actor_of(claimed: Claimed) -> actors.Actor:
+    return actors.Actor(
+        actor_kind_of(claimed.actor["kind"]), claimed.actor["reference"], claimed.actor["name"]
+    )
+
+
+def let_go() -> None:
+    """Close this thread's connection to the database, before the process forks or waits."""
+    connection.close()

@@ -1,0 +1,7 @@
+"""Every kind of job."""
+
+from __future__ import annotations
+
+from recognition.background import trial
+
+KINDS = [*trial.KINDS]
