@@ -25,6 +25,10 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _level(value: object) -> object:
+    return "warning" if value == "warn" else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -69,7 +73,7 @@ class JobSettings(BaseModel):
         alias="JOB_TIMEOUT",
         ge=timedelta(seconds=1),
         le=timedelta(days=1),
-        description="Time after which a run is ended by force, and counts as a failure. Long jobs run in parts of 10 s.",
+        description="Time after which a run is ended by force, as a failure. Long jobs run in parts of 10 s.",
     )
     max_retries: int = Field(
         3, alias="MAX_RETRIES", ge=0, le=100, description="Tries after the first one; then the job is dead."
@@ -80,7 +84,7 @@ class JobSettings(BaseModel):
         description="Whether run_gunicorn.sh starts a job worker, too; unset: in development, and without REDIS_URL.",
     )
     redis_url: str = Field("", alias="REDIS_URL", description="As of the service. Jobs go through it, if it is set.")
-    log_level: Literal["debug", "info", "warn", "warning", "error"] = Field(
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = Field(
         "info", alias="LOG_LEVEL", description="How much a job worker logs."
     )
     log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT", description="Form of its lines.")

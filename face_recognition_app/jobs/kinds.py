@@ -24,6 +24,9 @@ class Payload(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+Payloads = type[Payload]
+
+
 class Nothing(Payload):
     """For jobs that need nothing said."""
 
@@ -40,7 +43,7 @@ class Kind:
 
     type: JobType
     meaning: str
-    payload: type[Payload]
+    payload: Payloads
     work: Callable[[Run, Any], Result | Again]
     group: Group = "general"
     scope: Scope | None = None

@@ -54,12 +54,8 @@ class Job(TenantOwned):
         ]
         indexes = [
             models.Index(fields=["status", "priority", "id"], name="jobs_waiting"),
-            models.Index(
-                fields=["run_at"], condition=models.Q(status=JobStatus.SCHEDULED), name="jobs_scheduled"
-            ),
-            models.Index(
-                fields=["lease_until"], condition=models.Q(status=JobStatus.RUNNING), name="jobs_running"
-            ),
+            models.Index(fields=["run_at"], condition=models.Q(status=JobStatus.SCHEDULED), name="jobs_scheduled"),
+            models.Index(fields=["lease_until"], condition=models.Q(status=JobStatus.RUNNING), name="jobs_running"),
             models.Index(fields=["finished_at"], name="jobs_finished"),
         ]
 

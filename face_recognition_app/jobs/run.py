@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from jobs import leases
+from jobs.workers import leases
 from tenants.models import Tenant
 
 SLICE_S = 10.0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from audit import actor as actors
 from audit.chain import Event, record
 from database import clock
-from jobs import publishing
+from jobs.broker import publishing
 from jobs.kinds import Kind, kind_of
 from jobs.models import Job
 from logs import request_id

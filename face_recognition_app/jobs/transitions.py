@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from database import clock
-from jobs.leases import LEASE
 from jobs.models import DeadLetter, Job
+from jobs.workers.leases import LEASE
 from vocabulary.jobs import JobStatus
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def _end(claimed: Claimed, status: JobStatus, result: Any = None, error: str = "
     now = connection.ops.adapt_datetimefield_value(clock.now())
     with connection.cursor() as cursor:
         cursor.execute(_END, [status, _as_json(result), error, now, claimed.pk, claimed.number])
-        return cursor.rowcount == 1
+        return bool(cursor.rowcount)
 
 
 def _as_json(value: Any) -> Any:

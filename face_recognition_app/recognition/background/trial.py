@@ -65,9 +65,7 @@ def fail(run: Run, asked: Fail) -> Result:
 
 
 KINDS = [
-    Kind(
-        JobType.NOOP, "Does nothing.", Nothing, noop, scope=Scope.ADMIN, of_tenant="either", recorded=False
-    ),
+    Kind(JobType.NOOP, "Does nothing.", Nothing, noop, scope=Scope.ADMIN, of_tenant="either", recorded=False),
     Kind(JobType.SLEEP, "Takes time.", Sleep, sleep, "io", Scope.ADMIN, of_tenant="either", recorded=False),
     Kind(JobType.FAIL, "Fails.", Fail, fail, scope=Scope.ADMIN, of_tenant="either", recorded=False),
 ]

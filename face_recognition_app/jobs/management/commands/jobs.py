@@ -34,26 +34,27 @@ class Command(BaseCommand):
 
 def work(settings: JobSettings, options: dict[str, Any]) -> None:
     from database.calls import with_connection
-    from jobs.schedules import ensure_schedules
+    from jobs.timing.schedules import ensure_schedules
 
     with_connection(ensure_schedules)
     if settings.mode is WorkerMode.SCHEDULER_ONLY:
         schedule(settings, options)
     elif settings.is_embedded:
-        from jobs.embedded_worker import EmbeddedWorker
+        from jobs.workers.embedded import EmbeddedWorker
 
         EmbeddedWorker(settings).serve(told_to_end())
     else:
-        os.environ["REMAP_SIGTERM"] = "SIGQUIT"  # Celery reads it when it is imported: runs get time to end, but not for ever.
-        from jobs import celery_worker
+        # Celery reads it on import: runs get some time to end, and no more.
+        os.environ["REMAP_SIGTERM"] = "SIGQUIT"
+        from jobs.workers import pooled
 
-        celery_worker.serve()
+        pooled.serve()
 
 
 def schedule(settings: JobSettings, options: dict[str, Any]) -> None:
     from database.calls import with_connection
-    from jobs import scheduler
-    from jobs.schedules import ensure_schedules
+    from jobs.timing import scheduler
+    from jobs.timing.schedules import ensure_schedules
 
     with_connection(ensure_schedules)
     told, orphaned = told_to_end(), scheduler.ends_with_parent(options.get("parent"))

@@ -13,11 +13,13 @@ from django.db import connection
 from audit import actor as actors
 from config.job_settings import job_settings
 from database.calls import with_connection
-from jobs import leases, publishing, transitions
+from jobs import transitions
+from jobs.broker import publishing
 from jobs.kinds import Kind, kind_of
 from jobs.models import Job
 from jobs.run import Again, Cancelled, LeaseLost, Refused, Run
 from jobs.transitions import Claimed
+from jobs.workers import leases
 from logs import request_id
 from tenants.models import Tenant
 from vocabulary.audit import actor_kind_of
@@ -91,9 +93,7 @@ def _run_of(claimed: Claimed, lease: leases.Lease) -> Run:
 
 
 def _actor_of(claimed: Claimed) -> actors.Actor:
-    return actors.Actor(
-        actor_kind_of(claimed.actor["kind"]), claimed.actor["reference"], claimed.actor["name"]
-    )
+    return actors.Actor(actor_kind_of(claimed.actor["kind"]), claimed.actor["reference"], claimed.actor["name"])
 
 
 def let_go() -> None:

@@ -16,10 +16,11 @@ from multiprocessing.context import SpawnProcess
 
 from config.job_settings import JobSettings
 from database.calls import with_connection
-from jobs import execution, transitions
-from jobs.embedded_process import do_jobs
+from jobs import transitions
 from jobs.models import Job
-from jobs.scheduler import Scheduler
+from jobs.timing.scheduler import Scheduler
+from jobs.workers import execution
+from jobs.workers.embedded_process import do_jobs
 from vocabulary.jobs import JobStatus, Priority
 from wire.errors import Unavailable
 

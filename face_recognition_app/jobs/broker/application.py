@@ -10,12 +10,12 @@ from celery import Celery
 from kombu import Queue
 
 from config.job_settings import job_settings
-from jobs import queues
-from jobs.messages import reading
+from jobs.broker import queues
+from jobs.broker.messages import reading
 
 REDELIVERED_AFTER_S = 60
-"""When the broker gives an id again that no worker has acknowledged. A worker does so when it begins a run, so that only
-ids wait as long which a dead worker had taken beforehand, and a second delivery finds the job begun or does nothing."""
+"""When the broker delivers an id again that no worker has acknowledged. A worker acknowledges it when a run begins, so
+only what a dead worker had taken beforehand waits as long; a second delivery of a job that has begun does nothing."""
 SILENCE_S = 5
 """How long Redis may be silent before a connection counts as cut."""
 

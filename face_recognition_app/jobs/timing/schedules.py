@@ -75,7 +75,8 @@ def _due(row: Schedule, now: datetime) -> tuple[list[datetime], datetime]:
     every = timedelta(seconds=row.every_s)
     if not row.catches_up:
         return ([row.next_due], _next(row.next_due, every, now)) if row.next_due <= now else ([], row.next_due)
-    times, due = [], row.next_due
+    times: list[datetime] = []
+    due = row.next_due
     while due <= now and len(times) < MOST_AT_A_TIME:
         times.append(due)
         due += every

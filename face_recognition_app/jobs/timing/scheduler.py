@@ -16,9 +16,11 @@ from django.db.models import Q
 from config.job_settings import JobSettings
 from database import clock
 from database.calls import with_connection
-from jobs import broker_state, publishing, schedules, transitions
-from jobs.execution import WORKER_DIED, this_worker
+from jobs import transitions
+from jobs.broker import publishing, state
 from jobs.models import Job, SchedulerSeat
+from jobs.timing import schedules
+from jobs.workers.execution import WORKER_DIED, this_worker
 from vocabulary.jobs import JobStatus
 from wire.errors import Unavailable
 
@@ -136,5 +138,5 @@ def publish_missed() -> int:
     return sum(
         publishing.publish(waiting.filter(type=type_, priority=priority).order_by("pk")[:AT_A_TIME])
         for type_, priority in kinds
-        if broker_state.is_empty(type_, priority)
+        if state.is_empty(type_, priority)
     )

@@ -18,7 +18,7 @@ def do_jobs(pipe: Connection) -> None:
     import django
 
     django.setup()
-    from jobs import execution
+    from jobs.workers import execution
     from wire.errors import Unavailable
 
     pipe.send(READY)

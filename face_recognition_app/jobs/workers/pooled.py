@@ -17,14 +17,17 @@ from celery.exceptions import TimeLimitExceeded
 from config.job_settings import JobSettings, job_settings
 from database import clock
 from database.calls import with_connection
-from jobs import deaths, execution
-from jobs.celery import application
-from jobs.messages import RUN_TASK, UNREADABLE_TASK
+from jobs.broker.application import application
+from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
+from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
-from jobs.queues import queues_of
+from jobs.workers import deaths, execution
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
+# A line or two for each job; what matters of one is logged where it runs.
+for _chatty in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request"):
+    logging.getLogger(_chatty).setLevel(logging.CRITICAL)
 
 DATABASE_WAIT_S = 5
 LOOKED_AFTER_EVERY_S = 2.0
@@ -66,7 +69,7 @@ def arguments(settings: JobSettings) -> list[str]:
         f"--hostname={name}",
         f"--queues={','.join(queues)}",
         f"--concurrency={settings.slots}",
-        f"--loglevel={settings.log_level.replace('warn', 'warning') if settings.log_level == 'warn' else settings.log_level}",
+        f"--loglevel={settings.log_level}",
         "--pool=prefork",
         "--without-gossip",
         "--without-mingle",
@@ -111,5 +114,5 @@ def _keep_scheduler() -> None:
         return
     if _scheduler:
         logger.warning("the scheduler ended with %s, and is started again", _scheduler[0].returncode)
-    manage = Path(__file__).resolve().parents[1] / "manage.py"
+    manage = Path(__file__).resolve().parents[2] / "manage.py"
     _scheduler[:] = [subprocess.Popen([sys.executable, str(manage), "jobs", "scheduler", "--parent", str(os.getpid())])]

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from config.job_settings import job_settings
 from database import clock
+from jobs.broker.queues import queue_of
 from jobs.models import Job
-from jobs.queues import queue_of
 from logs.advice import warn_once
 from vocabulary.jobs import JobStatus
 
@@ -43,8 +43,8 @@ def publish(jobs: Iterable[Waiting]) -> int:
 def _send(jobs: list[Waiting]) -> list[int]:
     from kombu.exceptions import OperationalError
 
-    from jobs.celery import application
-    from jobs.messages import RUN_TASK
+    from jobs.broker.application import application
+    from jobs.broker.messages import RUN_TASK
 
     app, sent = application(), []
     try:

@@ -7,8 +7,8 @@ from functools import cache
 import redis
 
 from config.job_settings import job_settings
-from jobs.celery import SILENCE_S
-from jobs.queues import KEY_PREFIX, queue_of
+from jobs.broker.application import SILENCE_S
+from jobs.broker.queues import KEY_PREFIX, queue_of
 
 
 @cache
