@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from config.durations import parse_duration
 from config.settings import Names, SettingsError, sentence
@@ -81,7 +82,8 @@ class JobSettings(BaseModel):
     background_tasks: bool | None = Field(
         None,
         alias="ENABLE_BACKGROUND_TASKS",
-        description="Whether run_gunicorn.sh starts a job worker, too; unset: in development, and without REDIS_URL.",
+        description="Whether run_gunicorn.sh runs a job worker beside its web workers; unset: without REDIS_URL, where "
+        "no other process may take the jobs. With it, run_workers.sh runs job workers.",
     )
     redis_url: str = Field("", alias="REDIS_URL", description="As of the service. Jobs go through it, if it is set.")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = Field(
@@ -98,6 +100,26 @@ class JobSettings(BaseModel):
     )
     log_file_backups: int = Field(
         5, alias="LOG_FILE_MAX_BACKUPS", ge=1, le=100, description="Full files that are kept."
+    )
+
+    group_name: str = Field(
+        "",
+        alias="WORKER_GROUP",
+        pattern=r"^[a-z0-9-]{0,40}$",
+        description="Name of the workers that are scaled together, in logs and metrics; unset: the mode, and of "
+        "specialized workers their priorities.",
+    )
+    metrics_bind: str = Field(
+        "",
+        alias="JOB_METRICS_BIND",
+        description="HOST:PORT at which a job worker serves /metrics and /health; unset: nowhere.",
+    )
+    metrics_interval: Duration = Field(
+        timedelta(seconds=30),
+        alias="JOB_METRICS_INTERVAL",
+        ge=timedelta(seconds=1),
+        le=timedelta(hours=1),
+        description="How often a job worker logs its system metrics.",
     )
 
     @property
@@ -123,6 +145,25 @@ class JobSettings(BaseModel):
         return tuple(one for one in JobType if not self.given_types or one in self.given_types)
 
     @property
+    def group(self) -> str:
+        """Name of the workers that take the same jobs, with letters, digits and hyphens."""
+        if self.group_name:
+            return self.group_name
+        return "-".join(self.priorities) if self.mode is WorkerMode.SPECIALIZED else self.mode.value
+
+    @property
+    def runs_beside_gunicorn(self) -> bool:
+        """Whether the web service's master starts a job worker."""
+        return self.is_embedded if self.background_tasks is None else self.background_tasks
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        if not self.metrics_bind:
+            return None
+        host, _, port = self.metrics_bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
     def has_scheduler(self) -> bool:
         return self.given_scheduler is not False
 
@@ -138,6 +179,14 @@ class JobSettings(BaseModel):
     def stop_after_s(self) -> float:
         """How long a worker that is to stop waits for its runs; what has not ended then is queued again."""
         return 15.0
+
+    @field_validator("metrics_bind")
+    @classmethod
+    def _is_an_address(cls, bind: str) -> str:
+        host, colon, port = bind.rpartition(":")
+        if bind and not (host and colon and port.isdecimal() and 0 < int(port) < 65_536):
+            raise ValueError("must be HOST:PORT, as in 127.0.0.1:8080")
+        return bind
 
     @model_validator(mode="after")
     def _names_are_known(self) -> JobSettings:
@@ -182,3 +231,23 @@ def load_job_settings(environ: Mapping[str, str] = os.environ) -> JobSettings:
 def job_settings() -> JobSettings:
     """The settings of this process. Raises SettingsError."""
     return load_job_settings()
+
+
+def lines_of(settings: JobSettings) -> Iterator[str]:
+    """VARIABLE=value of what holds, with what was not given filled in. A password of Redis is left out."""
+    effective: dict[str, Any] = {
+        "WORKER_MODE": settings.mode,
+        "WORKER_CONCURRENCY": settings.slots,
+        "WORKER_PRIORITIES": ",".join(settings.priorities),
+        "WORKER_JOB_TYPES": ",".join(settings.types),
+        "ENABLE_SCHEDULER": settings.has_scheduler,
+        "ENABLE_BACKGROUND_TASKS": settings.runs_beside_gunicorn,
+        "WORKER_GROUP": settings.group,
+        "REDIS_URL": re.sub(r"//[^@/]*@", "//...@", settings.redis_url),
+    }
+    for name, field in JobSettings.model_fields.items():
+        variable = field.alias or name
+        value = effective.get(variable, getattr(settings, name))
+        if isinstance(value, timedelta):
+            value = f"{value.total_seconds():g}s"
+        yield f"{variable}={str(value).lower() if isinstance(value, bool) else '' if value is None else value}"

@@ -18,11 +18,13 @@ django.setup()
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from config.job_settings import job_settings  # noqa: E402
 from config.service import service_settings  # noqa: E402
 from database.outages import outage_of  # noqa: E402
 from face_app.lifespan import Lifespan  # noqa: E402
 from gallery.binding import NoGalleryFits  # noqa: E402
 from gallery.protection.errors import MasterKeyError  # noqa: E402
+from jobs.watching.collector import JobsCollector  # noqa: E402
 from monitoring.readiness import ONE_NETWORK, Report, SharedCheck, check_components  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
@@ -123,6 +125,7 @@ probes = Probes(
     service_settings(),
     SharedCheck(_readiness),
     StatusAccess(service_settings(), auth.may_read),
+    [JobsCollector(sends=not job_settings().is_embedded)],
 )
 
 application = StrictTransport(PublicPrefix(probes, service_settings().public_url), service_settings().hsts_max_age_s)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
@@ -30,7 +31,9 @@ class Claimed:
     """A job that this process has from now on, as its row says."""
 
     pk: int
+    public_id: str
     type: str
+    priority: str
     tenant_pk: int | None
     payload: Any
     checkpoint: Any
@@ -46,7 +49,7 @@ _CLAIM = """
     UPDATE jobs_job SET status = 'running', runs = runs + 1, lease_until = %s, worker = %s,
         started_at = COALESCE(started_at, %s)
     WHERE id = %s AND status = 'queued'
-    RETURNING type, tenant_id, payload, checkpoint, runs, failures, done, total, actor, request_id
+    RETURNING public_id, type, priority, tenant_id, payload, checkpoint, runs, failures, done, total, actor, request_id
 """
 
 
@@ -59,9 +62,23 @@ def claim(job_pk: int, worker: str) -> Claimed | None:
         found = cursor.fetchone()
     if found is None:
         return None
-    type_, tenant, payload, checkpoint, runs, failures, done, total, actor, request_id = found
+    public_id, type_, priority, tenant, payload, checkpoint, runs, failures, done, total, actor, request_id = found
     payload, checkpoint, actor = (_from_json(value) for value in (payload, checkpoint, actor))
-    return Claimed(job_pk, type_, tenant, payload, checkpoint, runs, failures, done, total, actor, request_id)
+    return Claimed(
+        job_pk,
+        str(UUID(str(public_id))),
+        type_,
+        priority,
+        tenant,
+        payload,
+        checkpoint,
+        runs,
+        failures,
+        done,
+        total,
+        actor,
+        request_id,
+    )
 
 
 def succeed(claimed: Claimed, result: Any) -> bool:

@@ -42,14 +42,14 @@ class LineFormatter(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
-        record.message = _one_line(record.message)
+        record.message = one_line(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
         lines = _TOKEN_IN_PATH.sub(r"\1...", super().formatException(ei)).splitlines()
-        return "\n".join(_one_line(line) for line in lines)
+        return "\n".join(one_line(line) for line in lines)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     shown = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}... ({len(text)} characters)"
     return _CONTROL.sub(lambda found: repr(found.group())[1:-1], shown)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from config.memory import memory_bytes
 from monitoring.pool_load import sum_loads
@@ -19,7 +20,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-class PoolCollector:
+class PoolCollector(Collector):
     """Collects the numbers of all workers' pools, from the same files as /api/pool/status/."""
 
     def __init__(self, run_dir: Path) -> None:
@@ -46,10 +47,11 @@ class PoolCollector:
         yield memory
 
 
-def exposition(run_dir: Path) -> bytes:
-    """The metrics of all workers as Prometheus text."""
+def exposition(run_dir: Path, others: Sequence[Collector] = ()) -> bytes:
+    """The metrics of all workers, and those of `others`, as Prometheus text."""
     registry = CollectorRegistry()
-    registry.register(PoolCollector(run_dir))
+    for collector in (PoolCollector(run_dir), *others):
+        registry.register(collector)
     shared = os.environ.get(MULTIPROCESS_VARIABLE)
     if shared is not None and Path(shared).is_dir():
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -57,6 +57,27 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class RunOutcome(StrEnum):
+    """How one run of a job ended.
+
+    SUCCEEDED  the job is done
+    FAILED     the job itself found that it cannot be done
+    DEAD       an error, after the last try
+    RETRIED    an error; the job waits for its next try
+    CANCELLED  it was told to stop
+    CONTINUED  a part is done, and the job goes on in another run
+    DROPPED    another worker has the job, or the database was away; nothing is known of it here
+    """
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DEAD = "dead"
+    RETRIED = "retried"
+    CANCELLED = "cancelled"
+    CONTINUED = "continued"
+    DROPPED = "dropped"
+
+
 UNFINISHED = frozenset({JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.RUNNING})
 FINISHED = frozenset(JobStatus) - UNFINISHED
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
+from prometheus_client.registry import Collector
 
 from config.settings import Settings
 from logs import request_id
@@ -36,12 +37,18 @@ class Probes:
     """ASGI application in front of another: gives requests their id and answers the probes itself."""
 
     def __init__(
-        self, application: ASGI3Application, settings: Settings, check: ReadinessCheck, access: StatusAccess
+        self,
+        application: ASGI3Application,
+        settings: Settings,
+        check: ReadinessCheck,
+        access: StatusAccess,
+        collectors: Sequence[Collector] = (),
     ) -> None:
         self._application = application
         self._settings = settings
         self._check = check
         self._access = access
+        self._collectors = collectors
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
@@ -81,7 +88,7 @@ class Probes:
                     200, await asyncio.to_thread(pool_status, self._settings.run_dir, self._settings.mesh_backend)
                 )
             case _:
-                text = await asyncio.to_thread(exposition, self._settings.run_dir)
+                text = await asyncio.to_thread(exposition, self._settings.run_dir, self._collectors)
                 return _answer_of(200, CONTENT_TYPE, text)
 
 

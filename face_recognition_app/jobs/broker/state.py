@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import redis
@@ -9,6 +10,7 @@ import redis
 from config.job_settings import job_settings
 from jobs.broker.application import SILENCE_S
 from jobs.broker.queues import KEY_PREFIX, queue_of
+from vocabulary.jobs import JobType, Priority
 
 
 @cache
@@ -23,6 +25,16 @@ def length(type_: str, priority: str) -> int:
     found = client().llen(KEY_PREFIX + queue_of(type_, priority))
     assert isinstance(found, int)
     return found
+
+
+def depths(types: Sequence[JobType], priorities: Sequence[Priority]) -> dict[str, int]:
+    """Number of ids that no worker has taken, by priority. Raises redis.RedisError."""
+    pipeline = client().pipeline(transaction=False)
+    for priority in priorities:
+        for type_ in types:
+            pipeline.llen(KEY_PREFIX + queue_of(type_, priority))
+    found = iter(pipeline.execute())
+    return {priority.value: sum(next(found) for _ in types) for priority in priorities}
 
 
 def is_empty(type_: str, priority: str) -> bool:

@@ -8,20 +8,37 @@ from django.db.models import QuerySet
 
 from jobs import transitions
 from jobs.models import Job
+from jobs.watching.outcomes import RunEnded, outcome_of_failure
 from vocabulary.jobs import JobStatus
 
 
-def lose_if_dead(job_pk: int, host: str, reason: str, retries: int) -> None:
-    """Note the failure of a run whose process on this host is gone."""
-    for found in _running_on(host).filter(pk=job_pk):
-        if not _is_alive(found.worker):
-            transitions.lose(found.pk, found.runs, reason, retries)
+def lose_if_dead(job_pk: int, host: str, reason: str, retries: int) -> RunEnded | None:
+    """Note the failure of a run whose process on this host is gone. None when there is none."""
+    found = _running_on(host).filter(pk=job_pk).first()
+    return None if found is None or _is_alive(found.worker) else _lose(found, reason, retries, None)
+
+
+def lose(job_pk: int, reason: str, retries: int, seconds: float) -> RunEnded | None:
+    """Note the failure of the job's run, which has ended after so many seconds. None when none goes on."""
+    found = Job.across_tenants.filter(pk=job_pk, status=JobStatus.RUNNING).first()
+    return None if found is None else _lose(found, reason, retries, seconds)
+
+
+def give_back(job_pk: int) -> None:
+    """Queue the job again, as if its run had not begun."""
+    for number in Job.across_tenants.filter(pk=job_pk, status=JobStatus.RUNNING).values_list("runs", flat=True):
+        transitions.give_back(job_pk, number)
 
 
 def give_back_of_dead(host: str) -> int:
     """Queue the jobs of processes of this host that have ended with their worker, as if they had not been begun."""
     dead = [found for found in _running_on(host) if not _is_alive(found.worker)]
     return sum(transitions.give_back(found.pk, found.runs) for found in dead)
+
+
+def _lose(found: Job, reason: str, retries: int, seconds: float | None) -> RunEnded:
+    status = transitions.lose(found.pk, found.runs, reason, retries)
+    return RunEnded(found.type, found.priority, outcome_of_failure(status), seconds)
 
 
 def _running_on(host: str) -> QuerySet[Job]:

@@ -8,19 +8,24 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import connection as pipes
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from config.job_settings import JobSettings
+from config.service import service_settings
 from database.calls import with_connection
-from jobs import transitions
 from jobs.models import Job
 from jobs.timing.scheduler import Scheduler
-from jobs.workers import execution
+from jobs.watching.database_facts import queued_by_priority
+from jobs.watching.endpoint import endpoint_of
+from jobs.watching.outcomes import RunEnded
+from jobs.watching.watch import Watch
+from jobs.workers import deaths, execution
 from jobs.workers.embedded_process import do_jobs
+from jobs.workers.one_of_a_directory import only_one
 from vocabulary.jobs import JobStatus, Priority
 from wire.errors import Unavailable
 
@@ -46,15 +51,27 @@ class Slot:
         return self.process.exitcode is not None
 
 
+def serve(settings: JobSettings, is_over: Callable[[], bool]) -> None:
+    """Work until it is over, alone in the data directory. Raises AlreadyRuns."""
+    watch = Watch(settings, _depths)
+    with (
+        only_one(service_settings().data_dir),
+        endpoint_of(settings, lambda: "stalled" if watch.is_stalled() else ""),
+    ):
+        EmbeddedWorker(settings, watch).serve(is_over)
+        watch.say()
+
+
 class EmbeddedWorker:
     """Not thread-safe: one loop does everything but the jobs."""
 
-    def __init__(self, settings: JobSettings) -> None:
+    def __init__(self, settings: JobSettings, watch: Watch) -> None:
         self._settings = settings
         self._scheduler = Scheduler(settings) if settings.has_scheduler else None
         self._slots: list[Slot] = []
         self._next_turn = 0.0
         self._start_after = 0.0
+        self._watch = watch
 
     def serve(self, is_over: Callable[[], bool]) -> None:
         """Work until it is over; runs that have not ended some seconds after that are queued again."""
@@ -66,6 +83,7 @@ class EmbeddedWorker:
                 logger.warning("the worker waits for its database: %s", error)
             self._wait(LOOKS_EVERY_S)
             self._end_overdue()
+            self._watch.look(self._settings.slots, [slot.began for slot in self._slots if slot.job is not None])
         self._stop()
 
     def _schedule(self) -> None:
@@ -111,8 +129,10 @@ class EmbeddedWorker:
     def _hear(self, slot: Slot) -> None:
         try:
             while slot.pipe.poll():
-                slot.pipe.recv()
+                found = slot.pipe.recv()
                 slot.ready, slot.job = True, None
+                if isinstance(found, RunEnded):
+                    self._watch.tally.count(found)
         except (EOFError, OSError):
             slot.process.join(1)
 
@@ -134,9 +154,13 @@ class EmbeddedWorker:
         if slot.job is None:
             return
         try:
-            with_connection(_lose, slot.job, reason, self._settings.max_retries)
+            took = time.monotonic() - slot.began
+            ended = with_connection(deaths.lose, slot.job, reason, self._settings.max_retries, took)
         except Unavailable:
             logger.warning("the end of job %d cannot be noted now; its lease ends by itself", slot.job)
+        else:
+            if ended is not None:
+                self._watch.tally.count(ended)
 
     def _stop(self) -> None:
         deadline = time.monotonic() + self._settings.stop_after_s
@@ -146,23 +170,16 @@ class EmbeddedWorker:
             slot.process.kill()
             slot.process.join()
             if slot.job is not None:
-                with_connection(_give_back, slot.job)
+                with_connection(deaths.give_back, slot.job)
         if self._scheduler is not None:
             self._scheduler.leave()
 
 
-def _lose(job_pk: int, reason: str, retries: int) -> None:
-    for number in _numbers_of(job_pk):
-        transitions.lose(job_pk, number, reason, retries)
-
-
-def _give_back(job_pk: int) -> None:
-    for number in _numbers_of(job_pk):
-        transitions.give_back(job_pk, number)
-
-
-def _numbers_of(job_pk: int) -> list[int]:
-    return list(Job.across_tenants.filter(pk=job_pk, status=JobStatus.RUNNING).values_list("runs", flat=True))
+def _depths() -> Mapping[str, int] | None:
+    try:
+        return with_connection(queued_by_priority)
+    except Unavailable:
+        return None
 
 
 def _started() -> Slot:

@@ -8,27 +8,31 @@ from multiprocessing.connection import Connection
 
 logger = logging.getLogger(__name__)
 
-READY = -1
+READY = "ready"
 
 
 def do_jobs(pipe: Connection) -> None:
-    """Do the jobs that are named, until the worker has ended."""
+    """Do the jobs that are named, until the worker has ended. Says READY, and then of each job a RunEnded or None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The worker ends its processes.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     import django
 
     django.setup()
+    from config.job_settings import job_settings
+    from jobs.watching.log_set_up import set_up_logs
     from jobs.workers import execution
     from wire.errors import Unavailable
 
+    set_up_logs(job_settings())
     pipe.send(READY)
     while True:
         try:
             job_pk = pipe.recv()
         except EOFError:
             return
+        ended = None
         try:
-            execution.execute(job_pk)
+            ended = execution.execute(job_pk)
         except Unavailable as error:
             logger.warning("job %d waits for the database: %s", job_pk, error)
-        pipe.send(job_pk)
+        pipe.send(ended)

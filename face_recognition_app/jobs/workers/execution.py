@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 import traceback
 from contextlib import ExitStack
 
@@ -19,11 +20,13 @@ from jobs.kinds import Kind, kind_of
 from jobs.models import Job
 from jobs.run import Again, Cancelled, LeaseLost, Refused, Run
 from jobs.transitions import Claimed
+from jobs.watching.outcomes import RunEnded, outcome_of_failure
 from jobs.workers import leases
-from logs import request_id
+from logs import job_context, request_id
+from logs.job_context import JobContext
 from tenants.models import Tenant
 from vocabulary.audit import actor_kind_of
-from vocabulary.jobs import JobStatus, JobType
+from vocabulary.jobs import JobStatus, JobType, RunOutcome
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -36,18 +39,22 @@ def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def execute(job_pk: int) -> None:
-    """Run the job, if it is queued. Raises Unavailable when the database cannot be used: deliver the job again."""
+def execute(job_pk: int) -> RunEnded | None:
+    """Run the job; None if it is not queued. Raises Unavailable when the database cannot be used: deliver it again."""
     claimed = with_connection(transitions.claim, job_pk, this_worker())
     if claimed is None:
         logger.debug("job %d is not queued: it was delivered before, or cancelled", job_pk)
-        return
+        return None
+    began = time.monotonic()
     with ExitStack() as stack:
         lease = stack.enter_context(leases.renewed(job_pk, claimed.number))
         stack.enter_context(actors.acting(_actor_of(claimed)))
         request = request_id.current.set(claimed.request_id)
         stack.callback(request_id.current.reset, request)
-        with_connection(_work, claimed, lease)
+        job = job_context.current.set(JobContext(claimed.public_id, claimed.type, claimed.tenant_pk))
+        stack.callback(job_context.current.reset, job)
+        outcome = with_connection(_work, claimed, lease)
+    return RunEnded(claimed.type, claimed.priority, outcome, time.monotonic() - began)
 
 
 def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | None:
@@ -55,7 +62,7 @@ def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | Non
     return transitions.lose(job_pk, number, reason, job_settings().max_retries)
 
 
-def _work(claimed: Claimed, lease: leases.Lease) -> None:
+def _work(claimed: Claimed, lease: leases.Lease) -> RunOutcome:
     kind = kind_of(JobType(claimed.type))
     try:
         run = _run_of(claimed, lease)
@@ -63,21 +70,26 @@ def _work(claimed: Claimed, lease: leases.Lease) -> None:
         if isinstance(outcome, Again):
             transitions.again(claimed, outcome.after_s)
             publishing.publish(Job.across_tenants.filter(pk=claimed.pk))
-        elif not transitions.succeed(claimed, outcome):
-            logger.warning("job %d was ended elsewhere: its worker was thought dead", claimed.pk)
+            return RunOutcome.CONTINUED
+        if transitions.succeed(claimed, outcome):
+            return RunOutcome.SUCCEEDED
+        logger.warning("job %d was ended elsewhere: its worker was thought dead", claimed.pk)
     except Cancelled:
         transitions.stop(claimed)
+        return RunOutcome.CANCELLED
     except LeaseLost as error:
         logger.warning("%s", error)
     except Refused as error:
         transitions.refuse(claimed, str(error))
+        return RunOutcome.FAILED
     except Unavailable:
         raise  # The lease ends, and the scheduler queues the job again.
     except Exception as error:
-        _fail(claimed, kind, error)
+        return outcome_of_failure(_fail(claimed, kind, error))
+    return RunOutcome.DROPPED
 
 
-def _fail(claimed: Claimed, kind: Kind, error: Exception) -> None:
+def _fail(claimed: Claimed, kind: Kind, error: Exception) -> JobStatus | None:
     reason = f"{type(error).__name__}: {error}"
     trace = "".join(traceback.format_exception(error))
     status = transitions.fail(claimed, reason, trace, job_settings().max_retries)
@@ -85,6 +97,7 @@ def _fail(claimed: Claimed, kind: Kind, error: Exception) -> None:
         logger.error("job %d (%s) is dead after %d tries: %s", claimed.pk, kind.type, claimed.failures + 1, reason)
     else:
         logger.warning("job %d (%s) failed, and is tried again: %s", claimed.pk, kind.type, reason)
+    return status
 
 
 def _run_of(claimed: Claimed, lease: leases.Lease) -> Run:

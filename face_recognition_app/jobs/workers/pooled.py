@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from celery import signals
+from celery import bootsteps, signals
 from celery.exceptions import TimeLimitExceeded
 
 from config.job_settings import JobSettings, job_settings
@@ -22,6 +24,7 @@ from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
 from jobs.workers import deaths, execution
+from jobs.workers.pool_watch import HEARD_EVERY_S, PoolWatch
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -33,12 +36,15 @@ DATABASE_WAIT_S = 5
 LOOKED_AFTER_EVERY_S = 2.0
 
 app = application()
+_watch = PoolWatch(job_settings())
 
 
 @app.task(name=RUN_TASK, bind=True, max_retries=None)
 def run(self: Any, job_pk: int) -> None:
     try:
-        execution.execute(job_pk)
+        with _watch.running() as runs:
+            if ended := execution.execute(job_pk):
+                runs.append(ended)
     except Unavailable as error:
         raise self.retry(exc=error, countdown=DATABASE_WAIT_S) from error
 
@@ -52,17 +58,22 @@ def unreadable(body: str) -> None:
     with_connection(DeadLetter.objects.create, reason=reason, body=found, at=with_connection(clock.now))
 
 
-def serve() -> None:
-    """Work until the process is told to end; runs that have not ended after some seconds then are queued again."""
+def serve(is_over: Callable[[], bool]) -> None:
+    """Work until the process is told to end, or it is over; runs that have not ended after some seconds then are queued
+    again. Raises BadAddress."""
     settings = job_settings()
+    _watch.open()
+    LookingAfter.is_over = is_over
+    execution.let_go()
     try:
         app.worker_main(arguments(settings))
     finally:
+        _watch.watch.say()
         with_connection(deaths.give_back_of_dead, socket.gethostname())
 
 
 def arguments(settings: JobSettings) -> list[str]:
-    name = f"{settings.mode}-{os.getpid()}@%h"
+    name = f"{settings.group}-{os.getpid()}@%h"
     queues = queues_of(settings.types, settings.priorities)
     return [
         "worker",
@@ -84,9 +95,12 @@ def note_a_death(sender: Any = None, args: Any = (), exception: Any = None, **_:
         return
     reason = execution.TIMED_OUT if isinstance(exception, TimeLimitExceeded) else execution.WORKER_DIED
     try:
-        with_connection(deaths.lose_if_dead, args[0], socket.gethostname(), reason, job_settings().max_retries)
+        ended = with_connection(deaths.lose_if_dead, args[0], socket.gethostname(), reason, job_settings().max_retries)
     except Unavailable:
         logger.warning("a death cannot be noted now; the job's lease ends by itself")
+    else:
+        if ended is not None:
+            _watch.watch.tally.count(ended)
     finally:
         execution.let_go()  # Before the next fork.
 
@@ -95,11 +109,44 @@ _parent = os.getpid()
 _scheduler: list[subprocess.Popen[bytes]] = []
 
 
-@signals.worker_ready.connect
-def start_scheduler(sender: Any = None, **_: Any) -> None:
-    if job_settings().has_scheduler:
-        sender.timer.call_repeatedly(LOOKED_AFTER_EVERY_S, _keep_scheduler)
-        _keep_scheduler()
+@signals.setup_logging.connect
+def leave_logs_alone(**_: Any) -> None:
+    """Celery would set up its own."""
+
+
+@signals.worker_process_init.connect
+def leave_to_parent(**_: Any) -> None:
+    _watch.forget()
+
+
+class LookingAfter(bootsteps.StartStopStep):  # type: ignore[misc]  # the package is not typed
+    """What the parent does now and then. Begun anew with each connection: some timers end with one that is lost."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    is_over: Callable[[], bool] = staticmethod(lambda: False)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._entries: list[Any] = []
+
+    def start(self, parent: Any) -> None:
+        for entry in self._entries:
+            entry.cancel()
+        self._entries = [
+            parent.timer.call_repeatedly(HEARD_EVERY_S, _watch.hear, (parent.pool,)),
+            parent.timer.call_repeatedly(LOOKED_AFTER_EVERY_S, _end_if_over),
+        ]
+        if job_settings().has_scheduler:
+            self._entries.append(parent.timer.call_repeatedly(LOOKED_AFTER_EVERY_S, _keep_scheduler))
+            _keep_scheduler()
+
+
+def _end_if_over() -> None:
+    if LookingAfter.is_over():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+app.steps["consumer"].add(LookingAfter)
 
 
 @signals.worker_shutting_down.connect

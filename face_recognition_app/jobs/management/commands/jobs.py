@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config.job_settings import JobSettings, job_settings
+from config.job_settings import JobSettings, job_settings, lines_of
 from config.settings import SettingsError
-from vocabulary.jobs import WorkerMode
 
 
 class Command(BaseCommand):
@@ -20,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        actions.add_parser("worker", help="run jobs as WORKER_MODE says, until told to end")
+        worker = actions.add_parser("worker", help="run jobs as WORKER_MODE says, until told to end")
+        worker.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
+        worker.add_argument("--print-config", action="store_true", help="print the configuration, and end")
         scheduler = actions.add_parser("scheduler", help="publish what is due, until told to end; runs no jobs")
         scheduler.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
 
@@ -29,44 +28,28 @@ class Command(BaseCommand):
             settings = job_settings()
         except SettingsError as error:
             raise CommandError(str(error)) from error
-        ACTIONS[options["action"]](settings, options)
+        from jobs.watching.endpoint import BadAddress
+        from jobs.workers.one_of_a_directory import AlreadyRuns
+
+        try:
+            ACTIONS[options["action"]](settings, options)
+        except (AlreadyRuns, BadAddress) as error:
+            raise CommandError(str(error)) from error
 
 
 def work(settings: JobSettings, options: dict[str, Any]) -> None:
-    from database.calls import with_connection
-    from jobs.timing.schedules import ensure_schedules
+    from jobs.workers import running
 
-    with_connection(ensure_schedules)
-    if settings.mode is WorkerMode.SCHEDULER_ONLY:
-        schedule(settings, options)
-    elif settings.is_embedded:
-        from jobs.workers.embedded import EmbeddedWorker
-
-        EmbeddedWorker(settings).serve(told_to_end())
+    if options["print_config"]:
+        print("\n".join(lines_of(settings)))  # noqa: T201
     else:
-        # Celery reads it on import: runs get some time to end, and no more.
-        os.environ["REMAP_SIGTERM"] = "SIGQUIT"
-        from jobs.workers import pooled
-
-        pooled.serve()
+        running.work(settings, options["parent"])
 
 
 def schedule(settings: JobSettings, options: dict[str, Any]) -> None:
-    from database.calls import with_connection
-    from jobs.timing import scheduler
-    from jobs.timing.schedules import ensure_schedules
+    from jobs.workers import running
 
-    with_connection(ensure_schedules)
-    told, orphaned = told_to_end(), scheduler.ends_with_parent(options.get("parent"))
-    scheduler.serve(settings, lambda: told() or orphaned())
-
-
-def told_to_end() -> Callable[[], bool]:
-    """Whether SIGTERM or SIGINT has come since this call."""
-    came: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: came.append(number))
-    return lambda: bool(came)
+    running.schedule(settings, options["parent"])
 
 
 ACTIONS: dict[str, Callable[[JobSettings, dict[str, Any]], None]] = {"worker": work, "scheduler": schedule}
