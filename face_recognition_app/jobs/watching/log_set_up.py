@@ -32,6 +32,7 @@ def set_up_logs(settings: JobSettings, *, schedules_only: bool = False) -> None:
         handler.setFormatter(JsonLines(worker) if settings.log_format == "json" else TextLines())
         handler.addFilter(TokenFilter())
         handler.addFilter(RequestIdFilter())
+    logging.captureWarnings(True)
     root = logging.getLogger()
     root.handlers[:] = handlers
     root.setLevel(settings.log_level.upper())

@@ -23,6 +23,7 @@ from jobs.broker.application import application
 from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
+from jobs.watching.log_set_up import set_up_logs
 from jobs.workers import deaths, execution
 from jobs.workers.pool_watch import HEARD_EVERY_S, PoolWatch
 from wire.errors import Unavailable
@@ -76,6 +77,7 @@ def arguments(settings: JobSettings) -> list[str]:
     name = f"{settings.group}-{os.getpid()}@%h"
     queues = queues_of(settings.types, settings.priorities)
     return [
+        "--quiet",
         "worker",
         f"--hostname={name}",
         f"--queues={','.join(queues)}",
@@ -112,6 +114,12 @@ _scheduler: list[subprocess.Popen[bytes]] = []
 @signals.setup_logging.connect
 def leave_logs_alone(**_: Any) -> None:
     """Celery would set up its own."""
+
+
+@signals.celeryd_init.connect
+def set_up_logs_again(**_: Any) -> None:
+    """Celery has set Django up meanwhile, and so its logs."""
+    set_up_logs(job_settings())
 
 
 @signals.worker_process_init.connect
