@@ -9,9 +9,12 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from config.job_settings import load_job_settings
+from config.locks import job_worker_lock
 from config.processes import publish_worker_count
 from config.settings import SettingsError, load
 from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
+from server import job_worker
 from server.graceful_exit import SHUTDOWN_S
 from server.roster import Request, shared_roster
 
@@ -22,10 +25,12 @@ if TYPE_CHECKING:
 
 try:
     _settings = load()
+    _job_settings = load_job_settings()
 except SettingsError as error:
     sys.exit(f"configuration error: {error}")
 
 _roster = shared_roster()
+_job_workers = job_worker.of_this_master()
 _metrics_dir = _settings.run_dir / "metrics"
 
 bind = [_settings.bind, *([_settings.admin_bind] if _settings.admin_bind else [])]
@@ -59,14 +64,29 @@ def on_starting(server: Arbiter) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Mark the roster as stopping before Gunicorn signals the workers, so that none waits for a replacement."""
+    """Mark the roster as stopping before Gunicorn signals the workers, so that none waits for a replacement. Start the
+    job worker, if there shall be one."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         _roster.stop()
+        for worker in _job_workers:
+            worker.stop()
         server.signal(number, frame)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
+    if _job_settings.runs_beside_gunicorn and not _job_workers:
+        lock = job_worker_lock(_settings.data_dir)
+        _job_workers.append(
+            job_worker.JobWorker(job_worker.command(), lock, lambda: _roster.has_served, _forget_metrics)
+        )
+        _job_workers[0].start()
+
+
+def on_exit(server: Arbiter) -> None:
+    for worker in _job_workers:
+        worker.stop()
+        worker.join()
 
 
 def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> None:
@@ -87,13 +107,18 @@ def pre_fork(server: Arbiter, worker: FaceWorker) -> None:
 
 def child_exit(server: Arbiter, worker: FaceWorker) -> None:
     """Free the worker's slot. If a replacement was granted, it stays, and the master wants one worker fewer again."""
-    from prometheus_client.multiprocess import mark_process_dead
-
     try:
-        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        _forget_metrics(worker.pid)
     except OSError as error:  # Raised further, it would end the master and the service.
         server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)
     replaced = worker.slot.request is Request.GRANTED
     _roster.leave(worker.slot)
     if replaced:
         server.num_workers -= 1
+
+
+def _forget_metrics(pid: int) -> None:
+    """Leave out what holds of live processes only."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Set-up that run_gunicorn.sh and run_tests.sh share; to be sourced.
+# Set-up that run_gunicorn.sh, run_workers.sh and run_tests.sh share; to be sourced.
 
 root=$(readlink -f "${BASH_SOURCE[0]%/*}/..")
 venv=$root/.venv

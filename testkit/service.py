@@ -77,7 +77,9 @@ def running_command(
 ) -> Iterator[LiveService]:
     """Run a command that serves on `port` of the loopback device until the block ends, with its own data directory."""
     log = directory / "service.log"
-    variables = {**os.environ, "FACE_DATA_DIR": str(directory / "var"), **(environment or {})}
+    # No job worker, unless a test asks for one: it would share the cores with what is tested.
+    own = {"FACE_DATA_DIR": str(directory / "var"), "ENABLE_BACKGROUND_TASKS": "false"}
+    variables = {**os.environ, **own, **(environment or {})}
     for name in ("GUNICORN_WORKERS", "GUNICORN_BIND", "FACE_MESH_POOL_SIZE", "DJANGO_SETTINGS_MODULE"):
         variables.pop(name, None)
     with log.open("wb") as output:

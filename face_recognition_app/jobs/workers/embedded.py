@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import connection as pipes
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from config.job_settings import JobSettings
+from config.locks import Taken, alone, job_worker_lock
 from config.service import service_settings
 from database.calls import with_connection
 from jobs.models import Job
@@ -25,7 +29,6 @@ from jobs.watching.outcomes import RunEnded
 from jobs.watching.watch import Watch
 from jobs.workers import deaths, execution
 from jobs.workers.embedded_process import do_jobs
-from jobs.workers.one_of_a_directory import only_one
 from vocabulary.jobs import JobStatus, Priority
 from wire.errors import Unavailable
 
@@ -35,6 +38,10 @@ LOOKS_EVERY_S = 0.2
 START_S = 60.0
 BROKEN_WAIT_S = 5.0
 """Between processes that end before they are ready."""
+
+
+class AlreadyRuns(Exception):
+    """Another worker has the data directory."""
 
 
 @dataclass(slots=True)
@@ -55,7 +62,7 @@ def serve(settings: JobSettings, is_over: Callable[[], bool]) -> None:
     """Work until it is over, alone in the data directory. Raises AlreadyRuns."""
     watch = Watch(settings, _depths)
     with (
-        only_one(service_settings().data_dir),
+        _alone(service_settings().data_dir),
         endpoint_of(settings, lambda: "stalled" if watch.is_stalled() else ""),
     ):
         EmbeddedWorker(settings, watch).serve(is_over)
@@ -173,6 +180,19 @@ class EmbeddedWorker:
                 with_connection(deaths.give_back, slot.job)
         if self._scheduler is not None:
             self._scheduler.leave()
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Two workers of one data directory would be twice the processes for the same jobs. Raises AlreadyRuns."""
+    try:
+        with alone(job_worker_lock(data_dir), str(os.getpid())):
+            yield
+    except Taken as error:
+        raise AlreadyRuns(
+            f"a job worker (process {error or 'unknown'}) runs for {data_dir}; ENABLE_BACKGROUND_TASKS=false keeps "
+            "run_gunicorn.sh from starting one"
+        ) from error
 
 
 def _depths() -> Mapping[str, int] | None:

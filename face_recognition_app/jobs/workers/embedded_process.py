@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from multiprocessing.connection import Connection
 
@@ -15,6 +16,7 @@ def do_jobs(pipe: Connection) -> None:
     """Do the jobs that are named, until the worker has ended. Says READY, and then of each job a RunEnded or None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The worker ends its processes.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # What is counted of jobs, the worker's parent counts.
     import django
 
     django.setup()

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         except SettingsError as error:
             raise CommandError(str(error)) from error
         from jobs.watching.endpoint import BadAddress
-        from jobs.workers.one_of_a_directory import AlreadyRuns
+        from jobs.workers.embedded import AlreadyRuns
 
         try:
             ACTIONS[options["action"]](settings, options)
