@@ -63,6 +63,7 @@ class JobWorker:
         self._is_stopping = False
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self._next_start = 0.0
         self._wait_s = FIRST_WAIT_S
         self._thread = threading.Thread(target=self._look_after, name="job worker", daemon=True)
 
@@ -97,12 +98,13 @@ class JobWorker:
         if self._process is not None and self._process.poll() is not None:
             lived_s = time.monotonic() - self._started_at
             self._wait_s = FIRST_WAIT_S if lived_s > LIVED_WELL_S else min(2 * self._wait_s, LONGEST_WAIT_S)
+            self._next_start = time.monotonic() + self._wait_s
             logger.warning("the job worker %d has ended; the next one starts in %g s", self._process.pid, self._wait_s)
             self._ended(self._process.pid)
             self._process = None
-        if self._process is not None or not self._is_wanted() or not is_free(self._lock):
+        if self._process is not None or time.monotonic() < self._next_start:
             return
-        if self._started_at and time.monotonic() - self._started_at < self._wait_s:
+        if not self._is_wanted() or not is_free(self._lock):
             return
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(self._command)

@@ -47,7 +47,7 @@ def facts() -> Facts:
         output_field=DateTimeField(),
     )
     unfinished = Job.across_tenants.filter(status__in=[one.value for one in UNFINISHED]).order_by()
-    rows = unfinished.values_list("type", "priority", "status").annotate(Count("pk"), Min(waits_since))
+    rows = unfinished.values_list("type", "priority", "status").annotate(number=Count("pk"), oldest=Min(waits_since))
     dead = DeadLetter.objects.order_by().values_list("job__type").annotate(Count("pk"))
     unsent = Job.across_tenants.filter(
         status=JobStatus.QUEUED, published_at=None, created_at__lt=now - UNSENT_AFTER

@@ -22,7 +22,10 @@ NICENESS = 10
 
 
 def work(settings: JobSettings, parent: int | None) -> None:
-    """Run jobs until told to end, or until the process `parent` has ended. Raises embedded.AlreadyRuns and BadAddress."""
+    """Run jobs until told to end, or until the process `parent` has ended.
+
+    Raises embedded.AlreadyRuns and BadAddress.
+    """
     if parent is not None:
         os.nice(NICENESS)
     if settings.mode is WorkerMode.SCHEDULER_ONLY:
