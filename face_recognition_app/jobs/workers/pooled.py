@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ for _chatty in ("celery.app.trace", "celery.worker.strategy", "celery.worker.req
     logging.getLogger(_chatty).setLevel(logging.CRITICAL)
 
 DATABASE_WAIT_S = 5
+KILL_S = 15.0
 LOOKED_AFTER_EVERY_S = 2.0
 
 app = application()
@@ -92,22 +94,39 @@ def arguments(settings: JobSettings) -> list[str]:
 
 @signals.task_failure.connect
 def note_a_death(sender: Any = None, args: Any = (), exception: Any = None, **_: Any) -> None:
-    """A process of the pool died or was ended at its time limit. What the job raised itself was noted where it ran."""
+    """A process of the pool died or is over its time limit. What the job raised itself was noted where it ran."""
     if sender is None or sender.name != RUN_TASK or not args or os.getpid() != _parent:
         return
-    reason = execution.TIMED_OUT if isinstance(exception, TimeLimitExceeded) else execution.WORKER_DIED
-    try:
-        ended = with_connection(deaths.lose_if_dead, args[0], socket.gethostname(), reason, job_settings().max_retries)
-    except Unavailable:
-        logger.warning("a death cannot be noted now; the job's lease ends by itself")
+    if isinstance(exception, TimeLimitExceeded):
+        _overdue[args[0]] = time.monotonic() + KILL_S  # Celery says so first, and then kills the process.
     else:
-        if ended is not None:
-            _watch.watch.tally.count(ended)
+        _lose_if_dead(args[0], execution.WORKER_DIED)
+
+
+def note_overdue_ends() -> None:
+    """Note the ends of runs over their time limit, once their processes are gone."""
+    for job_pk, until in list(_overdue.items()):
+        if _lose_if_dead(job_pk, execution.TIMED_OUT) or time.monotonic() > until:
+            del _overdue[job_pk]
+
+
+def _lose_if_dead(job_pk: int, reason: str) -> bool:
+    """Whether the run's end was noted."""
+    try:
+        ended = with_connection(deaths.lose_if_dead, job_pk, socket.gethostname(), reason, job_settings().max_retries)
+    except Unavailable:
+        logger.warning("the end of a process cannot be noted now; its job's lease ends by itself")
+        return False
     finally:
         execution.let_go()  # Before the next fork.
+    if ended is not None:
+        _watch.watch.tally.count(ended)
+    return ended is not None
 
 
 _parent = os.getpid()
+_overdue: dict[int, float] = {}
+"""Jobs whose run is over its time limit, and until when its end is waited for; after that its lease ends."""
 _scheduler: list[subprocess.Popen[bytes]] = []
 
 
@@ -142,6 +161,7 @@ class LookingAfter(bootsteps.StartStopStep):  # type: ignore[misc]  # the packag
             entry.cancel()
         self._entries = [
             parent.timer.call_repeatedly(HEARD_EVERY_S, _watch.hear, (parent.pool,)),
+            parent.timer.call_repeatedly(HEARD_EVERY_S, note_overdue_ends),
             parent.timer.call_repeatedly(LOOKED_AFTER_EVERY_S, _end_if_over),
         ]
         if job_settings().has_scheduler:
