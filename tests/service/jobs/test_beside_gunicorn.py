@@ -21,7 +21,8 @@ SUBMIT = "from jobs.submitting import *; submit_many(None, [NewJob(JobType.NOOP)
 
 def job_workers(service: LiveService) -> list[psutil.Process]:
     children = psutil.Process(service.pid).children()
-    return [child for child in children if child.cmdline()[-4:-1] == ["jobs", "worker", "--parent"]]
+    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if child.cmdline()[-4:-1] == ["jobs", "worker", "--parent"]]
 
 
 def manage(service: LiveService, *arguments: str) -> subprocess.CompletedProcess[str]:
