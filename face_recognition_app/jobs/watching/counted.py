@@ -22,12 +22,23 @@ run_seconds = Histogram(
 busy_seconds = Counter("face_jobs_busy_seconds", "Time that slots have spent on jobs.", ["group"])
 slots = Gauge("face_jobs_slots", "Jobs that the worker can run at once.", ["group"], multiprocess_mode="livesum")
 slots_busy = Gauge("face_jobs_slots_busy", "Jobs that it runs now.", ["group"], multiprocess_mode="livesum")
+waiting = Gauge(
+    "face_jobs_waiting",
+    "Jobs that wait in the queues which the worker takes from.",
+    ["group"],
+    multiprocess_mode="livemax",
+)
 
 
 def count(group: str, ended: RunEnded) -> None:
     runs.labels(group, ended.type, ended.priority, ended.outcome.value).inc()
     if ended.seconds is not None:
         run_seconds.labels(group, ended.type).observe(ended.seconds)
+
+
+def depth(group: str, jobs: int | None) -> None:
+    """None: not known now."""
+    waiting.labels(group).set(float("nan") if jobs is None else jobs)
 
 
 def look(group: str, slots_now: int, running: int, busy_s: float) -> None:

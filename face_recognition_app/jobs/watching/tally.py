@@ -21,8 +21,8 @@ BAD = frozenset({RunOutcome.FAILED, RunOutcome.DEAD})
 @dataclass(frozen=True, slots=True)
 class Figures:
     """`processed`: jobs that were finished here, which are `completed` and `failed` ones. `retried`: runs that failed
-    and are tried again. `mean_s`: of all runs. Of the last minute: `utilisation`, 0 to 1, and `recent_mean_s`, None
-    when no run ended.
+    and are tried again. `mean_s`: of all runs. Of the last minute: `utilisation`, 0 to 1, and the runs that ended,
+    `recent_runs`, which took `recent_s` together.
     """
 
     processed: int
@@ -30,7 +30,8 @@ class Figures:
     failed: int
     retried: int
     mean_s: float
-    recent_mean_s: float | None
+    recent_runs: int
+    recent_s: float
     utilisation: float
     slots: int
     running: int
@@ -97,14 +98,15 @@ class Tally:
     def figures(self, now: float) -> Figures:
         with self._lock:
             first, last = self._moments[0], self._moments[-1]
-            runs, slot_s = last.runs - first.runs, last.slot_s - first.slot_s
+            slot_s = last.slot_s - first.slot_s
             return Figures(
                 processed=sum(self._outcomes[one] for one in FINISHED),
                 completed=self._outcomes[RunOutcome.SUCCEEDED],
                 failed=sum(self._outcomes[one] for one in BAD),
                 retried=self._outcomes[RunOutcome.RETRIED],
                 mean_s=self._ended_s / self._runs if self._runs else 0.0,
-                recent_mean_s=(last.run_s - first.run_s) / runs if runs else None,
+                recent_runs=last.runs - first.runs,
+                recent_s=last.run_s - first.run_s,
                 utilisation=min(1.0, (last.busy_s - first.busy_s) / slot_s) if slot_s else 0.0,
                 slots=self._slots,
                 running=self._running,

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from config.job_settings import JobSettings
+from jobs.watching import counted
 from jobs.watching.system_metrics import log_system_metrics
 from jobs.watching.tally import Tally
 
 LOOKS_EVERY_S = 1.0
+DEPTH_EVERY_S = 5.0
 STALLED_AFTER_S = 60.0
 
 Depths = Callable[[], Mapping[str, int] | None]
@@ -25,6 +27,7 @@ class Watch:
         self._depths = depths
         self._interval_s = settings.metrics_interval.total_seconds()
         self._next_look = now
+        self._next_depth = now
         self._next_line = now + self._interval_s
 
     def look(self, slots: int, running_since: Sequence[float]) -> None:
@@ -34,6 +37,10 @@ class Watch:
             return
         self._next_look = now + LOOKS_EVERY_S
         self.tally.look(now, slots, running_since)
+        if now >= self._next_depth:
+            self._next_depth = now + DEPTH_EVERY_S
+            depths = self._depths()
+            counted.depth(self.tally.group, None if depths is None else sum(depths.values()))
         if now >= self._next_line:
             self._next_line = max(self._next_line + self._interval_s, now)
             self.say()

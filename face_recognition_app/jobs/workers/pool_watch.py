@@ -12,6 +12,7 @@ import redis
 
 from config.job_settings import JobSettings
 from jobs.broker import state
+from jobs.scaling import celery_group
 from jobs.watching.channel import Channel, Told
 from jobs.watching.endpoint import Endpoint
 from jobs.watching.outcomes import RunEnded
@@ -51,6 +52,11 @@ class PoolWatch:
         alive = {process.pid for process in pool._pool._pool}
         self._began = {process: at for process, at in self._began.items() if process in alive}
         self.watch.look(pool.num_processes, list(self._began.values()))
+
+    def load(self) -> dict[str, Any]:
+        depths = self._depths()
+        waiting = None if depths is None else sum(depths.values())
+        return celery_group.answer_of(self.watch.tally.group, self.watch.tally.figures(time.monotonic()), waiting)
 
     def open(self) -> None:
         if self._settings.metrics_address is not None and self._endpoint is None:

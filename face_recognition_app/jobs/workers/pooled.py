@@ -16,6 +16,7 @@ from typing import Any
 
 from celery import bootsteps, signals
 from celery.exceptions import TimeLimitExceeded
+from celery.worker.control import inspect_command
 
 from config.job_settings import JobSettings, job_settings
 from database import clock
@@ -128,6 +129,12 @@ _parent = os.getpid()
 _overdue: dict[int, float] = {}
 """Jobs whose run is over its time limit, and until when its end is waited for; after that its lease ends."""
 _scheduler: list[subprocess.Popen[bytes]] = []
+
+
+@inspect_command()
+def job_load(state: Any, **_: Any) -> dict[str, Any]:
+    """What the rule for the size of a group needs to know."""
+    return _watch.load()
 
 
 @signals.setup_logging.connect

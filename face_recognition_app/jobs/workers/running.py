@@ -65,11 +65,11 @@ def schedule(settings: JobSettings, parent: int | None) -> None:
 
 
 def _is_over(parent: int | None) -> Callable[[], bool]:
-    told, orphaned = _told_to_end(), scheduler.ends_with_parent(parent)
+    told, orphaned = told_to_end(), scheduler.ends_with_parent(parent)
     return lambda: told() or orphaned()
 
 
-def _told_to_end() -> Callable[[], bool]:
+def told_to_end() -> Callable[[], bool]:
     """Whether SIGTERM or SIGINT has come since this call."""
     came: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):

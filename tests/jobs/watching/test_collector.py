@@ -13,7 +13,7 @@ from database import clock
 from jobs.models import DeadLetter, Job, SchedulerSeat
 from jobs.submitting import NewJob, submit, submit_many
 from jobs.timing.scheduler import take_seat
-from jobs.watching import collector
+from jobs.watching import collector, database_facts
 from jobs.watching.collector import JobsCollector
 from monitoring.exposition import exposition
 from vocabulary.jobs import JobStatus, JobType, Priority
@@ -70,7 +70,7 @@ def test_a_scheduler_leads_as_long_as_it_holds_its_seat(tmp_path: Path) -> None:
 
 
 def test_scrapes_within_seconds_ask_the_database_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = counted(monkeypatch, collector.facts)
+    asked = counted(monkeypatch, database_facts.facts)
     jobs = JobsCollector(sends=False)
     for _ in range(5):
         assert "face_jobs_queued" in scraped(jobs, tmp_path)

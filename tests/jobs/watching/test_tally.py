@@ -23,7 +23,7 @@ def test_parts_and_failed_tries_are_no_finished_jobs() -> None:
 
 def test_nothing_done_is_no_division_by_zero() -> None:
     figures = Tally("thin", 0, 0.0).figures(0.0)
-    assert (figures.error_rate, figures.mean_s, figures.utilisation, figures.recent_mean_s) == (0.0, 0.0, 0.0, None)
+    assert (figures.error_rate, figures.mean_s, figures.utilisation, figures.recent_runs) == (0.0, 0.0, 0.0, 0)
 
 
 def test_utilisation_counts_short_runs_between_two_looks_and_long_ones_across_them() -> None:
@@ -46,7 +46,7 @@ def test_what_is_told_of_the_last_minute_forgets_what_was_before() -> None:
     for second in range(40, 140):
         tally.look(float(second), 1, [])
     figures = tally.figures(140.0)
-    assert (figures.utilisation, figures.recent_mean_s, figures.mean_s) == (0.0, None, 30.0)
+    assert (figures.utilisation, figures.recent_runs, figures.recent_s, figures.mean_s) == (0.0, 0, 0.0, 30.0)
 
 
 def test_slots_that_are_added_count_from_then_on() -> None:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.job_settings import JobSettings, job_settings, lines_of
 from config.settings import SettingsError
+from jobs.management.actions import autoscale
 
 
 class Command(BaseCommand):
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         worker.add_argument("--print-config", action="store_true", help="print the configuration, and end")
         scheduler = actions.add_parser("scheduler", help="publish what is due, until told to end; runs no jobs")
         scheduler.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
+        autoscale.add(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -32,7 +34,10 @@ class Command(BaseCommand):
         from jobs.workers.embedded import AlreadyRuns
 
         try:
-            ACTIONS[options["action"]](settings, options)
+            if act := options.get("act"):
+                act(self, settings, options)
+            else:
+                ACTIONS[options["action"]](settings, options)
         except (AlreadyRuns, BadAddress) as error:
             raise CommandError(str(error)) from error
 
