@@ -8,7 +8,7 @@ import pytest
 from config.locks import Taken, alone, is_free
 from server import job_worker
 from server.job_worker import JobWorker
-from testkit.job_workers import wait_for
+from testkit.job_site import wait_for
 
 BEGUN = "import sys, time; open(sys.argv[1], 'a').write('begun\\n'); time.sleep(float(sys.argv[2]))"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.job_workers import MANAGE, JobSite, Wanted, end, wait_for
+from testkit.job_site import MANAGE, JobSite, Wanted, end, wait_for
 from tests.jobs.workers.conftest import redis_site
 
 __all__ = ["redis_site"]

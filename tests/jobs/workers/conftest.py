@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.job_workers import JobSite
+from testkit.job_site import JobSite
 from testkit.servers import redis_server
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")

@@ -8,7 +8,7 @@ import signal
 import psutil
 
 from jobs.workers.execution import TIMED_OUT, WORKER_DIED
-from testkit.job_workers import JobSite, Row, Wanted, wait_for
+from testkit.job_site import JobSite, Row, Wanted, wait_for
 
 
 def running(site: JobSite) -> Row | None:

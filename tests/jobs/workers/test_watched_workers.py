@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from testkit import loopback
-from testkit.job_workers import JobSite, Wanted, wait_for
+from testkit.job_site import JobSite, Wanted, wait_for
 from testkit.service import free_port
 
 HUNDRED = (Wanted("noop", {}, 97), Wanted("fail", {"how": "refusal"}, 3))

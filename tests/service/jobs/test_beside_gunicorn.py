@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from testkit.job_workers import FOREIGN, MANAGE, wait_for
+from testkit.job_site import FOREIGN, MANAGE, wait_for
 from testkit.service import REPOSITORY, LiveService, running_service
 
 UNSET = {"ENABLE_BACKGROUND_TASKS": "", "REDIS_URL": "", "WORKER_CONCURRENCY": "1", "SCHEDULER_INTERVAL": "100ms"}
