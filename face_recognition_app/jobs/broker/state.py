@@ -1,20 +1,28 @@
-"""What is in the broker's queues."""
+"""The connection to Redis, and what is in its queues."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.job_settings import job_settings
-from jobs.broker.application import SILENCE_S
 from jobs.broker.queues import KEY_PREFIX, queue_of
+
+PATIENCE_S = 1.0
+"""How long whoever asks for a job waits for Redis: it is accepted without it, too."""
 
 
 @cache
 def client() -> redis.Redis:
     return redis.Redis.from_url(
-        job_settings().redis_url, socket_timeout=SILENCE_S, socket_connect_timeout=SILENCE_S, decode_responses=True
+        job_settings().redis_url,
+        socket_timeout=PATIENCE_S,
+        socket_connect_timeout=PATIENCE_S,
+        retry=Retry(NoBackoff(), 1),
+        decode_responses=True,
     )
 
 

@@ -28,9 +28,6 @@ from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
-WORKER_DIED = "the worker died"
-
 
 def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -48,11 +45,6 @@ def execute(job_pk: int) -> None:
         request = request_id.current.set(claimed.request_id)
         stack.callback(request_id.current.reset, request)
         with_connection(_work, claimed, lease)
-
-
-def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | None:
-    """Note that a process has ended in the middle of a run."""
-    return transitions.lose(job_pk, number, reason, job_settings().max_retries)
 
 
 def _work(claimed: Claimed, lease: leases.Lease) -> None:

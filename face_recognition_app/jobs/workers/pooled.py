@@ -82,9 +82,9 @@ def note_a_death(sender: Any = None, args: Any = (), exception: Any = None, **_:
     """A process of the pool died or was ended at its time limit. What the job raised itself was noted where it ran."""
     if sender is None or sender.name != RUN_TASK or not args or os.getpid() != _parent:
         return
-    reason = execution.TIMED_OUT if isinstance(exception, TimeLimitExceeded) else execution.WORKER_DIED
+    note = deaths.note_time_out if isinstance(exception, TimeLimitExceeded) else deaths.note_death
     try:
-        with_connection(deaths.lose_if_dead, args[0], socket.gethostname(), reason, job_settings().max_retries)
+        with_connection(note, args[0], socket.gethostname(), job_settings().max_retries)
     except Unavailable:
         logger.warning("a death cannot be noted now; the job's lease ends by itself")
     finally:
