@@ -22,7 +22,7 @@ def reading(loads: Callable[[Any], Any]) -> Callable[[Any], Any]:
             found = loads(text)
         except ValueError:
             return _unreadable(text)
-        return found if _is_control(found) or _is_ours(found) else _unreadable(text)
+        return found if _is_control(found) or _job_of(found) is not None else _unreadable(text)
 
     return guarded
 
@@ -37,15 +37,24 @@ def _is_control(found: Any) -> bool:
         return False
 
 
-def _is_ours(found: Any) -> bool:
+def job_in(raw: bytes) -> int | None:
+    """The job that a message names; None for what is no message of ours."""
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        return None
+    return _job_of(found)
+
+
+def _job_of(found: Any) -> int | None:
     try:
         arguments = json.loads(base64.b64decode(found["body"], validate=True))[0]
         known = found["headers"]["task"] == RUN_TASK and isinstance(found["headers"]["id"], str)
         properties = found["properties"]
         delivered = isinstance(properties["delivery_tag"], str) and isinstance(properties["delivery_info"], dict)
     except (KeyError, IndexError, TypeError, ValueError):
-        return False
-    return known and delivered and len(arguments) == 1 and type(arguments[0]) is int
+        return None
+    return arguments[0] if known and delivered and len(arguments) == 1 and type(arguments[0]) is int else None
 
 
 def _unreadable(text: Any) -> dict[str, Any]:

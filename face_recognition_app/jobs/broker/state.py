@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import redis
@@ -22,7 +23,6 @@ def client() -> redis.Redis:
         socket_timeout=PATIENCE_S,
         socket_connect_timeout=PATIENCE_S,
         retry=Retry(NoBackoff(), 1),
-        decode_responses=True,
     )
 
 
@@ -31,6 +31,12 @@ def length(type_: str, priority: str) -> int:
     found = client().llen(KEY_PREFIX + queue_of(type_, priority))
     assert isinstance(found, int)
     return found
+
+
+def take(keys: Sequence[str]) -> bytes | None:
+    """The next message of the first queue that has one. Raises redis.RedisError, also from a Redis older than 7."""
+    found = client().lmpop(len(keys), *keys, direction="RIGHT")
+    return found[1][0] if found else None
 
 
 def is_empty(type_: str, priority: str) -> bool:
