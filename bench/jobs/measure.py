@@ -62,6 +62,8 @@ def _place(database: str) -> Iterator[Path]:
 
 def _rate(directory: Path, number: int, slots: int) -> tuple[float, float]:
     """Jobs submitted and done a second."""
+    from django.db.models import Max, Min
+
     from jobs.models import Job
     from jobs.submitting import NewJob, submit_many
     from testkit.job_workers import ended, job_process
@@ -72,10 +74,9 @@ def _rate(directory: Path, number: int, slots: int) -> tuple[float, float]:
     with job_process(directory, WORKER_CONCURRENCY=str(slots)):
         ended(jobs[-1:], PATIENCE_S)
         ended(jobs, PATIENCE_S)
-    done = Job.across_tenants.filter(type=JobType.NOOP)
-    times = sorted(done.values_list("started_at", "finished_at"))
-    took_s = (max(finished for _, finished in times) - times[0][0]).total_seconds()
-    return submitted, number / took_s
+    times = Job.across_tenants.filter(type=JobType.NOOP).aggregate(Min("started_at"), Max("finished_at"))
+    took = times["finished_at__max"] - times["started_at__min"]
+    return submitted, number / took.total_seconds()
 
 
 def _high_waits(directory: Path, number: int) -> list[float]:

@@ -36,7 +36,11 @@ def length(type_: str, priority: str) -> int:
 def take(keys: Sequence[str]) -> bytes | None:
     """The next message of the first queue that has one. Raises redis.RedisError, also from a Redis older than 7."""
     found = client().lmpop(len(keys), *keys, direction="RIGHT")
-    return found[1][0] if found else None
+    if not found:
+        return None
+    raw = found[1][0]
+    assert isinstance(raw, bytes)
+    return raw
 
 
 def is_empty(type_: str, priority: str) -> bool:
