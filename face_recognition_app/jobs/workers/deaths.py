@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from django.db.models import QuerySet
@@ -11,11 +12,22 @@ from jobs.models import Job
 from jobs.watching.outcomes import RunEnded, outcome_of_failure
 from vocabulary.jobs import JobStatus
 
+logger = logging.getLogger(__name__)
 
-def lose_if_dead(job_pk: int, host: str, reason: str, retries: int) -> RunEnded | None:
+TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
+WORKER_DIED = "the worker died"
+
+
+def note_death(job_pk: int, host: str, retries: int) -> RunEnded | None:
     """Note the failure of a run whose process on this host is gone. None when there is none."""
     found = _running_on(host).filter(pk=job_pk).first()
-    return None if found is None or _is_alive(found.worker) else _lose(found, reason, retries, None)
+    return None if found is None or _is_alive(found.worker) else _lose(found, WORKER_DIED, retries, None)
+
+
+def note_time_out(job_pk: int, host: str, retries: int) -> RunEnded | None:
+    """Note the failure of a run whose process on this host is about to be ended. None when there is none."""
+    found = _running_on(host).filter(pk=job_pk).first()
+    return None if found is None else _lose(found, TIMED_OUT, retries, None)
 
 
 def lose(job_pk: int, reason: str, retries: int, seconds: float) -> RunEnded | None:
@@ -37,6 +49,7 @@ def give_back_of_dead(host: str) -> int:
 
 
 def _lose(found: Job, reason: str, retries: int, seconds: float | None) -> RunEnded:
+    logger.warning("a run of job %d (%s) has failed: %s", found.pk, found.type, reason)
     status = transitions.lose(found.pk, found.runs, reason, retries)
     return RunEnded(found.type, found.priority, outcome_of_failure(status), seconds)
 

@@ -27,7 +27,7 @@ from jobs.watching.database_facts import queued_by_priority
 from jobs.watching.endpoint import endpoint_of
 from jobs.watching.outcomes import RunEnded
 from jobs.watching.watch import Watch
-from jobs.workers import deaths, execution
+from jobs.workers import deaths
 from jobs.workers.embedded_process import do_jobs
 from vocabulary.jobs import JobStatus, Priority
 from wire.errors import Unavailable
@@ -131,7 +131,7 @@ class EmbeddedWorker:
         for slot in self._slots:
             self._hear(slot)
         for slot in [slot for slot in self._slots if slot.ended()]:
-            self._forget(slot, execution.WORKER_DIED)
+            self._forget(slot, deaths.WORKER_DIED)
 
     def _hear(self, slot: Slot) -> None:
         try:
@@ -150,7 +150,7 @@ class EmbeddedWorker:
             if (slot.job is not None or not slot.ready) and time.monotonic() - slot.began > limit:
                 slot.process.kill()
                 slot.process.join()
-                self._forget(slot, execution.TIMED_OUT)
+                self._forget(slot, deaths.TIMED_OUT)
 
     def _forget(self, slot: Slot, reason: str) -> None:
         self._slots.remove(slot)

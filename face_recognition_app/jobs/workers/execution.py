@@ -31,9 +31,6 @@ from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
-WORKER_DIED = "the worker died"
-
 
 def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -41,7 +38,11 @@ def this_worker() -> str:
 
 def execute(job_pk: int) -> RunEnded | None:
     """Run the job; None if it is not queued. Raises Unavailable when the database cannot be used: deliver it again."""
-    claimed = with_connection(transitions.claim, job_pk, this_worker())
+    return with_connection(_execute, job_pk)
+
+
+def _execute(job_pk: int) -> RunEnded | None:
+    claimed = transitions.claim(job_pk, this_worker())
     if claimed is None:
         logger.debug("job %d is not queued: it was delivered before, or cancelled", job_pk)
         return None
@@ -53,13 +54,8 @@ def execute(job_pk: int) -> RunEnded | None:
         stack.callback(request_id.current.reset, request)
         job = job_context.current.set(JobContext(claimed.public_id, claimed.type, claimed.tenant_pk))
         stack.callback(job_context.current.reset, job)
-        outcome = with_connection(_work, claimed, lease)
+        outcome = _work(claimed, lease)
     return RunEnded(claimed.type, claimed.priority, outcome, time.monotonic() - began)
-
-
-def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | None:
-    """Note that a process has ended in the middle of a run."""
-    return transitions.lose(job_pk, number, reason, job_settings().max_retries)
 
 
 def _work(claimed: Claimed, lease: leases.Lease) -> RunOutcome:

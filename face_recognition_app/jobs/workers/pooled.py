@@ -26,7 +26,7 @@ from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
 from jobs.watching.log_set_up import set_up_logs
-from jobs.workers import deaths, execution
+from jobs.workers import bursts, deaths, execution
 from jobs.workers.pool_watch import HEARD_EVERY_S, PoolWatch
 from wire.errors import Unavailable
 
@@ -36,7 +36,6 @@ for _chatty in ("celery.app.trace", "celery.worker.strategy", "celery.worker.req
     logging.getLogger(_chatty).setLevel(logging.CRITICAL)
 
 DATABASE_WAIT_S = 5
-KILL_S = 15.0
 LOOKED_AFTER_EVERY_S = 2.0
 
 app = application()
@@ -45,21 +44,33 @@ _watch = PoolWatch(job_settings())
 
 @app.task(name=RUN_TASK, bind=True, max_retries=None)
 def run(self: Any, job_pk: int) -> None:
+    began = time.monotonic()
     try:
-        with _watch.running() as runs:
-            if ended := execution.execute(job_pk):
-                runs.append(ended)
+        _run(job_pk)
+        bursts.go_on(job_settings(), began, _run, keep_unreadable)
     except Unavailable as error:
         raise self.retry(exc=error, countdown=DATABASE_WAIT_S) from error
 
 
+def _run(job_pk: int) -> None:
+    with _watch.running() as runs:
+        if ended := execution.execute(job_pk):
+            runs.append(ended)
+
+
 @app.task(name=UNREADABLE_TASK)
 def unreadable(body: str) -> None:
+    keep_unreadable(base64.b64decode(body))
+
+
+def keep_unreadable(body: bytes) -> None:
     """Keep a message that nobody can read."""
-    found = base64.b64decode(body)
     logger.error("a message in a queue of jobs cannot be read, and is kept as a dead letter")
-    reason = "the message is none of this service"
-    with_connection(DeadLetter.objects.create, reason=reason, body=found, at=with_connection(clock.now))
+    with_connection(_keep, body)
+
+
+def _keep(body: bytes) -> None:
+    DeadLetter.objects.create(reason="the message is none of this service", body=body, at=clock.now())
 
 
 def serve(is_over: Callable[[], bool]) -> None:
@@ -98,36 +109,19 @@ def note_a_death(sender: Any = None, args: Any = (), exception: Any = None, **_:
     """A process of the pool died or is over its time limit. What the job raised itself was noted where it ran."""
     if sender is None or sender.name != RUN_TASK or not args or os.getpid() != _parent:
         return
-    if isinstance(exception, TimeLimitExceeded):
-        _overdue[args[0]] = time.monotonic() + KILL_S  # Celery says so first, and then kills the process.
-    else:
-        _lose_if_dead(args[0], execution.WORKER_DIED)
-
-
-def note_overdue_ends() -> None:
-    """Note the ends of runs over their time limit, once their processes are gone."""
-    for job_pk, until in list(_overdue.items()):
-        if _lose_if_dead(job_pk, execution.TIMED_OUT) or time.monotonic() > until:
-            del _overdue[job_pk]
-
-
-def _lose_if_dead(job_pk: int, reason: str) -> bool:
-    """Whether the run's end was noted."""
+    note = deaths.note_time_out if isinstance(exception, TimeLimitExceeded) else deaths.note_death
     try:
-        ended = with_connection(deaths.lose_if_dead, job_pk, socket.gethostname(), reason, job_settings().max_retries)
+        ended = with_connection(note, args[0], socket.gethostname(), job_settings().max_retries)
     except Unavailable:
         logger.warning("the end of a process cannot be noted now; its job's lease ends by itself")
-        return False
+        return
     finally:
         execution.let_go()  # Before the next fork.
     if ended is not None:
         _watch.watch.tally.count(ended)
-    return ended is not None
 
 
 _parent = os.getpid()
-_overdue: dict[int, float] = {}
-"""Jobs whose run is over its time limit, and until when its end is waited for; after that its lease ends."""
 _scheduler: list[subprocess.Popen[bytes]] = []
 
 
@@ -168,7 +162,6 @@ class LookingAfter(bootsteps.StartStopStep):  # type: ignore[misc]  # the packag
             entry.cancel()
         self._entries = [
             parent.timer.call_repeatedly(HEARD_EVERY_S, _watch.hear, (parent.pool,)),
-            parent.timer.call_repeatedly(HEARD_EVERY_S, note_overdue_ends),
             parent.timer.call_repeatedly(LOOKED_AFTER_EVERY_S, _end_if_over),
         ]
         if job_settings().has_scheduler:

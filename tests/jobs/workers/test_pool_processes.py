@@ -7,7 +7,7 @@ import signal
 
 import psutil
 
-from jobs.workers.execution import TIMED_OUT, WORKER_DIED
+from jobs.workers.deaths import TIMED_OUT, WORKER_DIED
 from testkit.job_site import JobSite, Row, Wanted, wait_for
 
 
