@@ -30,7 +30,7 @@ refuse() {
 
 # Names of modes, priorities and types are checked with the rest of the configuration.
 check_names() {
-    [[ $2 =~ ^[a-z_-]+(,[a-z_-]+)*$ ]] || refuse "$1 takes names with commas between them, not '$2'"
+    [[ $2 =~ ^[a-z][a-z_-]*(,[a-z][a-z_-]*)*$ ]] || refuse "$1 takes names with commas between them, not '$2'"
 }
 
 check_number() {

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from config.job_settings import load_job_settings
+from config.job_settings import JobSettings, lines_of, load_job_settings
 from config.settings import SettingsError
 from vocabulary.jobs import JobType, Priority, WorkerMode
 
@@ -104,3 +104,52 @@ def test_intervals(text: str, expected: timedelta) -> None:
 def test_what_is_wrong_is_named(variables: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load_job_settings(variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "group"),
+    [
+        ({}, "thin"),
+        (REDIS, "default"),
+        ({**REDIS, "WORKER_MODE": "specialized", "WORKER_PRIORITIES": "low,high"}, "high-low"),
+        ({**REDIS, "WORKER_MODE": "job-specialized", "WORKER_JOB_TYPES": "noop", "WORKER_GROUP": "io"}, "io"),
+    ],
+)
+def test_workers_that_take_the_same_jobs_have_one_name(variables: dict[str, str], group: str) -> None:
+    assert load_job_settings(variables).group == group
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, True),
+        ({"APP_ENV": "production"}, True),
+        (REDIS, False),
+        ({"ENABLE_BACKGROUND_TASKS": "false"}, False),
+        ({**REDIS, "ENABLE_BACKGROUND_TASKS": "true"}, True),
+    ],
+)
+def test_gunicorn_keeps_a_worker_where_no_other_process_may_take_the_jobs(
+    variables: dict[str, str], expected: bool
+) -> None:
+    assert load_job_settings(variables).runs_beside_gunicorn is expected
+
+
+@pytest.mark.parametrize("bind", ["8080", ":8080", "localhost:0", "localhost:70000", "localhost:http"])
+def test_an_address_for_metrics_needs_host_and_port(bind: str) -> None:
+    with pytest.raises(SettingsError, match=r"JOB_METRICS_BIND.*must be HOST:PORT"):
+        load_job_settings({"JOB_METRICS_BIND": bind})
+
+
+def test_an_address_for_metrics_is_understood() -> None:
+    assert load_job_settings({}).metrics_address is None
+    assert load_job_settings({"JOB_METRICS_BIND": "0.0.0.0:8080"}).metrics_address == ("0.0.0.0", 8080)
+    assert load_job_settings({"JOB_METRICS_BIND": "[::1]:8080"}).metrics_address == ("::1", 8080)
+
+
+def test_the_configuration_is_printed_as_variables_with_nothing_secret_in_it() -> None:
+    lines = list(lines_of(load_job_settings({"REDIS_URL": "redis://:secret@host/0", "JOB_TIMEOUT": "2m"})))
+    assert len(lines) == len(JobSettings.model_fields)
+    assert {"WORKER_MODE=default", "WORKER_CONCURRENCY=10", "JOB_TIMEOUT=120s", "ENABLE_SCHEDULER=true"} <= set(lines)
+    assert "REDIS_URL=redis://...@host/0" in lines
+    assert "secret" not in "".join(lines)
