@@ -31,6 +31,7 @@ def values(family: Metric) -> dict[tuple[str, ...], float]:
     return {tuple(sample.labels.values()): sample.value for sample in family.samples}
 
 
+@pytest.mark.usefixtures("each_database")
 def test_the_metrics_are_what_the_database_knows(tmp_path: Path) -> None:
     submit_many(None, [NewJob(JobType.NOOP, priority=Priority.HIGH)] * 2)
     old = submit(None, NewJob(JobType.SLEEP, {"seconds": 1}))
