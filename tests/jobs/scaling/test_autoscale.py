@@ -14,15 +14,26 @@ from tests.jobs.workers.conftest import redis_site
 __all__ = ["redis_site"]
 
 
+RESIZE = """
+from jobs.broker.application import application
+from jobs.scaling.celery_group import resize, workers_of
+
+control = application().control
+workers = workers_of(control, "bulk")
+resize(control, workers, 1)
+print(len(workers), len(workers_of(control, "other")))
+"""
+
+
 def slots_of(worker_lines: list[dict[str, object]]) -> object:
     return worker_lines[-1]["slots"] if worker_lines else None
 
 
-def test_a_group_grows_with_its_queue_and_another_stays(redis_site: JobSite, tmp_path: Path) -> None:
+def test_a_group_grows_with_its_queue_to_its_bound_and_can_shrink(redis_site: JobSite, tmp_path: Path) -> None:
     grown = {"JOB_METRICS_INTERVAL": "1s", "WORKER_CONCURRENCY": "1"}
     log = tmp_path / "autoscale.out"
     with redis_site.worker(**grown, WORKER_GROUP="bulk") as worker:
-        redis_site.submit(Wanted("sleep", {"seconds": 4}, 40))
+        redis_site.submit(Wanted("sleep", {"seconds": 4}, 14))
         wait_for(lambda: slots_of(worker.said("System metrics")) == 1, "the worker works")
         with log.open("wb") as output:
             scaler = subprocess.Popen(
@@ -37,6 +48,10 @@ def test_a_group_grows_with_its_queue_and_another_stays(redis_site: JobSite, tmp
             )
         finally:
             end(scaler)
+        assert redis_site.manage("shell", "--no-imports", "-c", RESIZE, "--verbosity=0").split() == ["1", "0"]
+        wait_for(lambda: redis_site.statuses() == {"succeeded": 14}, "all jobs are done")
+        redis_site.manage("shell", "--no-imports", "-c", RESIZE)
+        wait_for(lambda: slots_of(worker.said("System metrics")) == 1, "one slot is left")
     said = log.read_text()
     assert "bulk: 1 -> 2 slots" in said
     assert "bulk: 2 -> 3 slots" in said
