@@ -19,10 +19,14 @@ MEGABYTE = 1_000_000
 SCHEDULER = "scheduler"
 
 
+class BadLogFile(Exception):
+    """The log file cannot be written."""
+
+
 def set_up_logs(settings: JobSettings, *, schedules_only: bool = False) -> None:
     """Replace what Django's settings have set up, in this process and those that are forked from it.
 
-    `schedules_only`: this process runs no jobs, whatever the mode says.
+    `schedules_only`: this process runs no jobs, whatever the mode says. Raises BadLogFile.
     """
     mode = WorkerMode.SCHEDULER_ONLY if schedules_only else settings.mode
     group = SCHEDULER if mode is WorkerMode.SCHEDULER_ONLY else settings.group
@@ -49,4 +53,8 @@ def _handlers(settings: JobSettings, group: str) -> Iterator[logging.Handler]:
         yield logging.StreamHandler(sys.stderr)
     if settings.log_file:
         path = log_file(settings, group)
-        yield SharedRotatingFile(path, settings.log_file_max_mb * MEGABYTE, settings.log_file_backups)
+        try:
+            yield SharedRotatingFile(path, settings.log_file_max_mb * MEGABYTE, settings.log_file_backups)
+            path.open("ab").close()
+        except OSError as error:
+            raise BadLogFile(f"LOG_FILE_PATH={path}: {error.strerror or error}") from error

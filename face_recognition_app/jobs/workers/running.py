@@ -24,7 +24,7 @@ NICENESS = 10
 def work(settings: JobSettings, parent: int | None) -> None:
     """Run jobs until told to end, or until the process `parent` has ended.
 
-    Raises embedded.AlreadyRuns and BadAddress.
+    Raises embedded.AlreadyRuns, BadAddress and BadLogFile.
     """
     if parent is not None:
         os.nice(NICENESS)
@@ -56,7 +56,7 @@ def work(settings: JobSettings, parent: int | None) -> None:
 def schedule(settings: JobSettings, parent: int | None) -> None:
     """Publish what is due until told to end, or until the process `parent`, which answers probes, has ended.
 
-    Raises BadAddress.
+    Raises BadAddress and BadLogFile.
     """
     set_up_logs(settings, schedules_only=True)
     with_connection(ensure_schedules)

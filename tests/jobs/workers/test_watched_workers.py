@@ -96,3 +96,21 @@ def test_a_second_worker_of_a_data_directory_is_refused(tmp_path: Path) -> None:
         assert "Traceback" not in log.read_text()
     with site.worker() as third:
         wait_for(lambda: third.said("this scheduler leads"), "a worker after the first has ended")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("LOG_FILE_PATH", "/dev/null/worker.log", "LOG_FILE_PATH=/dev/null/worker.log: File exists"),
+        ("JOB_METRICS_BIND", "203.0.113.1:8080", "JOB_METRICS_BIND=203.0.113.1:8080: Cannot assign requested address"),
+    ],
+)
+def test_what_cannot_be_used_ends_the_start_with_its_variable(
+    tmp_path: Path, variable: str, value: str, problem: str
+) -> None:
+    site = JobSite(tmp_path)
+    with site.worker(LOG_FILE_ENABLED="true", **{variable: value}) as worker:
+        assert worker.process.wait(60) == 1
+    said = worker.log.read_text()
+    assert f"CommandError: {problem}" in said
+    assert "Traceback" not in said

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         except SettingsError as error:
             raise CommandError(str(error)) from error
         from jobs.watching.endpoint import BadAddress
+        from jobs.watching.log_set_up import BadLogFile
         from jobs.workers.embedded import AlreadyRuns
 
         try:
@@ -38,7 +39,7 @@ class Command(BaseCommand):
                 act(self, settings, options)
             else:
                 ACTIONS[options["action"]](settings, options)
-        except (AlreadyRuns, BadAddress) as error:
+        except (AlreadyRuns, BadAddress, BadLogFile) as error:
             raise CommandError(str(error)) from error
 
 
