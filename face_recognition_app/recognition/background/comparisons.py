@@ -22,8 +22,8 @@ from gallery.upkeep import duplicates
 from gallery.upkeep.duplicates import DuplicatePair, Searched
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
-from recognition.background.parts import Part, in_parts
-from recognition.background.reports import Reports, as_bytes, id_of
+from recognition.background.parts import Part, id_of, in_parts
+from recognition.background.reports import Reports, as_bytes
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from tenants.scopes import Scope
@@ -179,7 +179,7 @@ def _measure(part: Part[CalibrateState], tenant: Tenant, *, keep: bool) -> None:
             part.state.recorded = True
     labelled = read(tenant, gallery.model_id, gallery.protection)
     try:
-        measured = measure(gallery, tenant, labelled, part.advance)
+        measured = measure(gallery, tenant, labelled, part.show)  # Seconds, of a gallery of any size.
     except (TooFewSubjects, TooFewPairs) as error:
         raise Refused(str(error)) from error
     result = _told(measured, list(rates(measured, gallery, target)), gallery.model_id)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel
 
 from gallery.protection.errors import KeysUnavailable
+from jobs.models import Job
 from jobs.run import Again, Result, Run
 
 SAVED_EVERY_S = 1.0
@@ -42,6 +44,12 @@ def in_parts(work: Callable[[Run, A], Result | Again]) -> Callable[[Run, A], Res
     return part
 
 
+def id_of(run: Run) -> UUID:
+    """The public id of the job, by which its report is named."""
+    found: UUID = Job.across_tenants.values_list("public_id", flat=True).get(pk=run.job_pk)
+    return found
+
+
 class Part(Generic[S]):
     """One run of a job, with its checkpoint as an object: `state` is what the last checkpoint has, or as new.
 
@@ -51,6 +59,7 @@ class Part(Generic[S]):
     def __init__(self, run: Run, form: type[S], before_keeping: Callable[[], None] = lambda: None) -> None:
         self.run = run
         self._before_keeping = before_keeping
+        self._steps = 0
         self.state = form.model_validate(run.checkpoint or {})
         self._saved = time.monotonic()
 
@@ -71,12 +80,18 @@ class Part(Generic[S]):
     def advance(self, done: int, total: int | None) -> None:
         """Say how far the job is, where all that was done stays. Not in a transaction.
 
-        Raises Cancelled, LeaseLost, and PartIsOver when it is time to make way.
+        Raises Cancelled, LeaseLost, and PartIsOver when it is time to make way. The first call does not, so that each
+        part gets further, whatever its preparations take.
         """
-        self.run.done, self.run.total = done, total
-        self.run.check()
-        if self.run.is_over:
+        self.show(done, total)
+        self._steps += 1
+        if self.run.is_over and self._steps > 1:
             self.keep()
             raise PartIsOver
+
+    def show(self, done: int, total: int | None) -> None:
+        """The same in the middle of what would have to begin anew: it makes no way. Raises Cancelled and LeaseLost."""
+        self.run.done, self.run.total = done, total
+        self.run.check()
         if time.monotonic() - self._saved > SAVED_EVERY_S:
             self.keep()

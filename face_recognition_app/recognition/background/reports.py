@@ -19,7 +19,6 @@ from uuid import UUID
 from gallery.models import Subject
 from gallery.protection import TemplateProtection
 from jobs.models import Job
-from jobs.run import Run
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode, ServiceError
 from vocabulary.jobs import FINISHED
@@ -90,12 +89,6 @@ class Reports:
         except FileNotFoundError:
             raise ReportGone("there is no such report, or none any more") from None
         return self.protection.unseal(sealed, self.tenant, _place(job))
-
-
-def id_of(run: Run) -> UUID:
-    """The public id of the job, by which its report is named."""
-    found: UUID = Job.across_tenants.values_list("public_id", flat=True).get(pk=run.job_pk)
-    return found
 
 
 def as_bytes(content: Any) -> bytes:

@@ -9,8 +9,8 @@ from gallery.people import ID_PATTERN, SubjectNotFound, find_subject
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
 from recognition import export
-from recognition.background.parts import Part, in_parts
-from recognition.background.reports import ABOUT, Reports, id_of
+from recognition.background.parts import Part, id_of, in_parts
+from recognition.background.reports import ABOUT, Reports
 from recognition.deciding import Deciding
 from recognition.retention.erasure import erase_some_sessions, erase_the_rest
 from tenants.models import Tenant
@@ -72,11 +72,12 @@ def erase_subject(run: Run, asked: OfSubject) -> Result:
 
 def _erase(part: Part[EraseState], tenant: Tenant, subject_id: str) -> None:
     find_subject(tenant, subject_id)
-    erased = 1
-    while erased:
+    while True:
         with part.step():
             erased = erase_some_sessions(tenant, subject_id)
             part.state.sessions += erased
+        if not erased:
+            break
         part.advance(part.state.sessions, None)
 
     def keep(receipt: str) -> None:

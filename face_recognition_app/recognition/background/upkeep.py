@@ -68,14 +68,12 @@ def _rebuild(part: Part[RebuildState], store: TemplateStore, tenant: Tenant) -> 
     """Number of templates; None while another process makes the index."""
     read, before = 0, sum(one.templates for one in part.state.rebuilt)
 
+    tell = part.advance if store.resumes_rebuilds else part.show
+
     def advance(done: int, total: int) -> None:
         nonlocal read
         read = done
-        if store.resumes_rebuilds:
-            part.advance(before + done, max(part.state.total, before + total))
-        else:
-            part.run.done, part.run.total = before + done, max(part.state.total, before + total)
-            part.run.check()
+        tell(before + done, max(part.state.total, before + total))
 
     return read if store.rebuild(tenant, advance) else None
 
