@@ -112,14 +112,15 @@ def delete_about(data_dir: Path, tenant: Tenant) -> None:
 
 
 def _delete_orphans_in(folder: Path) -> int:
-    """Files whose job is gone, reports about somebody who is gone, and parts of jobs that are finished."""
-    files = list(folder.iterdir()) if folder.is_dir() else []
+    """Files whose job is gone, reports about somebody who is gone, and parts of jobs that are finished. What is not
+    named by a job's public id is not of this module, and stays for as long as the tenant."""
+    files = [path for path in folder.iterdir() if _is_id(_job_in(path))] if folder.is_dir() else []
     jobs = {str(row.public_id): row for row in _jobs_of(files)}
     people = {about for row in jobs.values() if (about := _about(row)) is not None}
     living = set(Subject.across_tenants.filter(reference__in=people).values_list("reference", flat=True))
     deleted = 0
     for path in files:
-        row = jobs.get(path.name.partition(".")[0])
+        row = jobs.get(_job_in(path))
         about = None if row is None else _about(row)
         is_report = path.suffix == ".json"
         if row is None or (about is not None and about not in living) or (not is_report and row.status in FINISHED):
@@ -131,8 +132,12 @@ def _delete_orphans_in(folder: Path) -> int:
 
 
 def _jobs_of(files: Iterable[Path]) -> Iterable[Job]:
-    names = {name for path in files if _is_id(name := path.name.partition(".")[0])}
+    names = {_job_in(path) for path in files}
     return Job.across_tenants.filter(public_id__in=names).only("public_id", "status", "result")
+
+
+def _job_in(path: Path) -> str:
+    return path.name.partition(".")[0]
 
 
 def _is_id(name: str) -> bool:

@@ -16,6 +16,8 @@ from audit.models import AuditEntry
 from config.service import service_settings
 from gallery.models import Subject, Template
 from gallery.people import create_subject
+from gallery.protection import reprotection
+from gallery.protection.errors import SecretGone
 from jobs.models import Job
 from recognition import export
 from recognition.background import reports
@@ -121,6 +123,17 @@ def test_another_tenant_cannot_read_a_report(tenant: Tenant, twin: Tenant) -> No
     job = exported(tenant)
     with pytest.raises(ReportGone):
         reports_of(twin).read(job.public_id)
+
+
+def test_a_report_goes_with_the_secret_that_has_sealed_it(tenant: Tenant) -> None:
+    lived(tenant)
+    job = exported(tenant)
+    result_of(asked(tenant, JobType.ROTATE_KEYS))
+    assert reports_of(tenant).read(job.public_id)
+    reprotection.finish(tenant)
+    with pytest.raises(SecretGone):
+        reports_of(tenant).read(job.public_id)
+    assert reports_of(tenant).read(exported(tenant).public_id)
 
 
 def test_an_export_that_is_killed_is_made_by_the_next_run(tenant: Tenant) -> None:
