@@ -8,6 +8,7 @@ the tenant.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable
@@ -21,7 +22,9 @@ from gallery.protection import TemplateProtection
 from jobs.models import Job
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode, ServiceError
-from vocabulary.jobs import FINISHED
+from vocabulary.jobs import FINISHED, JobStatus
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "reports"
 ABOUT = "reference"
@@ -107,13 +110,16 @@ def delete_orphans(data_dir: Path) -> int:
 
 
 def delete_about(data_dir: Path, tenant: Tenant) -> None:
-    """Delete reports about people of the tenant who are gone, at once."""
-    _delete_orphans_in(data_dir / FOLDER / str(tenant.pk))
+    """Delete reports about people of the tenant who are gone, at once; retention tries again what cannot be deleted."""
+    try:
+        _delete_orphans_in(data_dir / FOLDER / str(tenant.pk))
+    except OSError:
+        logger.exception("reports about people who are gone cannot be deleted now")
 
 
 def _delete_orphans_in(folder: Path) -> int:
-    """Files whose job is gone, reports about somebody who is gone, and parts of jobs that are finished. What is not
-    named by a job's public id is not of this module, and stays for as long as the tenant."""
+    """Files whose job is gone or has ended without success, reports about somebody who is gone, and parts of jobs that
+    have ended. What is not named by a job's public id is not of this module, and stays for as long as the tenant."""
     files = [path for path in folder.iterdir() if _is_id(_job_in(path))] if folder.is_dir() else []
     jobs = {str(row.public_id): row for row in _jobs_of(files)}
     people = {about for row in jobs.values() if (about := _about(row)) is not None}
@@ -121,14 +127,19 @@ def _delete_orphans_in(folder: Path) -> int:
     deleted = 0
     for path in files:
         row = jobs.get(_job_in(path))
-        about = None if row is None else _about(row)
-        is_report = path.suffix == ".json"
-        if row is None or (about is not None and about not in living) or (not is_report and row.status in FINISHED):
+        if row is None or not _is_needed(path, row, living):
             path.unlink(missing_ok=True)
             deleted += 1
     if folder.name.isdigit() and not Tenant.objects.filter(pk=int(folder.name)).exists():
         shutil.rmtree(folder, ignore_errors=True)
     return deleted
+
+
+def _is_needed(path: Path, row: Job, living: set[UUID | None]) -> bool:
+    if row.status not in FINISHED:
+        return True
+    about = _about(row)
+    return path.suffix == ".json" and row.status == JobStatus.SUCCEEDED and (about is None or about in living)
 
 
 def _jobs_of(files: Iterable[Path]) -> Iterable[Job]:

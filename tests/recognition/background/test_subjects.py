@@ -19,6 +19,7 @@ from gallery.people import create_subject
 from gallery.protection import reprotection
 from gallery.protection.errors import SecretGone
 from jobs.models import Job
+from jobs.workers.execution import execute
 from recognition import export
 from recognition.background import reports
 from recognition.background.reports import ReportGone, Reports
@@ -173,6 +174,19 @@ def test_reports_go_with_their_jobs_and_tenants_by_retention(tenant: Tenant, twi
     enforce_in_turn(deciding)
     assert not path_of(job).exists()
     assert not folder.exists()
+
+
+def test_an_export_that_was_killed_and_then_cancelled_leaves_no_document(tenant: Tenant) -> None:
+    lived(tenant)
+    job = asked(tenant, JobType.EXPORT_SUBJECT, subject_id="alice")
+    with doing.interrupted(1, doing.Killed()), pytest.raises(doing.Killed):
+        execute(job.pk)
+    assert reports_of(tenant).read(job.public_id)
+    doing.give_back(job)
+    doing.cancelled_in_the_middle(job, 1)
+    reports.delete_orphans(service_settings().data_dir)
+    with pytest.raises(ReportGone):
+        reports_of(tenant).read(job.public_id)
 
 
 def test_what_a_killed_job_has_written_goes_when_the_job_is_over(tenant: Tenant) -> None:
