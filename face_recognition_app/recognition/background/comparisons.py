@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 from config.service import service_settings
 from core.features.embedder.false_matches import TooFewPairs
 from gallery.models import Subject
+from gallery.protection.errors import SecretGone
 from gallery.rates.calibration import read, store
 from gallery.rates.identification_rates import Rate, TooFewSubjects
 from gallery.rates.measuring import Measured, RatesAt, measure, rates, record_comparison
@@ -23,7 +24,7 @@ from gallery.upkeep.duplicates import DuplicatePair, Searched
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
 from recognition.background.parts import Part, id_of, in_parts
-from recognition.background.reports import Reports, as_bytes
+from recognition.background.reports import ReportGone, Reports, as_bytes
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from tenants.scopes import Scope
@@ -106,8 +107,7 @@ def find_duplicates(run: Run, asked: FindDuplicates) -> Result:
             searched = duplicates.begin(tenant)
             part.state.total = searched.total
     else:
-        if part.state.kept_by:
-            pairs.load(part.state.kept_by)
+        _go_on(part.state, pairs)
         searched = _searched(part.state, tenant, pairs.found)
     if len(pairs.found) < asked.limit:
         for pair in duplicates.find(tenant, gallery, target, part.advance, searched):
@@ -124,6 +124,16 @@ def find_duplicates(run: Run, asked: FindDuplicates) -> Result:
         "expected_by_chance": searched.total * target,
         "report": pairs.reports.name(pairs.job) if pairs.found else None,
     }
+
+
+def _go_on(state: SearchState, pairs: Pairs) -> None:
+    """Read what was found before. Begins anew where that is gone: with a job that was cancelled and is tried again, or
+    with the secret that it was sealed with."""
+    try:
+        if state.kept_by:
+            pairs.load(state.kept_by)
+    except (ReportGone, SecretGone):
+        state.done = state.last = state.kept_by = 0
 
 
 def _searched(state: SearchState, tenant: Tenant, found: Sequence[ReportedPair]) -> Searched:

@@ -17,8 +17,9 @@ from gallery.people import create_subject, delete_subject
 from gallery.rates.calibration import calibration_of
 from gallery.upkeep import duplicates
 from jobs.models import Job
+from jobs.workers.execution import execute
 from recognition.background.comparisons import names_of, pairs_in
-from recognition.background.reports import Reports
+from recognition.background.reports import Reports, delete_orphans
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, face, picture
 from tests.recognition.background import doing
@@ -132,6 +133,20 @@ def test_a_cancelled_search_leaves_nothing_but_what_was_found(tenant: Tenant) ->
     assert (job.result, job.status) == (None, JobStatus.CANCELLED)
     assert Template.objects.filter(tenant=tenant).count() == 9
     assert len(result_of(asked(tenant, JobType.FIND_DUPLICATES))) == 5
+
+
+def test_a_search_that_was_cancelled_and_is_tried_again_finds_everything(tenant: Tenant) -> None:
+    crowd(tenant)
+    job = asked(tenant, JobType.FIND_DUPLICATES)
+    with pytest.MonkeyPatch.context() as patch:
+        doing.in_small_parts(patch)
+        while files_of(tenant) != [".part"]:
+            execute(job.pk)
+        doing.cancelled_in_the_middle(job, 1)
+    delete_orphans(service_settings().data_dir)
+    assert files_of(tenant) == []
+    Job.objects.filter(tenant=tenant, pk=job.pk).update(status=JobStatus.QUEUED)
+    assert result_of(job)["pairs"] == 2
 
 
 def many(tenant: Tenant) -> None:
