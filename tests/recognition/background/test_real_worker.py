@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from testkit.patience import PATIENCE_S
+from testkit.servers import redis_server
 from testkit.service import REPOSITORY
 from tests.processes import APPLICATION, environment, run
 
@@ -30,21 +34,33 @@ print(json.dumps(getattr(real_jobs, sys.argv[1])()))
 """
 
 
-def told(name: str, data_dir: Path) -> Any:
+@pytest.fixture(params=["embedded", "Redis"])
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables of the service and of workers."""
+    if request.param == "embedded":
+        yield {"WORKER_CONCURRENCY": "2"}
+        return
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    with redis_server(tmp_path) as url:
+        yield {"REDIS_URL": url, "WORKER_CONCURRENCY": "2"}
+
+
+def told(name: str, data_dir: Path, **variables: str) -> Any:
     """What a function of real_jobs.py returns, in a process with this data directory."""
     path = os.pathsep.join([str(APPLICATION), str(REPOSITORY)])
-    done = run("-c", IN_THE_APPLICATION, name, FACE_DATA_DIR=str(data_dir), PYTHONPATH=path)
+    done = run("-c", IN_THE_APPLICATION, name, FACE_DATA_DIR=str(data_dir), PYTHONPATH=path, **variables)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
 @contextmanager
-def worker(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(data_dir: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """`manage.py jobs worker`, with its processes in a group of its own, which is killed at the end."""
     with (data_dir / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "jobs", "worker"],
-            env=environment(FACE_DATA_DIR=str(data_dir), WORKER_CONCURRENCY="2"),
+            env=environment(FACE_DATA_DIR=str(data_dir), **variables),
             cwd=APPLICATION,
             stdout=log,
             stderr=log,
@@ -64,14 +80,14 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-def test_every_kind_is_done_by_workers_that_are_killed_meanwhile(tmp_path: Path) -> None:
+def test_every_kind_is_done_by_workers_that_are_killed_meanwhile(tmp_path: Path, broker: dict[str, str]) -> None:
     (tmp_path / "face.sqlite3").touch()
     made = run("manage.py", "migrate", FACE_DATA_DIR=str(tmp_path))
     assert made.returncode == 0, made.stderr
-    asked = told("ask_for_every_kind", tmp_path)
-    with worker(tmp_path):
+    asked = told("ask_for_every_kind", tmp_path, **broker)
+    with worker(tmp_path, **broker):
         wait_until(lambda: told("begun", tmp_path), "a job is begun")
-    with worker(tmp_path):
+    with worker(tmp_path, **broker):
         wait_until(lambda: told("all_have_ended", tmp_path), "all jobs have ended")
     found = told("results", tmp_path)
     assert found.keys() == set(asked)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audit.models import AuditEntry
 from config.service import service_settings
-from gallery import binding
+from gallery import binding, reembedding
 from gallery.models import Reembedded, Template
 from gallery.people import Sample
 from gallery.reembedding import beside
+from gallery.reembedding.switching import switch
 from jobs.models import Job
+from jobs.workers.execution import execute
 from recognition.background import reembed
 from tenants.models import Tenant
 from tests.gallery.reembedding.moving import FORMER, NEW, embed_picture, embedded
@@ -94,6 +98,23 @@ def test_the_operator_moves_all_galleries(tenant: Tenant, twin: Tenant) -> None:
     keep(twin, 2)
     found = result_of(asked(None, JobType.REEMBED))
     assert [(one["tenant"], one["templates"]) for one in found["moved"]] == [("acme", 2), ("globex", 1)]
+
+
+def test_a_run_that_was_thought_dead_switches_nothing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(tenant, 0, 1)
+    job = asked(tenant, JobType.REEMBED)
+    real = switch
+
+    def overtaken(*args: Any, **kwargs: Any) -> Any:
+        doing.overtake(job)
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reembedding, "switch", overtaken)
+        execute(job.pk)
+    assert models(tenant) == {FORMER}
+    doing.give_back(job)
+    assert [moved["templates"] for moved in result_of(job)["moved"]] == [2]
 
 
 def test_what_cannot_be_moved_is_refused_and_nothing_is_changed(tenant: Tenant) -> None:
