@@ -332,6 +332,13 @@ class Settings(BaseModel):
         le=3_650,
         description="Entries of the audit trail.",
     )
+    retain_summaries_days: int = Field(
+        400,
+        alias="FACE_RETAIN_SUMMARIES_DAYS",
+        ge=1,
+        le=3_650,
+        description="Nightly numbers of what sessions came to, which tell of nobody.",
+    )
     replay_memory_days: int = Field(
         30,
         alias="FACE_REPLAY_MEMORY_DAYS",

@@ -30,6 +30,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Daphne and Ninja are no entries: both would be loaded by every command. `runserver` and the API import them.
 INSTALLED_APPS = [
     "recognition",
+    "recognition.outcomes",
     "django.contrib.staticfiles",
     "audit",
     "tenants",

@@ -36,7 +36,8 @@ class Kind:
     """`work` does the job, or a part of it that ends within seconds, and may be called again with the same checkpoint:
     it is called at least once. It raises Refused for what no other try would mend.
 
-    `group`: what it uses most, for sizing. `scope`: of a key that may ask for it; None for operators alone.
+    `group`: what it uses most, for sizing. `scope`: of a key that may ask for it; None for operators alone. `or_scope`:
+    another one that suffices.
     `of_tenant`: whether it is for one tenant, for the operator, or for either. `recorded`: whether the audit trail says
     that it was asked for.
     """
@@ -49,6 +50,7 @@ class Kind:
     scope: Scope | None = None
     of_tenant: Literal["always", "never", "either"] = "always"
     recorded: bool = True
+    or_scope: Scope | None = None
 
 
 def kind_of(type_: JobType) -> Kind:

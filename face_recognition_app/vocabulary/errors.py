@@ -240,6 +240,7 @@ class ServiceError(Exception):
     ├── GalleryError   subjects and templates (gallery.people)
     ├── SessionError   sessions (recognition.sessions.lease)
     ├── Refusal        sessions that may not begin (recognition.sessions.refusals)
+    ├── ReportGone     a report of a job that is not there (recognition.background.reports)
     ├── HttpRefusal    requests refused before Django (web.refusal)
     └── ApiError       other requests that a view refuses (recognition.api.errors)
 

@@ -7,6 +7,9 @@ from tests.docs.statements import Backing
 FACTS = "recognition/lifecycle/test_stored_data.py::"
 PICTURES = "recognition/lifecycle/test_pictures.py::"
 MOVE = "gallery/reembedding/test_move.py::"
+PEOPLES_JOBS = "recognition/background/test_subjects.py::"
+COMPARISONS = "recognition/background/test_comparisons.py::"
+SUMMARIES = "recognition/background/test_summaries.py::"
 COLUMNS = f"{FACTS}test_every_column_of_a_model_is_told"
 ROWS = ("docs/test_data_protection.py::test_every_model_and_table_has_a_row",)
 FILES = ("docs/test_data_protection.py::test_files_are_the_services_alone_and_all_have_a_row",)
@@ -53,6 +56,7 @@ WHERE: Backing = {
             "TemplateKey",
             "TemplateChange",
             "SeenFrame",
+            "OutcomeSummary",
             "Tenant",
             "ApiKey",
         )
@@ -61,6 +65,9 @@ WHERE: Backing = {
     "`gallery_projection`, where: database, with `FACE_GALLERY_STORE=pgvector`": ROWS,
     "`face.sqlite3`, where: data directory": FILES,
     "`index/`, where: data directory": FILES,
+    "`reports/`, where: data directory": (
+        f"{PEOPLES_JOBS}test_an_export_is_the_document_of_the_path_sealed_in_a_file",
+    ),
     "`keys/`, where: data directory": FILES,
     "`demo-api-key`, where: data directory, with the demo tenant": (
         *FILES,
@@ -127,6 +134,10 @@ ABOUT: Backing = {
     ),
     "`TemplateChange`, about a person: number of a template": (COLUMNS,),
     "`SeenFrame`, about a person: digest of a frame": (COLUMNS,),
+    "`OutcomeSummary`, about a person: nothing: numbers of a tenant's sessions on one day": (
+        COLUMNS,
+        f"{SUMMARIES}test_a_summary_names_nobody",
+    ),
     "`Tenant`, about a person: nothing": (COLUMNS, *NOBODY),
     "`ApiKey`, about a person: nothing": (COLUMNS, *NOBODY),
     "`gallery_vector`, about a person: numbers that describe the face, turned by a secret of the tenant": (
@@ -138,6 +149,12 @@ ABOUT: Backing = {
     "`index/`, about a person: numbers that describe the face, turned by a secret of the tenant, and subject ids": (
         "gallery/protection/test_sealed.py::test_neither_what_is_stored_nor_what_is_indexed_tells_of_the_face",
         f"{FACTS}test_an_index_has_the_ids_of_subjects",
+    ),
+    "`reports/`, about a person: an exported person, or random references of subjects with one face, encrypted by a "
+    "secret of the tenant": (
+        f"{PEOPLES_JOBS}test_an_export_is_the_document_of_the_path_sealed_in_a_file",
+        f"{COMPARISONS}test_pairs_are_those_of_the_command_in_a_sealed_report",
+        f"{COMPARISONS}test_who_is_erased_is_named_no_more_by_a_report",
     ),
     "`keys/`, about a person: nothing: keys of the service": (f"{FACTS}test_the_keys_are_those_that_are_known",),
     "`demo-api-key`, about a person: nothing: an API key": (
@@ -193,6 +210,13 @@ HOW_LONG: Backing = {
     "`AuditEntry`, how long: `FACE_RETAIN_AUDIT_DAYS`": (
         f"{FACTS}test_entries_are_kept_for_as_long_as_the_setting_says",
     ),
+    "`OutcomeSummary`, how long: `FACE_RETAIN_SUMMARIES_DAYS`": (
+        f"{SUMMARIES}test_summaries_are_kept_for_as_long_as_the_setting_says",
+    ),
+    "`reports/`, how long: as its job; an exported person, until the person is erased": (
+        f"{PEOPLES_JOBS}test_reports_go_with_their_jobs_and_tenants_by_retention",
+        f"{PEOPLES_JOBS}test_an_export_goes_with_the_person_at_once",
+    ),
     "`AuditHead`, how long: as its tenant": (TENANT_END,),
     "`TemplateKey`, how long: until the tenant is deleted, or a day and the longest session after a rotation": (
         TENANT_END,
@@ -239,7 +263,7 @@ ERASED_WITH_THE_PERSON: Backing = {
     ),
     **{
         f"`{model}`, erased with the person: names nobody": NOBODY
-        for model in ("AuditHead", "TemplateKey", "TemplateChange", "SeenFrame", "Tenant", "ApiKey")
+        for model in ("AuditHead", "TemplateKey", "TemplateChange", "SeenFrame", "OutcomeSummary", "Tenant", "ApiKey")
     },
 }
 CELLS: Backing = {**WHERE, **ABOUT, **HOW_LONG, **ERASED_WITH_THE_PERSON}

@@ -19,6 +19,9 @@ UNSEEN = "recognition/lifecycle/test_unseen.py::"
 UNREADABLE = "recognition/test_unreadable_templates.py::"
 ISOLATION = "recognition/isolation/test_routes.py::"
 CHAIN = "audit/test_chain.py::"
+PEOPLES_JOBS = "recognition/background/test_subjects.py::"
+COMPARISONS = "recognition/background/test_comparisons.py::"
+REPORTS = "recognition/background/test_reports_api.py::"
 ANEW = "audit/test_begun_anew.py::"
 
 STORED: Backing = {
@@ -87,6 +90,27 @@ READ: Backing = {
         "recognition/api/test_faces_api.py::test_nobody_finds_the_people_of_another_tenant",
     ),
     "No path of the API gives the numbers of a template.": (f"{FACTS}test_no_answer_has_a_vector",),
+    "The report of a job that exports a person is a file that is encrypted by a secret of the tenant; GET "
+    "`/api/v1/jobs/{id}/report/` answers it to keys of that tenant with the scope `subjects` or `read`, and records "
+    "that as an export.": (
+        f"{PEOPLES_JOBS}test_an_export_is_the_document_of_the_path_sealed_in_a_file",
+        f"{PEOPLES_JOBS}test_another_tenant_cannot_read_a_report",
+        f"{REPORTS}test_an_exported_person_is_answered_and_recorded",
+        f"{REPORTS}test_who_may_read_a_report",
+        f"{ISOLATION}test_what_another_tenant_has_is_as_if_it_did_not_exist",
+        f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",
+    ),
+    "The job's own row has neither the document nor anything of it but numbers and the person's random reference.": (
+        f"{PEOPLES_JOBS}test_the_jobs_row_has_nothing_of_the_person_but_the_id_that_was_asked_for",
+    ),
+    "When the secret was deleted after a rotation, the report cannot be read any more: the export is to be asked for "
+    "again.": (f"{PEOPLES_JOBS}test_a_report_goes_with_the_secret_that_has_sealed_it",),
+    "The report of a search for duplicates has random references in place of ids, and is read with the scope `admin` "
+    "or `read`: a person who was erased is in no answer any more.": (
+        f"{COMPARISONS}test_pairs_are_those_of_the_command_in_a_sealed_report",
+        f"{REPORTS}test_pairs_are_answered_without_who_was_erased",
+        f"{REPORTS}test_who_may_read_a_report",
+    ),
     "Files of the data directory are readable by the service's user alone, but for copies of the page's scripts in "
     "`run/static`.": (f"{DOCUMENT}test_files_are_the_services_alone_and_all_have_a_row",),
     "Every read of a person's data over REST is recorded before it is answered; one that cannot be recorded is not "

@@ -65,7 +65,8 @@ async def test_every_path_tells_the_same_similarity(
     gallery = worker.deciding.gallery
 
     def pairs() -> list[duplicates.DuplicatePair]:
-        return list(duplicates.find(alice.tenant, gallery, worker.settings.target_fpir, lambda *_: None))
+        searched = duplicates.begin(alice.tenant)
+        return list(duplicates.find(alice.tenant, gallery, worker.settings.target_fpir, lambda *_: None, searched))
 
     (pair,) = await in_database(worker, pairs)
     assert (pair.subjects, pair.similarity) == (("alice", "bob"), AGREES(similarity))

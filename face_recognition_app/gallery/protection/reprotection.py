@@ -58,18 +58,47 @@ def rotate(tenant: Tenant, secrets: TenantSecrets, on_page: Callable[[int, int],
     `on_page` is told the templates done and their number. Raises UnreadableTemplate and KeysUnavailable; then another
     call goes on. Retired secrets are deleted later, by `retired`.
     """
+    begun = begin(tenant, secrets)
+    return Rotated(tenant.name, begun.epoch, go_on(tenant, secrets, begun.epoch, on_page), begun.resumed)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A rotation that is under way: to this epoch, `resumed` if somebody had begun it before, and the number of rows
+    that are left to be protected anew."""
+
+    epoch: int
+    resumed: bool
+    left: int
+
+
+def begin(tenant: Tenant, secrets: TenantSecrets) -> Begun:
+    """Begin a rotation, or find the one that is under way."""
     resumed, epoch = _begin(tenant, secrets)
+    return Begun(epoch, resumed, sum(rows.count() for rows in _of_older_epochs(tenant, epoch)))
+
+
+def go_on(tenant: Tenant, secrets: TenantSecrets, epoch: int, on_page: Callable[[int, int], None]) -> int:
+    """Go on with the rotation to this epoch until it is done. Returns the number of rows that were protected anew.
+
+    What `on_page` raises ends the call between two pages, and another call goes on. Does nothing when the rotation is
+    done, also if another one was begun since. Raises as `rotate` does.
+    """
     done, total = 0, sum(rows.count() for rows in _of_older_epochs(tenant, epoch))
-    on_page(0, total)
-    while True:
+    while not _is_done(tenant, epoch):
+        on_page(min(done, total), total)
         for rows in _of_older_epochs(tenant, epoch):
             for moved in _pages(rows, tenant, secrets):
                 done += moved
                 on_page(min(done, total), total)
                 time.sleep(PAUSE_S)
-        if _retire_older(tenant, epoch):
-            return Rotated(tenant.name, epoch, done, resumed)
-        time.sleep(PAUSE_S)  # Rows that others held.
+        if not _retire_older(tenant, epoch):
+            time.sleep(PAUSE_S)  # Rows that others held.
+    return done
+
+
+def _is_done(tenant: Tenant, epoch: int) -> bool:
+    return not TemplateKey.objects.filter(tenant=tenant, epoch__lt=epoch, retired_at__isnull=True).exists()
 
 
 def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
@@ -81,9 +110,14 @@ def retired(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
 def finish(tenant: Tenant) -> int:
     """Delete the tenant's retired secrets now. Returns their number. Open sessions of before the rotation end."""
     with transaction.atomic():
-        deleted = delete_secrets(TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False))
+        deleted = delete_retired(tenant)
     write_ahead_log.empty()
     return deleted
+
+
+def delete_retired(tenant: Tenant) -> int:
+    """The same in the caller's transaction, behind which the write-ahead log is to be emptied."""
+    return delete_secrets(TemplateKey.objects.filter(tenant=tenant, retired_at__isnull=False))
 
 
 def delete_secrets(secrets: QuerySet[TemplateKey]) -> int:

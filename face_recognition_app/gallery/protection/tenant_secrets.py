@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 
 from audit.chain import Detail, Event, record
@@ -137,14 +137,20 @@ class TenantSecrets:
         self._store(tenant, epoch)
         return epoch
 
-    def rewrap(self) -> int:
-        """Wrap by the newest master key what older ones wrapped. Returns the number of secrets. Safe to repeat."""
+    def rewrap(self, tenant: Tenant | None = None) -> int:
+        """Wrap by the newest master key what older ones wrapped, of one tenant or of all. Returns the number of
+        secrets. Safe to repeat."""
         done = 0
-        for row in TemplateKey.across_tenants.exclude(master_id=self._master_keys.newest.id).select_related("tenant"):
+        for row in self.wrapped_by_older(tenant).select_related("tenant"):
             bound_to = _bound_to(row.tenant, row.epoch)
             secret = self._unwrap(row.tenant, row.epoch, row.master_id, bytes(row.wrapped))
             done += self._store_wrapped(row, self._master_keys.newest.wrap(secret, bound_to))
         return done
+
+    def wrapped_by_older(self, tenant: Tenant | None = None) -> QuerySet[TemplateKey]:
+        """The secrets that `rewrap` would wrap."""
+        rows = TemplateKey.across_tenants.all() if tenant is None else TemplateKey.objects.filter(tenant=tenant)
+        return rows.exclude(master_id=self._master_keys.newest.id)
 
     def _store_wrapped(self, row: TemplateKey, wrapped: bytes) -> int:
         master_id = self._master_keys.newest.id

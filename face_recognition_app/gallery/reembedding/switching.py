@@ -6,6 +6,7 @@ whichever embedder has made it by then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,7 +40,18 @@ class Moved:
     feedback: int
 
 
-def switch(tenant: Tenant, target: Gallery, unrecognised: set[int], *, erase_unmovable: bool) -> Moved | None:
+Keep = Callable[[Moved], object]
+"""Is told what a switch has done, within its transaction: what it stores is there if and only if that is done."""
+
+
+def switch(
+    tenant: Tenant,
+    target: Gallery,
+    unrecognised: set[int],
+    *,
+    erase_unmovable: bool,
+    keep: Keep = lambda moved: None,
+) -> Moved | None:
     """Make every template one of the target's embedder, if there is a row beside each; None when some came meanwhile.
 
     `unrecognised`: templates whose pictures show nobody to the target's embedder. Raises NotMovable for these, and for
@@ -68,7 +80,9 @@ def switch(tenant: Tenant, target: Gallery, unrecognised: set[int], *, erase_unm
         target.store.moved(tenant)
         details: dict[str, Detail] = {"model": target.model_id, "templates": moved, "erased": erased}
         record(tenant.pk, Event(AuditKind.GALLERY_MOVED, None, details))
-    return Moved(tenant.name, target.model_id, moved, erased, adaptive, feedback)
+        done_now = Moved(tenant.name, target.model_id, moved, erased, adaptive, feedback)
+        keep(done_now)
+    return done_now
 
 
 def why_not(tenant: Tenant, templates: int, people: int) -> str:

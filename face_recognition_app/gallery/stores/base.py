@@ -47,6 +47,9 @@ class TemplateStore(Protocol):
     transaction a search also sees what that transaction has changed, and keeps nothing of it.
     """
 
+    resumes_rebuilds: bool
+    """Whether a rebuild that was cut off goes on at the next call. Else it begins anew."""
+
     def add(self, tenant: Tenant, templates: Sequence[Template]) -> None:
         """Take notice of new templates in the transaction that stores them. A store that reads them later does nothing.
 
@@ -74,7 +77,7 @@ class TemplateStore(Protocol):
     def rebuild(self, tenant: Tenant, advance: Advance) -> bool:
         """Make the tenant's index anew from the database, beside the one that is searched meanwhile.
 
-        False when another process does that now.
+        What `advance` raises ends it, and the index stays as it was. False when another process does that now.
         """
         ...
 

@@ -39,6 +39,8 @@ class ExactStore:
     it compares with the database's rows, page by page.
     """
 
+    resumes_rebuilds = False
+
     def __init__(self, model_id: str, protection: TemplateProtection, directory: Path) -> None:
         self._model_id = model_id
         self._protection = protection

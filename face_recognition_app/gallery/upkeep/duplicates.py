@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audit.chain import Event, record
 from gallery.matching import Gallery
@@ -28,27 +28,42 @@ class DuplicatePair:
     threshold: float
 
 
+@dataclass(slots=True)
+class Searched:
+    """How far a search has come: `done` of `total` subjects, the primary key of the last, and the pairs found."""
+
+    total: int
+    done: int = 0
+    last: int = 0
+    pairs: set[frozenset[str]] = field(default_factory=set)
+
+
+def begin(tenant: Tenant) -> Searched:
+    """Record that a search begins."""
+    total = Subject.objects.filter(tenant=tenant).count()
+    record(tenant.pk, Event(AuditKind.GALLERY_COMPARED, None, {"subjects": total}))
+    return Searched(total)
+
+
 def find(
-    tenant: Tenant, gallery: Gallery, target_fpir: float, step: Callable[[int, int], None]
+    tenant: Tenant, gallery: Gallery, target_fpir: float, step: Callable[[int, int], None], searched: Searched
 ) -> Iterator[DuplicatePair]:
     """Search the gallery with the templates of each subject, as its enrolment did. Each pair is found once.
 
-    The search is recorded, and each pair before it is told. `step` is told how many of how many subjects are done.
-    Memory holds a page of subjects, and the pairs found. Subjects that come or go meanwhile may be missed.
+    Goes on from `searched`, which moves on with each subject, before `step` is told how many of how many are done. Each
+    pair is recorded before it is told. Memory holds a page of subjects, and the pairs found. Subjects that come or go
+    meanwhile may be missed.
     """
     subjects = Subject.objects.filter(tenant=tenant).order_by("pk")
-    total, done, last = subjects.count(), 0, 0
-    record(tenant.pk, Event(AuditKind.GALLERY_COMPARED, None, {"subjects": total}))
-    found: set[frozenset[str]] = set()
-    while page := list(subjects.filter(pk__gt=last).values_list("pk", "subject_id")[:PAGE]):
-        for last, subject_id in page:  # noqa: B007
+    while page := list(subjects.filter(pk__gt=searched.last).values_list("pk", "subject_id")[:PAGE]):
+        for pk, subject_id in page:
             for pair in _of_subject(tenant, subject_id, gallery, target_fpir):
-                if frozenset(pair.subjects) not in found:
-                    found.add(frozenset(pair.subjects))
+                if frozenset(pair.subjects) not in searched.pairs:
                     record_duplicate(tenant, *pair.subjects)
                     yield pair
-            done += 1
-            step(min(done, total), total)
+                    searched.pairs.add(frozenset(pair.subjects))
+            searched.last, searched.done = pk, searched.done + 1
+            step(min(searched.done, searched.total), searched.total)
 
 
 def _of_subject(tenant: Tenant, subject_id: str, gallery: Gallery, target_fpir: float) -> list[DuplicatePair]:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from recognition.background import trial
+from recognition.background import comparisons, outcomes, reembed, retention, subjects, trial, upkeep
 
-KINDS = [*trial.KINDS]
+KINDS = [
+    *comparisons.KINDS,
+    *outcomes.KINDS,
+    *reembed.KINDS,
+    *retention.KINDS,
+    *subjects.KINDS,
+    *trial.KINDS,
+    *upkeep.KINDS,
+]

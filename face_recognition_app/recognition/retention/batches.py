@@ -35,6 +35,11 @@ def apply_in_batches(
     return done
 
 
+def apply_to_batch(rows: QuerySet[Any], apply: Callable[[QuerySet[Any]], object] = delete) -> int:
+    """The same with one transaction's rows."""
+    return _apply_to_batch(rows, list(rows.values_list("pk", flat=True)[:BATCH]), apply)
+
+
 def _apply_to_batch(rows: QuerySet[Any], keys: list[Any], apply: Callable[[QuerySet[Any]], object]) -> int:
     with transaction.atomic():
         # Skip locked rows to avoid deadlocks; the next round gets them.

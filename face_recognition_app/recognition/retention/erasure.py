@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
@@ -15,9 +16,10 @@ from gallery import people
 from gallery.models import Consent, Feedback, Subject, Template
 from gallery.records.consents import end_consents
 from gallery.records.references import record_about, reference_of
+from recognition.background import reports
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session, SessionProbe
-from recognition.retention.batches import apply_in_batches
+from recognition.retention.batches import apply_in_batches, apply_to_batch
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import UnreadableHere
 from recognition.sessions.decisions import end_without_subject
@@ -42,7 +44,21 @@ def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> str:
     sessions = 0
     while done := apply_in_batches(_ended(tenant, subject_id)):
         sessions += done  # Most rows go in short transactions; little is left for the last one.
-    receipt = _until_no_session_comes(deciding, tenant, subject_id, "requested", None, sessions)
+    return erase_the_rest(deciding, tenant, subject_id, sessions, lambda receipt: None)
+
+
+def erase_some_sessions(tenant: Tenant, subject_id: str) -> int:
+    """Erase some ended sessions of the subject in the caller's transaction. Returns their number, 0 when none is left
+    that can be erased now."""
+    return apply_to_batch(_ended(tenant, subject_id))
+
+
+def erase_the_rest(
+    deciding: Deciding, tenant: Tenant, subject_id: str, sessions: int, keep: Callable[[str], object]
+) -> str:
+    """Erase a subject of whom `sessions` ended sessions were erased before. Returns the signed receipt, of which `keep`
+    is told within the transaction that erases. Raises SubjectNotFound."""
+    receipt = _until_no_session_comes(deciding, tenant, subject_id, "requested", None, sessions, keep)
     assert receipt is not None
     return receipt
 
@@ -90,19 +106,29 @@ def erase_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
 
 
 def _until_no_session_comes(
-    deciding: Deciding, tenant: Tenant, subject_id: str, why: Why, since: datetime | None, sessions: int
+    deciding: Deciding,
+    tenant: Tenant,
+    subject_id: str,
+    why: Why,
+    since: datetime | None,
+    sessions: int,
+    keep: Callable[[str], object] = lambda receipt: None,
 ) -> str | None:
     while True:
         try:
-            receipt = _erase_the_rest(deciding, tenant, subject_id, why, since, sessions)
+            with transaction.atomic():
+                receipt = _erase_all(deciding, tenant, subject_id, why, since, sessions)
+                if receipt is not None:
+                    keep(receipt)
             break
         except SessionCameIn:
             continue  # None can be made while the subject is locked.
     write_ahead_log.empty()
+    reports.delete_about(deciding.settings.data_dir, tenant)
     return receipt
 
 
-def _erase_the_rest(
+def _erase_all(
     deciding: Deciding, tenant: Tenant, subject_id: str, why: Why, since: datetime | None, sessions: int
 ) -> str | None:
     """Erase all that is left in one transaction, and record it. Returns the receipt; None for who was seen since.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
@@ -20,14 +21,19 @@ class Retained:
 
 def apply_once(deciding: Deciding) -> Retained:
     """End every overdue session, then apply every rule until no row is left for it."""
-    expired = 0
+    *_, retained = in_rounds(deciding, Retained(0, None))
+    return retained
+
+
+def in_rounds(deciding: Deciding, so_far: Retained) -> Iterator[Retained]:
+    """The same in rounds that end within seconds, on top of `so_far`: yields what is done after each of them."""
     while count := expire_overdue(deciding):
-        expired += count
-    return Retained(expired, _apply_rules(deciding))
-
-
-def _apply_rules(deciding: Deciding) -> int | None:
-    applied = 0
-    while done := enforce_in_turn(deciding):
-        applied += done
-    return None if done is None and not applied else applied
+        so_far = replace(so_far, expired=so_far.expired + count)
+        yield so_far
+    while True:
+        done = enforce_in_turn(deciding)
+        if done is not None:
+            so_far = replace(so_far, applied=(so_far.applied or 0) + done)
+        yield so_far
+        if not done:
+            return

@@ -21,8 +21,10 @@ from database import clock, write_ahead_log
 from gallery import changes, pictures
 from gallery.models import Feedback, Picture, TemplateChange, TemplateKey
 from gallery.protection import reprotection
+from recognition.background import reports
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
+from recognition.outcomes.models import OutcomeSummary
 from recognition.retention.batches import apply_in_batches, delete
 from recognition.retention.unseen import erase_unseen
 from vocabulary.audit import AuditKind
@@ -63,6 +65,11 @@ def old_probes(settings: Settings, now: datetime) -> QuerySet[SessionProbe]:
 
 def old_pictures(settings: Settings, now: datetime) -> QuerySet[Picture]:
     return pictures.overdue(now)
+
+
+def old_summaries(settings: Settings, now: datetime) -> QuerySet[OutcomeSummary]:
+    """Summaries of days before those that are kept. They tell of nobody."""
+    return OutcomeSummary.across_tenants.filter(day__lt=now.date() - timedelta(days=settings.retain_summaries_days))
 
 
 def old_changes(settings: Settings, now: datetime) -> QuerySet[TemplateChange]:
@@ -117,6 +124,7 @@ RULES = (
     Rule(old_probes, _delete_and_record("probes")),
     Rule(old_pictures, _delete_and_record("pictures")),
     Rule(old_changes),
+    Rule(old_summaries),
     Rule(retired_secrets, reprotection.delete_secrets),
 )
 
@@ -138,6 +146,7 @@ def enforce_in_turn(deciding: Deciding) -> int | None:
             return None
         now = clock.now()
         done = enforce(deciding.settings, now) + erase_unseen(deciding, now)
+        reports.delete_orphans(deciding.settings.data_dir)
         if done:
             write_ahead_log.empty()
     return done

@@ -39,7 +39,11 @@ def test_each_pair_is_found_once_with_names_similarity_and_progress(
     enrol_crowd(tenant, gallery)
     monkeypatch.setattr(duplicates, "PAGE", 3)
     steps: list[tuple[int, int]] = []
-    found = list(duplicates.find(tenant, gallery, RULES.target_fpir, lambda done, total: steps.append((done, total))))
+    searched = duplicates.begin(tenant)
+    pairs = duplicates.find(
+        tenant, gallery, RULES.target_fpir, lambda done, total: steps.append((done, total)), searched
+    )
+    found = list(pairs)
     assert [pair.subjects for pair in found] == [("p2", "q2"), ("p5", "q5")]
     assert found[0].display_names == ("Person 2", "")
     assert all(pair.similarity == pytest.approx(0.7, abs=0.15) and pair.similarity > pair.threshold for pair in found)

@@ -527,6 +527,7 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
         ("post", "/api/v1/faces/compare/"),
         ("post", "/api/v1/faces/verify/"),
         ("post", "/api/v1/faces/search/"),
+        ("get", "/api/v1/jobs/{job_id}/report/"),
         ("get", "/api/v1/keys/"),
         ("post", "/api/v1/keys/"),
         ("delete", "/api/v1/keys/{key_id}/"),

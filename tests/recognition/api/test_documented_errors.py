@@ -122,6 +122,7 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
             "template_id": str(template.public_id),
             "session_id": str(session.pk),
             "key_id": str(key.public_id),
+            "job_id": str(uuid.UUID(int=1)),
         }
 
     things = await worker.database.run(make)

@@ -14,8 +14,8 @@ from core.features.embedder.profile import PINNED
 from core.liveness.policy import Policy
 from gallery.models import Template
 from gallery.reembedding import move
+from recognition.background.reembed import embedder
 from recognition.deciding import Deciding
-from recognition.management.commands.reembed import _embedder
 from recognition.models import Decision, Session
 from recognition.sessions import checkpoints
 from recognition.sessions.state import Flow, Match
@@ -63,7 +63,7 @@ def keep_pictures(tenant: Tenant) -> None:
 
 
 def move_to(worker: Worker, tenant: Tenant) -> None:
-    move(tenant, worker.deciding.gallery, _embedder(worker.deciding), lambda *_: None, erase_unmovable=False)
+    move(tenant, worker.deciding.gallery, embedder(worker.deciding), lambda *_: None, erase_unmovable=False)
 
 
 @pytest.fixture

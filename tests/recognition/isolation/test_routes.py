@@ -51,6 +51,7 @@ CASES: dict[str, Ask] = {
     "create_key": lambda *_: {"json": {"scopes": ["read"]}},
     "delete_key": nothing,
     "rotate_key": nothing,
+    "read_report": nothing,
     "create_session": lambda theirs, _: {
         "json": {"kind": "enrollment", "subject_id": theirs.subject_id, "device_id": theirs.device_id},
         "headers": {"Idempotency-Key": theirs.idempotency_key},

@@ -16,6 +16,8 @@ from django.db.backends.utils import CursorWrapper
 from core.types import Embedding
 from database.owned import TenantOwned
 from gallery.people import Sample, enroll
+from jobs.submitting import NewJob, submit
+from jobs.workers.execution import execute
 from recognition.api.pages import cursor_for
 from recognition.models import FailedAttempts
 from recognition.sessions import lifecycle
@@ -25,6 +27,7 @@ from tenants.models import Tenant
 from tenants.scopes import Scope
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client
+from vocabulary.jobs import JobType
 
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
 
@@ -41,6 +44,7 @@ class Theirs:
     subject_id: str
     template_id: str
     key_id: str
+    job_id: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -51,7 +55,7 @@ class Theirs:
 
 
 async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) -> Theirs:
-    """Enrol somebody, decide one session, leave one open, lock the subject and its device."""
+    """Enrol somebody, decide one session, leave one open, lock the subject and its device; a job has a report."""
     async with http_client(backend.key) as client:
         access = (await client.post("/api/v1/auth/token/")).json()["access_token"]
 
@@ -63,6 +67,8 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
         cursor = cursor_for(tenant, 1)
         assert cursor is not None
+        job = submit(tenant, NewJob(JobType.EXPORT_SUBJECT, {"subject_id": WHO}))
+        execute(job.pk)
         return Theirs(
             api_key=backend.key,
             access_token=access,
@@ -72,6 +78,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             subject_id=WHO,
             template_id=str(template.public_id),
             key_id=str(issue_key(tenant, "spare", [Scope.READ]).row.public_id),
+            job_id=str(job.public_id),
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,

@@ -72,6 +72,7 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "create_key": (lambda *_: {"json": {"scopes": ["read"]}}, ("key_issued",)),
     "delete_key": (nothing, ("key_revoked",)),
     "rotate_key": (nothing, ("key_rotated",)),
+    "read_report": (nothing, ("subject_exported",)),
     "create_session": (lambda *_: {"json": {"kind": "identification"}}, BEGINS_ONLY),
     "cancel_session": (nothing, ("decided", "session_read")),
     "read_session": (nothing, ("session_read",)),
@@ -217,6 +218,7 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
         (["--tenant", "acme", "--dry-run"], ("gallery_compared",)),
         (["--tenant", "acme", "--forget"], ("policy_changed",)),
     ],
+    "outcomes": [(["--tenant", "acme"], Unrecorded("it tells numbers of sessions, and names nobody"))],
     "find_duplicates": [(["--tenant", "acme"], ("gallery_compared", "duplicate_found"))],
     "reembed": [(["--tenant", "acme"], Unrecorded("the gallery is of the embedder in use: nothing is moved"))],
     "retention": [([], ("retention",))],
@@ -249,7 +251,7 @@ CASES = [(name, *case) for name, cases in COMMANDS.items() if name not in NOT_RU
 
 
 def test_every_command_is_in_the_table() -> None:
-    found = (REPOSITORY / "face_recognition_app").glob("*/management/commands/*.py")
+    found = (REPOSITORY / "face_recognition_app").rglob("management/commands/*.py")
     assert COMMANDS.keys() == {path.stem for path in found} - {"__init__"}
 
 

@@ -12,13 +12,14 @@ from core.types import Embedding
 from gallery.models import Subject, TemplateChange, TemplateKey
 from recognition import export
 from recognition.models import SeenFrame
+from recognition.outcomes.models import OutcomeSummary
 from recognition.worker import Worker
 from tenants.models import ApiKey, Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import begun, fail, succeed
 from tests.recognition.support import Backend, Faces
 
-NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame}
+NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame, OutcomeSummary}
 """Models without a person in them. `TemplateChange` has numbers of templates, for a day."""
 EXPORT = "/api/v1/subjects/alice/export/"
 

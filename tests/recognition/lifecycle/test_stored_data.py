@@ -98,6 +98,7 @@ TOLD: dict[str, dict[str, str]] = {
     "TemplateKey": {"wrapped": "secrets of templates, encrypted"},
     "TemplateChange": {"template_pk": "number of a template"},
     "SeenFrame": {"digest": "digest of a frame"},
+    "OutcomeSummary": {},
     "AuditHead": {},
     "Tenant": {},
     "ApiKey": {},

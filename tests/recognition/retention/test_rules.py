@@ -14,6 +14,7 @@ import database.clock
 from core.types import Embedding
 from gallery.models import Feedback, Picture, Subject, Template, TemplateChange, TemplateKey
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
+from recognition.outcomes.models import OutcomeSummary
 from recognition.retention import batches, rules
 from recognition.sessions import lifecycle
 from recognition.worker import Worker
@@ -100,7 +101,7 @@ def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> 
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker, backend: Backend) -> None:
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     sessions = {Session, FailedAttempts, KnownDevice, SeenFrame, SessionProbe}
-    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture}
+    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, OutcomeSummary}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

@@ -23,6 +23,7 @@ from gallery.people import Sample, enroll
 from recognition.deciding import Deciding
 from recognition.feedback import give
 from recognition.models import Session, SessionProbe
+from recognition.outcomes.models import OutcomeSummary
 from recognition.retention import tenant_end
 from recognition.retention.rounds import PERIODIC_TASKS
 from recognition.sessions import lifecycle, lockout, seen_frames
@@ -70,6 +71,9 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
         lockout.count_failure(worker.settings, LockoutKey(tenant, "grace", "door"), 1.0)
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
     give(worker.deciding, worker.deciding.gallery, tenant, "grace", embedding, Source(), correct=False)
+    OutcomeSummary.objects.create(
+        tenant=tenant, day=clock.now().date(), attempts=0, locks=0, enrolments=0, made_at=clock.now()
+    )
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
 
 

@@ -79,6 +79,8 @@ class PgvectorStore:
     A small gallery is compared template by template, a large one through its graph. This process keeps nothing.
     """
 
+    resumes_rebuilds = True
+
     def __init__(self, model_id: str, protection: TemplateProtection) -> None:
         self._model_id = model_id
         self._protection = protection

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from audit.chain import Detail, Event, record
 from config.service import service_settings
 from core.errors import ModelError
 from core.features.embedder.false_matches import TooFewPairs
-from database import clock
 from gallery.matching import Gallery
-from gallery.models import Template
-from gallery.rates.calibration import Calibration, calibration_of, read, read_impostors, store
-from gallery.rates.identification_rates import Compared, Labelled, Rate, TooFewSubjects, compare_all
-from gallery.thresholds import threshold_for
+from gallery.rates.calibration import read, store
+from gallery.rates.identification_rates import Labelled, Rate, TooFewSubjects
+from gallery.rates.measuring import Measured, measure, rates, record_comparison
 from recognition.deciding import Deciding
 from recognition.management.progress import progress
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
-from vocabulary.audit import AuditKind
-
-_TARGETS = (1e-1, 1e-2, 1e-3)
 
 
 class Command(BaseCommand):
@@ -51,8 +43,7 @@ class Command(BaseCommand):
                 return
             gallery = deciding.gallery if tenant is None else deciding.gallery_of(tenant)
             if tenant is not None:
-                details: dict[str, Detail] = {"templates": _templates(tenant, gallery)}
-                record(tenant.pk, Event(AuditKind.GALLERY_COMPARED, None, details))
+                record_comparison(tenant, gallery)
             labelled = _labelled(deciding, gallery, tenant, options["lfw"])
             self._calibrate(deciding, gallery, tenant, labelled, keep=tenant is not None and not options["dry_run"])
         except (TenantNotFound, ModelError, TooFewSubjects, TooFewPairs) as error:
@@ -67,26 +58,14 @@ class Command(BaseCommand):
     def _calibrate(
         self, deciding: Deciding, gallery: Gallery, tenant: Tenant | None, labelled: Labelled, *, keep: bool
     ) -> None:
-        compared = compare_all(labelled, progress("templates"))
-        if tenant is not None:
-            rejected = read_impostors(tenant, gallery.model_id, gallery.protection)
-            compared = replace(compared, impostors=np.concatenate([compared.impostors, rejected]))
-        found = compared.measure(gallery.profile.tail_shape)
-        held = 0 if tenant is None else _templates(tenant, gallery)
-        size, pairs = max(held, compared.templates), len(compared.impostors)
-        calibration = Calibration(gallery.model_id, size, compared.subjects, pairs, clock.now(), found)
-        if tenant is not None:
-            self._tell_last(tenant, gallery, held)
-        self.stdout.write(_table(compared, calibration, gallery, deciding.settings.target_fpir))
+        measured = measure(gallery, tenant, labelled, progress("templates"))
+        if measured.last is not None:
+            fault = measured.last.fault(gallery.model_id, measured.held)
+            self.stdout.write(f"last calibrated {measured.last.measured_at:%Y-%m-%d %H:%M}: {fault or 'it still held'}")
+        self.stdout.write(_table(measured, gallery, deciding.settings.target_fpir))
         if keep and tenant is not None:
-            store(tenant, calibration)
+            store(tenant, measured.calibration)
             self.stdout.write(f"stored: searches of {tenant.name} are held to it from now on")
-
-    def _tell_last(self, tenant: Tenant, gallery: Gallery, templates: int) -> None:
-        last = calibration_of(tenant)
-        if last is not None:
-            fault = last.fault(gallery.model_id, templates)
-            self.stdout.write(f"last calibrated {last.measured_at:%Y-%m-%d %H:%M}: {fault or 'it still held'}")
 
 
 def _labelled(deciding: Deciding, gallery: Gallery, tenant: Tenant | None, folder: Path | None) -> Labelled:
@@ -113,22 +92,17 @@ def _of_pictures(deciding: Deciding, gallery: Gallery, folder: Path) -> Labelled
         engine.close()
 
 
-def _templates(tenant: Tenant, gallery: Gallery) -> int:
-    return Template.objects.filter(tenant=tenant, model_id=gallery.model_id).count()
-
-
-def _table(compared: Compared, calibration: Calibration, gallery: Gallery, target_fpir: float) -> str:
+def _table(measured: Measured, gallery: Gallery, target_fpir: float) -> str:
     """Rates at the measured thresholds and at those of the embedder's profile, for the templates that were compared."""
-    own = calibration.profile(gallery.profile)
+    compared = measured.compared
+    pairs = measured.calibration.pairs
     lines = [
-        f"{compared.templates} templates of {compared.subjects} people, {calibration.pairs} pairs of different people",
+        f"{compared.templates} templates of {compared.subjects} people, {pairs} pairs of different people",
         f"{'target':>8}  {'':10}{'threshold':>9}  {'FPIR':>8}  {'95 % limits':>19}  {'FNIR':>8}  {'95 % limits':>19}",
     ]
-    for target in sorted({*_TARGETS, target_fpir}, reverse=True):
-        for name, profile in (("calibrated", own), ("shipped", gallery.profile)):
-            threshold = threshold_for(target, compared.templates, profile)
-            rates = f"{_rate(compared.fpir(threshold))}  {_rate(compared.fnir(threshold))}"
-            lines.append(f"{target:8.0e}  {name:10}{threshold:9.3f}  {rates}")
+    for at in rates(measured, gallery, target_fpir):
+        name = "calibrated" if at.calibrated else "shipped"
+        lines.append(f"{at.target:8.0e}  {name:10}{at.threshold:9.3f}  {_rate(at.fpir)}  {_rate(at.fnir)}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from config.service import service_settings
 from core.errors import ModelError
 from gallery.models import Subject
-from gallery.upkeep.duplicates import DuplicatePair, find
+from gallery.upkeep.duplicates import DuplicatePair, begin, find
 from recognition.deciding import Deciding
 from recognition.management.progress import progress
 from tenants.names import TenantNotFound, find_tenant
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         except (TenantNotFound, ModelError) as error:
             raise CommandError(str(error)) from error
         found, target = 0, deciding.settings.target_fpir
-        pairs = find(tenant, deciding.gallery_of(tenant), target, progress("subjects"))
+        pairs = find(tenant, deciding.gallery_of(tenant), target, progress("subjects"), begin(tenant))
         for pair in islice(pairs, options["limit"]):
             found += 1
             self.stdout.write(_as_json(pair) if options["json"] else _in_words(pair))

@@ -12,21 +12,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from config.service import service_settings
-from config.settings import Settings
 from core.errors import ModelError
 from database import write_ahead_log
 from gallery.protection.errors import KeysUnavailable, MasterKeyError
 from gallery.reembedding import move
-from gallery.reembedding.beside import Embed, Plan, UnreadablePicture, plan
+from gallery.reembedding.beside import Plan, UnreadablePicture, plan
 from gallery.reembedding.switching import Moved, NotMovable, why_not
+from recognition.background.reembed import ALONE, embedder
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
-
-ALONE = (
-    "FACE_FORMER_EMBEDDER is not set: a service that has only the former embedder refuses these galleries once they "
-    "are moved, and one that has only the new one refuses them until then"
-)
 
 
 class Command(BaseCommand):
@@ -75,7 +70,7 @@ class Command(BaseCommand):
             return []
         if deciding.former is None:
             self.stderr.write(ALONE)
-        embed, moved = _embedder(deciding), []
+        embed, moved = embedder(deciding), []
         for one in plans:
             with tqdm(desc=one.tenant.name, unit=" templates", file=sys.stderr, disable=None, leave=False) as bar:
                 done = move(one.tenant, deciding.gallery, embed, _told_to(bar), erase_unmovable=erase_unmovable)
@@ -92,18 +87,6 @@ def _refuse_unmovable(plans: list[Plan]) -> None:
     faults = [why_not(one.tenant, one.unmovable, one.people) for one in plans if one.unmovable]
     if faults:
         raise CommandError("\n".join([*faults, "nothing was changed"]))
-
-
-def _embedder(deciding: Deciding) -> Embed:
-    """Raises ModelError."""
-    from core.features.embedder.network import Embedder  # Loads the engine's libraries only where something is moved.
-    from core.imaging.crop_file import from_png
-    from weights.catalogue import ensure_models
-
-    settings: Settings = deciding.settings
-    chosen = deciding.embedder
-    network = Embedder.load(chosen.file(ensure_models(settings.model_dir)), least_length=chosen.profile.least_length)
-    return lambda picture: network.embed(from_png(picture))
 
 
 def _told_to(bar: Any) -> Callable[[int, int], None]:

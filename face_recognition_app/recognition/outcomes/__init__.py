@@ -1,0 +1,1 @@
+"""What sessions came to: numbers of each day, and of presentation attacks."""
