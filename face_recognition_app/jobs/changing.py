@@ -70,6 +70,7 @@ def _cancel(job: Job) -> bool:
 
 
 def _queue(job: Job) -> bool:
+    now = clock.now()
     ended = Job.across_tenants.filter(pk=job.pk, status__in=RETRIED)
     changed = ended.update(
         status=JobStatus.QUEUED,
@@ -77,7 +78,7 @@ def _queue(job: Job) -> bool:
         cancelling=False,
         result=None,
         error="",
-        run_at=None,
+        run_at=now,  # Since when it waits.
         lease_until=None,
         published_at=None,
         started_at=None,

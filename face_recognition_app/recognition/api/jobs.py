@@ -35,7 +35,7 @@ from vocabulary.jobs import JobStatus, JobType, Priority
 router = Router(tags=["jobs"], auth=needs(Scope.SUBJECTS, Scope.ADMIN))
 READERS = needs(Scope.SUBJECTS, Scope.READ, Scope.ADMIN)
 MAX_IDEMPOTENCY_KEY = 255
-MAX_PAYLOAD_CHARACTERS = 65_536
+MAX_PAYLOAD_CHARACTERS = 32_768
 TOLD_FAULTS = {TIMED_OUT, WORKER_DIED}
 FAULT = "something went wrong on the server"
 

@@ -16,6 +16,9 @@ from django.db.backends.utils import CursorWrapper
 from core.types import Embedding
 from database.owned import TenantOwned
 from gallery.people import Sample, enroll
+from jobs import changing
+from jobs.asking import ask
+from jobs.submitting import NewJob, submit
 from recognition.api.pages import cursor_for
 from recognition.models import FailedAttempts
 from recognition.sessions import lifecycle
@@ -25,6 +28,7 @@ from tenants.models import Tenant
 from tenants.scopes import Scope
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client
+from vocabulary.jobs import JobType
 
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
 
@@ -41,6 +45,8 @@ class Theirs:
     subject_id: str
     template_id: str
     key_id: str
+    job_id: str
+    ended_job_id: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -51,7 +57,7 @@ class Theirs:
 
 
 async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) -> Theirs:
-    """Enrol somebody, decide one session, leave one open, lock the subject and its device."""
+    """Enrol somebody, decide one session, leave one open, lock the subject and its device; a job waits, one ended."""
     async with http_client(backend.key) as client:
         access = (await client.post("/api/v1/auth/token/")).json()["access_token"]
 
@@ -62,6 +68,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         session = lifecycle.create(deciding, tenant, request, IDEMPOTENCY_KEY).session
         decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
         cursor = cursor_for(tenant, 1)
+        once = NewJob(JobType.NOOP, idempotency_key=IDEMPOTENCY_KEY)
         assert cursor is not None
         return Theirs(
             api_key=backend.key,
@@ -72,6 +79,8 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             subject_id=WHO,
             template_id=str(template.public_id),
             key_id=str(issue_key(tenant, "spare", [Scope.READ]).row.public_id),
+            job_id=str(ask(tenant, frozenset(Scope), once, in_production=False).public_id),
+            ended_job_id=str(changing.cancel(submit(tenant, NewJob(JobType.NOOP))).public_id),
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,

@@ -1,0 +1,123 @@
+"""Which workers are alive, what they take and what they run: by Celery's remote control, or by what leases tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import redis
+
+from config.job_settings import JobSettings
+from database import clock
+from jobs.models import Job
+from jobs.overview.standing import leader
+from vocabulary.jobs import JobStatus
+
+ANSWER_S = 1.0
+"""How long answers of workers are waited for."""
+
+
+class BrokerAway(Exception):
+    """Redis cannot be reached, and so no worker can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job that a worker has now. `tenant`: name; empty for the operator's."""
+
+    id: str
+    type: str
+    tenant: str
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """`slots`: jobs that it runs at once; None: not known. `queues`: those it takes from; empty: from the database."""
+
+    name: str
+    mode: str
+    slots: int | None
+    running: tuple[Running, ...]
+    queues: tuple[str, ...] = ()
+
+
+def workers(settings: JobSettings) -> list[WorkerState]:
+    """Raises BrokerAway."""
+    return _embedded(settings) if settings.is_embedded else _pooled()
+
+
+def _embedded(settings: JobSettings) -> list[WorkerState]:
+    """The worker that holds the scheduler's seat, and the processes that have jobs. An idle worker without a scheduler
+    tells nothing of itself."""
+    now = clock.now()
+    living = Job.across_tenants.filter(status=JobStatus.RUNNING, lease_until__gte=now).select_related("tenant")
+    found = {
+        name: tuple(_running(job, (now - job.started_at).total_seconds()) for job in jobs if job.started_at)
+        for name, jobs in groupby(living.order_by("worker", "pk"), key=lambda job: job.worker)
+    }
+    states = [WorkerState(name, "process", 1, running) for name, running in found.items()]
+    seat = leader(now)
+    return [*([WorkerState(seat, settings.mode, settings.slots, ())] if seat else []), *states]
+
+
+def _pooled() -> list[WorkerState]:
+    from kombu.exceptions import OperationalError
+
+    from jobs.broker.application import application
+
+    asking = application().control.inspect(timeout=ANSWER_S)
+    try:
+        stats: Mapping[str, Any] = asking.stats() or {}
+        if not stats:
+            return []
+        active: Mapping[str, Any] = asking.active() or {}
+        queues: Mapping[str, Any] = asking.active_queues() or {}
+    except (OperationalError, OSError, redis.RedisError) as error:
+        raise BrokerAway(str(error)) from error
+    jobs = _jobs_of(active)
+    return [
+        WorkerState(
+            name=name,
+            mode=mode_of(name),
+            slots=slots_in(told),
+            running=tuple(_of_task(task, jobs) for task in active.get(name, ())),
+            queues=tuple(queue["name"] for queue in queues.get(name, ())),
+        )
+        for name, told in sorted(stats.items())
+    ]
+
+
+def mode_of(name: str) -> str:
+    """The mode in a worker's name, `MODE-PID@HOST`."""
+    return name.partition("@")[0].rpartition("-")[0]
+
+
+def slots_in(stats: Mapping[str, Any]) -> int:
+    """Number of processes of a worker's pool."""
+    pool = stats.get("pool", {})
+    return len(pool.get("processes", ())) or int(pool.get("max-concurrency", 0))
+
+
+def _jobs_of(active: Mapping[str, Any]) -> dict[int, Job]:
+    pks = [pk for tasks in active.values() for task in tasks for pk in _pks(task)]
+    rows: Iterable[Job] = Job.across_tenants.filter(pk__in=pks).select_related("tenant")
+    return {job.pk: job for job in rows}
+
+
+def _of_task(task: Mapping[str, Any], jobs: Mapping[int, Job]) -> Running:
+    began = task.get("time_start")
+    for_s = max(0.0, time.time() - began) if began else 0.0
+    found = [jobs[pk] for pk in _pks(task) if pk in jobs]
+    return _running(found[0], for_s) if found else Running("", str(task.get("name")), "", for_s)
+
+
+def _pks(task: Mapping[str, Any]) -> list[int]:
+    return [one for one in task.get("args") or () if type(one) is int]
+
+
+def _running(job: Job, for_s: float) -> Running:
+    return Running(str(job.public_id), job.type, job.tenant.name if job.tenant else "", for_s)
