@@ -1,4 +1,4 @@
-"""How many slots jobs need: throughput times average duration, divided by the share of time that slots shall be busy."""
+"""How many slots jobs need: throughput times average duration, by the share of time that slots shall be busy."""
 
 from __future__ import annotations
 

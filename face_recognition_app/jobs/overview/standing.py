@@ -17,7 +17,7 @@ SHOWN = [*(one.value for one in UNFINISHED), JobStatus.DEAD.value]
 
 @dataclass(slots=True)
 class Line:
-    """Jobs of one priority and type. `oldest_s`: how long the one waits that could have begun first; None: none does."""
+    """Jobs of one priority and type. `oldest_s`: how long the one waits that could have begun first; None for none."""
 
     priority: str
     type: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -26,7 +26,7 @@ class BrokerAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A job that a worker has now. `tenant`: name; empty for the operator's."""
+    """A job that a worker has now. `tenant`: name; empty for the operator's. `for_s`: since its first run began."""
 
     id: str
     type: str
@@ -56,7 +56,7 @@ def _embedded(settings: JobSettings) -> list[WorkerState]:
     now = clock.now()
     living = Job.across_tenants.filter(status=JobStatus.RUNNING, lease_until__gte=now).select_related("tenant")
     found = {
-        name: tuple(_running(job, (now - job.started_at).total_seconds()) for job in jobs if job.started_at)
+        name: tuple(_running(job, now) for job in jobs)
         for name, jobs in groupby(living.order_by("worker", "pk"), key=lambda job: job.worker)
     }
     states = [WorkerState(name, "process", 1, running) for name, running in found.items()]
@@ -78,13 +78,13 @@ def _pooled() -> list[WorkerState]:
         queues: Mapping[str, Any] = asking.active_queues() or {}
     except (OperationalError, OSError, redis.RedisError) as error:
         raise BrokerAway(str(error)) from error
-    jobs = _jobs_of(active)
+    now, jobs = clock.now(), _jobs_of(active)
     return [
         WorkerState(
             name=name,
             mode=mode_of(name),
             slots=slots_in(told),
-            running=tuple(_of_task(task, jobs) for task in active.get(name, ())),
+            running=tuple(_of_task(task, jobs, now) for task in active.get(name, ())),
             queues=tuple(queue["name"] for queue in queues.get(name, ())),
         )
         for name, told in sorted(stats.items())
@@ -108,16 +108,15 @@ def _jobs_of(active: Mapping[str, Any]) -> dict[int, Job]:
     return {job.pk: job for job in rows}
 
 
-def _of_task(task: Mapping[str, Any], jobs: Mapping[int, Job]) -> Running:
-    began = task.get("time_start")
-    for_s = max(0.0, time.time() - began) if began else 0.0
+def _of_task(task: Mapping[str, Any], jobs: Mapping[int, Job], now: datetime) -> Running:
     found = [jobs[pk] for pk in _pks(task) if pk in jobs]
-    return _running(found[0], for_s) if found else Running("", str(task.get("name")), "", for_s)
+    return _running(found[0], now) if found else Running("", str(task.get("name")), "", 0.0)
 
 
 def _pks(task: Mapping[str, Any]) -> list[int]:
     return [one for one in task.get("args") or () if type(one) is int]
 
 
-def _running(job: Job, for_s: float) -> Running:
+def _running(job: Job, now: datetime) -> Running:
+    for_s = 0.0 if job.started_at is None else (now - job.started_at).total_seconds()
     return Running(str(job.public_id), job.type, job.tenant.name if job.tenant else "", for_s)
