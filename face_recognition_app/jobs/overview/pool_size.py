@@ -9,8 +9,8 @@ from typing import Any
 from config.job_settings import MOST_SLOTS
 from jobs.overview.workers import ANSWER_S, mode_of, slots_in
 
-SETTLES_S = 15.0
-"""A process that runs a job leaves when the job has ended; a new one needs a second or two."""
+SETTLES_S = 10.0
+"""How long new processes may take to start, and idle ones to end."""
 
 
 class CannotScale(Exception):
@@ -19,7 +19,7 @@ class CannotScale(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """Slots of one worker before and after, and as many as were wanted."""
+    """Slots of one worker before and after, and as many as were wanted. Slots that have jobs do not go."""
 
     name: str
     before: int
@@ -41,7 +41,9 @@ def scale(group: str, slots: int) -> list[Scaled]:
         known = sorted({*before, *(mode_of(name) for name in before)})
         raise CannotScale(f"no worker {group} answers; there are: {', '.join(known) or 'none'}")
     if not len(names) <= slots <= MOST_SLOTS * len(names):
-        raise CannotScale(f"{len(names)} workers can have {len(names)} to {MOST_SLOTS * len(names)} slots, not {slots}")
+        raise CannotScale(
+            f"each of the group's workers ({len(names)}) needs 1 to {MOST_SLOTS} slots: not {slots} together"
+        )
     wanted = {name: slots // len(names) + (at < slots % len(names)) for at, name in enumerate(names)}
     for name in names:
         more = wanted[name] - before[name]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 import redis
@@ -51,17 +50,14 @@ def workers(settings: JobSettings) -> list[WorkerState]:
 
 
 def _embedded(settings: JobSettings) -> list[WorkerState]:
-    """The worker that holds the scheduler's seat, and the processes that have jobs. An idle worker without a scheduler
-    tells nothing of itself."""
+    """The one worker, which holds the scheduler's seat or has jobs. While it is idle and has no scheduler, it tells
+    nothing of itself."""
     now = clock.now()
     living = Job.across_tenants.filter(status=JobStatus.RUNNING, lease_until__gte=now).select_related("tenant")
-    found = {
-        name: tuple(_running(job, now) for job in jobs)
-        for name, jobs in groupby(living.order_by("worker", "pk"), key=lambda job: job.worker)
-    }
-    states = [WorkerState(name, "process", 1, running) for name, running in found.items()]
-    seat = leader(now)
-    return [*([WorkerState(seat, settings.mode, settings.slots, ())] if seat else []), *states]
+    found = list(living.order_by("pk"))
+    name = leader(now) or next((job.worker for job in found), "")
+    running = tuple(_running(job, now) for job in found)
+    return [WorkerState(name, settings.mode, settings.slots, running)] if name else []
 
 
 def _pooled() -> list[WorkerState]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.chain import Event, record
 from config.job_settings import JobSettings
 from jobs.management.actions.words import at, one_of, table
 from jobs.models import DeadLetter, Job
+from vocabulary.audit import AuditKind
 from vocabulary.jobs import JobStatus, JobType
 
 USUAL_LIMIT = 20
@@ -51,6 +53,8 @@ def show(command: BaseCommand, settings: JobSettings, options: dict[str, Any]) -
     job = Job.across_tenants.select_related("tenant").filter(public_id=options["id"]).first()
     if job is None:
         raise CommandError(f"there is no job {options['id']}")
+    if job.tenant_id is not None:  # What it is asked for and has found may be about people.
+        record(job.tenant_id, Event(AuditKind.JOB_READ, None, {"job": str(job.public_id), "type": str(job.type)}))
     letters = [
         {"at": at(letter.at), "reason": letter.reason, "traceback": letter.traceback}
         for letter in DeadLetter.objects.filter(job=job).order_by("pk")

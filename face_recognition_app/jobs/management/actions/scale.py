@@ -33,7 +33,11 @@ def change(command: BaseCommand, settings: JobSettings, options: dict[str, Any])
     except (OperationalError, OSError, redis.RedisError) as error:
         raise CommandError(f"Redis cannot be reached: {error}") from error
     for one in scaled:
-        rest = "" if one.after == one.wanted else f", will be {one.wanted}: a slot goes when its job has ended"
+        rest = (
+            ""
+            if one.after == one.wanted
+            else f", not {one.wanted}: slots with jobs stay; say it again when they have ended"
+        )
         command.stdout.write(f"{one.name}: {one.before} slots before, {one.after} now{rest}")
     before, after = sum(one.before for one in scaled), sum(one.after for one in scaled)
     command.stdout.write(f"{options['group']}: {before} slots before, {after} now; a restart undoes it")

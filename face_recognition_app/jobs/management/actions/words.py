@@ -39,13 +39,13 @@ def span(seconds: float | None) -> str:
     if left < 10:
         return f"{sign}{left:.1f}s"
     units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)]
-    parts: list[str] = []
+    parts: list[tuple[int, str]] = []
     whole = int(left)
     for name, size in units:
         number, whole = divmod(whole, size)
-        if number or parts:
-            parts.append(f"{number}{name}")
-    return sign + "".join(parts[:2])
+        parts.append((number, name))
+    first = next(at for at, (number, _) in enumerate(parts) if number)
+    return sign + "".join(f"{number}{name}" for number, name in parts[first : first + 2] if number)
 
 
 def at(time: datetime | None) -> str:
