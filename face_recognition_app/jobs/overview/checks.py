@@ -78,7 +78,7 @@ def _redis(settings: JobSettings) -> Iterator[Item]:
     try:
         memory, persistence = state.client().info("memory"), state.client().info("persistence")
     except (redis.RedisError, ValueError) as error:
-        yield Item("redis", False, f"REDIS_URL cannot be reached: {error}. Start Redis, or set the URL right")
+        yield Item("redis", False, f"REDIS_URL cannot be reached ({error}): start Redis, or set the URL right")
         return
     assert isinstance(memory, dict)
     assert isinstance(persistence, dict)
@@ -131,7 +131,7 @@ def _workers(settings: JobSettings, now: Standing) -> Item:
     try:
         found = workers(settings)
     except BrokerAway as error:
-        return Item("workers", False, f"cannot be asked: {error}. Start Redis, or set REDIS_URL right")
+        return Item("workers", False, f"cannot be asked ({error}): start Redis, or set REDIS_URL right")
     if not found:
         return Item("workers", False, "none is alive: start one with run_workers.sh, or manage.py jobs worker")
     idle = [f"{line.priority} {line.type}" for line in now.lines if line.queued and not _is_taken(line, found)]

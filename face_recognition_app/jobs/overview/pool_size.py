@@ -48,9 +48,9 @@ def scale(group: str, slots: int) -> list[Scaled]:
     for name in names:
         more = wanted[name] - before[name]
         if more > 0:
-            control.pool_grow(more, destination=[name], reply=True, timeout=ANSWER_S)
+            control.pool_grow(more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
         elif more < 0:
-            control.pool_shrink(-more, destination=[name], reply=True, timeout=ANSWER_S)
+            control.pool_shrink(-more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
     after = _settled(control, wanted, before)
     return [Scaled(name, before[name], after.get(name, 0), wanted[name]) for name in names]
 
@@ -60,11 +60,12 @@ def _settled(control: Any, wanted: dict[str, int], before: dict[str, int]) -> di
         return before
     deadline = time.monotonic() + SETTLES_S
     while True:
-        found = _slots(control)
+        found = _slots(control, limit=len(before))
         if all(found.get(name) == number for name, number in wanted.items()) or time.monotonic() > deadline:
             return found
 
 
-def _slots(control: Any) -> dict[str, int]:
-    stats = control.inspect(timeout=ANSWER_S).stats() or {}
+def _slots(control: Any, limit: int | None = None) -> dict[str, int]:
+    """Of each worker that answers. `limit`: when so many have answered, no other is waited for."""
+    stats = control.inspect(timeout=ANSWER_S, limit=limit).stats() or {}
     return {name: slots_in(told) for name, told in stats.items()}

@@ -65,11 +65,12 @@ def _pooled() -> list[WorkerState]:
 
     from jobs.broker.application import application
 
-    asking = application().control.inspect(timeout=ANSWER_S)
+    control = application().control
     try:
-        stats: Mapping[str, Any] = asking.stats() or {}
+        stats: Mapping[str, Any] = control.inspect(timeout=ANSWER_S).stats() or {}
         if not stats:
             return []
+        asking = control.inspect(timeout=ANSWER_S, limit=len(stats))
         active: Mapping[str, Any] = asking.active() or {}
         queues: Mapping[str, Any] = asking.active_queues() or {}
     except (OperationalError, OSError, redis.RedisError) as error:
