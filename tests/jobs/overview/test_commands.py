@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import uuid
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 from audit.models import AuditEntry
 from config.job_settings import JobSettings
 from database import clock
+from jobs.management.commands.jobs import Command
 from jobs.models import DeadLetter, Job, Schedule
 from jobs.overview.capacity import Load, measured
 from jobs.submitting import NewJob, submit
@@ -204,6 +206,24 @@ def test_capacity_as_said(per_hour: float, seconds: float, utilization: float, s
 def test_capacity_needs_numbers(wrong: list[str]) -> None:
     with pytest.raises(CommandError):
         run("capacity", *wrong)
+
+
+def test_every_action_says_what_it_does() -> None:
+    parser = Command().create_parser("manage.py", "jobs")
+    (actions,) = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    for name, action in actions.choices.items():
+        assert f"jobs {name}" in action.format_help()
+
+
+def test_status_is_watched_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = iter([None, None])
+
+    def wait(_: float) -> None:
+        if next(waits, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobs.management.actions.status.time.sleep", wait)
+    assert run("status", "--watch").count("no job waits") == 3
 
 
 def test_one_embedded_worker_is_scaled_by_its_variable() -> None:

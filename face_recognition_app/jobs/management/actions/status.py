@@ -29,18 +29,16 @@ def add(actions: Any) -> None:
 
 
 def show(command: BaseCommand, settings: JobSettings, options: dict[str, Any]) -> None:
-    while True:
-        try:
-            text = _picture(command, settings, options)
-        except Unavailable as error:
-            raise CommandError(f"the database cannot be used: {error}") from error
-        command.stdout.write(ANEW + text if options["watch"] and command.stdout.isatty() else text)
-        if not options["watch"]:
-            return
-        try:
+    try:
+        command.stdout.write(_picture(command, settings, options))
+        while options["watch"]:
             time.sleep(WATCH_EVERY_S)
-        except KeyboardInterrupt:
-            return
+            text = _picture(command, settings, options)
+            command.stdout.write(ANEW + text if command.stdout.isatty() else text)
+    except Unavailable as error:
+        raise CommandError(f"the database cannot be used: {error}") from error
+    except KeyboardInterrupt:
+        return
 
 
 def _picture(command: BaseCommand, settings: JobSettings, options: dict[str, Any]) -> str:
