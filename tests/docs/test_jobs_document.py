@@ -9,7 +9,7 @@ import pytest
 from django.core.management.base import CommandParser
 
 from jobs.kinds import catalogue
-from jobs.management import actions as others
+from jobs.management.actions import every
 from jobs.overview.checks import Limits
 from recognition.api.jobs import MAX_PAYLOAD_CHARACTERS
 from testkit.service import REPOSITORY
@@ -38,7 +38,7 @@ def test_the_row_of_a_type_has_its_scope_and_fields(type_: JobType) -> None:
 
 def test_every_action_is_told() -> None:
     actions = CommandParser().add_subparsers()
-    others.add(actions)
+    every.add(actions)
     assert isinstance(actions, argparse._SubParsersAction)
     assert [name for name in actions.choices if not re.search(rf"`{name}[` ]", DOCUMENT)] == []
 

@@ -1,14 +1,1 @@
-"""What `manage.py jobs` does beside running workers; each module adds its actions, whose function is `act`."""
-
-from __future__ import annotations
-
-from typing import Any
-
-from jobs.management.actions import capacity, doctor, letters, listing, scale, schedules, status
-
-MODULES = (status, listing, letters, schedules, scale, doctor, capacity)
-
-
-def add(actions: Any) -> None:
-    for module in MODULES:
-        module.add(actions)
+"""What `manage.py jobs` does beside running workers; each module adds its action, whose function is `act`."""

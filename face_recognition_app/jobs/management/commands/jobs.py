@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.job_settings import JobSettings, job_settings
 from config.settings import SettingsError
-from jobs.management import actions as others
+from jobs.management.actions import every
 from vocabulary.jobs import WorkerMode
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         actions.add_parser("worker", help="run jobs as WORKER_MODE says, until told to end")
         scheduler = actions.add_parser("scheduler", help="publish what is due, until told to end; runs no jobs")
         scheduler.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
-        others.add(actions)
+        every.add(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -33,8 +33,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if act := options.get("act"):
             act(self, settings, options)
-            return
-        ACTIONS[options["action"]](settings, options)
+        else:
+            ACTIONS[options["action"]](settings, options)
 
 
 def work(settings: JobSettings, options: dict[str, Any]) -> None:
