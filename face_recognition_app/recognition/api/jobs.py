@@ -21,7 +21,7 @@ from jobs.asking import ask
 from jobs.kinds import kind_of
 from jobs.models import Job
 from jobs.submitting import NewJob
-from jobs.workers.execution import TIMED_OUT, WORKER_DIED
+from jobs.workers.deaths import TIMED_OUT, WORKER_DIED
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in

@@ -21,7 +21,7 @@ from jobs.kinds import catalogue
 from jobs.models import DeadLetter, Job
 from jobs.problems import JobOver
 from jobs.submitting import NewJob, submit
-from jobs.workers import execution
+from jobs.workers import deaths, execution, leases
 from recognition.api.jobs import FAULT
 from recognition.worker import Worker
 from tenants.keys import create_tenant, issue_key
@@ -235,7 +235,8 @@ async def test_a_job_that_waits_is_cancelled_at_once_and_not_done(api: httpx.Asy
 async def test_a_job_that_runs_stops_at_its_next_check(
     api: httpx.AsyncClient, serving: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.workers.leases.RENEWED_EVERY_S", 0.1)
+    monkeypatch.setattr(leases, "RENEWED_EVERY_S", 0.1)
+    monkeypatch.setattr(leases, "renewed", leases._Keeper().keeping)  # Whose thread knows no other database.
     job = await ask(api, "sleep", payload={"seconds": 60})
     running = asyncio.create_task(do(serving, job))
     while (await read(api, job))["status"] != "running":
@@ -313,8 +314,8 @@ async def test_what_an_exception_said_stays_inside_and_what_the_job_found_goes_o
     everything = (await api.get(JOBS)).text
     assert "told to fail" not in everything
     assert "raceback" not in everything
-    await in_database(serving, lambda: change(waits, error=execution.TIMED_OUT))
-    assert (await read(api, waits))["error"] == execution.TIMED_OUT
+    await in_database(serving, lambda: change(waits, error=deaths.TIMED_OUT))
+    assert (await read(api, waits))["error"] == deaths.TIMED_OUT
 
 
 async def test_what_is_done_with_jobs_is_recorded(api: httpx.AsyncClient, serving: Worker) -> None:
