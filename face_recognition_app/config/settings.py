@@ -325,6 +325,13 @@ class Settings(BaseModel):
         le=720,
         description="The embedding by which a session matched, for feedback by its id. 0 keeps none.",
     )
+    retain_jobs_days: int = Field(
+        30,
+        alias="FACE_RETAIN_JOBS_DAYS",
+        ge=1,
+        le=3_650,
+        description="Background jobs that have ended, with their results and dead letters.",
+    )
     retain_audit_days: int = Field(
         730,
         alias="FACE_RETAIN_AUDIT_DAYS",

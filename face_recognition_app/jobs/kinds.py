@@ -52,6 +52,11 @@ class Kind:
     recorded: bool = True
     or_scope: Scope | None = None
 
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """Each of them suffices to ask for the job; none: no key can."""
+        return frozenset(scope for scope in (self.scope, self.or_scope) if scope is not None)
+
 
 def kind_of(type_: JobType) -> Kind:
     return catalogue()[type_]

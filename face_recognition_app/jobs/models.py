@@ -24,6 +24,9 @@ class Job(TenantOwned):
     priority = models.CharField(max_length=8, choices=[(one, one) for one in Priority])
     status = models.CharField(max_length=12, choices=[(one, one) for one in JobStatus])
     payload = models.JSONField(default=dict)
+    subject_id = models.CharField(
+        max_length=128, default="", blank=True, help_text="The person that the payload names; empty: none."
+    )
     checkpoint = models.JSONField(null=True, help_text="How far the job is; null: nothing is done yet.")
     result = models.JSONField(null=True)
     error = models.CharField(max_length=500, default="", blank=True)
@@ -31,6 +34,9 @@ class Job(TenantOwned):
     total = models.PositiveBigIntegerField(null=True, help_text="Null: not known.")
     run_at = models.DateTimeField(null=True, help_text="Not before; null: at once.")
     idempotency_key = models.CharField(max_length=128, null=True, help_text="A second job with it is the first one.")
+    request_digest = models.CharField(
+        max_length=64, default="", blank=True, help_text="Of what was asked with the key; empty: not compared."
+    )
     runs = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     worker = models.CharField(max_length=128, default="", blank=True, help_text="Host and process that has it.")
@@ -57,6 +63,7 @@ class Job(TenantOwned):
             models.Index(fields=["run_at"], condition=models.Q(status=JobStatus.SCHEDULED), name="jobs_scheduled"),
             models.Index(fields=["lease_until"], condition=models.Q(status=JobStatus.RUNNING), name="jobs_running"),
             models.Index(fields=["finished_at"], name="jobs_finished"),
+            models.Index(fields=["tenant", "subject_id"], condition=~models.Q(subject_id=""), name="jobs_about_people"),
         ]
 
     def __str__(self) -> str:

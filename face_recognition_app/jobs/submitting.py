@@ -16,30 +16,33 @@ from database import clock
 from jobs.broker import publishing
 from jobs.kinds import Kind, kind_of
 from jobs.models import Job
+from jobs.problems import InvalidJob
 from logs import request_id
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
-from vocabulary.errors import ErrorCode, ServiceError
 from vocabulary.jobs import JobStatus, JobType, Priority
 
 MAX_KEY_CHARACTERS = 128
-
-
-class InvalidJob(ServiceError):
-    """The payload is not one of this type, or the type is not for this caller."""
-
-    code = ErrorCode.VALIDATION_ERROR
+MAX_SUBJECT_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """`run_at`: not before; None for at once. `idempotency_key`: a second job of the tenant with it is the first."""
+    """`run_at`: not before; None for at once. `idempotency_key`: a second job of the tenant with it is the first.
+    `request_digest`: what was asked with the key, to be compared with what is asked with it again."""
 
     type: JobType
     payload: Mapping[str, Any] = field(default_factory=dict)
     priority: Priority = Priority.NORMAL
     run_at: datetime | None = None
     idempotency_key: str | None = None
+    request_digest: str = ""
+
+    @property
+    def subject_id(self) -> str:
+        """The person that the payload names; empty for none."""
+        named = self.payload.get("subject_id")
+        return named if isinstance(named, str) and len(named) <= MAX_SUBJECT_CHARACTERS else ""
 
 
 def submit(tenant: Tenant | None, new: NewJob) -> Job:
@@ -98,8 +101,10 @@ def _row(tenant: Tenant | None, new: NewJob, now: datetime) -> Job:
         priority=new.priority,
         status=JobStatus.SCHEDULED if later else JobStatus.QUEUED,
         payload=dict(new.payload),
+        subject_id=new.subject_id,
         run_at=new.run_at,
         idempotency_key=new.idempotency_key,
+        request_digest=new.request_digest,
         actor={"kind": actor.kind.value, "reference": actor.reference, "name": actor.name},
         request_id=request_id.current.get(),
         created_at=now,

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from database import clock
 from jobs.models import DeadLetter, Job
@@ -149,9 +149,12 @@ def _fail(
 
 
 def _waiting(now: datetime, after_s: float) -> dict[str, Any]:
+    """The job waits, unless it is to stop: then it ends here, and not in a run that it would wait for."""
     later = after_s > 0
+    waits = JobStatus.SCHEDULED if later else JobStatus.QUEUED
     return {
-        "status": JobStatus.SCHEDULED if later else JobStatus.QUEUED,
+        "status": Case(When(cancelling=True, then=Value(JobStatus.CANCELLED)), default=Value(waits)),
+        "finished_at": Case(When(cancelling=True, then=Value(now, DateTimeField())), default=None),
         "run_at": now + timedelta(seconds=after_s) if later else None,
         "lease_until": None,
         "published_at": None,

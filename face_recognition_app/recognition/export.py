@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from datetime import datetime
 from typing import Any, cast
@@ -18,9 +19,11 @@ from gallery.protection import TemplateProtection
 from gallery.protection.errors import SecretGone
 from gallery.records.consents import GivenBy
 from gallery.records.references import record_reading, reference_of
+from jobs.models import DeadLetter, Job
 from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttempts, KnownDevice, Session, SessionProbe
 from tenants.models import Tenant
 from vocabulary.audit import ActorKind, AuditKind, actor_kind_of, kind_of
+from vocabulary.jobs import JobStatus, JobType, Priority
 from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
 
 SECTIONS: dict[type[Model], str] = {
@@ -35,6 +38,8 @@ SECTIONS: dict[type[Model], str] = {
     SessionProbe: "sessions",
     FailedAttempts: "failed_attempts",
     KnownDevice: "known_devices",
+    Job: "jobs",
+    DeadLetter: "jobs",
     AuditEntry: "audit",
 }
 """The section of the document with each model's rows. A test compares it with all models."""
@@ -141,6 +146,31 @@ class ExportedDevice(BaseModel):
     used_at: datetime
 
 
+class ExportedJob(BaseModel):
+    """A background job that names the person. `actor`: who asked for it. Sizes stand for what the job keeps for itself
+    (`checkpoint_characters`), for what it has answered, which may be an export (`result_characters`), and for what the
+    operator keeps of its failures (`dead_letters`)."""
+
+    id: UUID
+    type: JobType
+    priority: Priority
+    status: JobStatus
+    subject_id: str
+    payload: dict[str, Any]
+    error: str
+    done: int
+    total: int | None
+    checkpoint_characters: int
+    result_characters: int
+    dead_letters: int
+    actor: dict[str, str]
+    request_id: str
+    run_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
 class ExportedEntry(BaseModel):
     sequence: int
     at: datetime
@@ -160,6 +190,7 @@ class SubjectExport(BaseModel):
     sessions: list[ExportedSession]
     failed_attempts: list[ExportedAttempts]
     known_devices: list[ExportedDevice]
+    jobs: list[ExportedJob]
     audit: list[ExportedEntry]
 
 
@@ -183,6 +214,7 @@ def of_subject(tenant: Tenant, subject_id: str, protection: TemplateProtection) 
             ExportedDevice(device_id=row.device, used_at=row.used_at)
             for row in KnownDevice.objects.filter(subject=subject).order_by("pk")
         ],
+        jobs=[_job(row) for row in Job.objects.filter(tenant=tenant, subject_id=subject_id).order_by("pk")],
         audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
     )
     record_reading(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
@@ -305,6 +337,33 @@ def _attempts(tenant: Tenant, subject_id: str) -> list[ExportedAttempts]:
         )
         for row in rows
     ]
+
+
+def _job(row: Job) -> ExportedJob:
+    return ExportedJob(
+        id=row.public_id,
+        type=JobType(row.type),
+        priority=Priority(row.priority),
+        status=JobStatus(row.status),
+        subject_id=row.subject_id,
+        payload=row.payload,
+        error=row.error,
+        done=row.done,
+        total=row.total,
+        checkpoint_characters=_characters(row.checkpoint),
+        result_characters=_characters(row.result),
+        dead_letters=DeadLetter.objects.filter(job=row).count(),
+        actor=row.actor,
+        request_id=row.request_id,
+        run_at=row.run_at,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _characters(value: Any) -> int:
+    return 0 if value is None else len(json.dumps(value))
 
 
 def _entry(row: AuditEntry) -> ExportedEntry:

@@ -23,6 +23,7 @@ class AuditKind(StrEnum):
     GALLERY_MOVED = "gallery_moved"
     JOB_CANCELLED = "job_cancelled"
     JOB_CREATED = "job_created"
+    JOB_READ = "job_read"
     JOB_RETRIED = "job_retried"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"

@@ -33,6 +33,9 @@ class ErrorCode(StrEnum):
     INVALID_IMAGE = "invalid_image"
     INVALID_MESSAGE = "invalid_message"
     INVALID_SUBJECT_ID = "invalid_subject_id"
+    JOB_NOT_FINISHED = "job_not_finished"
+    JOB_NOT_FOUND = "job_not_found"
+    JOB_OVER = "job_over"
     KEY_NOT_FOUND = "key_not_found"
     KEY_REPLACED = "key_replaced"
     LAST_ADMIN_KEY = "last_admin_key"
@@ -99,6 +102,7 @@ HTTP: dict[ErrorCode, OverHttp] = {
     _C.FORBIDDEN: OverHttp(403, "The request is not allowed."),
     _C.SCOPE_MISSING: OverHttp(403, "The key or access token has none of the scopes that would do: `details.needs`."),
     _C.NOT_FOUND: OverHttp(404, "There is nothing at this path."),
+    _C.JOB_NOT_FOUND: OverHttp(404, "The tenant has no job with this id, or it is deleted after its time."),
     _C.KEY_NOT_FOUND: OverHttp(404, "The tenant has no API key with this id, or it is revoked."),
     _C.SESSION_NOT_FOUND: OverHttp(404, "The tenant has no session with this id."),
     _C.SUBJECT_NOT_FOUND: OverHttp(404, "The tenant has no subject with this id."),
@@ -112,6 +116,8 @@ HTTP: dict[ErrorCode, OverHttp] = {
         "may read subjects.",
     ),
     _C.IDEMPOTENCY_CONFLICT: OverHttp(409, "The `Idempotency-Key` was used for another request."),
+    _C.JOB_NOT_FINISHED: OverHttp(409, "The job waits or runs: it can be tried again when it has ended."),
+    _C.JOB_OVER: OverHttp(409, "The job has ended: it cannot be cancelled, and one that succeeded is not tried again."),
     _C.KEY_REPLACED: OverHttp(409, "The API key was rotated already. Rotate the one that replaced it."),
     _C.LAST_ADMIN_KEY: OverHttp(
         409,
@@ -237,6 +243,7 @@ class ServiceError(Exception):
     ├── EngineError    pictures and the engine (core.errors)
     ├── WireError      errors sent on the socket (wire.errors)
     ├── KeyProblem     API keys (tenants.keys)
+    ├── JobProblem     background jobs (jobs.problems)
     ├── GalleryError   subjects and templates (gallery.people)
     ├── SessionError   sessions (recognition.sessions.lease)
     ├── Refusal        sessions that may not begin (recognition.sessions.refusals)

@@ -68,6 +68,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_RETAIN_SESSIONS_DAYS", "10", "retain_sessions_days", 10),
     ("FACE_RETAIN_METADATA_DAYS", "1", "retain_metadata_days", 1),
     ("FACE_RETAIN_KNOWN_DEVICES_DAYS", "20", "retain_known_devices_days", 20),
+    ("FACE_RETAIN_JOBS_DAYS", "5", "retain_jobs_days", 5),
     ("FACE_RETAIN_AUDIT_DAYS", "400", "retain_audit_days", 400),
     ("FACE_RETAIN_FEEDBACK_DAYS", "200", "retain_feedback_days", 200),
     ("FACE_RETAIN_SUMMARIES_DAYS", "30", "retain_summaries_days", 30),

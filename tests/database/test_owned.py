@@ -14,12 +14,15 @@ from django.db.models import Exists, F, Max, OuterRef, Prefetch, Q
 
 from database.owned import OwnedManager, TenantOwned, TenantRequired
 from gallery.models import Subject, Template
+from jobs.models import DeadLetter, Job, Schedule, SchedulerSeat
 from recognition.models import Decision, KnownDevice, Session
 from tenants.models import ApiKey, Tenant
 from tests.tenants.support import two_tenants
 
 SOURCE = Path(__file__).parents[2] / "face_recognition_app"
-OF_NO_TENANT = {Tenant}
+OF_NO_TENANT = {Tenant, DeadLetter, Schedule, SchedulerSeat}
+ALSO_OF_THE_OPERATOR = {Job}
+"""Their rows may have no tenant; those rows are the operator's."""
 ACROSS_TENANTS = {
     "audit/pruning.py": 1,
     "gallery/changes.py": 1,
@@ -28,7 +31,7 @@ ACROSS_TENANTS = {
     "gallery/protection/tenant_secrets.py": 3,
     "recognition/background/parts.py": 1,
     "recognition/background/reports.py": 2,
-    "recognition/retention/rules.py": 7,
+    "recognition/retention/rules.py": 10,
     "recognition/sessions/lifecycle.py": 2,
     "tenants/keys.py": 1,
     "tenants/usage.py": 2,
@@ -72,18 +75,25 @@ def test_every_model_but_the_tenant_belongs_to_one() -> None:
         assert issubclass(model, TenantOwned), f"{model.__name__} needs a tenant: derive it from TenantOwned"
         assert isinstance(model._default_manager, OwnedManager), model
         assert not isinstance(model._base_manager, OwnedManager), model
-        assert any(_owns(field.related_model) for field in model._meta.fields if not field.null), model
+        sure = [field for field in model._meta.fields if not field.null or model in ALSO_OF_THE_OPERATOR]
+        assert any(_owns(field.related_model) for field in sure), model
 
 
 def _owns(model: Any) -> bool:
     return isinstance(model, type) and (model is Tenant or issubclass(model, TenantOwned))
 
 
+def works_for_all(path: Path) -> bool:
+    """Whether it works with jobs of whichever tenant, which were found or claimed before. What a tenant may see of jobs
+    is found in jobs/access.py alone."""
+    return path.relative_to(SOURCE).parts[0] == "jobs" and path.name != "access.py"
+
+
 def test_queries_across_tenants_are_few_and_known() -> None:
     uses = Counter(
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
-        if path.name != "owned.py"
+        if path.name != "owned.py" and not works_for_all(path)
         for _ in re.finditer(r"\.across_tenants\b|\._base_manager\b", path.read_text())
     )
     assert uses == ACROSS_TENANTS | {"recognition/retention/batches.py": 1}

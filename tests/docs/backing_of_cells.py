@@ -29,6 +29,7 @@ SEALED = (
 TENANT_END = (
     "recognition/retention/test_tenant_end.py::test_a_deleted_tenant_leaves_nothing_and_takes_nothing_of_another"
 )
+RULES = "recognition/retention/test_rules.py::"
 WHO_IS_ENROLLED_STAYS = "recognition/retention/test_rules.py::test_who_is_enrolled_stays"
 ALL_ERASED = "recognition/retention/test_erasure.py::test_everything_that_names_a_person_goes_with_the_person"
 OF_PEOPLE = (
@@ -43,6 +44,8 @@ OF_PEOPLE = (
     "SessionProbe",
     "KnownDevice",
     "FailedAttempts",
+    "Job",
+    "DeadLetter",
 )
 """The models whose rows go with the person."""
 
@@ -57,6 +60,8 @@ WHERE: Backing = {
             "TemplateChange",
             "SeenFrame",
             "OutcomeSummary",
+            "Schedule",
+            "SchedulerSeat",
             "Tenant",
             "ApiKey",
         )
@@ -138,6 +143,13 @@ ABOUT: Backing = {
         COLUMNS,
         f"{SUMMARIES}test_a_summary_names_nobody",
     ),
+    "`Job`, about a person: id, what was asked for and by whom, how far it is, what it found": (COLUMNS,),
+    "`DeadLetter`, about a person: what an exception said, for operators alone": (
+        COLUMNS,
+        "recognition/api/test_jobs_api.py::test_what_an_exception_said_stays_inside_and_what_the_job_found_goes_out",
+    ),
+    "`Schedule`, about a person: nothing": (COLUMNS, *NOBODY),
+    "`SchedulerSeat`, about a person: nothing: a process": (COLUMNS, *NOBODY),
     "`Tenant`, about a person: nothing": (COLUMNS, *NOBODY),
     "`ApiKey`, about a person: nothing": (COLUMNS, *NOBODY),
     "`gallery_vector`, about a person: numbers that describe the face, turned by a secret of the tenant": (
@@ -236,6 +248,16 @@ HOW_LONG: Backing = {
     "`SeenFrame`, how long: `FACE_REPLAY_MEMORY_DAYS`": (
         "recognition/sessions/test_seen_frames.py::test_the_memory_goes_back_as_far_as_the_setting_says",
     ),
+    "`Job`, how long: `FACE_RETAIN_JOBS_DAYS` after its end; one that was under way when the person was erased, a day "
+    "after its end": (
+        f"{RULES}test_a_job_goes_with_its_dead_letter_after_its_time",
+        f"{RULES}test_a_job_that_ended_after_its_person_was_erased_goes_after_a_day",
+    ),
+    "`DeadLetter`, how long: as its job; a message that nobody could read, `FACE_RETAIN_JOBS_DAYS`": (
+        f"{RULES}test_a_job_goes_with_its_dead_letter_after_its_time",
+    ),
+    "`Schedule`, how long: for good": (f"{RULES}test_every_kind_of_row_that_grows_has_a_rule",),
+    "`SchedulerSeat`, how long: for good": (f"{RULES}test_every_kind_of_row_that_grows_has_a_rule",),
     "`Tenant`, how long: until the tenant is deleted": (TENANT_END,),
     "`ApiKey`, how long: until the tenant is deleted": (TENANT_END,),
     "`gallery_vector`, how long: as its template": (
@@ -263,7 +285,17 @@ ERASED_WITH_THE_PERSON: Backing = {
     ),
     **{
         f"`{model}`, erased with the person: names nobody": NOBODY
-        for model in ("AuditHead", "TemplateKey", "TemplateChange", "SeenFrame", "OutcomeSummary", "Tenant", "ApiKey")
+        for model in (
+            "AuditHead",
+            "TemplateKey",
+            "TemplateChange",
+            "SeenFrame",
+            "OutcomeSummary",
+            "Schedule",
+            "SchedulerSeat",
+            "Tenant",
+            "ApiKey",
+        )
     },
 }
 CELLS: Backing = {**WHERE, **ABOUT, **HOW_LONG, **ERASED_WITH_THE_PERSON}

@@ -9,6 +9,7 @@ FACTS = "recognition/lifecycle/test_stored_data.py::"
 LIMITS = "audit/test_limits.py::"
 AUDIT = "recognition/lifecycle/test_audit_api.py::"
 COVERAGE = "recognition/lifecycle/test_audit_coverage.py::"
+RULES = "recognition/retention/test_rules.py::"
 DETAILS = "recognition/lifecycle/test_audit_details.py::"
 CONSENTS = "recognition/lifecycle/test_consents.py::"
 ERASURE = "recognition/retention/test_erasure.py::"
@@ -123,7 +124,7 @@ READ: Backing = {
     ),
     "GET `/api/v1/subjects/{subject_id}/export/` answers everything that is held about a person, as one JSON document: "
     "`subject`, `consents`, `templates` without their numbers, and with their pictures where these are kept, "
-    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices` and `audit`.": (
+    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices`, `jobs` and `audit`.": (
         f"{PICTURES}test_an_export_has_the_pictures_until_their_secret_is_gone",
         f"{EXPORT}test_every_model_is_exported_or_names_nobody",
         f"{EXPORT}test_every_column_is_exported_but_those_that_say_nothing_of_the_person",
@@ -202,7 +203,10 @@ TRAIL: Backing = {
     ),
     "It records enrolments, decisions, reads of people's data, comparisons, searches for duplicates and calibrations, "
     "changes of people, consents, keys, templates' secrets, policies and locks, access tokens, moves of galleries to "
-    "another embedder, erasures, and what retention deletes of sessions, devices and faces.": (
+    "another embedder, background jobs that are asked for, cancelled or tried again and the reads of their results, "
+    "erasures, and what retention deletes of sessions, devices, jobs and faces.": (
+        "recognition/api/test_jobs_api.py::test_what_is_done_with_jobs_is_recorded",
+        f"{RULES}test_a_job_goes_with_its_dead_letter_after_its_time",
         "gallery/reembedding/test_move.py::test_everybody_is_moved_and_keeps_ids_times_and_pictures",
         f"{COVERAGE}test_every_operation_is_in_the_table",
         f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",

@@ -132,7 +132,7 @@ def test_one_key_is_one_job(way: Way) -> None:
 
 @pytest.mark.parametrize("payload", [{"seconds": -1}, {"second": 1}, {}])
 def test_a_job_that_nobody_could_do_is_refused_at_once(transactional_db: None, payload: dict[str, object]) -> None:
-    from jobs.submitting import InvalidJob
+    from jobs.problems import InvalidJob
 
     with pytest.raises(InvalidJob, match=r"^payload"):
         submit(None, NewJob(JobType.SLEEP, payload))

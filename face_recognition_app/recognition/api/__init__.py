@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
 from logs.tracebacks import let_go
-from recognition.api import audit, auth, faces, feedback, keys, locks, reports, sessions, subjects
+from recognition.api import audit, auth, faces, feedback, jobs, keys, locks, reports, sessions, subjects
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.openapi.document import FaceApi, LocalSwagger
 from vocabulary.errors import ErrorCode
@@ -36,8 +36,9 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
     api.add_router("/v1/subjects/", locks.router)
     api.add_router("/v1/subjects/", feedback.router)
     api.add_router("/v1/faces/", faces.router)
-    api.add_router("/v1/keys/", keys.router)
+    api.add_router("/v1/jobs/", jobs.router)
     api.add_router("/v1/jobs/", reports.router)
+    api.add_router("/v1/keys/", keys.router)
     api.add_router("/v1/audit/", audit.router)
     api.exception_handler(ValidationError)(_invalid)
     api.exception_handler(AuthenticationError)(_unauthorized)

@@ -38,7 +38,7 @@ def _read(deciding: Deciding, who: Caller, job_id: uuid.UUID) -> SubjectExport |
     """With a scope that could ask for the job, or READ."""
     job = reading.find(who.tenant, job_id)
     kind = kind_of(JobType(job.type))
-    enough = in_order({scope for scope in (kind.scope, kind.or_scope, Scope.READ) if scope is not None})
+    enough = in_order(kind.scopes | {Scope.READ})
     if not who.scopes & set(enough):
         message = f"this needs the scope {' or '.join(enough)}"
         raise ApiError(ErrorCode.SCOPE_MISSING, message, {"needs": enough})

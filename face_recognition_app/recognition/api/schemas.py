@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -23,21 +24,26 @@ from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 MAX_METADATA_CHARACTERS = 8_192
 
 
-def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what is too long, and what Python parses as JSON but no database stores: NaN, lone surrogates, NUL."""
-    try:
-        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (ValueError, RecursionError) as error:
-        raise ValueError("not storable as JSON") from error
-    if len(text) > MAX_METADATA_CHARACTERS:
-        raise ValueError(f"longer than {MAX_METADATA_CHARACTERS} characters as JSON")
-    if r"\u0000" in text.replace(r"\\", ""):
-        raise ValueError("not storable as JSON: it contains NUL")
-    return metadata
+def storable(limit: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A validator that refuses what has more characters as JSON, and what Python parses as JSON but no database stores:
+    NaN, lone surrogates, NUL."""
+
+    def check(given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            text = json.dumps(given, allow_nan=False, ensure_ascii=False)
+            text.encode()
+        except (ValueError, RecursionError) as error:
+            raise ValueError("not storable as JSON") from error
+        if len(text) > limit:
+            raise ValueError(f"longer than {limit} characters as JSON")
+        if r"\u0000" in text.replace(r"\\", ""):
+            raise ValueError("not storable as JSON: it contains NUL")
+        return given
+
+    return check
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(storable(MAX_METADATA_CHARACTERS))]
 
 
 DisplayName = Annotated[

@@ -16,6 +16,7 @@ from gallery import people
 from gallery.models import Consent, Feedback, Subject, Template
 from gallery.records.consents import end_consents
 from gallery.records.references import record_about, reference_of
+from jobs.models import Job
 from recognition.background import reports
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session, SessionProbe
@@ -27,6 +28,7 @@ from recognition.sessions.lifecycle import readable
 from recognition.tokens.receipts import Erased, ErasureReceipt, Why
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
+from vocabulary.jobs import FINISHED
 from vocabulary.sessions import SessionStatus
 
 
@@ -147,6 +149,7 @@ def _erase_all(
         ended = _ended(tenant, subject_id)
         sessions += len(held) + ended.count()
         ended.delete()
+        Job.objects.filter(tenant=tenant, subject_id=subject_id, status__in=FINISHED).delete()
         Feedback.objects.filter(subject=subject).delete()  # So that only those with other subjects may stay.
         gallery = deciding.gallery_of(tenant)
         unread = people.forget_feedback(tenant, subject_id, gallery, deciding.settings.target_fmr)

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from audit.chain import Event, record
 from audit.pruning import prune
 from config.settings import Settings
 from database import clock, write_ahead_log
 from gallery import changes, pictures
-from gallery.models import Feedback, Picture, TemplateChange, TemplateKey
+from gallery.models import Feedback, Picture, Subject, TemplateChange, TemplateKey
 from gallery.protection import reprotection
+from jobs.models import DeadLetter, Job
 from recognition.background import reports
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
@@ -28,6 +29,7 @@ from recognition.outcomes.models import OutcomeSummary
 from recognition.retention.batches import apply_in_batches, delete
 from recognition.retention.unseen import erase_unseen
 from vocabulary.audit import AuditKind
+from vocabulary.jobs import FINISHED
 
 PAUSE_S = 0.05
 """Pause between two transactions: several times as long as one of them takes."""
@@ -80,6 +82,24 @@ def retired_secrets(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
     return reprotection.retired(settings, now)
 
 
+def old_jobs(settings: Settings, now: datetime) -> QuerySet[Job]:
+    """Overdue jobs that have ended. Their dead letters are deleted with them."""
+    before = now - timedelta(days=settings.retain_jobs_days)
+    return Job.across_tenants.filter(status__in=FINISHED, finished_at__lt=before)
+
+
+def jobs_about_nobody(settings: Settings, now: datetime) -> QuerySet[Job]:
+    """Jobs about people who were erased while the jobs were under way, a day after they ended."""
+    old = Job.across_tenants.filter(status__in=FINISHED, finished_at__lt=now - timedelta(days=1))
+    people = Subject.across_tenants.filter(tenant=OuterRef("tenant"), subject_id=OuterRef("subject_id"))
+    return old.exclude(subject_id="").filter(~Exists(people))
+
+
+def old_letters(settings: Settings, now: datetime) -> QuerySet[DeadLetter]:
+    """Overdue messages that nobody could read, of no job."""
+    return DeadLetter.objects.filter(at__lt=now - timedelta(days=settings.retain_jobs_days), job=None)
+
+
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
     return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
@@ -102,9 +122,12 @@ def _delete_and_record(what: str, tenant: str = "tenant_id") -> Callable[[QueryS
     return apply
 
 
-def _record(what: str, rows: Counter[int]) -> None:
-    """Record with each tenant how many of its rows went, in one order of tenants, so that two runs cannot deadlock."""
-    for tenant_id in sorted(rows):
+def _record(what: str, rows: Counter[int | None]) -> None:
+    """Record with each tenant how many of its rows went, in one order of tenants, so that two runs cannot deadlock.
+
+    Rows of no tenant are the operator's.
+    """
+    for tenant_id in sorted(one for one in rows if one is not None):
         record(tenant_id, Event(AuditKind.RETENTION, None, {"what": what, "rows": rows[tenant_id]}))
 
 
@@ -123,6 +146,9 @@ RULES = (
     Rule(old_feedback, _delete_and_record("feedback")),
     Rule(old_probes, _delete_and_record("probes")),
     Rule(old_pictures, _delete_and_record("pictures")),
+    Rule(old_jobs, _delete_and_record("jobs")),
+    Rule(jobs_about_nobody, _delete_and_record("jobs")),
+    Rule(old_letters),
     Rule(old_changes),
     Rule(old_summaries),
     Rule(retired_secrets, reprotection.delete_secrets),

@@ -19,6 +19,8 @@ from core.liveness.policy import Policy
 from core.types import Embedding
 from database.calls import DatabaseThreads
 from gallery.people import Sample, enroll
+from jobs.models import Job
+from jobs.submitting import NewJob, submit
 from recognition.api.openapi.allowances import MAX_IMAGES
 from recognition.api.openapi.document import ERROR_CODES
 from recognition.management.commands.api_documents import openapi_document
@@ -38,6 +40,7 @@ from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import fail
 from tests.recognition.support import ALICE, Backend, Faces, http_client
 from vocabulary.faces import Action
+from vocabulary.jobs import JobStatus, JobType
 from wire.errors import Busy, Replaced, Unavailable
 
 BY_THE_SERVER = {"request_timeout", "headers_too_large", "overloaded"}
@@ -122,7 +125,7 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
             "template_id": str(template.public_id),
             "session_id": str(session.pk),
             "key_id": str(key.public_id),
-            "job_id": str(uuid.UUID(int=1)),
+            "job_id": str(submit(backend.tenant, NewJob(JobType.NOOP)).public_id),
         }
 
     things = await worker.database.run(make)
@@ -143,6 +146,7 @@ def usual(operation: Documented, picture: bytes) -> Request:
         "create_subject": {"subject_id": "bob"},
         "update_subject": {"metadata": {}},
         "create_key": {"scopes": ["read"]},
+        "create_job": {"type": "noop"},
     }
     return {"json": bodies[operation.name]} if operation.name in bodies else {}
 
@@ -320,6 +324,27 @@ async def provoke_refusals_of_revocation(world: World) -> None:
     await world.ask(OPERATIONS["delete_key"], values={"key_id": str(default.public_id)})
 
 
+async def provoke_refusals_of_asking(world: World) -> None:
+    operation, same = OPERATIONS["create_job"], {"Idempotency-Key": "once"}
+    assert (await world.client.post(operation.path, json={"type": "noop"}, headers=same)).status_code == 202
+    await world.ask(operation, json={"type": "noop", "priority": "low"}, headers=same)
+
+
+async def provoke_refusals_of_cancelling(world: World) -> None:
+    await world.make(end_the_job, world)
+    await world.ask(OPERATIONS["cancel_job"])
+
+
+async def provoke_refusals_of_retrying(world: World) -> None:
+    await world.ask(OPERATIONS["retry_job"])
+    await world.make(end_the_job, world)
+    await world.ask(OPERATIONS["retry_job"])
+
+
+def end_the_job(world: World) -> None:
+    Job.across_tenants.filter(public_id=world.things["job_id"]).update(status=JobStatus.SUCCEEDED)
+
+
 REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "create_session": provoke_refusals_of_sessions,
     "create_subject": provoke_refusals_of_subjects,
@@ -327,6 +352,9 @@ REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "verify_subject": provoke_refusals_of_verification,
     "give_feedback": provoke_refusals_of_feedback,
     "read_audit": provoke_refusals_of_audit,
+    "create_job": provoke_refusals_of_asking,
+    "cancel_job": provoke_refusals_of_cancelling,
+    "retry_job": provoke_refusals_of_retrying,
     "rotate_key": provoke_refusals_of_rotation,
     "delete_key": provoke_refusals_of_revocation,
 }

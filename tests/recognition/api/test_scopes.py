@@ -50,6 +50,8 @@ ROUTES = list(all_routes())
 READ_ONLY = {
     "POST /api/v1/auth/token/",
     "GET /api/v1/jobs/{job_id}/report/",
+    "GET /api/v1/jobs/",
+    "GET /api/v1/jobs/{job_id}/",
     "GET /api/v1/sessions/{session_id}/",
     "GET /api/v1/subjects/",
     "GET /api/v1/subjects/{subject_id}/",

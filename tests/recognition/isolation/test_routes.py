@@ -52,6 +52,14 @@ CASES: dict[str, Ask] = {
     "delete_key": nothing,
     "rotate_key": nothing,
     "read_report": nothing,
+    "list_jobs": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
+    "create_job": lambda theirs, _: {
+        "json": {"type": "noop", "priority": "low"},
+        "headers": {"Idempotency-Key": theirs.idempotency_key},
+    },
+    "read_job": nothing,
+    "cancel_job": nothing,
+    "retry_job": nothing,
     "create_session": lambda theirs, _: {
         "json": {"kind": "enrollment", "subject_id": theirs.subject_id, "device_id": theirs.device_id},
         "headers": {"Idempotency-Key": theirs.idempotency_key},

@@ -16,6 +16,8 @@ from django.db.backends.utils import CursorWrapper
 from core.types import Embedding
 from database.owned import TenantOwned
 from gallery.people import Sample, enroll
+from jobs import changing
+from jobs.asking import ask
 from jobs.submitting import NewJob, submit
 from jobs.workers.execution import execute
 from recognition.api.pages import cursor_for
@@ -45,6 +47,8 @@ class Theirs:
     template_id: str
     key_id: str
     job_id: str
+    ended_job_id: str
+    report_job_id: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -55,7 +59,8 @@ class Theirs:
 
 
 async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) -> Theirs:
-    """Enrol somebody, decide one session, leave one open, lock the subject and its device; a job has a report."""
+    """Enrol somebody, decide one session, leave one open, lock the subject and its device; a job waits, one ended, and
+    one has a report."""
     async with http_client(backend.key) as client:
         access = (await client.post("/api/v1/auth/token/")).json()["access_token"]
 
@@ -66,6 +71,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         session = lifecycle.create(deciding, tenant, request, IDEMPOTENCY_KEY).session
         decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
         cursor = cursor_for(tenant, 1)
+        once = NewJob(JobType.NOOP, idempotency_key=IDEMPOTENCY_KEY)
         assert cursor is not None
         job = submit(tenant, NewJob(JobType.EXPORT_SUBJECT, {"subject_id": WHO}))
         execute(job.pk)
@@ -78,7 +84,9 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             subject_id=WHO,
             template_id=str(template.public_id),
             key_id=str(issue_key(tenant, "spare", [Scope.READ]).row.public_id),
-            job_id=str(job.public_id),
+            report_job_id=str(job.public_id),
+            job_id=str(ask(tenant, frozenset(Scope), once, in_production=False).public_id),
+            ended_job_id=str(changing.cancel(submit(tenant, NewJob(JobType.NOOP))).public_id),
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,

@@ -23,6 +23,8 @@ from core.types import Embedding
 from database import clock
 from face_app.urls import urlpatterns
 from gallery.people import Sample, enroll
+from jobs.models import Job
+from jobs.submitting import NewJob, submit
 from recognition.models import Session
 from recognition.worker import Worker
 from tenants.demo import DEMO_TENANT
@@ -35,6 +37,7 @@ from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.isolation.theirs import WHO, Theirs, make_theirs
 from tests.recognition.support import ANYONE, Backend, Faces, connect, http_client, in_database, token, until_complete
+from vocabulary.jobs import JobStatus, JobType
 from wire.asyncapi import CLIENT
 
 Ask = Callable[[Theirs, Faces], Request]
@@ -73,6 +76,11 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "delete_key": (nothing, ("key_revoked",)),
     "rotate_key": (nothing, ("key_rotated",)),
     "read_report": (nothing, ("subject_exported",)),
+    "list_jobs": (nothing, Unrecorded("no job here has a result, which would be recorded")),
+    "create_job": (lambda *_: {"json": {"type": "noop"}}, Unrecorded("a job for tests, which touches nobody")),
+    "read_job": (nothing, Unrecorded("the job has no result, which would be recorded")),
+    "cancel_job": (nothing, ("job_cancelled",)),
+    "retry_job": (nothing, ("job_retried",)),
     "create_session": (lambda *_: {"json": {"kind": "identification"}}, BEGINS_ONLY),
     "cancel_session": (nothing, ("decided", "session_read")),
     "read_session": (nothing, ("session_read",)),
@@ -93,6 +101,8 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "delete_template": (nothing, ("template_erased",)),
 }
 """What is asked of each operation of the API, beside the ids in its path, and what is recorded."""
+OTHER_IDS = {("retry_job", "job_id"): "ended_job_id", ("read_report", "job_id"): "report_job_id"}
+"""Where an operation needs another thing than the rest."""
 
 
 def newest() -> int:
@@ -123,7 +133,7 @@ async def test_what_an_operation_does_is_recorded_with_the_key(
     api: httpx.AsyncClient, worker: Worker, mine: Theirs, faces: Faces, name: str
 ) -> None:
     operation, (ask, expected) = OPERATIONS[name], ROUTES[name]
-    url = re.sub(r"{(\w+)}", lambda found: mine.path[found[1]], operation.path)
+    url = re.sub(r"{(\w+)}", lambda found: mine.path[OTHER_IDS.get((name, found[1]), found[1])], operation.path)
     last = await in_database(worker, newest)
     answer = await api.request(operation.method, url, **ask(mine, faces))
     assert answer.is_success, answer.text
@@ -230,6 +240,15 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
         (["rotate", "KEY", "--tenant", "acme"], ("key_rotated",)),
         (["revoke", "KEY", "--tenant", "acme"], ("key_revoked",)),
     ],
+    "jobs": [
+        *[([action], Unrecorded("it tells of jobs, and changes none")) for action in ("status", "list", "doctor")],
+        (["schedules"], NO_PERSON),
+        (["capacity"], READS_NUMBERS),
+        (["show", "JOB"], ("job_read",)),
+        (["scale", "thin", "2"], Unrecorded("it changes processes, and no row")),
+        (["replay", "--all"], ("job_retried",)),
+        (["purge", "--all", "--yes"], ("retention",)),
+    ],
     "set_policy": [(["acme", "--covered-faces", "yes"], ("policy_changed",))],
     "tenants": [
         (["list"], Unrecorded("it counts, and names nobody")),
@@ -255,6 +274,12 @@ def test_every_command_is_in_the_table() -> None:
     assert COMMANDS.keys() == {path.stem for path in found} - {"__init__"}
 
 
+def dead_job(backend: Backend) -> str:
+    job = submit(backend.tenant, NewJob(JobType.NOOP))
+    Job.across_tenants.filter(pk=job.pk).update(status=JobStatus.DEAD, finished_at=clock.now())
+    return str(job.public_id)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "expected"), CASES, ids=[" ".join([name, *arguments]) for name, arguments, _ in CASES]
 )
@@ -274,10 +299,10 @@ def test_what_a_command_does_is_recorded_with_the_systems_user(
         Session.across_tenants.update(expires_at=clock.now() - timedelta(days=100))
     if "--begin-anew" in arguments:
         delete_one(alice.tenant)
-    key = str(ApiKey.objects.get(tenant=alice.tenant).public_id)
+    given = {"KEY": str(ApiKey.objects.get(tenant=alice.tenant).public_id), "JOB": dead_job(alice)}
     last = newest()
-    with actors.acting(actors.of_command(name)), suppress(CommandError):
-        call_command(name, *[key if argument == "KEY" else argument for argument in arguments], stdout=StringIO())
+    with actors.acting(actors.of_command(name)), suppress(CommandError, SystemExit):
+        call_command(name, *[given.get(argument, argument) for argument in arguments], stdout=StringIO())
     entries = since(last)
     assert_recorded(entries, expected)
     actor = actors.of_command(name)

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from audit.models import AuditHead
 from core.types import Embedding
 from gallery.models import Subject, TemplateChange, TemplateKey
+from jobs.models import Job, Schedule, SchedulerSeat
+from jobs.submitting import NewJob, submit
 from recognition import export
 from recognition.models import SeenFrame
 from recognition.outcomes.models import OutcomeSummary
@@ -18,8 +20,19 @@ from tenants.models import ApiKey, Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import begun, fail, succeed
 from tests.recognition.support import Backend, Faces
+from vocabulary.jobs import JobType
 
-NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame, OutcomeSummary}
+NAMES_NOBODY: set[type[Model]] = {
+    Tenant,
+    ApiKey,
+    AuditHead,
+    TemplateChange,
+    TemplateKey,
+    SeenFrame,
+    OutcomeSummary,
+    Schedule,
+    SchedulerSeat,
+}
 """Models without a person in them. `TemplateChange` has numbers of templates, for a day."""
 EXPORT = "/api/v1/subjects/alice/export/"
 
@@ -63,6 +76,21 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "AuditEntry": {"id", "tenant", "reference", "hash"},
         "Feedback": {"id", "tenant", "subject", "model_id", "vector", "key"},
         "SessionProbe": {"id", "session", "tenant", "model_id", "vector"},
+        "Job": {  # What workers need to go on with it.
+            "id",
+            "tenant",
+            "checkpoint",
+            "result",
+            "idempotency_key",
+            "request_digest",
+            "runs",
+            "failures",
+            "worker",
+            "lease_until",
+            "cancelling",
+            "published_at",
+        },
+        "DeadLetter": {"id", "job", "reason", "traceback", "body", "at"},  # For operators; their number is told.
     }
     models: dict[str, type[BaseModel]] = {
         "Subject": export.ExportedPerson,
@@ -77,6 +105,8 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "AuditEntry": export.ExportedEntry,
         "Feedback": export.ExportedFeedback,
         "SessionProbe": export.ExportedSession,
+        "Job": export.ExportedJob,
+        "DeadLetter": export.ExportedJob,
     }
     renamed = {
         "public_id": "id",
@@ -101,6 +131,10 @@ async def test_the_document_has_what_happened(
         fail(worker, alice, 2)
         begun(worker, alice)
         begun(worker, alice, subject_id="alice", kind="enrollment", device_id="tablet")
+        job = submit(alice.tenant, NewJob(JobType.NOOP))
+        about = {"payload": {"subject_id": "alice"}, "subject_id": "alice", "result": {"name": "alice"}}
+        Job.across_tenants.filter(pk=job.pk).update(**about)
+        submit(alice.tenant, NewJob(JobType.NOOP))
 
     await worker.database.run(live)
     await api.patch("/api/v1/subjects/alice/", json={"display_name": "Alice A.", "metadata": {"room": 7}})
@@ -110,6 +144,8 @@ async def test_the_document_has_what_happened(
     assert (told["subject"]["display_name"], told["subject"]["metadata"]) == ("Alice A.", {"room": 7})
     assert told["subject"]["seen_at"] is not None
     assert len(told["templates"]) == 1
+    (job,) = told["jobs"]
+    assert (job["payload"], job["result_characters"], job["dead_letters"]) == ({"subject_id": "alice"}, 17, 0)
     sessions = sorted((session["kind"], session["status"]) for session in told["sessions"])
     assert sessions == [
         ("authentication", "failed"),

@@ -99,6 +99,17 @@ TOLD: dict[str, dict[str, str]] = {
     "TemplateChange": {"template_pk": "number of a template"},
     "SeenFrame": {"digest": "digest of a frame"},
     "OutcomeSummary": {},
+    "Job": {
+        "subject_id": "id",
+        "payload": "what was asked for",
+        "actor": "by whom",
+        "checkpoint": "how far it is",
+        "result": "what it found",
+        "error": "what it found",
+    },
+    "DeadLetter": {"reason": "what an exception said", "traceback": "what an exception said"},
+    "Schedule": {},
+    "SchedulerSeat": {},
     "AuditHead": {},
     "Tenant": {},
     "ApiKey": {},
@@ -127,6 +138,27 @@ UNTOLD: dict[str, set[str]] = {
     "KnownDevice": {"used_at"},
     "FailedAttempts": {"waits_until", "locked_until", "stale_at"},
     "AuditEntry": {"sequence", "request_id", "hash"},
+    "Job": {
+        "type",
+        "priority",
+        "status",
+        "done",
+        "total",
+        "run_at",
+        "idempotency_key",
+        "request_digest",
+        "runs",
+        "failures",
+        "worker",
+        "lease_until",
+        "cancelling",
+        "request_id",
+        "published_at",
+        "started_at",
+        "finished_at",
+    },
+    "DeadLetter": {"job", "body", "at"},
+    "SchedulerSeat": {"holder", "held_until"},
     "TemplateKey": {"epoch", "master_id", "retired_at"},
     "TemplateChange": {"revision", "added", "changed_at"},
     "SeenFrame": {"seen_at"},
@@ -153,7 +185,7 @@ def test_one_table_has_pictures() -> None:
         if field.get_internal_type() in ("BinaryField", "FileField", "ImageField")
     }
     vectors = {(model.__name__, "vector") for model in apps.get_models() if issubclass(model, ProtectedRow)}
-    assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content")}
+    assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content"), ("DeadLetter", "body")}
 
 
 async def test_the_state_of_a_session_has_one_small_grey_picture(

@@ -14,9 +14,11 @@ from django.apps import apps
 from django.db import connection
 
 from core.types import Embedding
-from database import write_ahead_log
+from database import clock, write_ahead_log
 from gallery.models import Subject, Template
 from gallery.people import Sample, SubjectNotFound, enroll
+from jobs.models import DeadLetter, Job
+from jobs.submitting import NewJob, submit
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.retention import erasure
 from recognition.sessions import lifecycle
@@ -25,6 +27,7 @@ from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, in_database, side_by_side
+from vocabulary.jobs import FINISHED, JobType
 from vocabulary.sessions import SessionStatus
 
 PERSON = "alice"
@@ -36,7 +39,7 @@ def erase(worker: Worker, backend: Backend) -> None:
 
 def rows_that_name(subject_id: str) -> list[str]:
     """Every row of every table that contains the id."""
-    labels = ("tenants", "gallery", "recognition", "audit")
+    labels = ("tenants", "gallery", "recognition", "audit", "jobs")
     models = [model for label in labels for model in apps.get_app_config(label).get_models()]
     rows = [(model.__name__, str(row)) for model in models for row in model._base_manager.values()]
     return [f"{name} {row}" for name, row in rows if subject_id in row]
@@ -56,6 +59,11 @@ def live_through_much(worker: Worker, backend: Backend, embedding: Embedding) ->
     finding = begun(worker, backend, "identification")
     finding.flow.match, finding.flow.matched_probe = MATCH, embedding.tobytes()
     finding.save()
+    for status in FINISHED:
+        job = submit(backend.tenant, NewJob(JobType.NOOP))
+        about = {"payload": {"subject_id": PERSON}, "subject_id": PERSON, "result": {"name": PERSON}}
+        Job.across_tenants.filter(pk=job.pk).update(status=status, **about)
+        DeadLetter.objects.create(job=job, reason=f"{PERSON} is not there", at=clock.now())
 
 
 def test_everything_that_names_a_person_goes_with_the_person(
@@ -76,6 +84,9 @@ def test_what_is_not_the_persons_stays(
     enroll(rival.tenant, PERSON, [Sample(astronaut_embedding, 1.0)], worker.deciding.gallery, worker.deciding.rules)
     fail(worker, alice, LIMIT, subject_id="alice2")
     fail(worker, rival, LIMIT)
+    for backend, named in ((alice, "alice2"), (rival, PERSON)):
+        job = submit(backend.tenant, NewJob(JobType.NOOP))
+        Job.across_tenants.filter(pk=job.pk).update(status="succeeded", subject_id=named)
     others = [begun(worker, alice, subject_id="alice2", device_id="x"), begun(worker, alice, "identification")]
     before = (Session.across_tenants.count(), Decision.across_tenants.count(), FailedAttempts.across_tenants.count())
     erase(worker, alice)
@@ -87,6 +98,7 @@ def test_what_is_not_the_persons_stays(
     for other in others:
         other.check()
     assert Subject.across_tenants.filter(subject_id__in=["alice2", PERSON]).count() == 2
+    assert Job.across_tenants.count() == 2
 
 
 def test_open_sessions_of_the_person_end_and_say_why(worker: Worker, alice: Backend) -> None:

@@ -11,8 +11,11 @@ import pytest
 from django.db import connection
 
 import database.clock
+from audit.models import AuditEntry
 from core.types import Embedding
 from gallery.models import Feedback, Picture, Subject, Template, TemplateChange, TemplateKey
+from jobs.models import DeadLetter, Job
+from jobs.submitting import NewJob, submit
 from recognition.models import Decision, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.outcomes.models import OutcomeSummary
 from recognition.retention import batches, rules
@@ -21,6 +24,7 @@ from recognition.worker import Worker
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, fail, locked, succeed
 from tests.recognition.support import Backend, asked, side_by_side
+from vocabulary.jobs import JobStatus, JobType
 
 DAY_S = 86_400.0
 TIME_LIMIT_S = 30.0
@@ -98,10 +102,49 @@ def test_who_is_enrolled_stays(alice: Backend, worker: Worker, clock: Clock) -> 
     assert (Subject.across_tenants.count(), Template.across_tenants.count()) == (1, 1)
 
 
+def ended_job(backend: Backend | None, status: JobStatus, **fields: Any) -> Job:
+    job = submit(None if backend is None else backend.tenant, NewJob(JobType.NOOP))
+    Job.across_tenants.filter(pk=job.pk).update(status=status, finished_at=database.clock.now(), **fields)
+    return job
+
+
+def test_a_job_goes_with_its_dead_letter_after_its_time(alice: Backend, clock: Clock, configure: Configure) -> None:
+    worker = configure(retain_jobs_days=10)
+    dead = ended_job(alice, JobStatus.DEAD)
+    ended_job(None, JobStatus.SUCCEEDED)
+    DeadLetter.objects.create(job=dead, reason="it failed", at=database.clock.now())
+    DeadLetter.objects.create(reason="it is no message", at=database.clock.now())
+    waits = submit(alice.tenant, NewJob(JobType.NOOP))
+    clock.advance(10 * DAY_S)
+    enforce(worker)
+    assert (Job.across_tenants.count(), DeadLetter.objects.count()) == (3, 2)
+    clock.advance(1)
+    enforce(worker)
+    assert (Job.across_tenants.get().pk, DeadLetter.objects.count()) == (waits.pk, 0)
+    entries = AuditEntry.objects.filter(tenant=alice.tenant, kind="retention")
+    assert {"what": "jobs", "rows": 1} in [entry.details for entry in entries]
+
+
+def test_a_job_that_ended_after_its_person_was_erased_goes_after_a_day(
+    worker: Worker, alice: Backend, rival: Backend, clock: Clock
+) -> None:
+    ended_job(alice, JobStatus.SUCCEEDED, subject_id="alice")
+    ended_job(alice, JobStatus.SUCCEEDED)
+    ended_job(alice, JobStatus.SUCCEEDED, subject_id="bob")
+    ended_job(rival, JobStatus.SUCCEEDED, subject_id="alice")
+    clock.advance(DAY_S)
+    enforce(worker)
+    assert Job.across_tenants.count() == 4
+    clock.advance(1)
+    enforce(worker)
+    left = Job.across_tenants.order_by("pk").values_list("tenant", "subject_id")
+    assert list(left) == [(alice.tenant.pk, "alice"), (alice.tenant.pk, "")]
+
+
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker, backend: Backend) -> None:
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     sessions = {Session, FailedAttempts, KnownDevice, SeenFrame, SessionProbe}
-    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, OutcomeSummary}
+    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, Job, DeadLetter, OutcomeSummary}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

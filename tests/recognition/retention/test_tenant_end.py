@@ -20,6 +20,7 @@ from database import clock
 from gallery.feedback import Source
 from gallery.models import Reembedded
 from gallery.people import Sample, enroll
+from jobs.submitting import NewJob, submit
 from recognition.deciding import Deciding
 from recognition.feedback import give
 from recognition.models import Session, SessionProbe
@@ -37,6 +38,7 @@ from tenants.models import Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.conftest import Configure
 from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token
+from vocabulary.jobs import JobType
 from vocabulary.sessions import Reason
 
 FAILED = Outcome(False, Reason.NO_MATCH, None, None)
@@ -74,6 +76,7 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     OutcomeSummary.objects.create(
         tenant=tenant, day=clock.now().date(), attempts=0, locks=0, enrolments=0, made_at=clock.now()
     )
+    submit(tenant, NewJob(JobType.NOOP))
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
 
 

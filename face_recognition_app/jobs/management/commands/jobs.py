@@ -1,4 +1,4 @@
-"""manage.py jobs worker|scheduler|status|replay|purge"""
+"""manage.py jobs worker|scheduler, and what jobs.management.actions has"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.job_settings import JobSettings, job_settings, lines_of
 from config.settings import SettingsError
-from jobs.management.actions import autoscale
+from jobs.management.actions import every
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         worker.add_argument("--print-config", action="store_true", help="print the configuration, and end")
         scheduler = actions.add_parser("scheduler", help="publish what is due, until told to end; runs no jobs")
         scheduler.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
-        autoscale.add(actions)
+        every.add(actions)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
