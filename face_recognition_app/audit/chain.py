@@ -69,6 +69,11 @@ def record(tenant_id: int, *events: Event) -> AuditHead:
     return append(tenant_id, [(context, event) for event in events])
 
 
+def lock_chain(tenant_id: int) -> None:
+    """Take the lock of the chain before others, to record in the same transaction."""
+    AuditHead.objects.select_for_update(no_key=True).filter(tenant=tenant_id).first()
+
+
 def append(tenant_id: int, events: Sequence[tuple[Context, Event]]) -> AuditHead:
     """Append events, each with the context that has its actor and its request's id.
 

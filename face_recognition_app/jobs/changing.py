@@ -7,7 +7,7 @@ from itertools import groupby
 
 from django.db import transaction
 
-from audit.chain import Event, record
+from audit.chain import Event, lock_chain, record
 from database import clock
 from jobs.broker import publishing
 from jobs.models import DeadLetter, Job
@@ -28,6 +28,8 @@ def cancel(job: Job) -> Job:
     """
     while True:
         with transaction.atomic():
+            if job.tenant_id is not None:
+                lock_chain(job.tenant_id)  # Before the job, as the runs of jobs do.
             if _cancel(job):
                 _record(AuditKind.JOB_CANCELLED, [job])
                 return _anew(job)

@@ -109,9 +109,14 @@ def fail(claimed: Claimed, reason: str, traceback: str, retries: int) -> JobStat
     return _fail(_mine(claimed), claimed.pk, claimed.failures, reason, traceback, retries)
 
 
-def lose(job_pk: int, number: int, reason: str, retries: int) -> JobStatus | None:
-    """Note that the run has ended without a word: its process died, or was ended at its time limit."""
+def lose(job_pk: int, number: int, reason: str, retries: int, *, silent_only: bool = False) -> JobStatus | None:
+    """Note that the run has ended without a word: its process died, or was ended at its time limit.
+
+    `silent_only`: unless it has renewed its lease meanwhile.
+    """
     running = Job.across_tenants.filter(pk=job_pk, runs=number, status=JobStatus.RUNNING)
+    if silent_only:
+        running = running.filter(lease_until__lt=clock.now())
     failures = running.values_list("failures", flat=True).first()
     return None if failures is None else _fail(running, job_pk, failures, reason, "", retries)
 

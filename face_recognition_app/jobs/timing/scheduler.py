@@ -119,7 +119,7 @@ def end_lost(retries: int) -> int:
     found = list(lost.values_list("pk", "runs")[:AT_A_TIME])
     for pk, number in found:
         logger.warning("job %d has lost its worker", pk)
-        transitions.lose(pk, number, WORKER_DIED, retries)
+        transitions.lose(pk, number, WORKER_DIED, retries, silent_only=True)
     return len(found)
 
 

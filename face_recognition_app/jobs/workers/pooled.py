@@ -26,8 +26,10 @@ from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
 from jobs.watching.log_set_up import set_up_logs
+from jobs.watching.outcomes import RunEnded
 from jobs.workers import bursts, deaths, execution
 from jobs.workers.pool_watch import HEARD_EVERY_S, PoolWatch
+from vocabulary.jobs import Priority
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -46,16 +48,19 @@ _watch = PoolWatch(job_settings())
 def run(self: Any, job_pk: int) -> None:
     began = time.monotonic()
     try:
-        _run(job_pk)
-        bursts.go_on(job_settings(), began, _run, keep_unreadable)
+        ended = _run(job_pk)
+        if ended is not None:
+            bursts.go_on(job_settings(), Priority(ended.priority), began, _run, keep_unreadable)
     except Unavailable as error:
         raise self.retry(exc=error, countdown=DATABASE_WAIT_S) from error
 
 
-def _run(job_pk: int) -> None:
+def _run(job_pk: int) -> RunEnded | None:
     with _watch.running() as runs:
-        if ended := execution.execute(job_pk):
+        ended = execution.execute(job_pk)
+        if ended is not None:
             runs.append(ended)
+    return ended
 
 
 @app.task(name=UNREADABLE_TASK)

@@ -10,7 +10,7 @@ import pytest
 from audit.models import AuditEntry
 from config.service import service_settings
 from database import clock
-from jobs.submitting import InvalidJob
+from jobs.problems import InvalidJob
 from recognition.models import Session
 from recognition.retention import batches, rules
 from tenants.models import Tenant

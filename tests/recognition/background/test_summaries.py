@@ -14,7 +14,7 @@ from audit.chain import Event, record
 from config.service import service_settings
 from database import clock
 from jobs.models import Job
-from jobs.submitting import InvalidJob
+from jobs.problems import InvalidJob
 from recognition.deciding import Deciding
 from recognition.models import Session
 from recognition.outcomes.models import OutcomeSummary
