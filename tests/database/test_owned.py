@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Prefetch, Q
+from django.db.transaction import TransactionManagementError
 
+from database import rows
 from database.owned import OwnedManager, TenantOwned, TenantRequired
 from gallery.models import Subject, Template
 from recognition.models import Decision, KnownDevice, Session
@@ -22,6 +25,7 @@ SOURCE = Path(__file__).parents[2] / "face_recognition_app"
 OF_NO_TENANT = {Tenant}
 ACROSS_TENANTS = {
     "audit/pruning.py": 1,
+    "database/rows.py": 1,
     "gallery/changes.py": 1,
     "gallery/pictures.py": 1,
     "gallery/protection/reprotection.py": 1,
@@ -31,7 +35,8 @@ ACROSS_TENANTS = {
     "tenants/keys.py": 1,
     "tenants/usage.py": 2,
 }
-"""Housekeeping, and the two secrets that say themselves whose they are: an API key and a session's token."""
+"""Housekeeping, rows found by their tenant, and the two secrets that say themselves whose they are: an API key and a
+session's token."""
 
 UNBOUND: dict[str, Callable[[Any], object]] = {
     "all": lambda rows: list(rows.all()),
@@ -93,6 +98,22 @@ def test_a_query_without_a_tenant_raises(each_database: str, name: str) -> None:
     with pytest.raises(TenantRequired, match=r"Subject\.objects needs a condition on the tenant"):
         UNBOUND[name](Subject.objects)
     assert Subject.across_tenants.filter(display_name="Alice").count() == 2
+
+
+@pytest.mark.parametrize("way", [rows.find, rows.lock])
+def test_a_row_is_found_by_its_tenant(each_database: str, way: Callable[..., Subject | None]) -> None:
+    acme, _ = two_tenants()
+    with transaction.atomic():
+        assert way(Subject, tenant_id=acme.pk, subject_id="alice") == Subject.objects.get(tenant=acme)
+        assert way(Subject, tenant_id=acme.pk, subject_id="bob") is None
+        with pytest.raises(TenantRequired, match="Subject is found by its tenant"):
+            way(Subject, subject_id="alice")
+
+
+def test_a_row_is_locked_in_a_transaction_only(each_database: str) -> None:
+    acme, _ = two_tenants()
+    with pytest.raises(TransactionManagementError):
+        rows.lock(Tenant, id=acme.pk)
 
 
 def test_a_query_with_a_tenant_gives_its_rows(each_database: str) -> None:

@@ -16,13 +16,14 @@ from django.db import connection
 from core.types import Embedding
 from database import write_ahead_log
 from gallery.models import Subject, Template
-from gallery.people import Sample, SubjectNotFound, enroll
+from gallery.people import Sample, SubjectNotFound
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
 from recognition.retention import erasure
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
+from tests.enrolling import enroll
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, in_database, side_by_side
 from vocabulary.sessions import SessionStatus
