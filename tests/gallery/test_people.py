@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from database.calls import with_connection
 from gallery import people
@@ -247,3 +247,16 @@ def test_adaptive_templates_go_with_the_last_enrolled_one(tenant: Tenant, galler
     people.store_templates(tenant, enrolled.subject, samples(picture(face(1), ALIKE)), gallery, TemplateOrigin.ADAPTIVE)
     people.delete_template(tenant, "alice", enrolled.public_id)
     assert kept(tenant)[:2] == (["alice"], 0)
+
+
+def test_a_subject_that_was_made_since_it_was_locked_keeps_its_face(tenant: Tenant, gallery: Gallery) -> None:
+    """Where there is no row there is none to lock: another enrolment may make it before this one has the tenant."""
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant)
+    too_early = people.LockedSubject(tenant, "alice", None)
+    with pytest.raises(people.DifferentFace), transaction.atomic():
+        people.enroll(too_early, samples(face(2)), gallery, RULES)
+    assert kept(tenant) == before
+    with transaction.atomic():
+        people.enroll(too_early, samples(picture(face(1), ALIKE)), gallery, RULES)
+    assert kept(tenant)[:2] == (["alice"], 2)
