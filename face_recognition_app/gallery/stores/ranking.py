@@ -19,8 +19,9 @@ from gallery.stores import codes
 from gallery.stores.base import Candidate
 from gallery.stores.row_file import Page, RowFile, Rows, State
 
-FIRST = 256
-"""Rows that are compared exactly in any case. They nearly always contain enough subjects."""
+FIRST = 32
+"""Rows that are compared exactly in any case. For few subjects they nearly always contain enough: more would only take
+time, and fewer leave more to the second comparison."""
 COMPARED_AT_ONCE = 4_096
 ROUNDING = 1e-5
 """More than float32 loses in one product."""
