@@ -1,6 +1,6 @@
 """The service as one tenant uses it, by a client that leaves the cores to the service.
 
-Keep-alive connections of the standard library, one a thread: a request costs a fifth of the CPU time that httpx takes.
+Keep-alive connections of the standard library, one a thread: a request costs a third of the CPU time that httpx takes.
 """
 
 from __future__ import annotations
