@@ -107,7 +107,10 @@ class ExactStore:
         return StoreStatistics(len(held), sum(one.templates for one in held), sum(one.file.size for one in held))
 
     def _best(self, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()) -> ranking.Best:
-        return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
+        try:
+            return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
+        finally:
+            held.file.let_go("subjects", "remainders")
 
     def _source(self, tenant: Tenant) -> Source:
         return Source(tenant, self._model_id, self._protection)

@@ -32,7 +32,10 @@ from gallery.stores import codes
 FORMAT = b"FACEROW3"
 PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
-VERIFIED_AT_ONCE = 8_192
+VERIFIED_AT_ONCE = 4_096
+"""Rows that are read and compared with their checksums at once: 7 MB."""
+KEPT_MAPPED_BYTES = 32 << 20
+"""Columns up to this size stay mapped as far as searches have read them."""
 SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
 """Each word of the signs is a column of its own: a search reads some of them, one after the other."""
 
@@ -192,6 +195,15 @@ class RowFile:
         """Number of changes that have removed rows, also of one that has just begun with it."""
         return int.from_bytes(self._mapping[_REMOVALS_PLACE : _REMOVALS_PLACE + 8], "little")
 
+    def let_go(self, *names: str) -> None:
+        """Take the pages of these columns out of this process's memory, if they are many: whoever reads them next gets
+        them again. For columns of which a few rows were read, since reading one maps up to 2 MiB around it."""
+        for name in names:
+            column = self._columns[name]
+            size = self.capacity * column.width
+            if size > KEPT_MAPPED_BYTES:
+                self._mapping.madvise(mmap.MADV_DONTNEED, column.offset, size)
+
     def room(self, state: State) -> int:
         return self.capacity - state.count
 
@@ -221,7 +233,8 @@ class RowFile:
         self._put("codes", begin, coded.codes)
         for name, words in zip(SIGNS, page.signs.T, strict=True):
             self._put(name, begin, words)
-        self._put("checksums", begin, _checksums(page.pks, page.subjects, coded.remainders, coded.codes, page.signs))
+        columns = [page.pks, page.subjects, coded.remainders, coded.codes, page.signs]
+        self._put("checksums", begin, _checksums(columns))
         reach, residual = max(state.reach, coded.reach), max(state.residual, coded.residual)
         return State(state.point, end, state.removed, residual, reach)
 
@@ -243,18 +256,32 @@ class RowFile:
         return _last_state(self._mapping[:PAGE_BYTES])
 
     def _verify(self, state: State) -> None:
-        """Compare the rows with their checksums. A row that is removed meanwhile has lost its id by then."""
+        """Compare the rows with their checksums. A row that is removed meanwhile has lost its id by then.
+
+        They are read from the file: what is read through the mapping becomes part of this process's resident memory,
+        also the columns of which a search needs a few rows.
+        """
         if state.count > self.capacity or state.point.revision < 0:
             raise DamagedFile("its state is none")
+        buffers = {name: np.empty((VERIFIED_AT_ONCE, one.width), "u1") for name, one in self._columns.items()}
+        removed = 0
         for begin in range(0, state.count, VERIFIED_AT_ONCE):
-            part = slice(begin, min(begin + VERIFIED_AT_ONCE, state.count))
-            columns = (self.pks[part].copy(), self.subjects[part], self.remainders[part], self.codes[part])
-            signs = np.stack([words[part] for words in self.signs], axis=1)
-            differ = _checksums(*columns, signs) != self._checksums[part]
-            if np.any(differ & (self.pks[part] != 0)):
+            number = min(VERIFIED_AT_ONCE, state.count - begin)
+            parts = {name: self._read(name, begin, buffer[:number]) for name, buffer in buffers.items()}
+            differ = _checksums([parts[name] for name in _CHECKED]) != parts["checksums"].view("<u8")[:, 0]
+            gone = self._read("pks", begin, buffers["pks"][:number]).view("<u8")[:, 0] == 0
+            if np.any(differ & ~gone):
                 raise DamagedFile("its rows differ from their checksums")
-        if np.count_nonzero(self.pks[: state.count] == 0) < state.removed:
+            removed += int(np.count_nonzero(gone))
+        if removed < state.removed:
             raise DamagedFile("rows are in it that were removed")
+
+    def _read(self, name: str, begin: int, buffer: Array) -> Array:
+        """Fill the buffer, (rows, width), with the rows of a column from `begin` on."""
+        offset = self._columns[name].offset + begin * self._columns[name].width
+        if os.preadv(self._descriptor, [buffer], offset) != buffer.nbytes:
+            raise DamagedFile("it ends too early")
+        return buffer
 
     def _pks_after(self, count: int) -> Array:
         """The ids of the spare rows, read from the file: a mapping of what was never written takes room on some file
@@ -311,16 +338,18 @@ def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
     return columns, offset
 
 
-def _checksums(pks: Array, subjects: Array, remainders: Array, coded: Array, signs: Array) -> npt.NDArray[np.uint64]:
+def _checksums(columns: Sequence[Array]) -> npt.NDArray[np.uint64]:
     """A checksum of each row: its words, each times an odd number of its own, modulo 2**64. Zero of zeros."""
-    total, taken = np.zeros(len(pks), np.uint64), 0
-    for column in (pks, subjects, remainders, coded, signs):
-        words = np.ascontiguousarray(column).view("<u8").reshape(len(pks), -1)
+    total, taken = np.zeros(len(columns[0]), np.uint64), 0
+    for column in columns:
+        words = np.ascontiguousarray(column).view("<u8").reshape(len(total), -1)
         total += words @ _WEIGHTS[taken : taken + words.shape[1]]
         taken += words.shape[1]
     return total
 
 
+_CHECKED = ("pks", "subjects", "remainders", "codes", *SIGNS)
+"""Columns in the order in which `_checksums` takes them."""
 _WEIGHTS = np.random.default_rng(1).integers(0, 2**63, 512, np.uint64) | np.uint64(1)
 
 

@@ -28,6 +28,7 @@ class UsearchStore(ExactStore):
             without = ranking.ids_of(hidden)
             rows = signs.nearest_rows(held.file, count, probes, without)
             best = ranking.best_of_rows(held.file, rows, probes, limit, without)
+            held.file.let_go("subjects", "codes", "remainders")
             if len(best) == limit:
                 return best
         return super()._best(held, probes, limit, hidden)
