@@ -279,7 +279,7 @@ class RowFile:
     def _read(self, name: str, begin: int, buffer: Array) -> Array:
         """Fill the buffer, (rows, width), with the rows of a column from `begin` on."""
         offset = self._columns[name].offset + begin * self._columns[name].width
-        if os.preadv(self._descriptor, [buffer], offset) != buffer.nbytes:
+        if os.preadv(self._descriptor, [buffer.data], offset) != buffer.nbytes:
             raise DamagedFile("it ends too early")
         return buffer
 
