@@ -32,8 +32,8 @@ from gallery.stores import codes
 FORMAT = b"FACEROW3"
 PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
-VERIFIED_AT_ONCE = 4_096
-"""Rows that are read and compared with their checksums at once: 7 MB."""
+VERIFIED_AT_ONCE = 2_048
+"""Rows that are read and compared with their checksums at once: 3.6 MB."""
 KEPT_MAPPED_BYTES = 32 << 20
 """Columns up to this size stay mapped as far as searches have read them."""
 SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
