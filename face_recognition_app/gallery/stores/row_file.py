@@ -34,8 +34,6 @@ PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
 VERIFIED_AT_ONCE = 2_048
 """Rows that are read and compared with their checksums at once: 3.6 MB."""
-KEPT_MAPPED_BYTES = 32 << 20
-"""Columns up to this size stay mapped as far as searches have read them."""
 SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
 """Each word of the signs is a column of its own: a search reads some of them, one after the other."""
 
@@ -196,13 +194,13 @@ class RowFile:
         return int.from_bytes(self._mapping[_REMOVALS_PLACE : _REMOVALS_PLACE + 8], "little")
 
     def let_go(self, *names: str) -> None:
-        """Take the pages of these columns out of this process's memory, if they are many: whoever reads them next gets
-        them again. For columns of which a few rows were read, since reading one maps up to 2 MiB around it."""
+        """Take the pages of these columns out of this process's memory; whoever reads them next gets them again.
+
+        For columns of which a few rows were read: reading one maps up to 2 MiB around it.
+        """
         for name in names:
             column = self._columns[name]
-            size = self.capacity * column.width
-            if size > KEPT_MAPPED_BYTES:
-                self._mapping.madvise(mmap.MADV_DONTNEED, column.offset, size)
+            self._mapping.madvise(mmap.MADV_DONTNEED, column.offset, self.capacity * column.width)
 
     def room(self, state: State) -> int:
         return self.capacity - state.count

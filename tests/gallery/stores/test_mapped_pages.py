@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from gallery.changes import Point
-from gallery.stores import row_file
 from gallery.stores.exact import ExactStore
 from gallery.stores.index import Snapshot
 from gallery.stores.row_file import Identity, Page, RowFile, State
@@ -25,8 +24,7 @@ IDENTITY = Identity(0, MODEL)
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A row file with so many rows, made by another process as it were, for which large columns are those of 64 KiB."""
-    monkeypatch.setattr(row_file, "KEPT_MAPPED_BYTES", 64 << 10)
+    """A row file with so many rows, which nobody has mapped yet."""
     use_signs_in_small_galleries(monkeypatch)
     vectors = np.random.default_rng(1).standard_normal((ROWS, 512), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
