@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 MAPPED_FILES = 128
 """Files that a process has mapped at once, with two descriptors each; then the least recently used is unmapped."""
+PICKED = ("subjects", "remainders")
+"""Columns of which a search reads a few rows."""
 
 
 class ExactStore:
@@ -110,7 +112,7 @@ class ExactStore:
         try:
             return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
         finally:
-            held.file.let_go("subjects", "remainders")
+            held.file.let_go(*PICKED)
 
     def _source(self, tenant: Tenant) -> Source:
         return Source(tenant, self._model_id, self._protection)

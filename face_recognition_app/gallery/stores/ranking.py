@@ -19,9 +19,9 @@ from gallery.stores import codes
 from gallery.stores.base import Candidate
 from gallery.stores.row_file import Page, RowFile, Rows, State
 
-FIRST = 64
-"""Rows that are compared exactly in any case. They nearly always contain enough subjects, and each is in pages of its
-own: of 100,000 strangers another 20 rows are compared for the ten best, and none for the five best."""
+FIRST = 32
+"""Rows that are compared exactly in any case: most often they contain enough subjects. Each is in pages of its own. Of
+100,000 strangers another 14 rows are compared for the five best, and 51 for the ten best."""
 COMPARED_AT_ONCE = 4_096
 ROUNDING = 1e-5
 """More than float32 loses in one product."""
@@ -30,23 +30,35 @@ Best = dict[str, float]
 Ids = npt.NDArray[np.int64]
 
 
-def best_of_file(file: RowFile, state: State, probes: Embeddings, limit: int, hidden: Collection[int] = ()) -> Best:
-    """The `limit` best subjects of all rows, as if the ids in `hidden` were removed."""
-    if not state.count:
+def best_of_file(
+    file: RowFile,
+    state: State,
+    probes: Embeddings,
+    limit: int,
+    hidden: Collection[int] = (),
+    among: Rows | None = None,
+) -> Best:
+    """The `limit` best subjects of all rows, or of those `among` which to look, as if the ids in `hidden` were removed."""
+    coded = file.codes[: state.count] if among is None else file.codes[among]
+    if coded.size == 0:
         return {}
-    rough, slack = _rough(file, state, probes)
+    rough, slack = _rough(coded, state, probes)
     without = ids_of(hidden)
     number = FIRST
     while True:
-        rows = _highest(rough, number)
-        best = best_of_rows(file, rows, probes, limit, without)
-        if len(rows) == len(rough):
+        places = _highest(rough, number)
+        best = best_of_rows(file, _rows(places, among), probes, limit, without)
+        if len(places) == len(rough):
             return best
         if len(best) == limit:
             reachable = np.flatnonzero(rough >= min(best.values()) / codes.STEP**2 - slack)
-            others = np.setdiff1d(reachable, rows, assume_unique=True)
-            return merged([best, best_of_rows(file, others, probes, limit, without)], limit)
+            others = np.setdiff1d(reachable, places, assume_unique=True)
+            return merged([best, best_of_rows(file, _rows(others, among), probes, limit, without)], limit)
         number *= 8
+
+
+def _rows(places: Rows, among: Rows | None) -> Rows:
+    return places if among is None else among[places]
 
 
 def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Ids) -> Best:
@@ -59,9 +71,7 @@ def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidd
     return merged(parts, limit)
 
 
-def _best_living(
-    file: RowFile, rows: Rows, similarities: npt.NDArray[np.float32], limit: int, hidden: Ids
-) -> Best:
+def _best_living(file: RowFile, rows: Rows, similarities: npt.NDArray[np.float32], limit: int, hidden: Ids) -> Best:
     """The best subjects. Names are read for these alone: each may be in a page of its own."""
     best: Best = {}
     for place in np.argsort(-similarities):
@@ -101,15 +111,13 @@ def in_order(best: Best) -> list[Candidate]:
     return [Candidate(name, similarity) for name, similarity in sorted(best.items(), key=lambda found: -found[1])]
 
 
-def _rough(file: RowFile, state: State, probes: Embeddings) -> tuple[npt.NDArray[np.float32], float]:
+def _rough(rows: codes.Codes, state: State, probes: Embeddings) -> tuple[npt.NDArray[np.float32], float]:
     """What codes say of each row's similarity to its most similar probe, and how much that can be wrong.
 
     Both are in units of STEP squared, so that nothing is multiplied for each row.
     """
     coded = [codes.encode(probe[None]) for probe in probes]
-    products = numkong.cdist(
-        np.concatenate([one.codes for one in coded]), file.codes[: state.count], "dot", out_dtype="float32"
-    )
+    products = numkong.cdist(np.concatenate([one.codes for one in coded]), rows, "dot", out_dtype="float32")
     rough = np.asarray(products)[0] if len(probes) == 1 else np.asarray(products).max(axis=0)
     lengths = np.linalg.norm(probes, axis=1)
     slacks = (length * state.residual + state.reach * one.residual for length, one in zip(lengths, coded, strict=True))
