@@ -22,6 +22,7 @@ from gallery.protection.errors import KeysUnavailable
 from gallery.stores import ranking
 from gallery.stores.base import Advance, Ranking, StoreStatistics
 from gallery.stores.index import Index, Snapshot
+from gallery.stores.row_file import DamagedFile
 from gallery.stores.source import Source
 from tenants.models import Tenant
 
@@ -29,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 MAPPED_FILES = 128
 """Files that a process has mapped at once, with two descriptors each; then the least recently used is unmapped."""
-PICKED = ("subjects", "remainders")
-"""Columns of which a search reads a few rows."""
 
 
 class ExactStore:
@@ -67,6 +66,8 @@ class ExactStore:
         while True:
             try:
                 found = self._search(index, source, faces, limit)
+            except DamagedFile as damage:
+                logger.warning("the index of tenant %s was damaged during a search: %s", tenant.name, damage)
             except KeysUnavailable:
                 if not index.drop_if_unreadable(source):
                     raise
@@ -109,10 +110,7 @@ class ExactStore:
         return StoreStatistics(len(held), sum(one.templates for one in held), sum(one.file.size for one in held))
 
     def _best(self, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()) -> ranking.Best:
-        try:
-            return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
-        finally:
-            held.file.let_go(*PICKED)
+        return ranking.best_of_file(held.file, held.state, probes, limit, hidden)
 
     def _source(self, tenant: Tenant) -> Source:
         return Source(tenant, self._model_id, self._protection)

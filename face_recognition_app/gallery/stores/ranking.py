@@ -38,49 +38,44 @@ def best_of_file(
     hidden: Collection[int] = (),
     among: Rows | None = None,
 ) -> Best:
-    """The `limit` best subjects of all rows, or of those `among` which to look, as if the ids in `hidden` were removed."""
-    coded = file.codes[: state.count] if among is None else file.codes[among]
+    """The `limit` best subjects of all rows, or those `among` them, as if the ids in `hidden` were removed."""
+    coded = file.codes[: state.count] if among is None else file.picked("codes", among).view("i1")
     if coded.size == 0:
         return {}
     rough, slack = _rough(coded, state, probes)
     without = ids_of(hidden)
+
+    def compared(places: Rows) -> Best:
+        parts = []
+        for begin in range(0, len(places), COMPARED_AT_ONCE):
+            part = places[begin : begin + COMPARED_AT_ONCE]
+            rows = part if among is None else among[part]
+            similarities = _similarities(coded[part], file.picked("remainders", rows).view("<f2"), probes)
+            parts.append(_best_living(file, rows, similarities, limit, without))
+        return merged(parts, limit)
+
     number = FIRST
     while True:
         places = _highest(rough, number)
-        best = best_of_rows(file, _rows(places, among), probes, limit, without)
+        best = compared(places)
         if len(places) == len(rough):
             return best
         if len(best) == limit:
             reachable = np.flatnonzero(rough >= min(best.values()) / codes.STEP**2 - slack)
-            others = np.setdiff1d(reachable, places, assume_unique=True)
-            return merged([best, best_of_rows(file, _rows(others, among), probes, limit, without)], limit)
+            return merged([best, compared(np.setdiff1d(reachable, places, assume_unique=True))], limit)
         number *= 8
 
 
-def _rows(places: Rows, among: Rows | None) -> Rows:
-    return places if among is None else among[places]
-
-
-def best_of_rows(file: RowFile, rows: Rows, probes: Embeddings, limit: int, hidden: Ids) -> Best:
-    """The `limit` best subjects of these rows, as if the ids in `hidden` were removed."""
-    parts = []
-    for begin in range(0, len(rows), COMPARED_AT_ONCE):
-        part = rows[begin : begin + COMPARED_AT_ONCE]
-        similarities = _similarities(file.codes[part], file.remainders[part], probes)
-        parts.append(_best_living(file, part, similarities, limit, hidden))
-    return merged(parts, limit)
-
-
 def _best_living(file: RowFile, rows: Rows, similarities: npt.NDArray[np.float32], limit: int, hidden: Ids) -> Best:
-    """The best subjects. Names are read for these alone: each may be in a page of its own."""
+    """The best subjects. Names are read of these alone."""
     best: Best = {}
     for place in np.argsort(-similarities):
         if len(best) == limit:
             break
-        name = file.subjects[rows[place]]
+        name = file.picked("subjects", rows[place : place + 1]).tobytes().rstrip(b"\0").decode()
         pk = file.pks[rows[place]]  # Last: who removes a row overwrites its id first.
         if pk != 0 and pk not in hidden:
-            best.setdefault(name.decode(), float(similarities[place]))
+            best.setdefault(name, float(similarities[place]))
     return best
 
 

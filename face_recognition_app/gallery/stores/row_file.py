@@ -10,6 +10,7 @@ where a write to mapped memory would kill the process.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
@@ -45,6 +46,12 @@ _CHECKSUM = struct.Struct("<I")
 _STATE_PLACES = (1_024, 2_048)
 _UNFINISHED_PLACE = 3_072
 _REMOVALS_PLACE = 3_080
+
+_pread = ctypes.PyDLL(None, use_errno=True).pread
+"""Reads without giving the interpreter's lock up, unlike `os.pread`: a search reads a hundred rows, and would wait for
+the lock as often."""
+_pread.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]
+_pread.restype = ctypes.c_ssize_t
 
 Rows = npt.NDArray[np.intp]
 Array = npt.NDArray[Any]
@@ -144,11 +151,8 @@ class RowFile:
         self._columns = columns
         mapping = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
         self.pks = columns["pks"].view(mapping, self.capacity, "<i8")
-        self.subjects = columns["subjects"].view(mapping, self.capacity, f"S{SUBJECT_BYTES}")
-        self.remainders = columns["remainders"].view(mapping, self.capacity, "<f2", EMBEDDING_LENGTH)
         self.codes = columns["codes"].view(mapping, self.capacity, "i1", EMBEDDING_LENGTH)
         self.signs = [columns[name].view(mapping, self.capacity, "<u8") for name in SIGNS]
-        self._checksums = columns["checksums"].view(mapping, self.capacity, "<u8")
         self._mapping = mapping
 
     @classmethod
@@ -193,14 +197,24 @@ class RowFile:
         """Number of changes that have removed rows, also of one that has just begun with it."""
         return int.from_bytes(self._mapping[_REMOVALS_PLACE : _REMOVALS_PLACE + 8], "little")
 
-    def let_go(self, *names: str) -> None:
-        """Take the pages of these columns out of this process's memory; whoever reads them next gets them again.
+    def picked(self, name: str, rows: Rows) -> Array:
+        """These rows of a column, (n, width) bytes. Raises DamagedFile when the file was cut off meanwhile.
 
-        For columns of which a few rows were read: reading one maps up to 2 MiB around it.
+        They are read from the file: of what is read through the mapping up to 2 MiB around each row become resident.
         """
-        for name in names:
-            column = self._columns[name]
-            self._mapping.madvise(mmap.MADV_DONTNEED, column.offset, self.capacity * column.width)
+        column = self._columns[name]
+        found = np.empty((len(rows), column.width), "u1")
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # Of rows that follow each other.
+        sizes = np.diff(begins, append=len(rows)) * column.width
+        addresses = found.ctypes.data + begins * column.width
+        offsets = column.offset + rows[begins] * column.width
+        for address, size, offset in zip(addresses.tolist(), sizes.tolist(), offsets.tolist(), strict=True):
+            done = _pread(self._descriptor, address, size, offset)
+            if done < 0:
+                raise OSError(ctypes.get_errno(), f"{self.path} cannot be read")
+            if done != size:
+                raise DamagedFile("it ends too early")
+        return found
 
     def room(self, state: State) -> int:
         return self.capacity - state.count

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 
 from core.types import Embeddings
 from gallery.stores import ranking, signs
-from gallery.stores.exact import PICKED, ExactStore
+from gallery.stores.exact import ExactStore
 from gallery.stores.index import Snapshot
 
 LEAST_ROWS = 20_000
 """Rows from which on signs are compared: the codes of fewer are compared in a millisecond."""
-MOST_MAPPED_ROWS = 200_000
-"""Rows whose codes stay mapped, 100 MB of them: a search that gets those of its rows anew takes up to 1 ms longer."""
 
 
 class UsearchStore(ExactStore):
@@ -29,7 +27,6 @@ class UsearchStore(ExactStore):
         if state.count >= LEAST_ROWS:
             rows = signs.nearest_rows(file, state.count, probes, ranking.ids_of(hidden))
             best = ranking.best_of_file(file, state, probes, limit, hidden, rows)
-            file.let_go(*PICKED, *(["codes"] if state.count > MOST_MAPPED_ROWS else []))
             if len(best) == limit:
                 return best
         return super()._best(held, probes, limit, hidden)

@@ -32,5 +32,4 @@ of_files_everywhere = pytest.mark.parametrize("place", [*FILES, *FILES_BESIDE_PO
 def use_signs_in_small_galleries(monkeypatch: pytest.MonkeyPatch) -> None:
     """`usearch` searches by signs from 8 rows on, and compares no more than a few of them exactly."""
     monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
-    monkeypatch.setattr(usearch, "MOST_MAPPED_ROWS", 8)
     monkeypatch.setattr(signs, "COMPARED", 16)
