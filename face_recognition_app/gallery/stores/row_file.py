@@ -311,7 +311,8 @@ class RowFile:
 
     def _put(self, name: str, begin: int, values: Array) -> None:
         column = self._columns[name]
-        _write(self._descriptor, np.ascontiguousarray(values).tobytes(), column.offset + begin * column.width)
+        content = np.ascontiguousarray(values).reshape(-1).view("u1").data
+        _write(self._descriptor, content, column.offset + begin * column.width)
 
 
 def summary(path: Path) -> tuple[Header, State]:
@@ -384,7 +385,7 @@ def _parse(kind: struct.Struct, content: bytes) -> tuple[Any, ...]:
     return kind.unpack(content[: kind.size])
 
 
-def _write(descriptor: int, content: bytes, offset: int) -> None:
+def _write(descriptor: int, content: bytes | memoryview, offset: int) -> None:
     left = memoryview(content)
     while left:
         written = os.pwrite(descriptor, left, offset)
