@@ -50,7 +50,8 @@ def best_of_file(
         for begin in range(0, len(places), COMPARED_AT_ONCE):
             part = places[begin : begin + COMPARED_AT_ONCE]
             rows = part if among is None else among[part]
-            similarities = _similarities(coded[part], file.picked("remainders", rows).view("<f2"), probes)
+            remainders = file.picked("remainders", rows).view("<f2")  # First: of a file that was cut off it says so.
+            similarities = _similarities(coded[part], remainders, probes)
             parts.append(_best_living(file, rows, similarities, limit, without))
         return merged(parts, limit)
 

@@ -19,7 +19,7 @@ from django.db import connection
 from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.people import delete_subject
-from gallery.stores import index, row_file
+from gallery.stores import index, ranking, row_file
 from gallery.stores.exact import ExactStore
 from gallery.stores.index import Index
 from tenants.models import Tenant
@@ -189,6 +189,28 @@ def test_a_file_that_is_cut_off_while_it_is_checked_costs_no_process(
     def look() -> None:
         monkeypatch.setattr(row_file, "VERIFIED_AT_ONCE", 4)
         monkeypatch.setattr(row_file, "_checksums", cut_off_and_add_up)
+        for number in range(PEOPLE):
+            assert_finds_the_truth(gallery_of(tmp_path, store_name), tenant, picture(face(number), 0.6), limit=1)
+
+    assert_survives(look)
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_file_that_is_cut_off_during_a_search_costs_no_answer(
+    tenant: Tenant, tmp_path: Path, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the codes were compared, before the rows that are most alike are read."""
+    highest, rows = ranking._highest, tmp_path / "index" / str(tenant.pk) / MODEL / "rows"
+    cut_off = iter([rows])
+
+    def cut_off_and_choose(*arguments: Any) -> Any:
+        for path in cut_off:
+            os.truncate(path, 0)
+        return highest(*arguments)
+
+    def look() -> None:
+        monkeypatch.setattr(ranking, "_highest", cut_off_and_choose)
         for number in range(PEOPLE):
             assert_finds_the_truth(gallery_of(tmp_path, store_name), tenant, picture(face(number), 0.6), limit=1)
 
