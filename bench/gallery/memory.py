@@ -140,8 +140,8 @@ def _search_everywhere(service: LiveService, key: str, workers: int, pictures: S
         for client, picture in turns:
             _search(client, key, picture)
     found = _mapping(service.pid)
-    if sum(found.values()) < workers or (before.keys() == found.keys() and before == found):
-        raise RuntimeError(f"only {found} of {workers} workers have searched")
+    if not any(mapped >= workers > before.get(path, 0) for path, mapped in found.items()):
+        raise RuntimeError(f"not all of {workers} workers have searched: {found}")
 
 
 def _mapping(pid: int) -> dict[str, int]:
