@@ -8,7 +8,9 @@ quality, the search for duplicates, the audit trail. The same picture goes into 
 large one of random templates, one after the other, in turns. Meanwhile another tenant searches a gallery of its own;
 what that costs beside enrolments into the small gallery is the engine's share.
 
-The engine's bare rate is that of the same pictures in processes without a database or HTTP, with as many threads.
+The engine's bare rate is that of the same pictures in processes without a database or HTTP, with as many threads. The
+service's CPU time of each enrolment, the engine's with it, is told beside the rates: other work on the machine changes
+it less.
 Ends with 1 when an enrolment into the large gallery takes more than 1.2 times one into the small one.
 """
 
@@ -28,17 +30,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import httpx
 import numpy as np
 
 from bench.cli import has_clips, report_parser, show
 from bench.enrolments import inside
+from bench.enrolments.door import Door
 from bench.lfw import IMAGES, person_of, picture_names
+from bench.load.server_usage import usage
 from bench.load.tables import number, table
-from testkit import loopback
-from testkit.patience import PATIENCE_S
 from testkit.servers import database_server
-from testkit.service import running_service
+from testkit.service import LiveService, running_service
 
 SMALL = 100
 MOST_RATIO = 1.2
@@ -49,33 +50,11 @@ PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """The service as one tenant uses it."""
+class Served:
+    """A running service, and a door to each tenant."""
 
-    client: httpx.Client
-    key: str
-
-    def enrol(self, subject: str, picture: bytes) -> None:
-        answer = self.ask_to_enrol(subject, picture)
-        if answer.status_code != 201:
-            raise RuntimeError(f"an enrolment was answered with {answer.status_code}: {answer.text}")
-
-    def ask_to_enrol(self, subject: str, picture: bytes) -> httpx.Response:
-        return self._post(f"/api/v1/subjects/{subject}/templates/", "images", picture)
-
-    def search(self, picture: bytes) -> None:
-        """Wait for a gallery that is being prepared."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (answer := self._post("/api/v1/faces/search/", "image", picture)).status_code != 200:
-            if answer.status_code != 503 or time.monotonic() > deadline:
-                raise RuntimeError(f"a search was answered with {answer.status_code}: {answer.text}")
-
-    def _post(self, path: str, field: str, picture: bytes) -> httpx.Response:
-        files = {field: ("face.jpg", picture, "image/jpeg")}
-        return self.client.post(path, files=files, headers={"Authorization": f"Bearer {self.key}"})
-
-
-Doors = Mapping[str, Door]
+    service: LiveService
+    doors: Mapping[str, Door]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +71,14 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Enrolments a second of a service, and pictures a second of as many bare engines."""
+    """Enrolments a second of a service, and pictures a second of as many bare engines. `service_ms`, `client_ms`: CPU
+    time that an enrolment takes of the service and of those who send the pictures."""
 
     workers: int
     service: float
     engine: float
+    service_ms: float
+    client_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +113,16 @@ def measure(database: str, store: str, templates: int, number_of_pictures: int) 
         directory = Path(name)
         environment = {"DATABASE_URL": url, "FACE_GALLERY_STORE": store, "FACE_DATA_DIR": str(directory / "var")}
         os.environ.update(environment, DJANGO_SETTINGS_MODULE="face_app.settings")
-        with _doors(directory, 1, environment, {}):
+        with _served(directory, 1, environment, {}):
             pass  # Makes the database.
         sizes = {"small": SMALL, "large": templates, "other": SMALL, "sieve": 0}
         keys = _apart(inside.make_tenants, sizes | {f"rate-{workers}": 0 for workers in WORKERS})
-        with _doors(directory, 1, environment, keys) as doors:
+        with _served(directory, 1, environment, keys) as served:
+            doors = served.doors
             pictures = _accepted(doors["sieve"], number_of_pictures)
             doors["large"].search(pictures[0])  # Makes the index.
-        with _doors(directory, 1, environment, keys) as doors:
+        with _served(directory, 1, environment, keys) as served:
+            doors = served.doors
             doors["other"].search(pictures[0])
             first_ms = _took_ms(lambda: doors["large"].search(pictures[0]))
             turns, beside = pictures[::2], pictures[1::2]
@@ -170,7 +154,7 @@ def _accepted(door: Door, number_of: int) -> list[bytes]:
     accepted: list[bytes] = []
     for person, path in by_person.items():
         picture = path.read_bytes()
-        if door.ask_to_enrol(person, picture).status_code == 201:
+        if door.ask_to_enrol(person, picture).status == 201:
             accepted.append(picture)
         if len(accepted) == number_of:
             return accepted
@@ -182,14 +166,18 @@ def _rate(
 ) -> Rate:
     engine = _pictures_per_s(workers, pictures)
     clients = CLIENTS_PER_WORKER * workers
-    with _doors(directory, workers, environment, keys) as doors, ThreadPoolExecutor(clients) as threads:
-        doors["small"].search(pictures[0])
+    with _served(directory, workers, environment, keys) as served, ThreadPoolExecutor(clients) as threads:
+        served.doors["small"].search(pictures[0])
+        door = served.doors[f"rate-{workers}"]
+        before, client_s = usage(served.service.pid).cpu_s, time.process_time()
         began = time.monotonic()
-        door = doors[f"rate-{workers}"]
         jobs = [threads.submit(_enrol_all, door, f"c{n}", pictures[n::clients]) for n in range(clients)]
         for job in jobs:
             job.result()
-        return Rate(workers, len(pictures) / (time.monotonic() - began), engine)
+        rate = len(pictures) / (time.monotonic() - began)
+        client_s = time.process_time() - client_s
+        service_s = usage(served.service.pid).cpu_s - before
+    return Rate(workers, rate, engine, 1000 * service_s / len(pictures), 1000 * client_s / len(pictures))
 
 
 def _pictures_per_s(workers: int, pictures: Sequence[bytes]) -> float:
@@ -207,16 +195,13 @@ def _apart(call: Callable[[dict[str, int]], dict[str, str]], argument: dict[str,
 
 
 @contextmanager
-def _doors(directory: Path, workers: int, environment: dict[str, str], keys: Mapping[str, str]) -> Iterator[Doors]:
-    """Run the service; yields a door to each tenant."""
-    with (
-        running_service(directory, workers=workers, pool_size=inside.POOL_SIZE, environment=environment) as service,
-        loopback.blocking_client(base_url=service.base_url, timeout=PATIENCE_S) as client,
-    ):
-        yield {name: Door(client, key) for name, key in keys.items()}
+def _served(directory: Path, workers: int, environment: dict[str, str], keys: Mapping[str, str]) -> Iterator[Served]:
+    """Run the service."""
+    with running_service(directory, workers=workers, pool_size=inside.POOL_SIZE, environment=environment) as service:
+        yield Served(service, {name: Door(service.base_url, key) for name, key in keys.items()})
 
 
-def _in_turns(doors: Doors, pictures: Sequence[bytes]) -> tuple[list[float], list[float]]:
+def _in_turns(doors: Mapping[str, Door], pictures: Sequence[bytes]) -> tuple[list[float], list[float]]:
     """Milliseconds of each enrolment into the small and into the large gallery."""
     took: dict[str, list[float]] = {"small": [], "large": []}
     for number_of, picture in enumerate(pictures):
@@ -265,7 +250,14 @@ def _text(report: Report) -> str:
         "beside enrolments into the large gallery": report.other_beside_large,
     }
     rates = [
-        [str(one.workers), number(one.service, 1), number(one.engine, 1), f"{one.service / one.engine:.0%}"]
+        [
+            str(one.workers),
+            number(one.service, 1),
+            number(one.engine, 1),
+            f"{one.service / one.engine:.0%}",
+            number(one.service_ms, 1),
+            number(one.client_ms, 1),
+        ]
         for one in report.rates
     ]
     return "\n".join(
@@ -273,7 +265,7 @@ def _text(report: Report) -> str:
             f"{report.database}, {report.store}, {report.templates} templates; milliseconds",
             table(["", "p50", "p95"], [[name, number(one.p50, 1), number(one.p95, 1)] for name, one in times.items()]),
             f"large against small: {report.ratio:.2f}; first search after the start: {report.first_search_ms:.0f} ms",
-            table(["workers", "enrolments/s", "engine's pictures/s", "share"], rates),
+            table(["workers", "enrolments/s", "engine's pictures/s", "share", "its CPU ms", "clients' CPU ms"], rates),
         ]
     )
 

@@ -159,10 +159,14 @@ def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.flo
 
 
 def enrol(tenant: Tenant, gallery: Gallery, name: str, vector: npt.NDArray[np.float32]) -> None:
-    from gallery.people import EnrollmentRules, Sample, enroll
+    from django.db import transaction
+
+    from gallery.people import EnrollmentRules, Sample, enroll, lock_subject
 
     rules = EnrollmentRules(duplicate_check=True, target_fpir=TARGET_FPIR, target_fmr=TARGET_FMR)
-    enroll(tenant, name, [Sample(vector, 1.0)], gallery, rules)
+    gallery.store.refresh(tenant)
+    with transaction.atomic():
+        enroll(lock_subject(tenant, name), [Sample(vector, 1.0)], gallery, rules)
 
 
 def _faces(number: int, seed: int) -> npt.NDArray[np.float32]:

@@ -20,7 +20,7 @@ from django.db.models import Model
 from audit import actor as actors
 from audit.models import AuditEntry, AuditHead
 from audit.sealing import entry_hash, head_signature, is_signed
-from database import clock
+from database import clock, rows
 from logs import request_id
 from logs.advice import warn_once
 from vocabulary.audit import AuditKind
@@ -80,8 +80,8 @@ def append(tenant_id: int, events: Sequence[tuple[Context, Event]]) -> AuditHead
     A head that was tampered with is extended without a valid signature: the chain stays broken from there on, and
     `verify_audit` says so, while the service goes on recording. Raises NoChain.
     """
-    with transaction.atomic():
-        head = AuditHead.objects.select_for_update(no_key=True).filter(tenant=tenant_id).first()
+    with transaction.atomic(savepoint=False):
+        head = rows.lock(AuditHead, tenant_id=tenant_id)
         if head is None:
             raise NoChain(f"tenant {tenant_id} has no audit chain")
         intact = is_signed(head)

@@ -11,6 +11,8 @@ import django
 from asgiref.typing import HTTPScope
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.handlers.asgi import ASGIHandler
+from django.core.signals import request_started
+from django.db import close_old_connections, reset_queries
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "face_app.settings")
 django.setup()
@@ -110,6 +112,8 @@ socket: Any = serve_socket
 no_such_socket = _refusing(UnknownToken("there is no such socket; use the session's websocket_url"))
 no_such_host = _refusing(Refused(HOST_ADVICE))
 make_static_files()  # Before Django loads the middleware that lists them; `manage.py prepare` has made them already.
+for receiver in (reset_queries, close_old_connections):  # Each request would wait for their thread, which has no
+    request_started.disconnect(receiver)  # database connection: calls have threads of their own, and close those.
 django_application: Any = DjangoApplication()
 sockets: Any = URLRouter([path("ws/auth/process-image/<str:token>/", socket), re_path("", no_such_socket)])
 http: Any = BodyLimit(django_application, _allowance, auth.is_somebody)

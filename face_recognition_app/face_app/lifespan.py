@@ -11,6 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 
+from config.memory import give_freed_memory_back
 from config.service import service_settings
 from config.settings import Settings
 from database.connections import good_connection
@@ -85,4 +86,5 @@ class Lifespan:
         # Move what is loaded out of the collector's reach: a full collection would pause all threads for 0.15 s.
         gc.collect()
         gc.freeze()
+        give_freed_memory_back()  # Loading networks leaves some 25 MB of it.
         return worker

@@ -44,7 +44,7 @@ MIDDLEWARE = [
     "web.security_headers.SecurityHeaders",
     "servestatic.middleware.ServeStaticMiddleware",
     "recognition.api.errors.UniformErrors",
-    "django.middleware.common.CommonMiddleware",
+    "web.common.CommonOnTheLoop",
 ]
 
 # Checks of `manage.py check --deploy` that this service meets in another way.

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from database import clock
 from gallery.models import Template, TemplateChange
@@ -31,6 +31,10 @@ _REVISION_AND_LATER_CHANGES = f"""
     WHERE tenant.id = %s ORDER BY later.revision LIMIT %s
 """  # noqa: S608  the names are the models' own
 """Every search makes this query. Django takes several times as long to write it as SQLite to answer it."""
+
+_RAISE_REVISION = f"""
+    UPDATE {Tenant._meta.db_table} SET gallery_version = gallery_version + %s WHERE id = %s RETURNING gallery_version
+"""  # noqa: S608  likewise
 
 _LATEST_OF_ALL = f"""
     SELECT tenant.id, tenant.gallery_version, latest.revision, latest.template_pk, latest.added, latest.changed_at
@@ -84,9 +88,7 @@ def revision_of(tenant: Tenant) -> int:
 def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
     """Record added or removed templates, and raise the revision by their number, in the caller's transaction."""
     with transaction.atomic(savepoint=False):
-        tenant = Tenant.objects.filter(pk=tenant_id)
-        tenant.update(gallery_version=F("gallery_version") + len(template_pks))
-        first = tenant.values_list("gallery_version", flat=True).get() - len(template_pks) + 1
+        first = _raised(tenant_id, len(template_pks)) - len(template_pks) + 1
         changed_at = clock.in_query()
         TemplateChange.objects.bulk_create(
             TemplateChange(
@@ -102,7 +104,17 @@ def log(tenant_id: int, template_pks: Sequence[int], *, added: bool) -> None:
 
 def break_off(tenant_id: int) -> None:
     """Raise the revision without an entry, in the caller's transaction: every index of the tenant is made anew."""
-    Tenant.objects.filter(pk=tenant_id).update(gallery_version=F("gallery_version") + 1)
+    _raised(tenant_id, 1)
+
+
+def _raised(tenant_id: int, by: int) -> int:
+    """The tenant's revision after it was raised. Raises DoesNotExist when the tenant is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RAISE_REVISION, (by, tenant_id))
+        found = cursor.fetchone()
+    if found is None:
+        raise Tenant.DoesNotExist
+    return int(found[0])
 
 
 def log_deletion(sender: object, instance: Template, **_: Any) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count
 
 from core.types import Embedding
-from database import clock
+from database import clock, rows
 from database.pages import Page, page_after
 from gallery import binding, changes, feedback, pictures
 from gallery.matching import Gallery
@@ -98,6 +98,25 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedSubject:
+    """A subject that a transaction has locked; `row` is None when it had none then."""
+
+    tenant: Tenant
+    subject_id: str
+    row: Subject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What an enrolment has stored. `replaced`: number of templates that it has deleted."""
+
+    subject: Subject
+    templates: list[Template]
+    renewal: Renewal
+    replaced: int
+
+
+@dataclass(frozen=True, slots=True)
 class EnrollmentRules:
     duplicate_check: bool
     target_fpir: float
@@ -119,8 +138,12 @@ def find_subject(tenant: Tenant, subject_id: str) -> Subject:
     """Raises SubjectNotFound. Finds what an older version has called `.` or `..`, too, so that it can be deleted."""
     found = Subject.objects.filter(tenant=tenant, subject_id=subject_id).first() if _is_valid(subject_id) else None
     if found is None:
-        raise SubjectNotFound(f"there is no subject {subject_id!r}")
+        raise _not_found(subject_id)
     return found
+
+
+def _not_found(subject_id: str) -> SubjectNotFound:
+    return SubjectNotFound(f"there is no subject {subject_id!r}")
 
 
 def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object], display_name: str = "") -> Subject:
@@ -162,8 +185,7 @@ def update_subject(
 ) -> Subject:
     """Replace what is not None. Raises SubjectNotFound."""
     with transaction.atomic():
-        lock_subject(tenant, subject_id)
-        subject = find_subject(tenant, subject_id)
+        subject = _locked_row(tenant, subject_id)
         if metadata is not None:
             subject.metadata = metadata
         if display_name is not None:
@@ -174,19 +196,26 @@ def update_subject(
     return subject
 
 
-def lock_subject(tenant: Tenant, subject_id: str) -> None:
+def lock_subject(tenant: Tenant, subject_id: str) -> LockedSubject:
     """Lock the subject, if one is named and exists, until the transaction ends.
 
     Deciding about a subject, changing its templates and erasing it happen one after the other. Locks are taken in one
     order everywhere: sessions, the subject, the tenant's gallery, counters of failed attempts, the audit trail.
     """
-    if subject_id:
-        Subject.objects.select_for_update(no_key=True).filter(tenant=tenant, subject_id=subject_id).first()
+    row = rows.lock(Subject, tenant_id=tenant.pk, subject_id=subject_id) if subject_id else None
+    return LockedSubject(tenant, subject_id, row)
+
+
+def _locked_row(tenant: Tenant, subject_id: str) -> Subject:
+    """Raises SubjectNotFound."""
+    row = lock_subject(tenant, subject_id).row if _is_valid(subject_id) else None
+    if row is None:
+        raise _not_found(subject_id)
+    return row
 
 
 def enroll(
-    tenant: Tenant,
-    subject_id: str,
+    locked: LockedSubject,
     samples: list[Sample],
     gallery: Gallery,
     rules: EnrollmentRules,
@@ -194,48 +223,57 @@ def enroll(
     renewal: Renewal = Renewal.NONE,
     *,
     limited: bool = True,
-) -> list[Template]:
+) -> Enrolled:
     """Store every sample as a template of the subject, which is made if new and gets `display_name` if that is given.
 
     Enrolments of one tenant happen one after the other, so that two of the same face cannot pass the duplicate check
     side by side. A renewal is one transaction: at every moment either all old templates are there, or all new ones.
-    The caller records it in the audit trail, as the last of its transaction. Raises DuplicateFace, DifferentFace,
-    OtherModel, or if `limited` TooManyTemplates; then nothing is stored.
+    Runs in the caller's transaction, which records it in the audit trail as the last, and is rolled back after an
+    error. Raises InvalidSubjectId, DuplicateFace, DifferentFace, OtherModel, or if `limited` TooManyTemplates.
     """
-    gallery.store.refresh(tenant)  # Before taking the lock that others wait for.
-    with transaction.atomic():
-        lock_subject(tenant, check_subject_id(subject_id))
-        tenant.lock()
-        binding.bind(tenant, gallery.model)
-        if limited and renewal is Renewal.NONE:
-            ensure_room(tenant, subject_id, len(samples))
-        _check_face(tenant, subject_id, samples, gallery, rules, renewal)
-        subject, _ = Subject.objects.get_or_create(tenant=tenant, subject_id=subject_id)
-        if display_name:
-            subject.display_name = display_name
-            subject.save(update_fields=["display_name"])
-        old = [] if renewal is Renewal.NONE else list(subject.templates.values_list("pk", flat=True))
-        templates = store_templates(tenant, subject, samples, gallery, _ORIGINS[renewal])
+    tenant, subject_id = locked.tenant, check_subject_id(locked.subject_id)
+    tenant.lock()
+    binding.bind(tenant, gallery.model)
+    subject, is_new = (locked.row, False) if locked.row is not None else _made(tenant, subject_id, display_name)
+    if limited and renewal is Renewal.NONE:
+        _check_room(subject_id, 0 if is_new else _number_enrolled(tenant, subject_id), len(samples))
+    same_face = not is_new and renewal is not Renewal.UNCHECKED
+    _check_face(tenant, subject_id, samples, gallery, rules, same_face=same_face)
+    if display_name and subject.display_name != display_name:
+        subject.display_name = display_name
+        subject.save(update_fields=["display_name"])
+    old = [] if is_new or renewal is Renewal.NONE else list(subject.templates.values_list("pk", flat=True))
+    templates = store_templates(tenant, subject, samples, gallery, _ORIGINS[renewal])
+    if old:
         Template.objects.filter(subject=subject, pk__in=old).delete()
-    return templates
+    return Enrolled(subject, templates, renewal, len(old))
+
+
+def _made(tenant: Tenant, subject_id: str, display_name: str) -> tuple[Subject, bool]:
+    """A subject that had no row when it was locked, and whether it is new: others may have made it since."""
+    try:
+        with transaction.atomic():
+            return Subject.objects.create(tenant=tenant, subject_id=subject_id, display_name=display_name), True
+    except IntegrityError:
+        return find_subject(tenant, subject_id), False
 
 
 def ensure_room(tenant: Tenant, subject_id: str, samples: int) -> None:
     """Raises TooManyTemplates when the subject would have too many with `samples` more."""
+    _check_room(subject_id, _number_enrolled(tenant, subject_id), samples)
+
+
+def _number_enrolled(tenant: Tenant, subject_id: str) -> int:
     held = Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id)
-    enrolled = held.exclude(origin=TemplateOrigin.ADAPTIVE).count()
+    return held.exclude(origin=TemplateOrigin.ADAPTIVE).count()
+
+
+def _check_room(subject_id: str, enrolled: int, samples: int) -> None:
     if enrolled + samples > MAX_TEMPLATES:
         raise TooManyTemplates(
             f"subject {subject_id!r} has {enrolled} templates and may have {MAX_TEMPLATES}: "
             "delete some, or replace them all"
         )
-
-
-def replaced_by(tenant: Tenant, subject_id: str, renewal: Renewal) -> int:
-    """Number of templates that a renewal is about to delete. The caller has locked the subject."""
-    if renewal is Renewal.NONE:
-        return 0
-    return Template.objects.filter(subject__tenant=tenant, subject__subject_id=subject_id).count()
 
 
 def store_templates(
@@ -289,15 +327,13 @@ def record_verification(tenant: Tenant, subject_id: str, matches: bool) -> None:
 def delete_subject(tenant: Tenant, subject_id: str) -> None:
     """Erase a subject and all its templates, everywhere from this commit on. The caller records it."""
     with transaction.atomic():
-        lock_subject(tenant, subject_id)
-        find_subject(tenant, subject_id).delete()
+        _locked_row(tenant, subject_id).delete()
 
 
 def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
     """Erase one template. Adaptive templates go with the last one that was enrolled, for which they stand."""
     with transaction.atomic():
-        lock_subject(tenant, subject_id)
-        own = Template.objects.filter(subject=find_subject(tenant, subject_id))
+        own = Template.objects.filter(subject=_locked_row(tenant, subject_id))
         deleted, _ = own.filter(public_id=public_id).delete()
         if not deleted:
             raise TemplateNotFound(f"subject {subject_id!r} has no template {public_id}")
@@ -312,11 +348,11 @@ def _check_face(
     samples: list[Sample],
     gallery: Gallery,
     rules: EnrollmentRules,
-    renewal: Renewal,
+    *,
+    same_face: bool,
 ) -> None:
     probes = [sample.embedding for sample in samples]
-    checked = renewal is not Renewal.UNCHECKED
-    if checked and gallery.has_other_face(tenant, subject_id, probes, rules.target_fmr):
+    if same_face and gallery.has_other_face(tenant, subject_id, probes, rules.target_fmr):
         raise DifferentFace(f"subject {subject_id!r} is enrolled with another face")
     if rules.duplicate_check:
         others = gallery.duplicates(tenant, subject_id, probes, rules.target_fpir).candidates

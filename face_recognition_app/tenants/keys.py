@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from audit.chain import Event, record
-from database import clock
+from database import clock, rows
 from tenants.models import ApiKey, Tenant
 from tenants.names import TenantExists, check_tenant_name
 from tenants.scopes import Scope, in_order, read_scopes
@@ -115,13 +115,20 @@ def _about(kind: AuditKind, key: ApiKey, **details: str) -> Event:
 
 def find_living_key(text: str) -> ApiKey | None:
     """The key of this text, which says itself whose it is."""
-    keys = ApiKey.across_tenants.select_related("tenant").filter(_lives(), key_hash=token_hash(text))
-    return keys.first()
+    return _living(rows.find_by_secret(ApiKey, "key_hash", token_hash(text)))
 
 
 def find_living_key_by_id(tenant_id: int, public_id: uuid.UUID) -> ApiKey | None:
-    keys = ApiKey.objects.select_related("tenant").filter(_lives(), tenant=tenant_id, public_id=public_id)
-    return keys.first()
+    return _living(rows.find(ApiKey, tenant_id=tenant_id, public_id=public_id))
+
+
+def _living(key: ApiKey | None) -> ApiKey | None:
+    """The key with its tenant; None for one that cannot be used now."""
+    tenant = rows.find(Tenant, id=key.tenant_id) if key is not None and _lives(key) else None
+    if key is None or tenant is None:
+        return None
+    key.tenant = tenant
+    return key
 
 
 def keys_of(tenant: Tenant) -> QuerySet[ApiKey]:
@@ -151,8 +158,8 @@ def revoke_unless_last_admin(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:
 
 def has_other_admin(tenant: Tenant, public_id: uuid.UUID) -> bool:
     """Whether a key that was not replaced, and lives, could still manage the tenant's keys."""
-    others = keys_of(tenant).filter(_lives(), successor=None).exclude(public_id=public_id)
-    return any(Scope.ADMIN in key.opens for key in others)
+    others = keys_of(tenant).filter(successor=None).exclude(public_id=public_id)
+    return any(Scope.ADMIN in key.opens and _lives(key) for key in others)
 
 
 def rotate_key(tenant: Tenant, public_id: uuid.UUID, overlap: timedelta) -> IssuedKey:
@@ -175,9 +182,9 @@ def rotate_key(tenant: Tenant, public_id: uuid.UUID, overlap: timedelta) -> Issu
         return issued
 
 
-def _lives() -> Q:
-    """Whether a key can be used now."""
-    return (Q(expires_at=None) | Q(expires_at__gt=clock.in_query())) & Q(revoked_at=None)
+def _lives(key: ApiKey) -> bool:
+    """Whether the key, as it was just read, can be used now."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > clock.now())
 
 
 def _get(tenant: Tenant, public_id: uuid.UUID) -> ApiKey:

@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 
+from database import rows
 from database.owned import TenantOwned
 from tenants.scopes import Scope, opened_by, read_scopes
 
@@ -44,8 +45,12 @@ class Tenant(models.Model):
         return self.name
 
     def lock(self) -> None:
-        """Lock the tenant until the transaction ends: enrolments and changes of keys run one after the other."""
-        Tenant.objects.select_for_update(no_key=True).get(pk=self.pk)
+        """Lock the tenant until the transaction ends: enrolments and changes of keys run one after the other. Reads
+        anew which embedder the gallery is of. Raises DoesNotExist."""
+        locked = rows.lock(Tenant, id=self.pk)
+        if locked is None:
+            raise Tenant.DoesNotExist
+        self.gallery_model = locked.gallery_model
 
 
 class ApiKey(TenantOwned):

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Prefetch, Q
+from django.db.transaction import TransactionManagementError
 
+from database import rows
 from database.owned import OwnedManager, TenantOwned, TenantRequired
 from gallery.models import Subject, Template
 from jobs.models import DeadLetter, Job, Schedule, SchedulerSeat
@@ -25,6 +28,7 @@ ALSO_OF_THE_OPERATOR = {Job}
 """Their rows may have no tenant; those rows are the operator's."""
 ACROSS_TENANTS = {
     "audit/pruning.py": 1,
+    "database/rows.py": 1,
     "gallery/changes.py": 1,
     "gallery/pictures.py": 1,
     "gallery/protection/reprotection.py": 1,
@@ -94,7 +98,7 @@ def test_queries_across_tenants_are_few_and_known() -> None:
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
         if path.name != "owned.py" and not works_for_all(path)
-        for _ in re.finditer(r"\.across_tenants\b|\._base_manager\b", path.read_text())
+        for _ in re.finditer(r"\.across_tenants\b|\._base_manager\b|\bfind_by_secret\(", path.read_text())
     )
     assert uses == ACROSS_TENANTS | {"recognition/retention/batches.py": 1}
 
@@ -105,6 +109,22 @@ def test_a_query_without_a_tenant_raises(each_database: str, name: str) -> None:
     with pytest.raises(TenantRequired, match=r"Subject\.objects needs a condition on the tenant"):
         UNBOUND[name](Subject.objects)
     assert Subject.across_tenants.filter(display_name="Alice").count() == 2
+
+
+@pytest.mark.parametrize("way", [rows.find, rows.lock])
+def test_a_row_is_found_by_its_tenant(each_database: str, way: Callable[..., Subject | None]) -> None:
+    acme, _ = two_tenants()
+    with transaction.atomic():
+        assert way(Subject, tenant_id=acme.pk, subject_id="alice") == Subject.objects.get(tenant=acme)
+        assert way(Subject, tenant_id=acme.pk, subject_id="bob") is None
+        with pytest.raises(TenantRequired, match="Subject is found by its tenant"):
+            way(Subject, subject_id="alice")
+
+
+def test_a_row_is_locked_in_a_transaction_only(each_database: str) -> None:
+    acme, _ = two_tenants()
+    with pytest.raises(TransactionManagementError):
+        rows.lock(Tenant, id=acme.pk)
 
 
 def test_a_query_with_a_tenant_gives_its_rows(each_database: str) -> None:

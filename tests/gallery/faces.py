@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from core.types import Embedding
 from gallery.matching import Gallery
-from gallery.people import EnrollmentRules, Sample, enroll
+from gallery.people import EnrollmentRules, Sample
 from gallery.protection.sealed import SealedProtection
 from gallery.protection.tenant_secrets import TenantSecrets
 from gallery.stores.base import Candidate
 from tenants.models import Tenant
+from tests.enrolling import enroll
 
 DIMENSION = 512
 RULES = EnrollmentRules(duplicate_check=True, target_fpir=1e-3, target_fmr=1e-4)

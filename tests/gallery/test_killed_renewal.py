@@ -21,7 +21,8 @@ call_command("migrate", verbosity=0)
 from config.service import service_settings
 from gallery.matching import make_gallery
 from gallery.models import Renewal
-from gallery.people import EnrollmentRules, Sample, enroll
+from gallery.people import EnrollmentRules, Sample
+from tests.enrolling import enroll
 from tenants.models import Tenant
 from tests.gallery.faces import face, picture
 tenant, _ = Tenant.objects.get_or_create(name="acme")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from database.calls import with_connection
 from gallery import people
@@ -14,6 +14,7 @@ from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.thresholds import threshold_for
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import RULES, enrol, face, picture, samples, unit
 
 ALIKE = 0.8
@@ -26,7 +27,7 @@ def kept(tenant: Tenant) -> tuple[list[str], int, int]:
 
 
 def test_every_sample_becomes_a_template_and_a_new_subject_is_made(tenant: Tenant, gallery: Gallery) -> None:
-    made = people.enroll(tenant, "alice", samples(face(1), picture(face(1), ALIKE)), gallery, RULES)
+    made = enroll(tenant, "alice", samples(face(1), picture(face(1), ALIKE)), gallery, RULES)
     assert kept(tenant)[:2] == (["alice"], 2)
     assert {template.public_id for template in made} == set(Template.across_tenants.values_list("public_id", flat=True))
     assert {template.quality for template in Template.across_tenants.all()} == {0.9}
@@ -88,7 +89,7 @@ def test_more_samples_are_more_comparisons_and_held_to_a_higher_threshold(tenant
 def test_without_the_duplicate_check_one_face_may_have_two_subjects(tenant: Tenant, gallery: Gallery) -> None:
     relaxed = replace(RULES, duplicate_check=False)
     for name in ("alice", "bob"):
-        people.enroll(tenant, name, samples(face(1)), gallery, relaxed)
+        enroll(tenant, name, samples(face(1)), gallery, relaxed)
     assert kept(tenant)[:2] == (["alice", "bob"], 2)
 
 
@@ -99,9 +100,7 @@ def test_another_face_does_not_go_over_a_subject_and_nothing_is_kept(
     enrol(tenant, "alice", face(1), gallery=gallery)
     before = kept(tenant)
     with pytest.raises(people.DifferentFace):
-        people.enroll(
-            tenant, "alice", samples(face(1), face(2)), gallery, replace(RULES, duplicate_check=duplicate_check)
-        )
+        enroll(tenant, "alice", samples(face(1), face(2)), gallery, replace(RULES, duplicate_check=duplicate_check))
     assert kept(tenant) == before
 
 
@@ -169,7 +168,7 @@ def test_a_template_is_deleted_through_its_own_subject_only(tenant: Tenant, gall
 def test_a_renewal_puts_the_new_templates_in_the_place_of_the_old_ones(tenant: Tenant, gallery: Gallery) -> None:
     enrol(tenant, "alice", face(1), picture(face(1), ALIKE), gallery=gallery)
     new = picture(face(1), ALIKE, 1)
-    (made,) = people.enroll(tenant, "alice", samples(new), gallery, RULES, renewal=Renewal.REPLACE)
+    (made,) = enroll(tenant, "alice", samples(new), gallery, RULES, renewal=Renewal.REPLACE)
     assert list(Template.across_tenants.values_list("public_id", "origin")) == [
         (made.public_id, TemplateOrigin.RENEWED)
     ]
@@ -182,13 +181,13 @@ def test_a_renewal_by_another_face_must_be_allowed_and_is_recorded(tenant: Tenan
     enrol(tenant, "alice", face(1), gallery=gallery)
     before = kept(tenant)
     with pytest.raises(people.DifferentFace):
-        people.enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.REPLACE)
+        enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.REPLACE)
     assert kept(tenant) == before
-    people.enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.UNCHECKED)
+    enroll(tenant, "alice", samples(face(2)), gallery, RULES, renewal=Renewal.UNCHECKED)
     assert Template.across_tenants.get().origin == TemplateOrigin.UNCHECKED
     enrol(tenant, "bob", face(1), gallery=gallery)
     with pytest.raises(people.DuplicateFace):
-        people.enroll(tenant, "alice", samples(face(1)), gallery, RULES, renewal=Renewal.UNCHECKED)
+        enroll(tenant, "alice", samples(face(1)), gallery, RULES, renewal=Renewal.UNCHECKED)
 
 
 @pytest.mark.usefixtures("each_database")
@@ -204,7 +203,7 @@ def test_a_renewal_that_breaks_off_leaves_the_old_templates(
     with monkeypatch.context() as patch:
         patch.setattr("django.db.models.query.QuerySet.delete", broken)
         with pytest.raises(OperationalError):
-            people.enroll(tenant, "alice", samples(picture(face(1), ALIKE)), gallery, RULES, renewal=Renewal.REPLACE)
+            enroll(tenant, "alice", samples(picture(face(1), ALIKE)), gallery, RULES, renewal=Renewal.REPLACE)
     assert (kept(tenant), list(Template.across_tenants.values_list("pk", flat=True))) == before
 
 
@@ -227,20 +226,18 @@ def test_nobody_finds_a_person_without_a_template_while_it_is_renewed(
     with ThreadPoolExecutor(1) as threads:
         looking = threads.submit(with_connection, look)
         for seed in range(20):
-            people.enroll(
-                tenant, "alice", samples(picture(face(1), 0.9, seed)), gallery, RULES, renewal=Renewal.REPLACE
-            )
+            enroll(tenant, "alice", samples(picture(face(1), 0.9, seed)), gallery, RULES, renewal=Renewal.REPLACE)
         over.set()
         assert looking.result(60) == []
 
 
 def test_a_subject_has_no_more_templates_than_allowed_but_all_may_be_renewed(tenant: Tenant, gallery: Gallery) -> None:
     many = samples(*(picture(face(1), ALIKE, seed) for seed in range(people.MAX_TEMPLATES)))
-    people.enroll(tenant, "alice", many, gallery, RULES)
+    enroll(tenant, "alice", many, gallery, RULES)
     with pytest.raises(people.TooManyTemplates, match="has 20 templates and may have 20"):
         enrol(tenant, "alice", face(1), gallery=gallery)
     assert kept(tenant)[1] == people.MAX_TEMPLATES
-    people.enroll(tenant, "alice", many, gallery, RULES, renewal=Renewal.REPLACE)
+    enroll(tenant, "alice", many, gallery, RULES, renewal=Renewal.REPLACE)
     assert kept(tenant)[1] == people.MAX_TEMPLATES
 
 
@@ -250,3 +247,16 @@ def test_adaptive_templates_go_with_the_last_enrolled_one(tenant: Tenant, galler
     people.store_templates(tenant, enrolled.subject, samples(picture(face(1), ALIKE)), gallery, TemplateOrigin.ADAPTIVE)
     people.delete_template(tenant, "alice", enrolled.public_id)
     assert kept(tenant)[:2] == (["alice"], 0)
+
+
+def test_a_subject_that_was_made_since_it_was_locked_keeps_its_face(tenant: Tenant, gallery: Gallery) -> None:
+    """Where there is no row there is none to lock: another enrolment may make it before this one has the tenant."""
+    enrol(tenant, "alice", face(1), gallery=gallery)
+    before = kept(tenant)
+    too_early = people.LockedSubject(tenant, "alice", None)
+    with pytest.raises(people.DifferentFace), transaction.atomic():
+        people.enroll(too_early, samples(face(2)), gallery, RULES)
+    assert kept(tenant) == before
+    with transaction.atomic():
+        people.enroll(too_early, samples(picture(face(1), ALIKE)), gallery, RULES)
+    assert kept(tenant)[:2] == (["alice"], 2)

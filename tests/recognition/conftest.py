@@ -13,13 +13,14 @@ import pytest
 import database.clock
 from core.face_mesh import FaceMesh
 from core.types import Embedding, RgbImage
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from recognition.worker import Worker
 from tenants.keys import create_tenant
 from testkit.clips import encode_jpeg
 from testkit.faces.covers import draw
 from testkit.other_network import write_other_network
 from testkit.recognised import recognised
+from tests.enrolling import enroll
 from tests.recognition.failing import Clock
 from tests.recognition.support import Backend, Faces, Gate, http_client, service, with_meshes, with_settings
 

@@ -9,9 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from config.service import service_settings
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from recognition.worker import Worker
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import face, search
 
 

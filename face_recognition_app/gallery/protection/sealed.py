@@ -6,10 +6,9 @@ import os
 import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -25,6 +24,8 @@ HEADER_BYTES: Final = _HEADER.size
 _FORM: Final = 2
 _NUMBERS: Final = {1: "<f2", _FORM: "<f4"}
 """How templates of each form are written; the first is that of an older version."""
+_CIPHERTEXT: Final = HEADER_BYTES + NONCE_BYTES
+_CHANGED: Final = "what is stored was changed, or belongs to another tenant, model or place"
 
 
 def header(epoch: int) -> bytes:
@@ -66,7 +67,10 @@ class SealedProtection:
         found = np.empty((len(stored), EMBEDDING_LENGTH), np.float32)
         for secret, rows, kept in self._decrypted(stored, tenant):
             is_turned = secret is not None and secret.id == epoch
-            found[rows] = kept if is_turned else self.turn(_turned_back(kept, secret), tenant, epoch)
+            turned = kept if is_turned else self.turn(_turned_back(kept, secret), tenant, epoch)
+            if len(rows) == len(stored):  # Nearly always: an index is made without copying them all.
+                return turned
+            found[rows] = turned
         return found
 
     def epoch(self, tenant: Tenant) -> int:
@@ -91,22 +95,16 @@ class SealedProtection:
     ) -> Iterator[tuple[TenantSecret | None, list[int], Embeddings]]:
         """The secrets with which `stored` was turned and encrypted, None for what was neither, and of each the rows and
         the content."""
-        by_epoch: dict[int, list[int]] = defaultdict(list)
-        bound_to = self._bound_to(tenant)
+        by_header: dict[bytes | None, list[int]] = defaultdict(list)
         for row, one in enumerate(stored):
-            by_epoch[_PLAIN if len(one) == PLAIN_BYTES else _epoch_of(one)].append(row)
-        for epoch, rows in by_epoch.items():
-            secret = self._secret_of(tenant, epoch)
-            kept = np.empty((len(rows), EMBEDDING_LENGTH), np.float32)
-            for place, row in enumerate(rows):
-                kept[place] = _read(stored[row], secret, bound_to)
-            yield secret, rows, kept
-
-    def _secret_of(self, tenant: Tenant, epoch: int) -> TenantSecret | None:
-        if epoch == _PLAIN:
-            self._check_first(tenant)
-            return None
-        return self.secrets.of_epoch(tenant, epoch)
+            by_header[None if len(one) == PLAIN_BYTES else one[:HEADER_BYTES]].append(row)
+        for head, rows in by_header.items():
+            if head is None:
+                self._check_first(tenant)
+                yield None, rows, np.stack([np.frombuffer(stored[row], "<f4") for row in rows])
+            else:
+                secret = self.secrets.of_epoch(tenant, _epoch_of(head))
+                yield secret, rows, _decrypt_all(secret, head, [stored[row] for row in rows], self._bound_to(tenant))
 
     def _check_first(self, tenant: Tenant) -> None:
         """Raises Tampered unless the tenant still has its first secret, or none yet."""
@@ -118,27 +116,27 @@ class SealedProtection:
         return f"template of tenant {tenant.pk}, model {self._model_id}".encode()
 
 
-_PLAIN: Final = 0
-"""Stands for the epoch of a template that an older version stored as it was: 512 float32."""
-
-
 def _epoch_of(stored: bytes) -> int:
     """The epoch that a header names. Raises Tampered for other bytes."""
     if len(stored) < HEADER_BYTES:
         raise Tampered(f"{len(stored)} bytes are stored where more were written")
     form, epoch = _HEADER.unpack_from(stored)
-    if form not in _NUMBERS or epoch == _PLAIN:
+    if form not in _NUMBERS or epoch < FIRST_EPOCH:
         raise Tampered(f"form {form} of what is stored is unknown")
     return int(epoch)
 
 
-def _read(stored: bytes, secret: TenantSecret | None, bound_to: bytes) -> npt.NDArray[np.floating[Any]]:
-    if secret is None:
-        return np.frombuffer(stored, "<f4")
-    numbers = np.frombuffer(_decrypt(secret.templates, stored, bound_to), _NUMBERS[stored[0]])
-    if len(numbers) != EMBEDDING_LENGTH:
-        raise Tampered(f"a template of {len(numbers)} numbers is stored where {EMBEDDING_LENGTH} were written")
-    return numbers
+def _decrypt_all(secret: TenantSecret, head: bytes, stored: Sequence[bytes], bound_to: bytes) -> Embeddings:
+    """Decrypt templates with the same header straight into an array, (n, 512): an index is made of very many."""
+    numbers = np.empty((len(stored), EMBEDDING_LENGTH), _NUMBERS[head[0]])
+    decrypt_into, bound_to = secret.templates.decrypt_into, head + bound_to
+    try:
+        for one, row in zip(stored, numbers.view("u1"), strict=True):
+            parts = memoryview(one)
+            decrypt_into(parts[HEADER_BYTES:_CIPHERTEXT], parts[_CIPHERTEXT:], bound_to, row.data)
+    except (InvalidTag, ValueError):
+        raise Tampered(_CHANGED) from None
+    return numbers.astype(np.float32, copy=False)
 
 
 def _turned_back(kept: Embeddings, secret: TenantSecret | None) -> Embeddings:
@@ -151,11 +149,11 @@ def _encrypt(cipher: AESGCM, epoch: int, content: bytes, bound_to: bytes) -> byt
 
 
 def _decrypt(cipher: AESGCM, stored: bytes, bound_to: bytes) -> bytes:
-    head, nonce = stored[:HEADER_BYTES], stored[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES]
+    head, nonce = stored[:HEADER_BYTES], stored[HEADER_BYTES:_CIPHERTEXT]
     try:
-        return cipher.decrypt(nonce, stored[HEADER_BYTES + NONCE_BYTES :], head + bound_to)
+        return cipher.decrypt(nonce, stored[_CIPHERTEXT:], head + bound_to)
     except (InvalidTag, ValueError):
-        raise Tampered("what is stored was changed, or belongs to another tenant, model or place") from None
+        raise Tampered(_CHANGED) from None
 
 
 def _place(tenant: Tenant, place: str) -> bytes:

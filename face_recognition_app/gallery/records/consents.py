@@ -40,9 +40,8 @@ def check_consent(tenant: Tenant, subject_id: str, consent: GivenConsent | None)
         raise ConsentRequired("the tenant enrols nobody without a record of consent: send consent")
 
 
-def keep_consent(tenant: Tenant, subject_id: str, consent: GivenConsent) -> None:
-    """Record the consent in the caller's transaction. The subject exists."""
-    subject = Subject.objects.get(tenant=tenant, subject_id=subject_id)
+def keep_consent(subject: Subject, consent: GivenConsent) -> None:
+    """Record the consent in the caller's transaction."""
     Consent.objects.create(
         subject=subject,
         text=consent.text,

@@ -6,6 +6,7 @@ import uuid
 
 from audit.chain import Detail, Event, record
 from audit.reads import reads
+from database import rows
 from gallery.models import Subject
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
@@ -13,14 +14,17 @@ from vocabulary.audit import AuditKind
 
 def reference_of(tenant: Tenant, subject_id: str) -> uuid.UUID | None:
     """The subject's reference, made if an older version stored the row; None without such a subject."""
-    if not subject_id:
-        return None
-    rows = Subject.objects.filter(tenant=tenant, subject_id=subject_id)
-    found = rows.values_list("pk", "reference").first()
-    if found is None or found[1] is not None:
-        return found[1] if found else None
-    rows.filter(pk=found[0], reference=None).update(reference=uuid.uuid4())
-    return rows.values_list("reference", flat=True).first()
+    found = rows.find(Subject, tenant_id=tenant.pk, subject_id=subject_id) if subject_id else None
+    return None if found is None else reference_in(found)
+
+
+def reference_in(subject: Subject) -> uuid.UUID | None:
+    """The same of a row that was read. None when it is gone."""
+    if subject.reference is not None:
+        return subject.reference
+    row = Subject.objects.filter(tenant=subject.tenant_id, pk=subject.pk)
+    row.filter(reference=None).update(reference=uuid.uuid4())
+    return row.values_list("reference", flat=True).first()
 
 
 def record_about(tenant: Tenant, subject_id: str, kind: AuditKind, **details: Detail) -> None:
@@ -35,8 +39,8 @@ def record_reading(tenant: Tenant, subject_id: str, kind: AuditKind, **details: 
 
 def record_each(tenant: Tenant, subject_ids: list[str], kind: AuditKind) -> None:
     """Record that all of these subjects were seen: one entry for each, or one that names nobody when there is none."""
-    rows = Subject.objects.filter(tenant=tenant, subject_id__in=subject_ids)
-    known = dict(rows.values_list("subject_id", "reference"))
+    found = Subject.objects.filter(tenant=tenant, subject_id__in=subject_ids)
+    known = dict(found.values_list("subject_id", "reference"))
     references = [known.get(subject_id) or reference_of(tenant, subject_id) for subject_id in subject_ids]
     reads.record(tenant.pk, *[Event(kind, reference) for reference in references or [None]])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import numkong
 import numpy as np
 import numpy.typing as npt
 
@@ -44,20 +46,25 @@ def encode(vectors: npt.NDArray[np.float32]) -> Coded:
     coded *= np.float32(STEP)
     reach = _longest(coded)
     remainders = np.subtract(vectors, coded, out=coded)
-    return Coded(codes, remainders.astype(np.float16), (1 + HALF) * _longest(remainders), reach)
+    return Coded(codes, _cast(remainders, "float16"), (1 + HALF) * _longest(remainders), reach)
 
 
 def decode(codes: Codes, remainders: Remainders) -> npt.NDArray[np.float32]:
     """The vectors again, as float32."""
     vectors = codes.astype(np.float32)
     vectors *= np.float32(STEP)
-    vectors += remainders
+    vectors += _cast(remainders, "float32")
     return vectors
 
 
 def signs(vectors: npt.NDArray[np.float32]) -> Signs:
     """One bit of each component, whether it is positive: (n, SIGN_WORDS)."""
     return np.packbits(vectors > 0, axis=1).view("<u8")
+
+
+def _cast(values: npt.NDArray[Any], dtype: Literal["float16", "float32"]) -> npt.NDArray[Any]:
+    """Do as `astype`, which takes 15 ns for a float16 below its normal range, as most of a remainder's are."""
+    return np.asarray(numkong.astype(values, dtype))
 
 
 def _longest(vectors: npt.NDArray[np.float32]) -> float:

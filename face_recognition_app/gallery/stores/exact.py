@@ -22,6 +22,7 @@ from gallery.protection.errors import KeysUnavailable
 from gallery.stores import ranking
 from gallery.stores.base import Advance, Ranking, StoreStatistics
 from gallery.stores.index import Index, Snapshot
+from gallery.stores.row_file import DamagedFile
 from gallery.stores.source import Source
 from tenants.models import Tenant
 
@@ -67,6 +68,8 @@ class ExactStore:
         while True:
             try:
                 found = self._search(index, source, faces, limit)
+            except DamagedFile as damage:
+                logger.warning("the index of tenant %s was damaged during a search: %s", tenant.name, damage)
             except KeysUnavailable:
                 if not index.drop_if_unreadable(source):
                     raise

@@ -10,6 +10,7 @@ where a write to mapped memory would kill the process.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
@@ -32,7 +33,8 @@ from gallery.stores import codes
 FORMAT = b"FACEROW3"
 PAGE_BYTES = 4_096
 SUBJECT_BYTES = 128
-VERIFIED_AT_ONCE = 8_192
+VERIFIED_AT_ONCE = 2_048
+"""Rows that are read and compared with their checksums at once: 3.6 MB."""
 SIGNS = [f"signs {number}" for number in range(codes.SIGN_WORDS)]
 """Each word of the signs is a column of its own: a search reads some of them, one after the other."""
 
@@ -44,6 +46,12 @@ _CHECKSUM = struct.Struct("<I")
 _STATE_PLACES = (1_024, 2_048)
 _UNFINISHED_PLACE = 3_072
 _REMOVALS_PLACE = 3_080
+
+_pread = ctypes.PyDLL(None, use_errno=True).pread
+"""Reads without giving the interpreter's lock up, unlike `os.pread`: a search reads a hundred rows, and would wait for
+the lock as often."""
+_pread.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int64]
+_pread.restype = ctypes.c_ssize_t
 
 Rows = npt.NDArray[np.intp]
 Array = npt.NDArray[Any]
@@ -143,11 +151,8 @@ class RowFile:
         self._columns = columns
         mapping = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
         self.pks = columns["pks"].view(mapping, self.capacity, "<i8")
-        self.subjects = columns["subjects"].view(mapping, self.capacity, f"S{SUBJECT_BYTES}")
-        self.remainders = columns["remainders"].view(mapping, self.capacity, "<f2", EMBEDDING_LENGTH)
         self.codes = columns["codes"].view(mapping, self.capacity, "i1", EMBEDDING_LENGTH)
         self.signs = [columns[name].view(mapping, self.capacity, "<u8") for name in SIGNS]
-        self._checksums = columns["checksums"].view(mapping, self.capacity, "<u8")
         self._mapping = mapping
 
     @classmethod
@@ -192,6 +197,25 @@ class RowFile:
         """Number of changes that have removed rows, also of one that has just begun with it."""
         return int.from_bytes(self._mapping[_REMOVALS_PLACE : _REMOVALS_PLACE + 8], "little")
 
+    def picked(self, name: str, rows: Rows) -> Array:
+        """These rows of a column, (n, width) bytes. Raises DamagedFile when the file was cut off meanwhile.
+
+        They are read from the file: of what is read through the mapping up to 2 MiB around each row become resident.
+        """
+        column = self._columns[name]
+        found = np.empty((len(rows), column.width), "u1")
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)  # Of rows that follow each other.
+        sizes = np.diff(begins, append=len(rows)) * column.width
+        addresses = found.ctypes.data + begins * column.width
+        offsets = column.offset + rows[begins] * column.width
+        for address, size, offset in zip(addresses.tolist(), sizes.tolist(), offsets.tolist(), strict=True):
+            done = _pread(self._descriptor, address, size, offset)
+            if done < 0:
+                raise OSError(ctypes.get_errno(), f"{self.path} cannot be read")
+            if done != size:
+                raise DamagedFile("it ends too early")
+        return found
+
     def room(self, state: State) -> int:
         return self.capacity - state.count
 
@@ -221,7 +245,8 @@ class RowFile:
         self._put("codes", begin, coded.codes)
         for name, words in zip(SIGNS, page.signs.T, strict=True):
             self._put(name, begin, words)
-        self._put("checksums", begin, _checksums(page.pks, page.subjects, coded.remainders, coded.codes, page.signs))
+        columns = [page.pks, page.subjects, coded.remainders, coded.codes, page.signs]
+        self._put("checksums", begin, _checksums(columns))
         reach, residual = max(state.reach, coded.reach), max(state.residual, coded.residual)
         return State(state.point, end, state.removed, residual, reach)
 
@@ -243,18 +268,32 @@ class RowFile:
         return _last_state(self._mapping[:PAGE_BYTES])
 
     def _verify(self, state: State) -> None:
-        """Compare the rows with their checksums. A row that is removed meanwhile has lost its id by then."""
+        """Compare the rows with their checksums. A row that is removed meanwhile has lost its id by then.
+
+        They are read from the file: what is read through the mapping becomes part of this process's resident memory,
+        also the columns of which a search needs a few rows.
+        """
         if state.count > self.capacity or state.point.revision < 0:
             raise DamagedFile("its state is none")
+        buffers = {name: np.empty((VERIFIED_AT_ONCE, one.width), "u1") for name, one in self._columns.items()}
+        removed = 0
         for begin in range(0, state.count, VERIFIED_AT_ONCE):
-            part = slice(begin, min(begin + VERIFIED_AT_ONCE, state.count))
-            columns = (self.pks[part].copy(), self.subjects[part], self.remainders[part], self.codes[part])
-            signs = np.stack([words[part] for words in self.signs], axis=1)
-            differ = _checksums(*columns, signs) != self._checksums[part]
-            if np.any(differ & (self.pks[part] != 0)):
+            number = min(VERIFIED_AT_ONCE, state.count - begin)
+            parts = {name: self._read(name, begin, buffer[:number]) for name, buffer in buffers.items()}
+            differ = _checksums([parts[name] for name in _CHECKED]) != parts["checksums"].view("<u8")[:, 0]
+            gone = self._read("pks", begin, buffers["pks"][:number]).view("<u8")[:, 0] == 0
+            if np.any(differ & ~gone):
                 raise DamagedFile("its rows differ from their checksums")
-        if np.count_nonzero(self.pks[: state.count] == 0) < state.removed:
+            removed += int(np.count_nonzero(gone))
+        if removed < state.removed:
             raise DamagedFile("rows are in it that were removed")
+
+    def _read(self, name: str, begin: int, buffer: Array) -> Array:
+        """Fill the buffer, (rows, width), with the rows of a column from `begin` on."""
+        offset = self._columns[name].offset + begin * self._columns[name].width
+        if os.preadv(self._descriptor, [buffer.data], offset) != buffer.nbytes:
+            raise DamagedFile("it ends too early")
+        return buffer
 
     def _pks_after(self, count: int) -> Array:
         """The ids of the spare rows, read from the file: a mapping of what was never written takes room on some file
@@ -272,7 +311,8 @@ class RowFile:
 
     def _put(self, name: str, begin: int, values: Array) -> None:
         column = self._columns[name]
-        _write(self._descriptor, np.ascontiguousarray(values).tobytes(), column.offset + begin * column.width)
+        content = np.ascontiguousarray(values).reshape(-1).view("u1").data
+        _write(self._descriptor, content, column.offset + begin * column.width)
 
 
 def summary(path: Path) -> tuple[Header, State]:
@@ -311,16 +351,18 @@ def _columns(capacity: int) -> tuple[dict[str, _Column], int]:
     return columns, offset
 
 
-def _checksums(pks: Array, subjects: Array, remainders: Array, coded: Array, signs: Array) -> npt.NDArray[np.uint64]:
+def _checksums(columns: Sequence[Array]) -> npt.NDArray[np.uint64]:
     """A checksum of each row: its words, each times an odd number of its own, modulo 2**64. Zero of zeros."""
-    total, taken = np.zeros(len(pks), np.uint64), 0
-    for column in (pks, subjects, remainders, coded, signs):
-        words = np.ascontiguousarray(column).view("<u8").reshape(len(pks), -1)
+    total, taken = np.zeros(len(columns[0]), np.uint64), 0
+    for column in columns:
+        words = np.ascontiguousarray(column).view("<u8").reshape(len(total), -1)
         total += words @ _WEIGHTS[taken : taken + words.shape[1]]
         taken += words.shape[1]
     return total
 
 
+_CHECKED = ("pks", "subjects", "remainders", "codes", *SIGNS)
+"""Columns in the order in which `_checksums` takes them."""
 _WEIGHTS = np.random.default_rng(1).integers(0, 2**63, 512, np.uint64) | np.uint64(1)
 
 
@@ -343,7 +385,7 @@ def _parse(kind: struct.Struct, content: bytes) -> tuple[Any, ...]:
     return kind.unpack(content[: kind.size])
 
 
-def _write(descriptor: int, content: bytes, offset: int) -> None:
+def _write(descriptor: int, content: bytes | memoryview, offset: int) -> None:
     left = memoryview(content)
     while left:
         written = os.pwrite(descriptor, left, offset)

@@ -23,11 +23,10 @@ class UsearchStore(ExactStore):
     similar, or a template of theirs that is not the best."""
 
     def _best(self, held: Snapshot, probes: Embeddings, limit: int, hidden: Sequence[int] = ()) -> ranking.Best:
-        count = held.state.count
-        if count >= LEAST_ROWS:
-            without = ranking.ids_of(hidden)
-            rows = signs.nearest_rows(held.file, count, probes, without)
-            best = ranking.best_of_rows(held.file, rows, probes, limit, without)
+        file, state = held.file, held.state
+        if state.count >= LEAST_ROWS:
+            rows = signs.nearest_rows(file, state.count, probes, ranking.ids_of(hidden))
+            best = ranking.best_of_file(file, state, probes, limit, hidden, rows)
             if len(best) == limit:
                 return best
         return super()._best(held, probes, limit, hidden)

@@ -15,6 +15,7 @@ from recognition.api.openapi.allowances import MAX_IMAGES
 from recognition.api.schemas import NewConsent
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice
+from web.body_limit import SMALL_BYTES
 
 MAX_IMAGES_AT_A_TIME = 10
 
@@ -70,12 +71,18 @@ class Upload:
     data: bytes
 
 
+async def parse_large_form(request: HttpRequest) -> None:
+    """Parse a form on a thread that takes tenths of a second: Django would on first use, on the event loop."""
+    if _is_large(request):
+        await asyncio.to_thread(getattr, request, "POST")
+
+
 async def images(request: HttpRequest, field: str) -> list[Upload]:
     """The files of a repeated multipart field, in order. Raises ApiError when there is none.
 
-    Runs on a thread: Django parses the form on first use, which takes tenths of a second for a large one.
+    Large ones are read on a thread: they may be on the disk.
     """
-    return await asyncio.to_thread(_files, request, field)
+    return await asyncio.to_thread(_files, request, field) if _is_large(request) else _files(request, field)
 
 
 async def one_image(request: HttpRequest, field: str = "image") -> bytes:
@@ -83,6 +90,11 @@ async def one_image(request: HttpRequest, field: str = "image") -> bytes:
     if (request.content_type or "").startswith("image/"):
         return request.body
     return (await images(request, field))[0].data
+
+
+def _is_large(request: HttpRequest) -> bool:
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return not length.isdigit() or int(length) > SMALL_BYTES
 
 
 def _files(request: HttpRequest, field: str) -> list[Upload]:

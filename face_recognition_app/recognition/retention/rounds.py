@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from config.memory import give_freed_memory_back
 from database.connections import close_moved_files
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn
@@ -29,6 +30,7 @@ PERIODIC_TASKS: tuple[tuple[str, Callable[[Deciding], object]], ...] = (
     ("noting when keys were used", lambda _: key_uses.write()),
     ("forgetting deleted secrets of templates", lambda deciding: deciding.gallery.protection.forget_deleted()),
     ("bringing galleries in memory up to date", _catch_up),
+    ("giving freed memory back", lambda _: give_freed_memory_back()),
 )
 RETENTION_EVERY_S = 60.0
 FILE_CHECK_EVERY_S = 1.0

@@ -17,19 +17,20 @@ from gallery.models import Renewal
 from gallery.people import (
     DifferentFace,
     DuplicateFace,
+    Enrolled,
+    LockedSubject,
     Sample,
     display_name,
     enroll,
     lock_subject,
     note_success,
-    replaced_by,
 )
 from gallery.records.consents import GivenConsent
 from gallery.records.references import record_about, reference_of
 from gallery.upkeep.adaptation import Adapted, adapt
 from monitoring import metrics
 from recognition.deciding import Deciding
-from recognition.enrolment import Renewed, keep_and_record
+from recognition.enrolment import keep_and_record
 from recognition.models import Decision, Session, SessionProbe
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
@@ -48,9 +49,9 @@ LIVENESS_OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class _TemplateChanges:
-    """What a success has changed of templates beside enrolling some. `replaced`: number that a renewal deleted."""
+    """What a success has changed of templates."""
 
-    replaced: int = 0
+    enrolled: Enrolled | None = None
     adapted: Adapted | None = None
 
 
@@ -61,7 +62,7 @@ def decide_locked(
 
     `excused`: a failure is not counted, because the service caused it.
     """
-    lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
+    locked = lock_subject(session.tenant, session.subject_id or outcome.subject_id or "")
     replayed = seen_frames.remember(session.tenant, Policy(session.liveness), flow.seen_digests)
     lockout_key = lockout_key_of(session)
     until = lockout.locked_until(lockout_key)
@@ -69,8 +70,7 @@ def decide_locked(
         return lock_out(deciding, session, flow, until, outcome.match)
     if replayed and outcome.success:
         outcome = Outcome(False, Reason.REPLAY_SUSPECTED, None, outcome.match)
-    replaced = replaced_by(session.tenant, session.subject_id, Renewal(session.renewal)) if outcome.success else 0
-    outcome = _apply(deciding, session, flow, outcome)
+    outcome, enrolled = _apply(deciding, session, flow, outcome, locked)
     adapted = None
     if outcome.success:
         if outcome.match is not None:
@@ -82,7 +82,7 @@ def decide_locked(
         until = lockout.count_failure(deciding.settings, lockout_key, _weight(session, flow, outcome))
         if until is not None and outcome.reason is not Reason.CANCELLED:
             return lock_out(deciding, session, flow, until, outcome.match)
-    return _record(deciding, session, flow, outcome, changed=_TemplateChanges(replaced, adapted))
+    return _record(deciding, session, flow, outcome, changed=_TemplateChanges(enrolled, adapted))
 
 
 def _weight(session: Session, flow: Flow, outcome: Outcome) -> float:
@@ -108,20 +108,22 @@ def end_without_subject(deciding: Deciding, session: Session, flow: Flow) -> Dec
     return _record(deciding, session, flow, Outcome(False, Reason.SUBJECT_GONE, None, None))
 
 
-def _apply(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _apply(
+    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, locked: LockedSubject
+) -> tuple[Outcome, Enrolled | None]:
     """Enrol the subject or repeat the match if the outcome is a success. Returns the final outcome.
 
     Raises GalleryMoved when what the session has seen was embedded for the gallery as it was before a move.
     """
     if not outcome.success:
-        return outcome
+        return outcome, None
     if deciding.gallery_of(session.tenant).model_id != deciding.gallery_with(flow.model_id).model_id:
         raise GalleryMoved
     if session.kind == SessionKind.ENROLLMENT:
-        return _enroll(deciding, session, flow, outcome)
+        return _enroll(deciding, session, flow, outcome, locked)
     if _still_matches(deciding, session, flow, outcome):
-        return outcome
-    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match)
+        return outcome, None
+    return Outcome(False, Reason.SUBJECT_GONE, None, outcome.match), None
 
 
 def _still_matches(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> bool:
@@ -149,24 +151,25 @@ def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match)
     return None
 
 
-def _enroll(deciding: Deciding, session: Session, flow: Flow, outcome: Outcome) -> Outcome:
+def _enroll(
+    deciding: Deciding, session: Session, flow: Flow, outcome: Outcome, locked: LockedSubject
+) -> tuple[Outcome, Enrolled | None]:
     samples = [Sample(sample.embedding, sample.quality, sample.picture) for sample in flow.samples]
     try:
-        enroll(
-            session.tenant,
-            session.subject_id,
-            samples,
-            deciding.gallery_with(flow.model_id),
-            deciding.rules,
-            session.display_name,
-            Renewal(session.renewal),
-            limited=False,  # There was room when the session began.
-        )
+        with transaction.atomic():
+            return outcome, enroll(
+                locked,
+                samples,
+                deciding.gallery_with(flow.model_id),
+                deciding.rules,
+                session.display_name,
+                Renewal(session.renewal),
+                limited=False,  # There was room when the session began.
+            )
     except DuplicateFace as error:
-        return Outcome(False, Reason.DUPLICATE_FACE, None, None, error.other.subject_id)
+        return Outcome(False, Reason.DUPLICATE_FACE, None, None, error.other.subject_id), None
     except DifferentFace:
-        return Outcome(False, Reason.SUBJECT_EXISTS, None, None)
-    return outcome
+        return Outcome(False, Reason.SUBJECT_EXISTS, None, None), None
 
 
 def _record(
@@ -218,10 +221,8 @@ def _record_events(
     session: Session, flow: Flow, outcome: Outcome, liveness: LivenessOutcome, changed: _TemplateChanges
 ) -> None:
     """Record the decision, and the enrolment that it was: the last locks of the transaction."""
-    if outcome.success and session.kind == SessionKind.ENROLLMENT:
-        consent = GivenConsent.from_json(session.consent)
-        renewed = Renewed(Renewal(session.renewal), changed.replaced)
-        keep_and_record(session.tenant, session.subject_id, consent, len(flow.samples), renewed)
+    if changed.enrolled is not None:
+        keep_and_record(changed.enrolled, GivenConsent.from_json(session.consent))
     duplicate_of = reference_of(session.tenant, outcome.duplicate_of)
     details: dict[str, Detail] = {
         "session": str(session.pk),

@@ -18,12 +18,13 @@ from database.calls import with_connection
 from gallery import pictures
 from gallery.matching import Gallery
 from gallery.models import Picture, Subject, Template, TemplateKey
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from gallery.protection import reprotection
 from gallery.protection.errors import KeysUnavailable, SecretGone
 from gallery.protection.reprotection import Rotated, UnreadableTemplate, rotate
 from gallery.protection.sealed import header
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import RULES, enrol, face, search, secrets_of
 from tests.gallery.workers import gallery_of
 from tests.processes import living, run

@@ -10,10 +10,11 @@ import numpy as np
 from core.types import Embedding
 from gallery import binding
 from gallery.matching import Gallery
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from gallery.reembedding import move
 from gallery.reembedding.switching import Moved
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import RULES, face
 from tests.gallery.workers import gallery_of
 

@@ -200,7 +200,11 @@ def test_a_rotation_that_is_killed_at_any_moment_loses_nobody_and_no_search_miss
         cut_off += in_use.count() > 1
         running.store.catch_up()
         assert_anybody_is_found()
-    assert cut_off > 0, "none was killed in the middle"
+    while not cut_off:  # A crowded machine may have let none begin.
+        with victim(rotate_for_ever):
+            while in_use.count() < 2:
+                assert_anybody_is_found()
+        cut_off += in_use.count() > 1
     call_command("rotate_keys", "--finish", stdout=StringIO())
     assert TemplateKey.objects.filter(tenant=tenant).count() == 1
     for worker in (running, gallery_of(tmp_path, store_name)):

@@ -16,6 +16,7 @@ from gallery import people
 from gallery.matching import Gallery
 from gallery.upkeep import duplicates
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import RULES, face, picture, samples
 from tests.gallery.workers import gallery_of
 
@@ -26,9 +27,9 @@ def enrol_crowd(tenant: Tenant, gallery: Gallery) -> None:
     """Seven people with two templates each, two of them under two names."""
     for seed in range(7):
         pictures = samples(face(seed), picture(face(seed), 0.8, seed))
-        people.enroll(tenant, f"p{seed}", pictures, gallery, ANYBODY, f"Person {seed}")
+        enroll(tenant, f"p{seed}", pictures, gallery, ANYBODY, f"Person {seed}")
     for seed in (2, 5):
-        people.enroll(tenant, f"q{seed}", samples(picture(face(seed), 0.7, 50 + seed)), gallery, ANYBODY)
+        enroll(tenant, f"q{seed}", samples(picture(face(seed), 0.7, 50 + seed)), gallery, ANYBODY)
     people.create_subject(tenant, "nobody", {})
 
 

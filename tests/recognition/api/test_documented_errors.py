@@ -18,7 +18,7 @@ from PIL import Image
 from core.liveness.policy import Policy
 from core.types import Embedding
 from database.calls import DatabaseThreads
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from jobs.models import Job
 from jobs.submitting import NewJob, submit
 from recognition.api.openapi.allowances import MAX_IMAGES
@@ -36,6 +36,7 @@ from tenants.scopes import Scope
 from testkit import hostile_pictures
 from testkit.clips import astronaut
 from testkit.hostile_pictures import encoded
+from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import fail
 from tests.recognition.support import ALICE, Backend, Faces, http_client

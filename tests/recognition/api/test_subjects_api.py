@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import uuid
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from django.http.multipartparser import MultiPartParser
 
 from gallery.models import Subject, Template
 from recognition.worker import Worker
@@ -17,8 +19,10 @@ from tenants.keys import issue_key
 from tenants.scopes import Scope
 from tests.recognition.api.test_api import JSON, error_of
 from tests.recognition.support import Backend, Faces, Message, connect, http_client, until_complete
+from web.body_limit import SMALL_BYTES
 
 SUBJECTS = "/api/v1/subjects/"
+LONG = bytes(SMALL_BYTES)
 
 
 async def upload(api: httpx.AsyncClient, subject_id: str, *pictures: bytes) -> httpx.Response:
@@ -355,3 +359,28 @@ async def test_the_other_subject_of_a_duplicate_is_named_only_to_who_may_read_su
             assert (await reader.get(path)).json()["decision"]["duplicate_of"] == told
     await api.delete(f"{SUBJECTS}alice/")
     assert (await api.get(path)).json()["decision"]["duplicate_of"] is None
+
+
+async def test_a_long_form_is_parsed_beside_the_event_loop(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsing: list[threading.Thread] = []
+
+    class Noting(MultiPartParser):
+        def parse(self) -> Any:
+            parsing.append(threading.current_thread())
+            return super().parse()
+
+    monkeypatch.setattr("django.http.request.MultiPartParser", Noting)
+    refused = await upload(api, "alice", LONG)
+    assert error_of(refused) == (422, "no_usable_face")
+    assert len(parsing) == 1
+    assert parsing[0] is not threading.current_thread()
+
+
+async def test_a_long_form_that_is_none_is_refused(api: httpx.AsyncClient) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=" + 300 * "x"}
+    assert error_of(await api.post(f"{SUBJECTS}alice/templates/", content=LONG + LONG, headers=kind)) == (
+        400,
+        "bad_request",
+    )

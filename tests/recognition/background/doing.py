@@ -13,7 +13,7 @@ from audit.actor import Actor, acting
 from audit.models import AuditEntry
 from config.service import service_settings
 from gallery.matching import Gallery
-from gallery.people import EnrollmentRules, Sample, enroll
+from gallery.people import EnrollmentRules, Sample
 from jobs import run as runs
 from jobs import transitions
 from jobs.models import Job
@@ -22,6 +22,7 @@ from jobs.submitting import NewJob, submit
 from jobs.workers.execution import execute
 from recognition.deciding import Deciding
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.gallery.faces import RULES, samples
 from vocabulary.audit import ActorKind
 from vocabulary.jobs import JobStatus, JobType

@@ -10,12 +10,13 @@ import pytest
 
 from audit.models import AuditEntry
 from core.types import Embedding
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from jobs.models import Job
 from recognition.retention.erasure import erase_subject
 from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.scopes import Scope
+from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.background.doing import asked, finished
 from tests.recognition.support import Backend, http_client, in_database

@@ -15,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 
 from core.types import Embedding
 from database.owned import TenantOwned
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from jobs import changing
 from jobs.asking import ask
 from jobs.submitting import NewJob, submit
@@ -27,6 +27,7 @@ from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.models import Tenant
 from tenants.scopes import Scope
+from tests.enrolling import enroll
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client
 from vocabulary.jobs import JobType

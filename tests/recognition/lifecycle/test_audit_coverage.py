@@ -22,7 +22,7 @@ from audit.models import AuditEntry
 from core.types import Embedding
 from database import clock
 from face_app.urls import urlpatterns
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from jobs.models import Job
 from jobs.submitting import NewJob, submit
 from recognition.models import Session
@@ -32,6 +32,7 @@ from tenants.keys import FIRST_KEY, create_tenant
 from tenants.models import ApiKey
 from testkit.service import REPOSITORY
 from tests.audit.tampering import delete_one
+from tests.enrolling import enroll
 from tests.recognition.api.test_documented_errors import OPERATIONS, Request
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, fail

@@ -19,7 +19,7 @@ from core.types import Embedding
 from database import clock as database_clock
 from gallery.feedback import Source
 from gallery.models import Subject, Template, TemplateChange, TemplateKey
-from gallery.people import Sample, create_subject, enroll
+from gallery.people import Sample, create_subject
 from gallery.protection.master_keys import MasterKeys
 from gallery.protection.tenant_secrets import TenantSecrets
 from recognition.feedback import give
@@ -31,6 +31,7 @@ from recognition.worker import Worker
 from tenants.keys import issue_key
 from tenants.liveness_policy import policy_of, set_policy
 from tenants.scopes import Scope
+from tests.enrolling import enroll
 from tests.gallery.faces import picture
 from tests.recognition.failing import LIMIT, Clock, fail, succeed
 from tests.recognition.lifecycle.test_audit_api import trail

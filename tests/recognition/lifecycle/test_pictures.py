@@ -12,7 +12,7 @@ from core.imaging.crop_file import from_png
 from core.types import Embedding
 from gallery import pictures
 from gallery.models import Picture, Subject, Template, TemplateKey
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from gallery.protection import Protected
 from recognition.models import Session
 from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
@@ -23,6 +23,7 @@ from recognition.worker import Worker
 from tenants.keys import create_tenant
 from tenants.models import Tenant
 from testkit.recognised import recognised
+from tests.enrolling import enroll
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import Clock
 from tests.recognition.support import (

@@ -84,9 +84,10 @@ async def test_without_a_signature_nothing_is_erased(
 def test_erasing_and_lifting_a_lock_side_by_side_do_not_deadlock(
     each_database: str, worker: Worker, astronaut_embedding: Embedding
 ) -> None:
-    from gallery.people import Sample, enroll
+    from gallery.people import Sample
     from recognition.sessions import lockout
     from tenants.keys import create_tenant
+    from tests.enrolling import enroll
 
     backend = Backend(*create_tenant("acme"))
     deciding = worker.deciding

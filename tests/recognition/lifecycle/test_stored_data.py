@@ -21,7 +21,7 @@ from core.types import Embedding
 from database import clock as database_clock
 from gallery.feedback import Source
 from gallery.models import Consent, Feedback, ProtectedRow, Reembedded
-from gallery.people import create_subject
+from gallery.people import create_subject, find_subject
 from gallery.protection.sealed import header
 from gallery.records.consents import GivenConsent, keep_consent
 from recognition.export import SubjectExport
@@ -215,7 +215,7 @@ def test_what_an_open_session_needs_is_gone_when_it_ends(worker: Worker, alice: 
 
 def keep_everything(worker: Worker, backend: Backend, alices: Embedding, bobs: Embedding) -> None:
     """A consent of alice, a probe by which she matched, and a picture that was rejected as her."""
-    keep_consent(backend.tenant, "alice", GivenConsent("terms", "1", "rest"))
+    keep_consent(find_subject(backend.tenant, "alice"), GivenConsent("terms", "1", "rest"))
     succeed(worker, backend, alices)
     give(worker.deciding, worker.deciding.gallery, backend.tenant, "alice", bobs, Source(), correct=False)
 

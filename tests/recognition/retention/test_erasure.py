@@ -16,7 +16,7 @@ from django.db import connection
 from core.types import Embedding
 from database import clock, write_ahead_log
 from gallery.models import Subject, Template
-from gallery.people import Sample, SubjectNotFound, enroll
+from gallery.people import Sample, SubjectNotFound
 from jobs.models import DeadLetter, Job
 from jobs.submitting import NewJob, submit
 from recognition.models import Decision, FailedAttempts, KnownDevice, Session
@@ -25,6 +25,7 @@ from recognition.sessions import lifecycle
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError
 from recognition.sessions.state import KeptSample, Outcome
 from recognition.worker import Worker
+from tests.enrolling import enroll
 from tests.recognition.failing import LIMIT, MATCH, begun, fail, matched, succeed, unable_to_sign
 from tests.recognition.support import Backend, Faces, asked, connect, decision_of, in_database, side_by_side
 from vocabulary.jobs import FINISHED, JobType

@@ -19,7 +19,7 @@ from core.types import Embedding
 from database import clock
 from gallery.feedback import Source
 from gallery.models import Reembedded
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from jobs.submitting import NewJob, submit
 from recognition.deciding import Deciding
 from recognition.feedback import give
@@ -35,6 +35,7 @@ from recognition.tokens.signing import DECISION_AUDIENCE
 from recognition.worker import Worker
 from tenants.keys import find_living_key
 from tenants.models import Tenant
+from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.conftest import Configure
 from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token

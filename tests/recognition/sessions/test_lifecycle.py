@@ -18,7 +18,7 @@ from core.liveness.decision import Liveness, Verdict
 from core.liveness.policy import Policy
 from core.types import Embedding
 from gallery.models import Subject, Template
-from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject, enroll
+from gallery.people import InvalidSubjectId, Sample, SubjectNotFound, delete_subject
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
@@ -29,6 +29,7 @@ from recognition.tokens.signing import DECISION_AUDIENCE, ISSUER
 from recognition.worker import Worker
 from tenants.keys import token_hash
 from tenants.liveness_policy import policy_of, set_policy
+from tests.enrolling import enroll
 from tests.gallery.faces import picture
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import succeed, unable_to_sign

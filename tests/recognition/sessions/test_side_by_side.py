@@ -14,7 +14,7 @@ import pytest
 from core.liveness.policy import Policy
 from core.types import Embedding
 from database.calls import with_connection
-from gallery.people import Sample, SubjectNotFound, enroll
+from gallery.people import Sample, SubjectNotFound
 from recognition.models import Decision
 from recognition.retention import erasure
 from recognition.sessions import lifecycle, lockout
@@ -23,6 +23,7 @@ from recognition.sessions.state import KeptSample, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from recognition.worker import Worker
 from testkit.patience import PATIENCE_S
+from tests.enrolling import enroll
 from tests.gallery.faces import face
 from tests.recognition.conftest import Configure
 from tests.recognition.failing import NO_MATCH, begun, counted

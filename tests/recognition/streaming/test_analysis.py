@@ -17,7 +17,7 @@ from core.liveness.cues.light import LightCue
 from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Detail, Embedding, RgbImage
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from recognition.sessions.state import Flow, FramePlan, Observation, Outcome
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import Sight, observe
@@ -26,6 +26,7 @@ from testkit.clips import encode_jpeg
 from testkit.recognised import recognised
 from testkit.recorded_sight import RecordedSight, watch
 from tests.conftest import needs_shared_data
+from tests.enrolling import enroll
 from tests.recognition.support import Backend
 from vocabulary.faces import Action
 from vocabulary.sessions import Purpose, Reason

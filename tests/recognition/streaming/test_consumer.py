@@ -16,7 +16,7 @@ from django.utils import timezone
 from config.public_url import PublicUrl
 from core.liveness.policy import Policy
 from gallery.models import Template
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from logs.advice import warn_once
 from recognition.models import Decision, Session
 from recognition.sessions import lifecycle
@@ -25,6 +25,7 @@ from recognition.sessions.state import Flow
 from recognition.streaming.consumer import ORIGIN_ADVICE
 from recognition.worker import Worker
 from testkit.clips import astronaut, encode_jpeg
+from tests.enrolling import enroll
 from tests.recognition.conftest import Configure, UseMeshes
 from tests.recognition.support import (
     ANYONE,

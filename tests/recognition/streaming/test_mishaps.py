@@ -12,7 +12,7 @@ import pytest
 
 from core.liveness.policy import Policy
 from core.types import RgbImage
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from recognition.models import FailedAttempts
 from recognition.sessions import lifecycle
 from recognition.sessions.lease import Lease
@@ -22,6 +22,7 @@ from recognition.streaming.sight import observe
 from recognition.worker import Worker
 from testkit.clips import SHARED_DATA, encode_jpeg, read_clip
 from tests.conftest import needs_shared_data
+from tests.enrolling import enroll
 from tests.recognition.support import Backend, asked
 from vocabulary.faces import Guidance, Issue
 from vocabulary.sessions import Reason

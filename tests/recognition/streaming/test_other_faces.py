@@ -11,7 +11,7 @@ import pytest
 from core.liveness.decision import Liveness
 from core.liveness.policy import Policy
 from core.types import Embedding, RgbImage
-from gallery.people import Sample, enroll
+from gallery.people import Sample
 from recognition.sessions.state import Flow, Outcome
 from recognition.streaming.analysis import EngineSight, find_match
 from recognition.streaming.sight import observe
@@ -19,6 +19,7 @@ from recognition.worker import Worker
 from testkit.clips import GRID_CLIPS, encode_jpeg, read_clip
 from testkit.faces.covers import draw
 from tests.conftest import needs_shared_data
+from tests.enrolling import enroll
 from tests.recognition.support import Backend
 from vocabulary.faces import Issue
 from vocabulary.sessions import Purpose, Reason

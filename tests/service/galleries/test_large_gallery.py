@@ -104,5 +104,6 @@ def test_a_gallery_is_mapped_and_made_anew_beside_the_worker(service: LiveServic
     assert finished(manage(service, "rebuild_index", "--tenant", "demo")) == f"demo: {TEMPLATES + 1} templates\n"
     assert rows.stat().st_ino != inode
     assert matches(service) == ["grace"]
+    assert mapped_bytes(worker.pid) < FILE_BYTES / 2, "checked and searched, the file is mapped without the remainders"
     assert worker.is_running()
     assert "Traceback" not in service.log.read_text()

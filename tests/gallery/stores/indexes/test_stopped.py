@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,7 @@ from django.db import connection
 from database.calls import with_connection
 from gallery.matching import Gallery
 from gallery.people import delete_subject
-from gallery.stores import index
+from gallery.stores import index, ranking, row_file
 from gallery.stores.exact import ExactStore
 from gallery.stores.index import Index
 from tenants.models import Tenant
@@ -160,11 +160,61 @@ def test_a_file_that_is_cut_off_under_a_running_worker_costs_no_process(
         for number in range(PEOPLE):
             assert_finds_the_truth(worker, tenant, picture(face(number), 0.6), limit=1)
 
+    assert_survives(look)
+
+
+def assert_survives(work: Callable[[], None]) -> None:
+    """A process that does the work ends by itself and without an error."""
     connection.close()
-    process = multiprocessing.get_context("fork").Process(target=with_connection, args=(look,), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=with_connection, args=(work,), daemon=True)
     process.start()
     process.join(PATIENCE_S)
     assert process.exitcode == 0
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_file_that_is_cut_off_while_it_is_checked_costs_no_process(
+    tenant: Tenant, tmp_path: Path, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check reads some rows at a time, and after the first ones there are no others."""
+    checksums, rows = row_file._checksums, tmp_path / "index" / str(tenant.pk) / MODEL / "rows"
+    cut_off = iter([rows])
+
+    def cut_off_and_add_up(*columns: Any) -> Any:
+        for path in cut_off:
+            os.truncate(path, 0)
+        return checksums(*columns)
+
+    def look() -> None:
+        monkeypatch.setattr(row_file, "VERIFIED_AT_ONCE", 4)
+        monkeypatch.setattr(row_file, "_checksums", cut_off_and_add_up)
+        for number in range(PEOPLE):
+            assert_finds_the_truth(gallery_of(tmp_path, store_name), tenant, picture(face(number), 0.6), limit=1)
+
+    assert_survives(look)
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_file_that_is_cut_off_during_a_search_costs_no_answer(
+    tenant: Tenant, tmp_path: Path, store_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the codes were compared, before the rows that are most alike are read."""
+    highest, rows = ranking._highest, tmp_path / "index" / str(tenant.pk) / MODEL / "rows"
+    cut_off = iter([rows])
+
+    def cut_off_and_choose(*arguments: Any) -> Any:
+        for path in cut_off:
+            os.truncate(path, 0)
+        return highest(*arguments)
+
+    def look() -> None:
+        monkeypatch.setattr(ranking, "_highest", cut_off_and_choose)
+        for number in range(PEOPLE):
+            assert_finds_the_truth(gallery_of(tmp_path, store_name), tenant, picture(face(number), 0.6), limit=1)
+
+    assert_survives(look)
 
 
 @pytest.mark.usefixtures("crowd")
