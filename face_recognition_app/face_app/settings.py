@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "audit",
     "tenants",
     "jobs",
+    "webhooks",
     "gallery",
     "config",
     "demo",

@@ -15,6 +15,8 @@ from gallery.records.references import reference_of
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
+from vocabulary.webhooks import EventType
+from webhooks import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,4 @@ def keep_and_record(
     given = [] if consent is None else [Event(AuditKind.CONSENT_GIVEN, reference, consent.as_json())]
     details: dict[str, Detail] = {"templates": templates, "renewal": str(renewed.renewal), "replaced": renewed.replaced}
     record(tenant.pk, *given, Event(AuditKind.ENROLLED, reference, details))
+    outbox.note(tenant, outbox.Event(EventType.SUBJECT_ENROLLED, {"subject_id": subject_id, **details}, subject_id))

@@ -20,6 +20,8 @@ from gallery.models import Feedback, Picture, ProtectedRow, Reembedded, Template
 from gallery.reembedding.beside import to_move
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
+from vocabulary.webhooks import EventType
+from webhooks import outbox
 
 
 class NotMovable(Exception):
@@ -68,6 +70,7 @@ def switch(tenant: Tenant, target: Gallery, unrecognised: set[int], *, erase_unm
         target.store.moved(tenant)
         details: dict[str, Detail] = {"model": target.model_id, "templates": moved, "erased": erased}
         record(tenant.pk, Event(AuditKind.GALLERY_MOVED, None, details))
+        outbox.note(tenant, outbox.Event(EventType.GALLERY_MOVED, {"model": target.model_id, "templates": moved}))
     return Moved(tenant.name, target.model_id, moved, erased, adaptive, feedback)
 
 

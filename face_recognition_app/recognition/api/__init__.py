@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
 from logs.tracebacks import let_go
-from recognition.api import audit, auth, faces, feedback, keys, locks, sessions, subjects
+from recognition.api import audit, auth, faces, feedback, keys, locks, sessions, subjects, webhooks
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.openapi.document import FaceApi, LocalSwagger
 from vocabulary.errors import ErrorCode
@@ -38,6 +38,7 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
     api.add_router("/v1/faces/", faces.router)
     api.add_router("/v1/keys/", keys.router)
     api.add_router("/v1/audit/", audit.router)
+    api.add_router("/v1/webhooks/", webhooks.router)
     api.exception_handler(ValidationError)(_invalid)
     api.exception_handler(AuthenticationError)(_unauthorized)
     api.exception_handler(HttpError)(_http_error)

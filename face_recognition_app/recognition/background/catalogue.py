@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from recognition.background import trial
+from recognition.background import trial, webhooks
 
-KINDS = [*trial.KINDS]
+KINDS = [*trial.KINDS, *webhooks.KINDS]

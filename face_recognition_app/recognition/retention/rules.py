@@ -26,6 +26,8 @@ from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, Seen
 from recognition.retention.batches import apply_in_batches, delete
 from recognition.retention.unseen import erase_unseen
 from vocabulary.audit import AuditKind
+from webhooks import deliveries
+from webhooks.models import Delivery
 
 PAUSE_S = 0.05
 """Pause between two transactions: several times as long as one of them takes."""
@@ -73,6 +75,10 @@ def retired_secrets(settings: Settings, now: datetime) -> QuerySet[TemplateKey]:
     return reprotection.retired(settings, now)
 
 
+def old_deliveries(settings: Settings, now: datetime) -> QuerySet[Delivery]:
+    return deliveries.old(settings, now)
+
+
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
     return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
@@ -118,6 +124,7 @@ RULES = (
     Rule(old_pictures, _delete_and_record("pictures")),
     Rule(old_changes),
     Rule(retired_secrets, reprotection.delete_secrets),
+    Rule(old_deliveries, deliveries.forget_old),
 )
 
 
