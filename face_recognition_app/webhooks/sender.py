@@ -61,7 +61,7 @@ def _exchange(
 ) -> tuple[int, str]:
     deadline = time.monotonic() + timeout_s
     connected = _connected(found, target.port, deadline)
-    with connected, _cut_at(deadline, connected):
+    with connected, _cut_at(deadline, connected) as was_cut:
         connection = http.client.HTTPConnection(target.host, target.port)
         connection.auto_open = 0  # Only the connection to the checked address, and no second one.
         connection.sock = _secured(connected, target)
@@ -71,6 +71,8 @@ def _exchange(
             content = answer.read(MAX_ANSWER_BYTES) if answer.status != http.client.NO_CONTENT else b""
         finally:
             connection.close()
+    if was_cut.is_set():  # What was read until then may look like a whole answer.
+        raise TimeoutError
     return answer.status, content[:KEPT_BYTES].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -97,12 +99,16 @@ def _secured(connected: socket.socket, target: Target) -> socket.socket:
 
 
 @contextmanager
-def _cut_at(deadline: float, connected: socket.socket) -> Iterator[None]:
-    """End the connection at the deadline: no time-out of a read ends one that brings a byte now and then."""
+def _cut_at(deadline: float, connected: socket.socket) -> Iterator[threading.Event]:
+    """End the connection at the deadline: no time-out of a read ends one that brings a byte now and then.
+
+    Yields what is set when that happened.
+    """
     # A second descriptor, since wrapping for TLS takes the first one away from its object.
-    handle = connected.dup()
+    handle, was_cut = connected.dup(), threading.Event()
 
     def cut() -> None:
+        was_cut.set()
         with suppress(OSError):
             handle.shutdown(socket.SHUT_RDWR)
 
@@ -110,7 +116,7 @@ def _cut_at(deadline: float, connected: socket.socket) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield was_cut
     finally:
         timer.cancel()
         timer.join()
@@ -132,6 +138,8 @@ def _in_words(problem: Exception, is_late: bool) -> str:
         return f"the certificate is not valid: {problem.verify_message}"
     if is_late or isinstance(problem, TimeoutError):
         return "the receiver did not answer in time"
+    if isinstance(problem, http.client.RemoteDisconnected):
+        return "the receiver ended the connection without an answer"
     if isinstance(problem, ssl.SSLError):
         return f"TLS failed: {problem.reason or 'the connection broke off'}"
     if isinstance(problem, OSError):
