@@ -22,6 +22,10 @@ from recognition.models import OPEN_STATUSES, AttemptKind, Decision, FailedAttem
 from tenants.models import Tenant
 from vocabulary.audit import ActorKind, AuditKind, actor_kind_of, kind_of
 from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
+from vocabulary.webhooks import DeliveryStatus, EventType
+from webhooks import deliveries
+from webhooks.attempts import Attempt
+from webhooks.models import Delivery
 
 SECTIONS: dict[type[Model], str] = {
     Subject: "subject",
@@ -35,6 +39,7 @@ SECTIONS: dict[type[Model], str] = {
     SessionProbe: "sessions",
     FailedAttempts: "failed_attempts",
     KnownDevice: "known_devices",
+    Delivery: "webhook_deliveries",
     AuditEntry: "audit",
 }
 """The section of the document with each model's rows. A test compares it with all models."""
@@ -141,6 +146,19 @@ class ExportedDevice(BaseModel):
     used_at: datetime
 
 
+class ExportedDelivery(BaseModel):
+    """An event about the person for a webhook of the tenant. `sent`: its text, also where it was not delivered yet."""
+
+    id: UUID
+    webhook: UUID
+    type: EventType
+    status: DeliveryStatus
+    sent: str
+    answers: list[str]
+    created_at: datetime
+    finished_at: datetime | None
+
+
 class ExportedEntry(BaseModel):
     sequence: int
     at: datetime
@@ -160,6 +178,7 @@ class SubjectExport(BaseModel):
     sessions: list[ExportedSession]
     failed_attempts: list[ExportedAttempts]
     known_devices: list[ExportedDevice]
+    webhook_deliveries: list[ExportedDelivery]
     audit: list[ExportedEntry]
 
 
@@ -183,6 +202,7 @@ def of_subject(tenant: Tenant, subject_id: str, protection: TemplateProtection) 
             ExportedDevice(device_id=row.device, used_at=row.used_at)
             for row in KnownDevice.objects.filter(subject=subject).order_by("pk")
         ],
+        webhook_deliveries=[_delivery(row) for row in deliveries.of_subject(tenant, subject_id).order_by("pk")],
         audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
     )
     record_reading(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
@@ -305,6 +325,19 @@ def _attempts(tenant: Tenant, subject_id: str) -> list[ExportedAttempts]:
         )
         for row in rows
     ]
+
+
+def _delivery(row: Delivery) -> ExportedDelivery:
+    return ExportedDelivery(
+        id=row.public_id,
+        webhook=row.endpoint.public_id,
+        type=EventType(row.type),
+        status=DeliveryStatus(row.status),
+        sent=row.body,
+        answers=[Attempt.from_json(kept).answer for kept in row.attempts],
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
 
 
 def _entry(row: AuditEntry) -> ExportedEntry:

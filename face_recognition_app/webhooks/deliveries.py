@@ -137,7 +137,7 @@ def go_on_with_next(delivery: Delivery) -> None:
 
 def of_subject(tenant: Tenant, subject_id: str) -> QuerySet[Delivery]:
     """Deliveries that tell of a subject."""
-    return Delivery.objects.filter(tenant=tenant, subject_id=subject_id)
+    return Delivery.objects.filter(tenant=tenant, subject_id=subject_id).select_related("endpoint")
 
 
 def ended_of_subject(tenant: Tenant, subject_id: str) -> QuerySet[Delivery]:

@@ -6,6 +6,8 @@ from tests.docs.statements import Backing
 
 FACTS = "recognition/lifecycle/test_stored_data.py::"
 PICTURES = "recognition/lifecycle/test_pictures.py::"
+WEBHOOKS = "webhooks/test_delivering.py::"
+FORGETTING = "recognition/events/test_forgetting.py::"
 MOVE = "gallery/reembedding/test_move.py::"
 COLUMNS = f"{FACTS}test_every_column_of_a_model_is_told"
 ROWS = ("docs/test_data_protection.py::test_every_model_and_table_has_a_row",)
@@ -40,6 +42,7 @@ OF_PEOPLE = (
     "SessionProbe",
     "KnownDevice",
     "FailedAttempts",
+    "Delivery",
 )
 """The models whose rows go with the person."""
 
@@ -55,6 +58,7 @@ WHERE: Backing = {
             "SeenFrame",
             "Tenant",
             "ApiKey",
+            "Endpoint",
         )
     },
     "`gallery_vector`, where: database, with `FACE_GALLERY_STORE=pgvector`": ROWS,
@@ -129,6 +133,12 @@ ABOUT: Backing = {
     "`SeenFrame`, about a person: digest of a frame": (COLUMNS,),
     "`Tenant`, about a person: nothing": (COLUMNS, *NOBODY),
     "`ApiKey`, about a person: nothing": (COLUMNS, *NOBODY),
+    "`Endpoint`, about a person: nothing": (COLUMNS, *NOBODY),
+    "`Delivery`, about a person: id, what was told to a webhook of the tenant or is to be, the receiver's answers": (
+        COLUMNS,
+        "recognition/events/test_changes.py::test_a_change_is_told_with_what_the_document_says",
+        "recognition/events/test_changes.py::test_what_is_told_has_no_secret_and_nothing_of_a_face",
+    ),
     "`gallery_vector`, about a person: numbers that describe the face, turned by a secret of the tenant": (
         "gallery/protection/test_sealed.py::test_neither_what_is_stored_nor_what_is_indexed_tells_of_the_face",
         "gallery/protection/test_sealed.py::test_templates_of_two_tenants_cannot_be_linked",
@@ -214,6 +224,11 @@ HOW_LONG: Backing = {
     ),
     "`Tenant`, how long: until the tenant is deleted": (TENANT_END,),
     "`ApiKey`, how long: until the tenant is deleted": (TENANT_END,),
+    "`Endpoint`, how long: until its webhook is deleted": (f"{WEBHOOKS}test_a_deleted_endpoint_gets_nothing_more",),
+    "`Delivery`, how long: `FACE_RETAIN_DELIVERIES_DAYS`, or with its webhook": (
+        f"{FORGETTING}test_deliveries_go_after_their_time",
+        f"{WEBHOOKS}test_a_deleted_endpoint_gets_nothing_more",
+    ),
     "`gallery_vector`, how long: as its template": (
         "gallery/stores/pgvector/test_projections.py::test_deletions_in_the_database_itself_are_followed",
     ),
@@ -239,7 +254,7 @@ ERASED_WITH_THE_PERSON: Backing = {
     ),
     **{
         f"`{model}`, erased with the person: names nobody": NOBODY
-        for model in ("AuditHead", "TemplateKey", "TemplateChange", "SeenFrame", "Tenant", "ApiKey")
+        for model in ("AuditHead", "TemplateKey", "TemplateChange", "SeenFrame", "Tenant", "ApiKey", "Endpoint")
     },
 }
 CELLS: Backing = {**WHERE, **ABOUT, **HOW_LONG, **ERASED_WITH_THE_PERSON}

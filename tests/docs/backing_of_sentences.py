@@ -17,6 +17,7 @@ RECEIPTS = "recognition/lifecycle/test_receipts.py::"
 PICTURES = "recognition/lifecycle/test_pictures.py::"
 UNSEEN = "recognition/lifecycle/test_unseen.py::"
 UNREADABLE = "recognition/test_unreadable_templates.py::"
+FORGETTING = "recognition/events/test_forgetting.py::"
 ISOLATION = "recognition/isolation/test_routes.py::"
 CHAIN = "audit/test_chain.py::"
 ANEW = "audit/test_begun_anew.py::"
@@ -99,7 +100,8 @@ READ: Backing = {
     ),
     "GET `/api/v1/subjects/{subject_id}/export/` answers everything that is held about a person, as one JSON document: "
     "`subject`, `consents`, `templates` without their numbers, and with their pictures where these are kept, "
-    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices` and `audit`.": (
+    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices`, `webhook_deliveries` and "
+    "`audit`.": (
         f"{PICTURES}test_an_export_has_the_pictures_until_their_secret_is_gone",
         f"{EXPORT}test_every_model_is_exported_or_names_nobody",
         f"{EXPORT}test_every_column_is_exported_but_those_that_say_nothing_of_the_person",
@@ -159,6 +161,12 @@ ERASING: Backing = {
         f"{UNSEEN}test_a_success_or_a_new_template_puts_it_off",
         "tenants/test_set_policy.py::test_consent_and_expiry_are_set_recorded_and_taken_back",
     ),
+    "What was sent to webhooks about a person, or was to be, is erased with the person.": (
+        f"{FORGETTING}test_what_was_told_of_a_person_goes_with_the_person",
+    ),
+    "`subject.deleted` is sent then, and forgotten once it has arrived.": (
+        f"{FORGETTING}test_that_a_person_was_erased_is_told_and_then_forgotten",
+    ),
     "People are erased also while a master key is missing, or where nobody can read their templates any more.": (
         f"{UNREADABLE}test_a_person_is_erased_also_where_nobody_can_read_the_templates",
     ),
@@ -177,8 +185,8 @@ TRAIL: Backing = {
         f"{COVERAGE}test_what_a_command_does_is_recorded_with_the_systems_user",
     ),
     "It records enrolments, decisions, reads of people's data, comparisons, searches for duplicates and calibrations, "
-    "changes of people, consents, keys, templates' secrets, policies and locks, access tokens, moves of galleries to "
-    "another embedder, erasures, and what retention deletes of sessions, devices and faces.": (
+    "changes of people, consents, keys, templates' secrets, webhooks, policies and locks, access tokens, moves of "
+    "galleries to another embedder, erasures, and what retention deletes of sessions, devices and faces.": (
         "gallery/reembedding/test_move.py::test_everybody_is_moved_and_keeps_ids_times_and_pictures",
         f"{COVERAGE}test_every_operation_is_in_the_table",
         f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",
@@ -213,8 +221,9 @@ TRAIL: Backing = {
     ),
     "`faces/detect/` and `faces/liveness/` are not recorded: they read nothing that is stored, and decide about "
     "nobody.": (f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",),
-    "Lists of keys, new indexes and verifications of the trail are not recorded, nor what retention deletes of failed "
-    "attempts, seen frames and changes of templates.": (
+    "Lists of keys, of webhooks and of deliveries, new indexes and verifications of the trail are not recorded, nor "
+    "what retention deletes of failed attempts, seen frames, changes of templates and deliveries.": (
+        f"{FORGETTING}test_deliveries_go_after_their_time",
         f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",
         f"{COVERAGE}test_what_a_command_does_is_recorded_with_the_systems_user",
         f"{DETAILS}test_what_retention_deletes_of_attempts_frames_and_changes_is_not_recorded",

@@ -92,7 +92,7 @@ def test_deleting_an_endpoint_breaks_no_change(tenant: Tenant, there: Receiver) 
     made = [endpoint_at(tenant, there) for _ in range(4)]
     changes = [lambda number=number: create_subject(tenant, f"person-{number}", {}) for number in range(8)]
     deletions = [lambda row=row: endpoints.delete(tenant, row.public_id) for row in made]
-    done = side_by_side([*changes[:4], *deletions, *changes[4:]])  # type: ignore[list-item]
+    done = side_by_side([*changes[:4], *deletions, *changes[4:]])
     assert [one for one in done if isinstance(one, Exception)] == []
     assert Delivery.objects.filter(tenant=tenant).count() == 0
     assert tenant.subjects.count() == 8

@@ -25,6 +25,10 @@ from tenants.models import Tenant
 from tenants.scopes import Scope
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client
+from vocabulary.webhooks import DeliveryStatus, EventType
+from webhooks import deliveries, endpoints
+from webhooks.endpoints import NewEndpoint
+from webhooks.models import Delivery
 
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
 
@@ -41,6 +45,8 @@ class Theirs:
     subject_id: str
     template_id: str
     key_id: str
+    webhook_id: str
+    delivery_id: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -61,6 +67,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         request = asked("enrollment", WHO, device_id=DEVICE)
         session = lifecycle.create(deciding, tenant, request, IDEMPOTENCY_KEY).session
         decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
+        webhook_id, delivery_id = webhook_with_a_delivery(tenant)
         cursor = cursor_for(tenant, 1)
         assert cursor is not None
         return Theirs(
@@ -72,6 +79,8 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             subject_id=WHO,
             template_id=str(template.public_id),
             key_id=str(issue_key(tenant, "spare", [Scope.READ]).row.public_id),
+            webhook_id=webhook_id,
+            delivery_id=delivery_id,
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,
@@ -79,6 +88,14 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
 
     theirs: Theirs = await worker.database.run(make)
     return theirs
+
+
+def webhook_with_a_delivery(tenant: Tenant) -> tuple[str, str]:
+    """Ids of a webhook, and of a delivery to it that was given up."""
+    made = endpoints.create(tenant, NewEndpoint("https://1.1.1.1/hook", [EventType.WEBHOOK_TEST]))
+    delivery = deliveries.send_test(tenant, made.row.public_id)
+    Delivery.objects.filter(tenant=tenant).update(status=DeliveryStatus.DEAD)
+    return str(made.row.public_id), str(delivery.public_id)
 
 
 def rows_of(tenant: Tenant) -> dict[str, list[Any]]:
@@ -109,6 +126,7 @@ MADE_ANEW = {
     "expires_at",
     "created_at",
     "api_key",
+    "secret",
     "prefix",
     "access_token",
     "decision_token",
