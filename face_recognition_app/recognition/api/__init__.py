@@ -10,9 +10,10 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
 from logs.tracebacks import let_go
-from recognition.api import audit, auth, faces, feedback, keys, locks, sessions, subjects, webhooks
+from recognition.api import audit, auth, faces, feedback, keys, locks, sessions, subjects
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.openapi.document import FaceApi, LocalSwagger
+from recognition.api.webhooks import deliveries, endpoints
 from vocabulary.errors import ErrorCode
 from vocabulary.version import VERSION
 from web.credentials import SEND_CREDENTIALS
@@ -38,7 +39,8 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
     api.add_router("/v1/faces/", faces.router)
     api.add_router("/v1/keys/", keys.router)
     api.add_router("/v1/audit/", audit.router)
-    api.add_router("/v1/webhooks/", webhooks.router)
+    api.add_router("/v1/webhooks/", endpoints.router)
+    api.add_router("/v1/webhooks/", deliveries.router)
     api.exception_handler(ValidationError)(_invalid)
     api.exception_handler(AuthenticationError)(_unauthorized)
     api.exception_handler(HttpError)(_http_error)

@@ -370,7 +370,7 @@ REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "create_webhook": provoke_refusals_of_new_webhooks,
     "update_webhook": provoke_refusals_of_changed_webhooks,
     "test_webhook": provoke_refusals_of_tests,
-    **{name: provoke_refusals_of_replays(name) for name in ("replay_delivery", "replay_delivery_of_webhook")},
+    **{name: provoke_refusals_of_replays(name) for name in ("repeat_delivery", "replay_delivery")},
 }
 
 

@@ -77,11 +77,11 @@ CASES: dict[str, Ask] = {
     "read_webhook": nothing,
     "update_webhook": lambda *_: {"json": {"enabled": False}},
     "delete_webhook": nothing,
-    "rotate_webhook_secret": nothing,
+    "rotate_webhook": nothing,
     "test_webhook": nothing,
     "list_deliveries": nothing,
-    "replay_delivery_of_webhook": nothing,
     "replay_delivery": nothing,
+    "repeat_delivery": nothing,
 }
 """What is asked of each operation with another tenant's ids; those in the path go without saying."""
 NAMES_NOTHING = {

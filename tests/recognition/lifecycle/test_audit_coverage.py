@@ -95,11 +95,11 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "read_webhook": (nothing, NO_PERSON),
     "update_webhook": (lambda *_: {"json": {"description": "mine"}}, ("webhook_changed",)),
     "delete_webhook": (nothing, ("webhook_deleted",)),
-    "rotate_webhook_secret": (nothing, ("webhook_secret_rotated",)),
+    "rotate_webhook": (nothing, ("webhook_secret_rotated",)),
     "test_webhook": (nothing, Unrecorded("what is sent tells of nobody")),
     "list_deliveries": (nothing, Unrecorded("it tells what kind of events were sent when, and of whom none")),
-    "replay_delivery_of_webhook": (nothing, ("webhook_replayed",)),
     "replay_delivery": (nothing, ("webhook_replayed",)),
+    "repeat_delivery": (nothing, ("webhook_replayed",)),
 }
 """What is asked of each operation of the API, beside the ids in its path, and what is recorded."""
 

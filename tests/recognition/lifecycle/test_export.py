@@ -17,8 +17,9 @@ from tenants.models import ApiKey, Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import begun, fail, succeed
 from tests.recognition.support import Backend, Faces
+from webhooks.models import Endpoint
 
-NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame}
+NAMES_NOBODY: set[type[Model]] = {Tenant, ApiKey, AuditHead, TemplateChange, TemplateKey, SeenFrame, Endpoint}
 """Models without a person in them. `TemplateChange` has numbers of templates, for a day."""
 EXPORT = "/api/v1/subjects/alice/export/"
 
@@ -62,6 +63,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "AuditEntry": {"id", "tenant", "reference", "hash"},
         "Feedback": {"id", "tenant", "subject", "model_id", "vector", "key"},
         "SessionProbe": {"id", "session", "tenant", "model_id", "vector"},
+        "Delivery": {"id", "tenant", "subject_id", "is_replay", "waits", "tries"},
     }
     models: dict[str, type[BaseModel]] = {
         "Subject": export.ExportedPerson,
@@ -76,6 +78,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "AuditEntry": export.ExportedEntry,
         "Feedback": export.ExportedFeedback,
         "SessionProbe": export.ExportedSession,
+        "Delivery": export.ExportedDelivery,
     }
     renamed = {
         "public_id": "id",
@@ -84,6 +87,9 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "token": "decision_token",
         "actor_reference": "actor_id",
         "kept_at": "probe_kept_at",
+        "endpoint": "webhook",
+        "body": "sent",
+        "attempts": "answers",
     }
     for model in export.SECTIONS:
         columns = {field.name for field in model._meta.fields} - left_out[model.__name__]

@@ -22,7 +22,7 @@ from webhooks import deliveries, endpoints
 from webhooks.attempts import Attempt
 from webhooks.models import Delivery
 
-router = Router(auth=needs(Scope.ADMIN))
+router = Router(tags=["webhooks"], auth=needs(Scope.ADMIN))
 
 
 class AttemptDetail(Schema):
@@ -74,7 +74,7 @@ async def test_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> Status[De
     summary="Send a delivery of a webhook again",
 )
 @raises(ErrorCode.WEBHOOK_NOT_FOUND, ErrorCode.DELIVERY_NOT_FOUND, ErrorCode.WEBHOOK_DISABLED, ErrorCode.NOT_REPLAYABLE)
-async def replay_delivery_of_webhook(
+async def replay_delivery(
     request: HttpRequest, webhook_id: uuid.UUID, delivery_id: uuid.UUID
 ) -> Status[DeliveryDetail]:
     tenant = caller(request).tenant
@@ -84,7 +84,7 @@ async def replay_delivery_of_webhook(
 
 @router.post("deliveries/{uuid:delivery_id}/replay/", response={202: DeliveryDetail}, summary="Send a delivery again")
 @raises(ErrorCode.DELIVERY_NOT_FOUND, ErrorCode.WEBHOOK_DISABLED, ErrorCode.NOT_REPLAYABLE)
-async def replay_delivery(request: HttpRequest, delivery_id: uuid.UUID) -> Status[DeliveryDetail]:
+async def repeat_delivery(request: HttpRequest, delivery_id: uuid.UUID) -> Status[DeliveryDetail]:
     row = await of_request(request).database.run(deliveries.replay, caller(request).tenant, delivery_id)
     return Status(202, _detail(row, row.endpoint.public_id))
 

@@ -27,7 +27,7 @@ from webhooks.addresses import Rules
 from webhooks.endpoints import Changes, NewEndpoint
 from webhooks.models import MAX_DESCRIPTION_CHARACTERS, MAX_URL_CHARACTERS, Endpoint
 
-router = Router(auth=needs(Scope.ADMIN))
+router = Router(tags=["webhooks"], auth=needs(Scope.ADMIN))
 DAY_S = 86_400
 LONGEST_OVERLAP_S = 30 * DAY_S
 
@@ -121,7 +121,7 @@ async def delete_webhook(request: HttpRequest, webhook_id: uuid.UUID) -> Status[
 
 @router.post("{uuid:webhook_id}/rotate/", response=NewWebhookDetail, summary="Replace the secret, with an overlap")
 @raises(ErrorCode.WEBHOOK_NOT_FOUND)
-async def rotate_webhook_secret(
+async def rotate_webhook(
     request: HttpRequest, webhook_id: uuid.UUID, rotation: SecretRotation | None = None
 ) -> NewWebhookDetail:
     overlap = timedelta(seconds=DAY_S if rotation is None else rotation.overlap_s)
