@@ -35,6 +35,7 @@ from tenants.keys import find_living_key
 from tenants.models import Tenant
 from tests.recognition.api.test_api import error_of
 from tests.recognition.conftest import Configure
+from tests.recognition.isolation.theirs import webhook_with_a_delivery
 from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token
 from vocabulary.sessions import Reason
 
@@ -71,6 +72,7 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     seen_frames.remember(tenant, Policy.PASSIVE, ["0123456789abcdef"])
     give(worker.deciding, worker.deciding.gallery, tenant, "grace", embedding, Source(), correct=False)
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
+    webhook_with_a_delivery(tenant)
 
 
 @pytest.fixture
