@@ -132,7 +132,7 @@ def go_on_with_next(delivery: Delivery) -> None:
     with transaction.atomic():
         following = _line(delivery).order_by("pk").filter(waits=True).first()
         if following is not None and _line(delivery).filter(pk=following.pk, waits=True).update(waits=False):
-            outbox.send(delivery.tenant, [following])
+            outbox.send(delivery.tenant, [following], from_a_job=True)
 
 
 def of_subject(tenant: Tenant, subject_id: str) -> QuerySet[Delivery]:

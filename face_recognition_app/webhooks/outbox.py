@@ -14,16 +14,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from config.service import service_settings
 from database import clock
 from jobs.submitting import NewJob, submit_many
 from tenants.models import Tenant
-from vocabulary.jobs import JobType, Priority
+from vocabulary.jobs import JobType
 from vocabulary.webhooks import EventType
 from webhooks.models import Delivery, Endpoint
+
+SCHEDULED_AFTER = timedelta(milliseconds=100)
+"""Enough for the job to be one that waits for its time."""
 
 Value = str | int | bool | None | list[str]
 
@@ -72,13 +76,19 @@ def add(tenant: Tenant, endpoints: list[int], event: Event) -> list[Delivery]:
     return rows
 
 
-def send(tenant: Tenant, deliveries: list[Delivery]) -> None:
-    """Give each delivery a job, in the caller's transaction."""
-    submit_many(tenant, [job_for(row) for row in deliveries])
+def send(tenant: Tenant, deliveries: list[Delivery], *, from_a_job: bool = False) -> None:
+    """Give each delivery a job, in the caller's transaction.
+
+    With a broker it is the scheduler that sends the jobs there, at its next turn, unless this is a job itself: no
+    decision about a person waits for a broker that does not answer.
+    """
+    later = bool(service_settings().redis_url) and not from_a_job
+    run_at = clock.now() + SCHEDULED_AFTER if later else None
+    submit_many(tenant, [_job_for(row, run_at) for row in deliveries])
 
 
-def job_for(delivery: Delivery) -> NewJob:
-    return NewJob(JobType.DELIVER_WEBHOOK, {"delivery": str(delivery.public_id)}, Priority.NORMAL)
+def _job_for(delivery: Delivery, run_at: datetime | None) -> NewJob:
+    return NewJob(JobType.DELIVER_WEBHOOK, {"delivery": str(delivery.public_id)}, run_at=run_at)
 
 
 def _endpoints_for(tenant: Tenant, type_: EventType) -> list[int]:

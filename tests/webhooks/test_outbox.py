@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from config.job_settings import job_settings
 from gallery.people import SubjectExists, create_subject
 from jobs.models import Job
+from jobs.timing import scheduler
 from tenants.keys import create_tenant
 from tenants.models import Tenant
 from testkit.receivers import Receiver
 from tests.recognition.support import side_by_side
 from tests.webhooks.support import endpoint_at, happened
+from tests.webhooks.workers import until
+from vocabulary.jobs import JobStatus
 from vocabulary.webhooks import EventType
 from webhooks import endpoints, outbox
 from webhooks.endpoints import Changes
@@ -69,6 +75,25 @@ def test_only_wanted_events_have_rows(tenant: Tenant, there: Receiver) -> None:
         (everything.pk, "lock.raised"),
         (some.pk, "lock.raised"),
     ]
+
+
+def test_a_broker_that_does_not_answer_holds_up_no_change(
+    tenant: Tenant, there: Receiver, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    endpoint_at(tenant, there)
+    with socket.create_server(("127.0.0.1", 0)) as silent, monkeypatch.context() as patch:
+        silent.setblocking(False)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        patch.setenv("REDIS_URL", url)
+        patch.setattr(settings, "FACE", settings.FACE.model_copy(update={"redis_url": url}))
+        job_settings.cache_clear()
+        happened(tenant, "alice")
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    job_settings.cache_clear()
+    job = Job.objects.get(tenant=tenant)
+    assert (job.status, job.published_at) == (JobStatus.SCHEDULED, None)
+    until(lambda: scheduler.queue_due() == 1)
 
 
 def test_without_endpoints_an_event_costs_one_query(
