@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,14 @@ def drips(piece: bytes, over: threading.Event, before: bytes = b"") -> Behaviour
         request.wfile.write(before)
         while not over.wait(0.1):
             request.wfile.write(piece)
+
+    return act
+
+
+def late(seconds: float, then: Behaviour) -> Behaviour:
+    def act(request: BaseHTTPRequestHandler) -> None:
+        time.sleep(seconds)
+        then(request)
 
     return act
 

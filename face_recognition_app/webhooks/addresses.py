@@ -82,6 +82,8 @@ def parse(url: str, rules: Rules) -> Target:
         raise UrlRefused("url: it must begin with https://")
     if not parts.hostname or parts.username is not None or parts.password is not None or parts.fragment:
         raise UrlRefused("url: it needs a host, and must have no user, password or fragment")
+    if port == 0:
+        raise UrlRefused("url: there is no port 0")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     port = port or (443 if parts.scheme == "https" else 80)
     return Target(parts.scheme, parts.hostname, port, parts.netloc, path)

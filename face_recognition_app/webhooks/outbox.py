@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import connection
 
 from config.service import service_settings
 from database import clock
@@ -57,22 +57,21 @@ def note(tenant: Tenant, event: Event) -> None:
 
 
 def add(tenant: Tenant, endpoints: list[int], event: Event) -> list[Delivery]:
-    """Make a delivery of the event for each endpoint, with its job."""
+    """Make a delivery of the event for each endpoint, with its job, in the caller's transaction."""
     now = clock.now()
     body = _body(event, now)
-    with transaction.atomic():
-        rows = Delivery.objects.bulk_create(
-            Delivery(
-                tenant=tenant,
-                endpoint_id=endpoint,
-                type=event.type.value,
-                subject_id=event.subject_id,
-                body=body,
-                created_at=now,
-            )
-            for endpoint in endpoints
+    rows = Delivery.objects.bulk_create(
+        Delivery(
+            tenant=tenant,
+            endpoint_id=endpoint,
+            type=event.type.value,
+            subject_id=event.subject_id,
+            body=body,
+            created_at=now,
         )
-        send(tenant, rows)
+        for endpoint in endpoints
+    )
+    send(tenant, rows)
     return rows
 
 

@@ -64,9 +64,10 @@ def _exchange(
     with connected, _cut_at(deadline, connected) as was_cut:
         connection = http.client.HTTPConnection(target.host, target.port)
         connection.auto_open = 0  # Only the connection to the checked address, and no second one.
+        connected.settimeout(max(0.1, deadline - time.monotonic()))
         connection.sock = _secured(connected, target)
         try:
-            connection.request("POST", target.path, body, {"Host": target.netloc, **headers})
+            connection.request("POST", target.path, body, {"Host": target.netloc, "Connection": "close", **headers})
             answer = connection.getresponse()
             content = answer.read(MAX_ANSWER_BYTES) if answer.status != http.client.NO_CONTENT else b""
         finally:
@@ -90,7 +91,6 @@ def _connected(found: list[str], port: int, deadline: float) -> socket.socket:
 
 def _secured(connected: socket.socket, target: Target) -> socket.socket:
     """The connection with TLS, where the URL says so. Raises ssl.SSLError, also for another name's certificate."""
-    connected.settimeout(CONNECT_TIMEOUT_S)
     if target.scheme == "http":
         return connected
     context = ssl.create_default_context()

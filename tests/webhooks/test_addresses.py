@@ -89,6 +89,7 @@ def test_a_public_address_is_not(address: str) -> None:
         "https://user:password@receiver.example/",
         "https://receiver.example:0x50/",
         "https://receiver.example:65536/",
+        "https://receiver.example:0/",
         "https://receiver.example/#fragment",
         "https://receiver.example/a b",
         "https://receiver.example/\r\nX: y",

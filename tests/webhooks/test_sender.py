@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from testkit.patience import PATIENCE_S
-from testkit.receivers import Receiver, answers, drips, pours, receiver, sends, write_certificate
+from testkit.receivers import Receiver, answers, drips, late, pours, receiver, sends, write_certificate
 from webhooks import sender
 from webhooks.addresses import Rules
 from webhooks.sender import Answer
@@ -73,6 +73,12 @@ def test_a_receiver_that_brings_a_byte_now_and_then_is_cut_off(there: Receiver, 
     there.will(drips(b"1", there.over, before))
     answer = post(there.url, timeout_s=1)
     assert answer.error == "the receiver did not answer in time"
+
+
+def test_a_receiver_may_take_longer_to_answer_than_to_accept(there: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "CONNECT_TIMEOUT_S", 0.2)
+    there.will(late(0.6, answers(200)))
+    assert post(there.url).is_success
 
 
 def test_a_receiver_that_says_nothing_is_given_up(there: Receiver) -> None:
