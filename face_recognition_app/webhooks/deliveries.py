@@ -71,31 +71,27 @@ def replay(tenant: Tenant, public_id: uuid.UUID, webhook_id: uuid.UUID | None = 
 
 
 def note(delivery: Delivery, attempt: Attempt, status: DeliveryStatus) -> None:
-    """Note a try in the caller's transaction, unless somebody has ended the delivery meanwhile.
-
-    What tells of the erasure of a person is forgotten once it is delivered.
-    """
+    """Note a try in the caller's transaction, unless somebody has ended the delivery meanwhile."""
     over = status is not DeliveryStatus.PENDING
     delivery.attempts = [*delivery.attempts, attempt.as_json()][-ATTEMPTS_KEPT:]
     delivery.tries += 1
     delivery.status = status.value
     delivery.finished_at = attempt.at if over else None
-    if delivery.type == EventType.SUBJECT_DELETED and status is DeliveryStatus.DELIVERED:
-        _forget_what_was_said(delivery)
     _pending(delivery).update(
         attempts=delivery.attempts,
         tries=delivery.tries,
         status=delivery.status,
         finished_at=delivery.finished_at,
-        subject_id=delivery.subject_id,
-        body=delivery.body,
         waits=False,
     )
 
 
-def _forget_what_was_said(delivery: Delivery) -> None:
-    delivery.subject_id = delivery.body = ""
-    delivery.attempts = [{**one, "answer": ""} for one in delivery.attempts]
+def forget_if_told(delivery: Delivery) -> None:
+    """Forget whom a delivery was about that tells of an erasure, once it has arrived and nobody waits for it."""
+    if delivery.type == EventType.SUBJECT_DELETED:
+        arrived = Delivery.objects.filter(tenant=delivery.tenant_id, pk=delivery.pk, status=DeliveryStatus.DELIVERED)
+        attempts = [{**one, "answer": ""} for one in delivery.attempts]
+        arrived.update(subject_id="", body="", attempts=attempts)
 
 
 def give_up_without_job(tenant: Tenant, public_id: str) -> None:

@@ -42,6 +42,7 @@ def deliver(run: Run, asked: Deliver) -> Result | Again:
         if after_s:
             return Again(after_s)
     deliveries.go_on_with_next(delivery)
+    deliveries.forget_if_told(delivery)
     return {"status": delivery.status}
 
 

@@ -121,11 +121,19 @@ def delete(tenant: Tenant, public_id: uuid.UUID) -> None:
     """
     row = find(tenant, public_id)
     endpoints_of(tenant).filter(pk=row.pk).update(enabled=False, disabled_because=Disabled.REQUESTED.value)
-    rows = Delivery.objects.filter(tenant=tenant, endpoint=row)
-    while found := list(rows.values_list("pk", flat=True)[:DELETED_AT_ONCE]):
-        rows.filter(pk__in=found).delete()
+    while _delete_some(Delivery.objects.filter(tenant=tenant, endpoint=row)):
+        pass
     with transaction.atomic():
         _locked(tenant, public_id, AuditKind.WEBHOOK_DELETED).delete()
+
+
+def _delete_some(rows: QuerySet[Delivery]) -> int:
+    """Delete rows that nobody holds: two who delete several could wait for each other. Returns how many."""
+    with transaction.atomic():
+        free = rows.select_for_update(skip_locked=True).order_by("pk")
+        held = list(free.values_list("pk", flat=True)[:DELETED_AT_ONCE])
+        rows.filter(pk__in=held).delete()
+    return len(held)
 
 
 def disable(endpoint: Endpoint, why: Disabled) -> None:

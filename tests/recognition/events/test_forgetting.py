@@ -11,7 +11,7 @@ import pytest
 import database.clock
 from audit.models import AuditEntry
 from core.types import Embedding
-from gallery.people import update_subject
+from gallery.people import create_subject, update_subject
 from jobs.models import Job
 from recognition.retention import erasure, rules, tenant_end
 from recognition.worker import Worker
@@ -67,6 +67,19 @@ def test_that_a_person_was_erased_is_told_and_then_forgotten(worker: Worker, ali
     assert told(there)[-1]["data"] == {"subject_id": PERSON, "why": "requested"}
     assert not [row for row in Delivery.across_tenants.values() if PERSON in str(row)]
     assert Delivery.objects.get(tenant=alice.tenant, type="subject.deleted").status == "delivered"
+
+
+def test_who_comes_back_is_told_of_after_the_erasure(worker: Worker, alice: Backend, there: Receiver) -> None:
+    endpoint_at(alice.tenant, there)
+    there.will(answers(500))
+    erasure.erase_subject(worker.deciding, alice.tenant, PERSON)
+    create_subject(alice.tenant, PERSON, {})
+    update_subject(alice.tenant, PERSON, {}, None)
+    work()
+    let_time_pass()
+    work()
+    assert [event["type"] for event in told(there)] == ["subject.deleted"] * 2 + ["subject.created", "subject.updated"]
+    assert set(statuses(alice.tenant)) == {"delivered"}
 
 
 def test_an_erasure_that_fails_forgets_nothing_that_was_not_sent(
