@@ -83,21 +83,38 @@ def database_server(name: str) -> Iterator[str]:
             yield server.url
 
 
+class Redis:
+    """A running server that can be killed and started again. With `persistent` it keeps an append-only file."""
+
+    def __init__(self, directory: Path, *, persistent: bool = False) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        kept = ["--appendonly", "yes", "--appendfsync", "always"] if persistent else []
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
+        self._command = ["redis-server", *place, "--save", "", *kept]
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        _wait_for_redis(self.url)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
 @contextmanager
 def redis_server(directory: Path) -> Iterator[str]:
     """Run a Redis server without persistence; yields its URL."""
-    port = free_port()
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)],
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"redis://127.0.0.1:{port}/0"
+    server = Redis(directory)
     try:
-        _wait_for_redis(url)
-        yield url
+        yield server.url
     finally:
-        process.terminate()
-        process.wait(10)
+        server.stop()
 
 
 def _wait_for_redis(url: str) -> None:

@@ -8,7 +8,7 @@ module, so that workers inherit the master's reading: setting the machine's cloc
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +42,12 @@ def in_query() -> datetime | Now:
     from django.db.models.functions import Now
 
     return Now() if connection.vendor == "postgresql" else now()
+
+
+def in_sql(later: timedelta = timedelta(0)) -> str:
+    """The same time, or a later one, as a piece of a statement in SQL."""
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        return f"(clock_timestamp() + interval '{later.total_seconds()} seconds')"
+    return f"'{connection.ops.adapt_datetimefield_value(now() + later)}'"

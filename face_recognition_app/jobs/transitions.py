@@ -44,8 +44,8 @@ class Claimed:
 
 
 _CLAIM = """
-    UPDATE jobs_job SET status = 'running', runs = runs + 1, lease_until = %s, worker = %s,
-        started_at = COALESCE(started_at, %s)
+    UPDATE jobs_job SET status = 'running', runs = runs + 1, lease_until = {lease}, worker = %s,
+        started_at = COALESCE(started_at, {now})
     WHERE id = %s AND status = 'queued'
     RETURNING type, tenant_id, payload, checkpoint, runs, failures, done, total, actor, request_id
 """
@@ -53,10 +53,9 @@ _CLAIM = """
 
 def claim(job_pk: int, worker: str) -> Claimed | None:
     """Begin a run. None when the job is not queued: another has it, or it was delivered twice, or cancelled."""
-    now = clock.now()
-    adapted = connection.ops.adapt_datetimefield_value
+    statement = _CLAIM.format(now=clock.in_sql(), lease=clock.in_sql(LEASE))
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [adapted(now + LEASE), worker, adapted(now), job_pk])
+        cursor.execute(statement, [worker, job_pk])
         found = cursor.fetchone()
     if found is None:
         return None
@@ -145,7 +144,7 @@ def _waiting(now: datetime, after_s: float) -> dict[str, Any]:
 
 
 _END = """
-    UPDATE jobs_job SET status = %s, result = %s, error = %s, finished_at = %s, lease_until = NULL
+    UPDATE jobs_job SET status = %s, result = %s, error = %s, finished_at = {now}, lease_until = NULL
     WHERE id = %s AND runs = %s AND status = 'running'
 """
 
@@ -167,9 +166,8 @@ def _is_told_of(claimed: Claimed, status: JobStatus) -> bool:
 
 
 def _set_end(claimed: Claimed, status: JobStatus, result: Any, error: str) -> bool:
-    now = connection.ops.adapt_datetimefield_value(clock.now())
     with connection.cursor() as cursor:
-        cursor.execute(_END, [status, _as_json(result), error, now, claimed.pk, claimed.number])
+        cursor.execute(_END.format(now=clock.in_sql()), [status, _as_json(result), error, claimed.pk, claimed.number])
         return bool(cursor.rowcount)
 
 

@@ -9,14 +9,20 @@ import logging
 from collections.abc import Iterable
 from typing import Protocol
 
+import redis
+
 from config.job_settings import job_settings
 from database import clock
-from jobs.broker.queues import queue_of
+from jobs.broker import state
+from jobs.broker.messages import message_for
+from jobs.broker.queues import KEY_PREFIX, queue_of
 from jobs.models import Job
 from logs.advice import warn_once
 from vocabulary.jobs import JobStatus
 
 logger = logging.getLogger(__name__)
+
+AT_A_TIME = 500
 
 
 class Waiting(Protocol):
@@ -34,25 +40,23 @@ def publish(jobs: Iterable[Waiting]) -> int:
     if not queued or not job_settings().redis_url:
         return 0
     sent = _send(queued)
-    for first in range(0, len(sent), 500):
-        part = Job.across_tenants.filter(pk__in=sent[first : first + 500], status=JobStatus.QUEUED)
+    for first in range(0, len(sent), AT_A_TIME):
+        part = Job.across_tenants.filter(pk__in=sent[first : first + AT_A_TIME], status=JobStatus.QUEUED)
         part.update(published_at=clock.now())
     return len(sent)
 
 
 def _send(jobs: list[Waiting]) -> list[int]:
-    from kombu.exceptions import OperationalError
-
-    from jobs.broker.application import application
-    from jobs.broker.messages import RUN_TASK
-
-    app, sent = application(), []
+    sent: list[int] = []
     try:
-        with app.producer_pool.acquire(block=True, timeout=1) as producer:
-            for job in jobs:
-                queue = queue_of(job.type, job.priority)
-                app.send_task(RUN_TASK, [job.pk], queue=queue, producer=producer, retry=False, ignore_result=True)
-                sent.append(job.pk)
-    except (OperationalError, OSError) as error:
-        warn_once(logger, "Redis cannot be reached: jobs wait for the scheduler to send them", exc_info=error)
+        for first in range(0, len(jobs), AT_A_TIME):
+            part = jobs[first : first + AT_A_TIME]
+            with state.client().pipeline(transaction=False) as pipeline:
+                for job in part:
+                    queue = queue_of(job.type, job.priority)
+                    pipeline.lpush(KEY_PREFIX + queue, message_for(job.pk, queue))
+                pipeline.execute()
+            sent += [job.pk for job in part]
+    except redis.RedisError:
+        warn_once(logger, "Redis cannot be reached: jobs wait for the scheduler to send them")
     return sent

@@ -1,20 +1,28 @@
-"""What is in the broker's queues."""
+"""The connection to Redis, and what is in its queues."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.job_settings import job_settings
-from jobs.broker.application import SILENCE_S
 from jobs.broker.queues import KEY_PREFIX, queue_of
+
+PATIENCE_S = 1.0
+"""How long whoever asks for a job waits for Redis: it is accepted without it, too."""
 
 
 @cache
 def client() -> redis.Redis:
     return redis.Redis.from_url(
-        job_settings().redis_url, socket_timeout=SILENCE_S, socket_connect_timeout=SILENCE_S, decode_responses=True
+        job_settings().redis_url,
+        socket_timeout=PATIENCE_S,
+        socket_connect_timeout=PATIENCE_S,
+        retry=Retry(NoBackoff(), 1),
     )
 
 
@@ -23,6 +31,16 @@ def length(type_: str, priority: str) -> int:
     found = client().llen(KEY_PREFIX + queue_of(type_, priority))
     assert isinstance(found, int)
     return found
+
+
+def take(keys: Sequence[str]) -> bytes | None:
+    """The next message of the first queue that has one. Raises redis.RedisError, also from a Redis older than 7."""
+    found = client().lmpop(len(keys), *keys, direction="RIGHT")
+    if not found:
+        return None
+    raw = found[1][0]
+    assert isinstance(raw, bytes)
+    return raw
 
 
 def is_empty(type_: str, priority: str) -> bool:

@@ -20,7 +20,8 @@ from jobs import transitions
 from jobs.broker import publishing, state
 from jobs.models import Job, SchedulerSeat
 from jobs.timing import schedules
-from jobs.workers.execution import WORKER_DIED, this_worker
+from jobs.workers.deaths import WORKER_DIED
+from jobs.workers.execution import this_worker
 from vocabulary.jobs import JobStatus
 from wire.errors import Unavailable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from django.db.models import QuerySet
@@ -10,12 +11,28 @@ from jobs import transitions
 from jobs.models import Job
 from vocabulary.jobs import JobStatus
 
+logger = logging.getLogger(__name__)
 
-def lose_if_dead(job_pk: int, host: str, reason: str, retries: int) -> None:
+TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
+WORKER_DIED = "the worker died"
+
+
+def note_death(job_pk: int, host: str, retries: int) -> None:
     """Note the failure of a run whose process on this host is gone."""
     for found in _running_on(host).filter(pk=job_pk):
         if not _is_alive(found.worker):
-            transitions.lose(found.pk, found.runs, reason, retries)
+            _lose(found, WORKER_DIED, retries)
+
+
+def note_time_out(job_pk: int, host: str, retries: int) -> None:
+    """Note the failure of a run whose process on this host is about to be ended."""
+    for found in _running_on(host).filter(pk=job_pk):
+        _lose(found, TIMED_OUT, retries)
+
+
+def _lose(found: Job, reason: str, retries: int) -> None:
+    logger.warning("a run of job %d (%s) has failed: %s", found.pk, found.type, reason)
+    transitions.lose(found.pk, found.runs, reason, retries)
 
 
 def give_back_of_dead(host: str) -> int:

@@ -19,7 +19,7 @@ from database.calls import with_connection
 from jobs import transitions
 from jobs.models import Job
 from jobs.timing.scheduler import Scheduler
-from jobs.workers import execution
+from jobs.workers import deaths
 from jobs.workers.embedded_process import do_jobs
 from vocabulary.jobs import JobStatus, Priority
 from wire.errors import Unavailable
@@ -106,7 +106,7 @@ class EmbeddedWorker:
         for slot in self._slots:
             self._hear(slot)
         for slot in [slot for slot in self._slots if slot.ended()]:
-            self._forget(slot, execution.WORKER_DIED)
+            self._forget(slot, deaths.WORKER_DIED)
 
     def _hear(self, slot: Slot) -> None:
         try:
@@ -123,7 +123,7 @@ class EmbeddedWorker:
             if (slot.job is not None or not slot.ready) and time.monotonic() - slot.began > limit:
                 slot.process.kill()
                 slot.process.join()
-                self._forget(slot, execution.TIMED_OUT)
+                self._forget(slot, deaths.TIMED_OUT)
 
     def _forget(self, slot: Slot, reason: str) -> None:
         self._slots.remove(slot)

@@ -28,9 +28,6 @@ from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-TIMED_OUT = "the run took longer than JOB_TIMEOUT allows"
-WORKER_DIED = "the worker died"
-
 
 def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -38,7 +35,11 @@ def this_worker() -> str:
 
 def execute(job_pk: int) -> None:
     """Run the job, if it is queued. Raises Unavailable when the database cannot be used: deliver the job again."""
-    claimed = with_connection(transitions.claim, job_pk, this_worker())
+    with_connection(_execute, job_pk)
+
+
+def _execute(job_pk: int) -> None:
+    claimed = transitions.claim(job_pk, this_worker())
     if claimed is None:
         logger.debug("job %d is not queued: it was delivered before, or cancelled", job_pk)
         return
@@ -47,12 +48,7 @@ def execute(job_pk: int) -> None:
         stack.enter_context(actors.acting(_actor_of(claimed)))
         request = request_id.current.set(claimed.request_id)
         stack.callback(request_id.current.reset, request)
-        with_connection(_work, claimed, lease)
-
-
-def end_without_a_word(job_pk: int, number: int, reason: str) -> JobStatus | None:
-    """Note that a process has ended in the middle of a run."""
-    return transitions.lose(job_pk, number, reason, job_settings().max_retries)
+        _work(claimed, lease)
 
 
 def _work(claimed: Claimed, lease: leases.Lease) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-
-from django.db import connection
 
 from database import clock
 from database.calls import with_connection
@@ -44,23 +43,39 @@ def keep_progress(job_pk: int, number: int, done: int, total: int | None, checkp
     return bool(mine.update(done=done, total=total, checkpoint=checkpoint, lease_until=clock.now() + LEASE))
 
 
-@contextmanager
-def renewed(job_pk: int, number: int) -> Iterator[Lease]:
-    """Renew the lease on a thread until the block ends. Short jobs end before its first turn."""
-    lease, over = Lease(), threading.Event()
+class _Keeper:
+    """Renews the lease of the job that this process has now, on a thread that lives as long as the process."""
 
-    def again_and_again() -> None:
-        while not over.wait(RENEWED_EVERY_S):
+    def __init__(self) -> None:
+        self._changed = threading.Lock()
+        self._current: tuple[int, int, Lease] | None = None
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def keeping(self, job_pk: int, number: int) -> Iterator[Lease]:
+        lease = Lease()
+        with self._changed:
+            self._current = job_pk, number, lease
+            if self._thread is None or not self._thread.is_alive():  # It does not live on in a fork.
+                self._thread = threading.Thread(target=self._renew_again_and_again, name="job lease", daemon=True)
+                self._thread.start()
+        try:
+            yield lease
+        finally:
+            with self._changed:
+                self._current = None
+
+    def _renew_again_and_again(self) -> None:
+        while True:
+            time.sleep(RENEWED_EVERY_S)
+            current = self._current
+            if current is None:
+                continue
             try:
-                with_connection(renew, job_pk, number, lease)
+                with_connection(renew, *current)
             except Exception:
-                logger.warning("the lease of job %d is not renewed; the next turn tries again", job_pk, exc_info=True)
-        connection.close()
+                logger.warning("a lease is not renewed; the next turn tries again", exc_info=True)
 
-    thread = threading.Thread(target=again_and_again, name="job lease", daemon=True)
-    thread.start()
-    try:
-        yield lease
-    finally:
-        over.set()
-        thread.join()
+
+renewed = _Keeper().keeping
+"""A block in which the lease of a run is renewed. Short jobs end before the first turn."""

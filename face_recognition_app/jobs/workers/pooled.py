@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from jobs.broker.application import application
 from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
 from jobs.models import DeadLetter
-from jobs.workers import deaths, execution
+from jobs.workers import bursts, deaths, execution
 from wire.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -37,19 +38,27 @@ app = application()
 
 @app.task(name=RUN_TASK, bind=True, max_retries=None)
 def run(self: Any, job_pk: int) -> None:
+    began = time.monotonic()
     try:
         execution.execute(job_pk)
+        bursts.go_on(job_settings(), began, keep_unreadable)
     except Unavailable as error:
         raise self.retry(exc=error, countdown=DATABASE_WAIT_S) from error
 
 
 @app.task(name=UNREADABLE_TASK)
 def unreadable(body: str) -> None:
+    keep_unreadable(base64.b64decode(body))
+
+
+def keep_unreadable(body: bytes) -> None:
     """Keep a message that nobody can read."""
-    found = base64.b64decode(body)
     logger.error("a message in a queue of jobs cannot be read, and is kept as a dead letter")
-    reason = "the message is none of this service"
-    with_connection(DeadLetter.objects.create, reason=reason, body=found, at=with_connection(clock.now))
+    with_connection(_keep, body)
+
+
+def _keep(body: bytes) -> None:
+    DeadLetter.objects.create(reason="the message is none of this service", body=body, at=clock.now())
 
 
 def serve() -> None:
@@ -82,9 +91,9 @@ def note_a_death(sender: Any = None, args: Any = (), exception: Any = None, **_:
     """A process of the pool died or was ended at its time limit. What the job raised itself was noted where it ran."""
     if sender is None or sender.name != RUN_TASK or not args or os.getpid() != _parent:
         return
-    reason = execution.TIMED_OUT if isinstance(exception, TimeLimitExceeded) else execution.WORKER_DIED
+    note = deaths.note_time_out if isinstance(exception, TimeLimitExceeded) else deaths.note_death
     try:
-        with_connection(deaths.lose_if_dead, args[0], socket.gethostname(), reason, job_settings().max_retries)
+        with_connection(note, args[0], socket.gethostname(), job_settings().max_retries)
     except Unavailable:
         logger.warning("a death cannot be noted now; the job's lease ends by itself")
     finally:
