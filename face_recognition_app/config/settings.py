@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from config.public_url import PublicUrl
 from config.sizing import compute_threads, this_machine
@@ -30,6 +32,27 @@ def _comma_separated(value: object) -> object:
 def _from_repository(value: object) -> object:
     """Resolve a relative directory from the repository, wherever the command is run."""
     return REPOSITORY / value if isinstance(value, str | Path) else value
+
+
+def _hosts_or_networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not (_is_network(name) or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name)):
+            raise ValueError(f"{name} is neither a host's name nor a network as in 10.0.0.0/8")
+    return names
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _waits(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    if not all(0.1 <= one <= 604_800 for one in seconds) or len(seconds) > 20:
+        raise ValueError("at most 20 numbers of seconds, each from 0.1 to 604800")
+    return seconds
 
 
 def _public_url(value: object) -> object:
@@ -346,12 +369,39 @@ class Settings(BaseModel):
         le=3_650,
         description="Nightly numbers of what sessions came to, which tell of nobody.",
     )
+    retain_deliveries_days: int = Field(
+        30,
+        alias="FACE_RETAIN_DELIVERIES_DAYS",
+        ge=1,
+        le=3_650,
+        description="What was sent to webhooks, or was to be.",
+    )
     replay_memory_days: int = Field(
         30,
         alias="FACE_REPLAY_MEMORY_DAYS",
         ge=1,
         le=3_650,
         description="How long frames are remembered, to detect replays.",
+    )
+    webhook_allow: Annotated[Names, AfterValidator(_hosts_or_networks)] = Field(
+        (),
+        alias="FACE_WEBHOOK_ALLOW",
+        description="Hosts and networks that webhooks may be sent to although they are not public, with commas.",
+    )
+    webhook_retry_s: Annotated[tuple[float, ...], BeforeValidator(_comma_separated), AfterValidator(_waits)] = Field(
+        (5, 300, 1_800, 7_200, 18_000, 36_000),
+        alias="FACE_WEBHOOK_RETRY_S",
+        description="Seconds before each further try of a delivery; after the last one it is given up.",
+    )
+    webhook_timeout_s: float = Field(
+        15.0, alias="FACE_WEBHOOK_TIMEOUT_S", ge=1, le=20, description="Time in which a receiver must have answered."
+    )
+    webhook_disable_after_days: int = Field(
+        5,
+        alias="FACE_WEBHOOK_DISABLE_AFTER_DAYS",
+        ge=1,
+        le=365,
+        description="A webhook to which nothing was delivered for so long, while it was tried, is disabled.",
     )
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "audit",
     "tenants",
     "jobs",
+    "webhooks",
     "gallery",
     "config",
     "demo",

@@ -23,6 +23,8 @@ from gallery.thresholds import threshold_for
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.errors import ErrorCode, ServiceError
+from vocabulary.webhooks import EventType
+from webhooks.outbox import Event, note
 
 ID_PATTERN = r"[A-Za-z0-9._:@-]{1,128}"
 """Pattern of a tenant's own ids of people and devices."""
@@ -156,6 +158,7 @@ def create_subject(tenant: Tenant, subject_id: str, metadata: dict[str, object],
         if not created:
             raise SubjectExists(f"there is a subject {subject_id!r} already")
         record_about(tenant, subject_id, AuditKind.SUBJECT_CREATED)
+        note(tenant, Event(EventType.SUBJECT_CREATED, {"subject_id": subject_id}, subject_id))
     return subject
 
 
@@ -193,6 +196,7 @@ def update_subject(
         subject.save(update_fields=["metadata", "display_name"])
         changed = {"metadata": metadata is not None, "display_name": display_name is not None}
         record_about(tenant, subject_id, AuditKind.SUBJECT_CHANGED, **changed)
+        note(tenant, Event(EventType.SUBJECT_UPDATED, {"subject_id": subject_id, **changed}, subject_id))
     return subject
 
 
@@ -340,6 +344,8 @@ def delete_template(tenant: Tenant, subject_id: str, public_id: UUID) -> None:
         if not own.exclude(origin=TemplateOrigin.ADAPTIVE).exists():
             own.delete()
         record_about(tenant, subject_id, AuditKind.TEMPLATE_ERASED, template=str(public_id))
+        told = {"subject_id": subject_id, "template_id": str(public_id)}
+        note(tenant, Event(EventType.TEMPLATE_DELETED, told, subject_id))
 
 
 def _check_face(

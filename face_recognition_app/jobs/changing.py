@@ -9,6 +9,7 @@ from django.db import transaction
 
 from audit.chain import Event, lock_chain, record
 from database import clock
+from jobs import endings
 from jobs.broker import publishing
 from jobs.models import DeadLetter, Job
 from jobs.problems import JobNotFinished, JobNotFound, JobOver
@@ -67,6 +68,7 @@ def _cancel(job: Job) -> bool:
     rows = Job.across_tenants.filter(pk=job.pk)
     waiting = rows.filter(status__in=WAITING)
     if waiting.update(status=JobStatus.CANCELLED, finished_at=clock.now()):
+        endings.tell(job.pk)
         return True
     return bool(rows.filter(status=JobStatus.RUNNING, cancelling=False).update(cancelling=True))
 

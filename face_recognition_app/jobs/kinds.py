@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 from pydantic import BaseModel, ConfigDict
 
-from jobs.run import Again, Result, Run
 from tenants.scopes import Scope
 from vocabulary.jobs import JobType
+
+if TYPE_CHECKING:  # Who accepts jobs runs none.
+    from jobs.run import Again, Result, Run
 
 Group = Literal["cpu", "io", "db", "general"]
 

@@ -15,9 +15,10 @@ from django.db import connection, transaction
 from django.db.models import Case, DateTimeField, F, QuerySet, Value, When
 
 from database import clock
+from jobs import endings
 from jobs.models import DeadLetter, Job
 from jobs.workers.leases import LEASE
-from vocabulary.jobs import JobStatus
+from vocabulary.jobs import JobStatus, JobType
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def _fail(
         DeadLetter.objects.create(
             job_id=job_pk, reason=reason[:500], traceback=traceback[-MAX_TRACEBACK_CHARACTERS:], at=now
         )
+        endings.tell(job_pk)
     return JobStatus.DEAD
 
 
@@ -173,6 +175,22 @@ _END = """
 
 
 def _end(claimed: Claimed, status: JobStatus, result: Any = None, error: str = "") -> bool:
+    if not _is_told_of(claimed, status):
+        return _set_end(claimed, status, result, error)
+    with transaction.atomic():
+        ended = _set_end(claimed, status, result, error)
+        if ended:
+            endings.tell(claimed.pk)
+    return ended
+
+
+def _is_told_of(claimed: Claimed, status: JobStatus) -> bool:
+    """Nobody is told of the operator's own jobs, and of the end of telling only when it went wrong."""
+    is_telling = claimed.type == JobType.DELIVER_WEBHOOK and status is JobStatus.SUCCEEDED
+    return claimed.tenant_pk is not None and not is_telling
+
+
+def _set_end(claimed: Claimed, status: JobStatus, result: Any, error: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(_END.format(now=clock.in_sql()), [status, _as_json(result), error, claimed.pk, claimed.number])
         return bool(cursor.rowcount)

@@ -13,6 +13,8 @@ from gallery.records.references import reference_in
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
+from vocabulary.webhooks import EventType
+from webhooks import outbox
 
 
 def enroll_pictures(
@@ -32,11 +34,11 @@ def enroll_pictures(
         locked = lock_subject(tenant, subject_id)
         check_consent(tenant, subject_id, consent)
         enrolled = enroll(locked, samples, gallery, deciding.rules, renewal=renewal)
-        keep_and_record(enrolled, consent)
+        keep_and_record(tenant, enrolled, consent)
     return enrolled.templates
 
 
-def keep_and_record(enrolled: Enrolled, consent: GivenConsent | None) -> None:
+def keep_and_record(tenant: Tenant, enrolled: Enrolled, consent: GivenConsent | None) -> None:
     """Keep the consent and record an enrolment, as the last of the caller's transaction."""
     subject = enrolled.subject
     if consent is not None:
@@ -48,4 +50,6 @@ def keep_and_record(enrolled: Enrolled, consent: GivenConsent | None) -> None:
         "renewal": str(enrolled.renewal),
         "replaced": enrolled.replaced,
     }
-    record(subject.tenant_id, *given, Event(AuditKind.ENROLLED, reference, details))
+    record(tenant.pk, *given, Event(AuditKind.ENROLLED, reference, details))
+    told: dict[str, outbox.Value] = {"subject_id": subject.subject_id, **details}
+    outbox.note(tenant, outbox.Event(EventType.SUBJECT_ENROLLED, told, subject.subject_id))

@@ -25,6 +25,10 @@ from tenants.models import Tenant
 from vocabulary.audit import ActorKind, AuditKind, actor_kind_of, kind_of
 from vocabulary.jobs import JobStatus, JobType, Priority
 from vocabulary.sessions import LivenessOutcome, Reason, SessionKind, SessionStatus
+from vocabulary.webhooks import DeliveryStatus, EventType
+from webhooks import deliveries
+from webhooks.attempts import Attempt
+from webhooks.models import Delivery
 
 SECTIONS: dict[type[Model], str] = {
     Subject: "subject",
@@ -40,6 +44,7 @@ SECTIONS: dict[type[Model], str] = {
     KnownDevice: "known_devices",
     Job: "jobs",
     DeadLetter: "jobs",
+    Delivery: "webhook_deliveries",
     AuditEntry: "audit",
 }
 """The section of the document with each model's rows. A test compares it with all models."""
@@ -171,6 +176,19 @@ class ExportedJob(BaseModel):
     finished_at: datetime | None
 
 
+class ExportedDelivery(BaseModel):
+    """An event about the person for a webhook of the tenant. `sent`: its text, also where it was not delivered yet."""
+
+    id: UUID
+    webhook: UUID
+    type: EventType
+    status: DeliveryStatus
+    sent: str
+    answers: list[str]
+    created_at: datetime
+    finished_at: datetime | None
+
+
 class ExportedEntry(BaseModel):
     sequence: int
     at: datetime
@@ -191,6 +209,7 @@ class SubjectExport(BaseModel):
     failed_attempts: list[ExportedAttempts]
     known_devices: list[ExportedDevice]
     jobs: list[ExportedJob]
+    webhook_deliveries: list[ExportedDelivery]
     audit: list[ExportedEntry]
 
 
@@ -215,6 +234,7 @@ def of_subject(tenant: Tenant, subject_id: str, protection: TemplateProtection) 
             for row in KnownDevice.objects.filter(subject=subject).order_by("pk")
         ],
         jobs=[_job(row) for row in Job.objects.filter(tenant=tenant, subject_id=subject_id).order_by("pk")],
+        webhook_deliveries=[_delivery(row) for row in deliveries.of_subject(tenant, subject_id).order_by("pk")],
         audit=[_entry(row) for row in AuditEntry.objects.filter(tenant=tenant, reference=reference.hex).order_by("pk")],
     )
     record_reading(tenant, subject_id, AuditKind.SUBJECT_EXPORTED)
@@ -358,6 +378,19 @@ def _job(row: Job) -> ExportedJob:
         run_at=row.run_at,
         created_at=row.created_at,
         started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _delivery(row: Delivery) -> ExportedDelivery:
+    return ExportedDelivery(
+        id=row.public_id,
+        webhook=row.endpoint.public_id,
+        type=EventType(row.type),
+        status=DeliveryStatus(row.status),
+        sent=row.body,
+        answers=[Attempt.from_json(kept).answer for kept in row.attempts],
+        created_at=row.created_at,
         finished_at=row.finished_at,
     )
 

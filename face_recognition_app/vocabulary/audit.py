@@ -52,6 +52,12 @@ class AuditKind(StrEnum):
     UNKNOWN = "unknown"
     UNLOCKED = "unlocked"
     VERIFIED = "verified"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    WEBHOOK_REPLAYED = "webhook_replayed"
+    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - what happened, not a secret
 
 
 class ActorKind(StrEnum):

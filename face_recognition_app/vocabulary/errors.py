@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     CHALLENGE_IMPOSSIBLE = "challenge_impossible"
     CHALLENGE_UNSUPPORTED = "challenge_unsupported"
     CONSENT_REQUIRED = "consent_required"
+    DELIVERY_NOT_FOUND = "delivery_not_found"
     DIFFERENT_FACE = "different_face"
     DUPLICATE_FACE = "duplicate_face"
     ERROR = "error"
@@ -48,6 +49,7 @@ class ErrorCode(StrEnum):
     NO_TEMPLATE = "no_template"
     NO_USABLE_FACE = "no_usable_face"
     NOT_FOUND = "not_found"
+    NOT_REPLAYABLE = "not_replayable"
     OVERLOADED = "overloaded"
     POLICY_TOO_WEAK = "policy_too_weak"
     REFUSED = "refused"
@@ -62,12 +64,16 @@ class ErrorCode(StrEnum):
     TEMPLATE_NOT_FOUND = "template_not_found"
     TOO_FAST = "too_fast"
     TOO_MANY_TEMPLATES = "too_many_templates"
+    TOO_MANY_WEBHOOKS = "too_many_webhooks"
     UNAUTHORIZED = "unauthorized"
     UNAVAILABLE = "unavailable"
     UNKNOWN_TOKEN = "unknown_token"  # noqa: S105 - a code, not a secret
     UNSUPPORTED_FORMAT = "unsupported_format"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     VALIDATION_ERROR = "validation_error"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    WEBHOOK_NOT_FOUND = "webhook_not_found"
+    WEBHOOK_URL_REFUSED = "webhook_url_refused"
 
 
 ImageCode = Literal[
@@ -103,10 +109,12 @@ HTTP: dict[ErrorCode, OverHttp] = {
     _C.SCOPE_MISSING: OverHttp(403, "The key or access token has none of the scopes that would do: `details.needs`."),
     _C.NOT_FOUND: OverHttp(404, "There is nothing at this path."),
     _C.JOB_NOT_FOUND: OverHttp(404, "The tenant has no job with this id, or it is deleted after its time."),
+    _C.DELIVERY_NOT_FOUND: OverHttp(404, "The tenant's webhook has no delivery with this id, or it is kept no longer."),
     _C.KEY_NOT_FOUND: OverHttp(404, "The tenant has no API key with this id, or it is revoked."),
     _C.SESSION_NOT_FOUND: OverHttp(404, "The tenant has no session with this id."),
     _C.SUBJECT_NOT_FOUND: OverHttp(404, "The tenant has no subject with this id."),
     _C.TEMPLATE_NOT_FOUND: OverHttp(404, "The subject has no template with this id."),
+    _C.WEBHOOK_NOT_FOUND: OverHttp(404, "The tenant has no webhook with this id."),
     _C.METHOD_NOT_ALLOWED: OverHttp(405, "The path exists, but not with this method; see `Allow`."),
     _C.REQUEST_TIMEOUT: OverHttp(408, "The request's head or its body came too slowly."),
     _C.DIFFERENT_FACE: OverHttp(409, "The subject is enrolled with another face. Nothing was kept."),
@@ -127,12 +135,15 @@ HTTP: dict[ErrorCode, OverHttp] = {
         409, "The session matched nobody, or its probe is no longer kept: send a picture in place of `session_id`."
     ),
     _C.NO_TEMPLATE: OverHttp(409, "The subject has no template to compare with."),
+    _C.NOT_REPLAYABLE: OverHttp(409, "The delivery is under way, or what it said was erased with the person."),
     _C.REPLACED: OverHttp(409, "Another connection owns the session now."),
     _C.SESSION_OVER: OverHttp(409, "The session is decided, cancelled or expired."),
     _C.SUBJECT_EXISTS: OverHttp(409, "There is a subject with this id already."),
     _C.TOO_MANY_TEMPLATES: OverHttp(
         409, "The subject would have more than 20 templates. Delete some, or replace them all."
     ),
+    _C.TOO_MANY_WEBHOOKS: OverHttp(409, "The tenant has ten webhooks, and may have no more. Delete one first."),
+    _C.WEBHOOK_DISABLED: OverHttp(409, "The webhook is disabled. Enable it first."),
     _C.LENGTH_REQUIRED: OverHttp(411, "The request says no `Content-Length`."),
     _C.IMAGE_TOO_LARGE: OverHttp(413, "The image has more bytes or pixels than are allowed."),
     _C.REQUEST_TOO_LARGE: OverHttp(413, "The whole request has more bytes than are allowed."),
@@ -160,6 +171,9 @@ HTTP: dict[ErrorCode, OverHttp] = {
     _C.NO_USABLE_FACE: OverHttp(422, "No image has a usable face; `details.rejected` says why, image by image."),
     _C.POLICY_TOO_WEAK: OverHttp(422, "The tenant asks for stronger liveness: `details.minimum`."),
     _C.VALIDATION_ERROR: OverHttp(422, "A field is missing or wrong; `details` names each one."),
+    _C.WEBHOOK_URL_REFUSED: OverHttp(
+        422, "Webhooks are sent to https URLs whose hosts have public addresses, and to what the operator allows."
+    ),
     _C.ATTEMPTS_EXCEEDED: OverHttp(
         429,
         "Too many failures: the subject, the device or the address waits or is locked, or the tenant's "
@@ -248,6 +262,7 @@ class ServiceError(Exception):
     ├── SessionError   sessions (recognition.sessions.lease)
     ├── Refusal        sessions that may not begin (recognition.sessions.refusals)
     ├── ReportGone     a report of a job that is not there (recognition.background.reports)
+    ├── WebhookError   webhooks (webhooks.errors)
     ├── HttpRefusal    requests refused before Django (web.refusal)
     └── ApiError       other requests that a view refuses (recognition.api.errors)
 

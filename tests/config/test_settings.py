@@ -73,6 +73,11 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_RETAIN_FEEDBACK_DAYS", "200", "retain_feedback_days", 200),
     ("FACE_RETAIN_SUMMARIES_DAYS", "30", "retain_summaries_days", 30),
     ("FACE_RETAIN_PROBES_HOURS", "0", "retain_probes_hours", 0),
+    ("FACE_RETAIN_DELIVERIES_DAYS", "7", "retain_deliveries_days", 7),
+    ("FACE_WEBHOOK_ALLOW", "10.0.0.0/8, ::1,a.internal", "webhook_allow", ("10.0.0.0/8", "::1", "a.internal")),
+    ("FACE_WEBHOOK_RETRY_S", "1, 2.5,600", "webhook_retry_s", (1.0, 2.5, 600.0)),
+    ("FACE_WEBHOOK_TIMEOUT_S", "5", "webhook_timeout_s", 5.0),
+    ("FACE_WEBHOOK_DISABLE_AFTER_DAYS", "2", "webhook_disable_after_days", 2),
     ("FACE_REPLAY_MEMORY_DAYS", "7", "replay_memory_days", 7),
     ("FACE_TARGET_FMR", "1e-5", "target_fmr", 1e-5),
     ("FACE_TARGET_FPIR", "0.01", "target_fpir", 0.01),
@@ -120,6 +125,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FACE_MESH_POOL_SIZE", "2.5"),
         ("FACE_MESH_BACKEND", "none"),
         ("FACE_SANDBOX_SESSIONS", "maybe"),
+        ("FACE_WEBHOOK_TIMEOUT_S", "600"),
         ("FACE_GALLERY_STORE", "memory"),
         ("FACE_DUPLICATE_CHECK", "2"),
         ("FACE_TARGET_FMR", "0"),
@@ -152,6 +158,23 @@ def test_a_wrong_value_is_refused_naming_the_variable_the_value_and_what_it_shou
     sentence = str(caught.value)
     assert sentence.startswith(f"{variable}='{value}': Input should be ")
     assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FACE_WEBHOOK_ALLOW", "10.0.0.0/99"),
+        ("FACE_WEBHOOK_ALLOW", "10.0.0.1/8"),
+        ("FACE_WEBHOOK_ALLOW", "https://a.internal"),
+        ("FACE_WEBHOOK_RETRY_S", "soon"),
+        ("FACE_WEBHOOK_RETRY_S", "5,0"),
+        ("FACE_WEBHOOK_RETRY_S", "nan"),
+        ("FACE_WEBHOOK_RETRY_S", ",".join(["1"] * 21)),
+    ],
+)
+def test_a_wrong_list_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load({variable: value})
 
 
 def test_every_problem_is_reported_at_once() -> None:

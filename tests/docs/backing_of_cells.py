@@ -6,6 +6,8 @@ from tests.docs.statements import Backing
 
 FACTS = "recognition/lifecycle/test_stored_data.py::"
 PICTURES = "recognition/lifecycle/test_pictures.py::"
+WEBHOOKS = "webhooks/test_delivering.py::"
+FORGETTING = "recognition/events/test_forgetting.py::"
 MOVE = "gallery/reembedding/test_move.py::"
 PEOPLES_JOBS = "recognition/background/test_subjects.py::"
 COMPARISONS = "recognition/background/test_comparisons.py::"
@@ -46,6 +48,7 @@ OF_PEOPLE = (
     "FailedAttempts",
     "Job",
     "DeadLetter",
+    "Delivery",
 )
 """The models whose rows go with the person."""
 
@@ -64,6 +67,7 @@ WHERE: Backing = {
             "SchedulerSeat",
             "Tenant",
             "ApiKey",
+            "Endpoint",
         )
     },
     "`gallery_vector`, where: database, with `FACE_GALLERY_STORE=pgvector`": ROWS,
@@ -152,6 +156,12 @@ ABOUT: Backing = {
     "`SchedulerSeat`, about a person: nothing: a process": (COLUMNS, *NOBODY),
     "`Tenant`, about a person: nothing": (COLUMNS, *NOBODY),
     "`ApiKey`, about a person: nothing": (COLUMNS, *NOBODY),
+    "`Endpoint`, about a person: nothing": (COLUMNS, *NOBODY),
+    "`Delivery`, about a person: id, what was told to a webhook of the tenant or is to be, the receiver's answers": (
+        COLUMNS,
+        "recognition/events/test_changes.py::test_a_change_is_told_with_what_the_document_says",
+        "recognition/events/test_changes.py::test_what_is_told_has_no_secret_and_nothing_of_a_face",
+    ),
     "`gallery_vector`, about a person: numbers that describe the face, turned by a secret of the tenant": (
         "gallery/protection/test_sealed.py::test_neither_what_is_stored_nor_what_is_indexed_tells_of_the_face",
         "gallery/protection/test_sealed.py::test_templates_of_two_tenants_cannot_be_linked",
@@ -260,6 +270,11 @@ HOW_LONG: Backing = {
     "`SchedulerSeat`, how long: for good": (f"{RULES}test_every_kind_of_row_that_grows_has_a_rule",),
     "`Tenant`, how long: until the tenant is deleted": (TENANT_END,),
     "`ApiKey`, how long: until the tenant is deleted": (TENANT_END,),
+    "`Endpoint`, how long: until its webhook is deleted": (f"{WEBHOOKS}test_a_deleted_endpoint_gets_nothing_more",),
+    "`Delivery`, how long: `FACE_RETAIN_DELIVERIES_DAYS`, or with its webhook": (
+        f"{FORGETTING}test_deliveries_go_after_their_time",
+        f"{WEBHOOKS}test_a_deleted_endpoint_gets_nothing_more",
+    ),
     "`gallery_vector`, how long: as its template": (
         "gallery/stores/pgvector/test_projections.py::test_deletions_in_the_database_itself_are_followed",
     ),
@@ -295,6 +310,7 @@ ERASED_WITH_THE_PERSON: Backing = {
             "SchedulerSeat",
             "Tenant",
             "ApiKey",
+            "Endpoint",
         )
     },
 }

@@ -18,6 +18,7 @@ RECEIPTS = "recognition/lifecycle/test_receipts.py::"
 PICTURES = "recognition/lifecycle/test_pictures.py::"
 UNSEEN = "recognition/lifecycle/test_unseen.py::"
 UNREADABLE = "recognition/test_unreadable_templates.py::"
+FORGETTING = "recognition/events/test_forgetting.py::"
 ISOLATION = "recognition/isolation/test_routes.py::"
 CHAIN = "audit/test_chain.py::"
 PEOPLES_JOBS = "recognition/background/test_subjects.py::"
@@ -124,7 +125,8 @@ READ: Backing = {
     ),
     "GET `/api/v1/subjects/{subject_id}/export/` answers everything that is held about a person, as one JSON document: "
     "`subject`, `consents`, `templates` without their numbers, and with their pictures where these are kept, "
-    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices`, `jobs` and `audit`.": (
+    "`feedback`, `sessions` with decisions, `failed_attempts`, `known_devices`, `jobs`, `webhook_deliveries` and "
+    "`audit`.": (
         f"{PICTURES}test_an_export_has_the_pictures_until_their_secret_is_gone",
         f"{EXPORT}test_every_model_is_exported_or_names_nobody",
         f"{EXPORT}test_every_column_is_exported_but_those_that_say_nothing_of_the_person",
@@ -184,6 +186,12 @@ ERASING: Backing = {
         f"{UNSEEN}test_a_success_or_a_new_template_puts_it_off",
         "tenants/test_set_policy.py::test_consent_and_expiry_are_set_recorded_and_taken_back",
     ),
+    "What was sent to webhooks about a person, or was to be, is erased with the person.": (
+        f"{FORGETTING}test_what_was_told_of_a_person_goes_with_the_person",
+    ),
+    "`subject.deleted` is sent then, and forgotten once it has arrived.": (
+        f"{FORGETTING}test_that_a_person_was_erased_is_told_and_then_forgotten",
+    ),
     "People are erased also while a master key is missing, or where nobody can read their templates any more.": (
         f"{UNREADABLE}test_a_person_is_erased_also_where_nobody_can_read_the_templates",
     ),
@@ -202,9 +210,9 @@ TRAIL: Backing = {
         f"{COVERAGE}test_what_a_command_does_is_recorded_with_the_systems_user",
     ),
     "It records enrolments, decisions, reads of people's data, comparisons, searches for duplicates and calibrations, "
-    "changes of people, consents, keys, templates' secrets, policies and locks, access tokens, moves of galleries to "
-    "another embedder, background jobs that are asked for, cancelled or tried again and the reads of their results, "
-    "erasures, and what retention deletes of sessions, devices, jobs and faces.": (
+    "changes of people, consents, keys, templates' secrets, webhooks, policies and locks, access tokens, moves of "
+    "galleries to another embedder, background jobs that are asked for, cancelled or tried again and the reads of "
+    "their results, erasures, and what retention deletes of sessions, devices, jobs and faces.": (
         "recognition/api/test_jobs_api.py::test_what_is_done_with_jobs_is_recorded",
         f"{RULES}test_a_job_goes_with_its_dead_letter_after_its_time",
         "gallery/reembedding/test_move.py::test_everybody_is_moved_and_keeps_ids_times_and_pictures",
@@ -241,8 +249,9 @@ TRAIL: Backing = {
     ),
     "`faces/detect/` and `faces/liveness/` are not recorded: they read nothing that is stored, and decide about "
     "nobody.": (f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",),
-    "Lists of keys, new indexes and verifications of the trail are not recorded, nor what retention deletes of failed "
-    "attempts, seen frames and changes of templates.": (
+    "Lists of keys, of webhooks and of deliveries, new indexes and verifications of the trail are not recorded, nor "
+    "what retention deletes of failed attempts, seen frames, changes of templates and deliveries.": (
+        f"{FORGETTING}test_deliveries_go_after_their_time",
         f"{COVERAGE}test_what_an_operation_does_is_recorded_with_the_key",
         f"{COVERAGE}test_what_a_command_does_is_recorded_with_the_systems_user",
         f"{DETAILS}test_what_retention_deletes_of_attempts_frames_and_changes_is_not_recorded",

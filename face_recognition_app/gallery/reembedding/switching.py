@@ -21,6 +21,8 @@ from gallery.models import Feedback, Picture, ProtectedRow, Reembedded, Template
 from gallery.reembedding.beside import to_move
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
+from vocabulary.webhooks import EventType
+from webhooks import outbox
 
 
 class NotMovable(Exception):
@@ -82,6 +84,7 @@ def switch(
         record(tenant.pk, Event(AuditKind.GALLERY_MOVED, None, details))
         done_now = Moved(tenant.name, target.model_id, moved, erased, adaptive, feedback)
         keep(done_now)
+        outbox.note(tenant, outbox.Event(EventType.GALLERY_MOVED, {"model": target.model_id, "templates": moved}))
     return done_now
 
 

@@ -13,6 +13,7 @@ from logs.tracebacks import let_go
 from recognition.api import audit, auth, faces, feedback, jobs, keys, locks, reports, sessions, subjects
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.openapi.document import FaceApi, LocalSwagger
+from recognition.api.webhooks import deliveries, endpoints
 from vocabulary.errors import ErrorCode
 from vocabulary.version import VERSION
 from web.credentials import SEND_CREDENTIALS
@@ -40,6 +41,8 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
     api.add_router("/v1/jobs/", reports.router)
     api.add_router("/v1/keys/", keys.router)
     api.add_router("/v1/audit/", audit.router)
+    api.add_router("/v1/webhooks/", endpoints.router)
+    api.add_router("/v1/webhooks/", deliveries.router)
     api.exception_handler(ValidationError)(_invalid)
     api.exception_handler(AuthenticationError)(_unauthorized)
     api.exception_handler(HttpError)(_http_error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recognition.background import comparisons, outcomes, reembed, retention, subjects, trial, upkeep
+from recognition.background import comparisons, outcomes, reembed, retention, subjects, trial, upkeep, webhooks
 
 KINDS = [
     *comparisons.KINDS,
@@ -12,4 +12,5 @@ KINDS = [
     *subjects.KINDS,
     *trial.KINDS,
     *upkeep.KINDS,
+    *webhooks.KINDS,
 ]

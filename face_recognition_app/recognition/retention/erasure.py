@@ -23,13 +23,16 @@ from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDev
 from recognition.retention.batches import apply_in_batches, apply_to_batch
 from recognition.sessions import lockout
 from recognition.sessions.checkpoints import UnreadableHere
-from recognition.sessions.decisions import end_without_subject
+from recognition.sessions.decisions import end_without_subject, note_expiry
 from recognition.sessions.lifecycle import readable
 from recognition.tokens.receipts import Erased, ErasureReceipt, Why
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.jobs import FINISHED
 from vocabulary.sessions import SessionStatus
+from vocabulary.webhooks import EventType
+from webhooks import deliveries, outbox
+from webhooks.outbox import Value
 
 
 class SessionCameIn(Exception):
@@ -46,6 +49,8 @@ def erase_subject(deciding: Deciding, tenant: Tenant, subject_id: str) -> str:
     sessions = 0
     while done := apply_in_batches(_ended(tenant, subject_id)):
         sessions += done  # Most rows go in short transactions; little is left for the last one.
+    while apply_in_batches(deliveries.ended_of_subject(tenant, subject_id)):
+        pass
     return erase_the_rest(deciding, tenant, subject_id, sessions, lambda receipt: None)
 
 
@@ -95,6 +100,8 @@ def erase_for_withdrawal(deciding: Deciding, tenant: Tenant, subject_id: str) ->
                     _end(deciding, session)
                 details = {"templates": templates, "consents": consents, "unread_feedback": unread}
                 record_about(tenant, subject_id, AuditKind.CONSENT_WITHDRAWN, **details)
+                told: dict[str, Value] = {"subject_id": subject_id, "templates": templates}
+                outbox.note(tenant, outbox.Event(EventType.CONSENT_WITHDRAWN, told, subject_id))
             break
         except SessionCameIn:
             continue
@@ -160,6 +167,9 @@ def _erase_all(
             _end(deciding, session)
         details = {"why": why, **asdict(erased), "unread_feedback": unread}
         head = record(tenant.pk, Event(AuditKind.SUBJECT_ERASED, reference, details))
+        deliveries.of_subject(tenant, subject_id).delete()
+        told: dict[str, Value] = {"subject_id": subject_id, "why": why}
+        outbox.note(tenant, outbox.Event(EventType.SUBJECT_DELETED, told, subject_id))
         assert reference is not None
         receipt = ErasureReceipt(tenant.name, reference.hex, why, erased, unread, f"{head.sequence}:{head.hash}")
         return deciding.signer.sign_receipt(receipt)
@@ -185,7 +195,9 @@ def _end(deciding: Deciding, session: Session) -> None:
     session.display_name, session.metadata, session.idempotency_key, session.consent = "", {}, None, None
     session.status = SessionStatus.EXPIRED
     session.save()
-    if flow is not None:
+    if flow is None:
+        note_expiry(session)
+    else:
         end_without_subject(deciding, session, flow)
 
 

@@ -30,6 +30,8 @@ from recognition.retention.batches import apply_in_batches, delete
 from recognition.retention.unseen import erase_unseen
 from vocabulary.audit import AuditKind
 from vocabulary.jobs import FINISHED
+from webhooks import deliveries
+from webhooks.models import Delivery
 
 PAUSE_S = 0.05
 """Pause between two transactions: several times as long as one of them takes."""
@@ -100,6 +102,10 @@ def old_letters(settings: Settings, now: datetime) -> QuerySet[DeadLetter]:
     return DeadLetter.objects.filter(at__lt=now - timedelta(days=settings.retain_jobs_days), job=None)
 
 
+def old_deliveries(settings: Settings, now: datetime) -> QuerySet[Delivery]:
+    return deliveries.old(settings, now)
+
+
 def _ended_before(time: datetime) -> QuerySet[Session]:
     """Sessions ended before `time`, by their time limit: it has an index, and a session ends no later."""
     return Session.across_tenants.filter(status__in=ENDED_STATUSES, expires_at__lt=time)
@@ -152,6 +158,7 @@ RULES = (
     Rule(old_changes),
     Rule(old_summaries),
     Rule(retired_secrets, reprotection.delete_secrets),
+    Rule(old_deliveries, deliveries.forget_old),
 )
 
 

@@ -38,12 +38,19 @@ from recognition.sessions.state import Flow, Match, Outcome
 from recognition.tokens.signing import DecisionClaims
 from vocabulary.audit import AuditKind
 from vocabulary.sessions import REASONS, LivenessOutcome, Reason, SessionKind, SessionStatus
+from vocabulary.webhooks import EventType
+from webhooks.outbox import Event, Value, note
 
 LIVENESS_OUTCOMES = {
     Verdict.NOT_REQUIRED: LivenessOutcome.NOT_REQUIRED,
     Verdict.PASSED: LivenessOutcome.PASSED,
     Verdict.PENDING: LivenessOutcome.FAILED,
     Verdict.FAILED: LivenessOutcome.FAILED,
+}
+_EVENTS = {
+    SessionStatus.SUCCEEDED: EventType.SESSION_SUCCEEDED,
+    SessionStatus.FAILED: EventType.SESSION_FAILED,
+    SessionStatus.CANCELLED: EventType.SESSION_CANCELLED,
 }
 
 
@@ -222,7 +229,7 @@ def _record_events(
 ) -> None:
     """Record the decision, and the enrolment that it was: the last locks of the transaction."""
     if changed.enrolled is not None:
-        keep_and_record(changed.enrolled, GivenConsent.from_json(session.consent))
+        keep_and_record(session.tenant, changed.enrolled, GivenConsent.from_json(session.consent))
     duplicate_of = reference_of(session.tenant, outcome.duplicate_of)
     details: dict[str, Detail] = {
         "session": str(session.pk),
@@ -237,6 +244,23 @@ def _record_events(
     if changed.adapted is not None:
         details |= {"adaptive_template": str(changed.adapted.template), "replaced": changed.adapted.replaced}
     record_about(session.tenant, outcome.subject_id or session.subject_id, AuditKind.DECIDED, **details)
+    _note_end(session, outcome)
+
+
+def _note_end(session: Session, outcome: Outcome) -> None:
+    """Tell of the decision. `subject_id` is who was recognised or enrolled, or else who was claimed."""
+    subject_id = outcome.subject_id or session.subject_id
+    told = _told_of(session, subject_id) | {"success": outcome.success, "reason": outcome.reason}
+    note(session.tenant, Event(_EVENTS[SessionStatus(session.status)], told, subject_id))
+
+
+def note_expiry(session: Session) -> None:
+    """Tell of a session that ends without a decision, in the transaction that ends it."""
+    note(session.tenant, Event(EventType.SESSION_EXPIRED, _told_of(session, session.subject_id), session.subject_id))
+
+
+def _told_of(session: Session, subject_id: str) -> dict[str, Value]:
+    return {"session_id": str(session.pk), "kind": session.kind, "subject_id": subject_id or None}
 
 
 def _status_after(outcome: Outcome) -> SessionStatus:

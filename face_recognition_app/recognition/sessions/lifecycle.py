@@ -28,7 +28,7 @@ from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import UnreadableHere
-from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of
+from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of, note_expiry
 from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import CANCELLATION, Flow, Outcome
@@ -238,14 +238,20 @@ def expire_if_due(deciding: Deciding, session: Session) -> Session:
         return session
     flow = None if session.status == SessionStatus.CREATED else _flow_at_the_end(deciding, session, now)
     if flow is None:
-        Session.objects.filter(tenant=session.tenant_id, pk=session.pk, status=session.status).update(
-            status=SessionStatus.EXPIRED, checkpoint="", address="", display_name=""
-        )
+        _expire(session)
     else:
         abandoned = Lease.at(now, session, flow, deciding.gallery.protection, resumed=True)
         with suppress(SessionError):  # A decision or takeover that came first stands.
             decide(deciding, abandoned, flow.time_is_up())
     return find(session.tenant, session.pk)
+
+
+def _expire(session: Session) -> None:
+    """End the session without a decision, unless somebody has changed it meanwhile."""
+    with transaction.atomic():
+        same = Session.objects.filter(tenant=session.tenant_id, pk=session.pk, status=session.status)
+        if same.update(status=SessionStatus.EXPIRED, checkpoint="", address="", display_name=""):
+            note_expiry(session)
 
 
 def _flow_at_the_end(deciding: Deciding, session: Session, now: datetime) -> Flow | None:

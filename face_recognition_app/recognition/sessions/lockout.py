@@ -28,6 +28,9 @@ from recognition.sessions.refusals import AttemptsExceeded
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.sessions import Place
+from vocabulary.webhooks import EventType
+from webhooks import outbox
+from webhooks.outbox import Value
 
 FULL_WEIGHT = 1.0
 GIVEN_UP_WEIGHT = 0.25
@@ -155,6 +158,7 @@ def count_failure(settings: Settings, key: LockoutKey, weight: float) -> datetim
     locked = sorted(counter.kind for counter in counters if counter.locked_until)
     if locked:
         record_about(key.tenant, key.subject_id, AuditKind.LOCKED, places=locked)
+        _note(EventType.LOCK_RAISED, key.tenant, key.subject_id, locked)
     return None
 
 
@@ -213,6 +217,7 @@ def lift_subject(tenant: Tenant, subject_id: str) -> int:
         lifted = _lift(tenant, [*_subject_keys(subject_id), *_known_device_keys(tenant, subject_id)])
         if lifted:
             record_about(tenant, subject_id, AuditKind.UNLOCKED, places=["subject"])
+            _note(EventType.LOCK_REMOVED, tenant, subject_id, [AttemptKind.SUBJECT.value])
     return lifted
 
 
@@ -231,7 +236,14 @@ def _lift_place(tenant: Tenant, kind: AttemptKind, key: str) -> int:
         lifted = _lift(tenant, [(kind, key)])
         if lifted:
             record(tenant.pk, Event(AuditKind.UNLOCKED, None, {"places": [kind.value]}))
+            _note(EventType.LOCK_REMOVED, tenant, "", [kind.value])
     return lifted
+
+
+def _note(type_: EventType, tenant: Tenant, subject_id: str, places: list[str]) -> None:
+    """Note what became of locks, in the transaction that does so; of a place only what kind it is."""
+    told: dict[str, Value] = {"subject_id": subject_id or None, "places": places}
+    outbox.note(tenant, outbox.Event(type_, told, subject_id))
 
 
 def _lift(tenant: Tenant, keys: list[CounterKey]) -> int:

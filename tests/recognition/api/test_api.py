@@ -537,6 +537,16 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
         ("post", "/api/v1/keys/"),
         ("delete", "/api/v1/keys/{key_id}/"),
         ("post", "/api/v1/keys/{key_id}/rotate/"),
+        ("get", "/api/v1/webhooks/"),
+        ("post", "/api/v1/webhooks/"),
+        ("get", "/api/v1/webhooks/{webhook_id}/"),
+        ("patch", "/api/v1/webhooks/{webhook_id}/"),
+        ("delete", "/api/v1/webhooks/{webhook_id}/"),
+        ("post", "/api/v1/webhooks/{webhook_id}/rotate/"),
+        ("post", "/api/v1/webhooks/{webhook_id}/test/"),
+        ("get", "/api/v1/webhooks/{webhook_id}/deliveries/"),
+        ("post", "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay/"),
+        ("post", "/api/v1/webhooks/deliveries/{delivery_id}/replay/"),
     }
 
 

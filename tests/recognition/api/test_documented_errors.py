@@ -39,6 +39,7 @@ from testkit.hostile_pictures import encoded
 from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import fail
+from tests.recognition.isolation.theirs import webhook_with_a_delivery
 from tests.recognition.support import ALICE, Backend, Faces, http_client
 from vocabulary.faces import Action
 from vocabulary.jobs import JobStatus, JobType
@@ -121,12 +122,15 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
         (template,) = enroll(backend.tenant, "alice", samples, worker.deciding.gallery, worker.deciding.rules)
         session = lifecycle.create(worker.deciding, backend.tenant, ALICE, None).session
         key = issue_key(backend.tenant, "spare", [Scope.READ]).row
+        webhook_id, delivery_id = webhook_with_a_delivery(backend.tenant)
         return {
             "subject_id": "alice",
             "template_id": str(template.public_id),
             "session_id": str(session.pk),
             "key_id": str(key.public_id),
             "job_id": str(submit(backend.tenant, NewJob(JobType.NOOP)).public_id),
+            "webhook_id": webhook_id,
+            "delivery_id": delivery_id,
         }
 
     things = await worker.database.run(make)
@@ -148,6 +152,8 @@ def usual(operation: Documented, picture: bytes) -> Request:
         "update_subject": {"metadata": {}},
         "create_key": {"scopes": ["read"]},
         "create_job": {"type": "noop"},
+        "create_webhook": {"url": "https://1.1.1.1/hook"},
+        "update_webhook": {"description": "mine"},
     }
     return {"json": bodies[operation.name]} if operation.name in bodies else {}
 
@@ -346,6 +352,39 @@ def end_the_job(world: World) -> None:
     Job.across_tenants.filter(public_id=world.things["job_id"]).update(status=JobStatus.SUCCEEDED)
 
 
+async def provoke_refusals_of_new_webhooks(world: World) -> None:
+    operation = OPERATIONS["create_webhook"]
+    await world.ask(operation, json={"url": "https://127.0.0.1/"})
+    for _ in range(9):
+        assert (await world.client.post(operation.path, **usual(operation, b""))).status_code == 201
+    await world.ask(operation, **usual(operation, b""))
+
+
+async def provoke_refusals_of_changed_webhooks(world: World) -> None:
+    await world.ask(OPERATIONS["update_webhook"], json={"url": "https://127.0.0.1/"})
+
+
+async def provoke_refusals_of_tests(world: World) -> None:
+    await disable(world)
+    await world.ask(OPERATIONS["test_webhook"])
+
+
+def provoke_refusals_of_replays(name: str) -> Callable[[World], Awaitable[None]]:
+    async def provoke(world: World) -> None:
+        again = f"/api/v1/webhooks/deliveries/{world.things['delivery_id']}/replay/"
+        assert (await world.client.post(again)).status_code == 202
+        await world.ask(OPERATIONS[name])
+        await disable(world)
+        await world.ask(OPERATIONS[name])
+
+    return provoke
+
+
+async def disable(world: World) -> None:
+    url = f"/api/v1/webhooks/{world.things['webhook_id']}/"
+    assert (await world.client.patch(url, json={"enabled": False})).status_code == 200
+
+
 REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "create_session": provoke_refusals_of_sessions,
     "create_subject": provoke_refusals_of_subjects,
@@ -358,6 +397,10 @@ REFUSALS: dict[str, Callable[[World], Awaitable[None]]] = {
     "retry_job": provoke_refusals_of_retrying,
     "rotate_key": provoke_refusals_of_rotation,
     "delete_key": provoke_refusals_of_revocation,
+    "create_webhook": provoke_refusals_of_new_webhooks,
+    "update_webhook": provoke_refusals_of_changed_webhooks,
+    "test_webhook": provoke_refusals_of_tests,
+    **{name: provoke_refusals_of_replays(name) for name in ("repeat_delivery", "replay_delivery")},
 }
 
 

@@ -81,9 +81,27 @@ CASES: dict[str, Ask] = {
     "list_templates": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
     "add_templates": images("images"),
     "delete_template": nothing,
+    "list_webhooks": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
+    "create_webhook": lambda *_: {"json": {"url": "https://1.1.1.1/hook"}},
+    "read_webhook": nothing,
+    "update_webhook": lambda *_: {"json": {"enabled": False}},
+    "delete_webhook": nothing,
+    "rotate_webhook": nothing,
+    "test_webhook": nothing,
+    "list_deliveries": nothing,
+    "replay_delivery": nothing,
+    "repeat_delivery": nothing,
 }
 """What is asked of each operation with another tenant's ids; those in the path go without saying."""
-NAMES_NOTHING = {"create_token", "compare_faces", "detect_faces", "check_liveness", "create_key", "add_templates"}
+NAMES_NOTHING = {
+    "create_token",
+    "compare_faces",
+    "detect_faces",
+    "check_liveness",
+    "create_key",
+    "add_templates",
+    "create_webhook",
+}
 """Operations that answer the owner of all these ids the same: they name nothing, or add something."""
 
 

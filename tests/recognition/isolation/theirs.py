@@ -31,6 +31,10 @@ from tests.enrolling import enroll
 from tests.recognition.failing import LIMIT, fail
 from tests.recognition.support import Backend, asked, http_client
 from vocabulary.jobs import JobType
+from vocabulary.webhooks import DeliveryStatus, EventType
+from webhooks import deliveries, endpoints
+from webhooks.endpoints import NewEndpoint
+from webhooks.models import Delivery
 
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
 
@@ -50,6 +54,8 @@ class Theirs:
     job_id: str
     ended_job_id: str
     report_job_id: str
+    webhook_id: str
+    delivery_id: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -71,6 +77,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         request = asked("enrollment", WHO, device_id=DEVICE)
         session = lifecycle.create(deciding, tenant, request, IDEMPOTENCY_KEY).session
         decision = fail(worker, backend, LIMIT, subject_id=WHO, device_id=DEVICE)
+        webhook_id, delivery_id = webhook_with_a_delivery(tenant)
         cursor = cursor_for(tenant, 1)
         once = NewJob(JobType.NOOP, idempotency_key=IDEMPOTENCY_KEY)
         assert cursor is not None
@@ -88,6 +95,8 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             report_job_id=str(job.public_id),
             job_id=str(ask(tenant, frozenset(Scope), once, in_production=False).public_id),
             ended_job_id=str(changing.cancel(submit(tenant, NewJob(JobType.NOOP))).public_id),
+            webhook_id=webhook_id,
+            delivery_id=delivery_id,
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,
@@ -95,6 +104,14 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
 
     theirs: Theirs = await worker.database.run(make)
     return theirs
+
+
+def webhook_with_a_delivery(tenant: Tenant) -> tuple[str, str]:
+    """Ids of a webhook, and of a delivery to it that was given up."""
+    made = endpoints.create(tenant, NewEndpoint("https://1.1.1.1/hook", [EventType.WEBHOOK_TEST]))
+    delivery = deliveries.send_test(tenant, made.row.public_id)
+    Delivery.objects.filter(tenant=tenant).update(status=DeliveryStatus.DEAD)
+    return str(made.row.public_id), str(delivery.public_id)
 
 
 def rows_of(tenant: Tenant) -> dict[str, list[Any]]:
@@ -125,6 +142,7 @@ MADE_ANEW = {
     "expires_at",
     "created_at",
     "api_key",
+    "secret",
     "prefix",
     "access_token",
     "decision_token",

@@ -53,7 +53,7 @@ Recorded = tuple[str, ...]
 """Kinds of the entries that one call makes, in their order."""
 
 NOTHING_KEPT = Unrecorded("it reads nothing that is stored, and decides about nobody")
-NO_PERSON = Unrecorded("it tells of keys, not of people, and changes none")
+NO_PERSON = Unrecorded("it tells of keys or webhooks, not of people, and changes none")
 BEGINS_ONLY = Unrecorded("it reads nothing and decides nothing: what comes of it is recorded, with who began it")
 
 
@@ -100,6 +100,16 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "list_templates": (nothing, ("templates_read",)),
     "add_templates": (picture("images"), ("enrolled",)),
     "delete_template": (nothing, ("template_erased",)),
+    "list_webhooks": (nothing, NO_PERSON),
+    "create_webhook": (lambda *_: {"json": {"url": "https://1.1.1.1/hook"}}, ("webhook_created",)),
+    "read_webhook": (nothing, NO_PERSON),
+    "update_webhook": (lambda *_: {"json": {"description": "mine"}}, ("webhook_changed",)),
+    "delete_webhook": (nothing, ("webhook_deleted",)),
+    "rotate_webhook": (nothing, ("webhook_secret_rotated",)),
+    "test_webhook": (nothing, Unrecorded("what is sent tells of nobody")),
+    "list_deliveries": (nothing, Unrecorded("it tells what kind of events were sent when, and of whom none")),
+    "replay_delivery": (nothing, ("webhook_replayed",)),
+    "repeat_delivery": (nothing, ("webhook_replayed",)),
 }
 """What is asked of each operation of the API, beside the ids in its path, and what is recorded."""
 OTHER_IDS = {("retry_job", "job_id"): "ended_job_id", ("read_report", "job_id"): "report_job_id"}

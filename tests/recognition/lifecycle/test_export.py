@@ -21,6 +21,7 @@ from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import begun, fail, succeed
 from tests.recognition.support import Backend, Faces
 from vocabulary.jobs import JobType
+from webhooks.models import Endpoint
 
 NAMES_NOBODY: set[type[Model]] = {
     Tenant,
@@ -32,6 +33,7 @@ NAMES_NOBODY: set[type[Model]] = {
     OutcomeSummary,
     Schedule,
     SchedulerSeat,
+    Endpoint,
 }
 """Models without a person in them. `TemplateChange` has numbers of templates, for a day."""
 EXPORT = "/api/v1/subjects/alice/export/"
@@ -91,6 +93,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
             "published_at",
         },
         "DeadLetter": {"id", "job", "reason", "traceback", "body", "at"},  # For operators; their number is told.
+        "Delivery": {"id", "tenant", "subject_id", "is_replay", "waits", "tries"},
     }
     models: dict[str, type[BaseModel]] = {
         "Subject": export.ExportedPerson,
@@ -107,6 +110,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "SessionProbe": export.ExportedSession,
         "Job": export.ExportedJob,
         "DeadLetter": export.ExportedJob,
+        "Delivery": export.ExportedDelivery,
     }
     renamed = {
         "public_id": "id",
@@ -115,6 +119,9 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "token": "decision_token",
         "actor_reference": "actor_id",
         "kept_at": "probe_kept_at",
+        "endpoint": "webhook",
+        "body": "sent",
+        "attempts": "answers",
     }
     for model in export.SECTIONS:
         columns = {field.name for field in model._meta.fields} - left_out[model.__name__]

@@ -110,6 +110,13 @@ TOLD: dict[str, dict[str, str]] = {
     "DeadLetter": {"reason": "what an exception said", "traceback": "what an exception said"},
     "Schedule": {},
     "SchedulerSeat": {},
+    "Delivery": {
+        "subject_id": "id",
+        "type": "what was told",
+        "body": "what was told",
+        "attempts": "the receiver's answers",
+    },
+    "Endpoint": {},
     "AuditHead": {},
     "Tenant": {},
     "ApiKey": {},
@@ -162,6 +169,7 @@ UNTOLD: dict[str, set[str]] = {
     "TemplateKey": {"epoch", "master_id", "retired_at"},
     "TemplateChange": {"revision", "added", "changed_at"},
     "SeenFrame": {"seen_at"},
+    "Delivery": {"endpoint", "status", "is_replay", "waits", "tries", "finished_at"},
 }
 """Columns that say nothing of a person beyond the row's being there. Of rows about nobody none is named."""
 
@@ -186,6 +194,8 @@ def test_one_table_has_pictures() -> None:
     }
     vectors = {(model.__name__, "vector") for model in apps.get_models() if issubclass(model, ProtectedRow)}
     assert kinds == vectors | {("TemplateKey", "wrapped"), ("Picture", "content"), ("DeadLetter", "body")}
+    secrets = {("TemplateKey", "wrapped"), ("Endpoint", "secret"), ("Endpoint", "former_secret")}
+    assert kinds == vectors | secrets | {("Picture", "content")}
 
 
 async def test_the_state_of_a_session_has_one_small_grey_picture(

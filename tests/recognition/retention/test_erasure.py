@@ -41,6 +41,7 @@ def erase(worker: Worker, backend: Backend) -> None:
 def rows_that_name(subject_id: str) -> list[str]:
     """Every row of every table that contains the id."""
     labels = ("tenants", "gallery", "recognition", "audit", "jobs")
+    labels = ("tenants", "gallery", "recognition", "audit", "webhooks")
     models = [model for label in labels for model in apps.get_app_config(label).get_models()]
     rows = [(model.__name__, str(row)) for model in models for row in model._base_manager.values()]
     return [f"{name} {row}" for name, row in rows if subject_id in row]

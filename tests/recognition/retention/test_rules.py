@@ -25,6 +25,7 @@ from tests.recognition.conftest import Configure
 from tests.recognition.failing import LIMIT, LOCK_S, NO_MATCH, WINDOW_S, Clock, begun, fail, locked, succeed
 from tests.recognition.support import Backend, asked, side_by_side
 from vocabulary.jobs import JobStatus, JobType
+from webhooks.models import Delivery
 
 DAY_S = 86_400.0
 TIME_LIMIT_S = 30.0
@@ -145,6 +146,7 @@ def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker, backend: Backen
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     sessions = {Session, FailedAttempts, KnownDevice, SeenFrame, SessionProbe}
     assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, Job, DeadLetter, OutcomeSummary}
+    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, Delivery}
 
 
 def many_sessions(backend: Backend, number: int, expires_at: datetime) -> None:

@@ -38,6 +38,7 @@ from tenants.models import Tenant
 from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.conftest import Configure
+from tests.recognition.isolation.theirs import webhook_with_a_delivery
 from tests.recognition.support import ALICE, ANYONE, Backend, Faces, connect, http_client, in_database, token
 from vocabulary.jobs import JobType
 from vocabulary.sessions import Reason
@@ -79,6 +80,7 @@ def fill(worker: Worker, tenant: Tenant, embedding: Embedding) -> None:
     )
     submit(tenant, NewJob(JobType.NOOP))
     SessionProbe.objects.create(session=connection.session, tenant=tenant, vector=b"", kept_at=clock.now())
+    webhook_with_a_delivery(tenant)
 
 
 @pytest.fixture

@@ -125,6 +125,8 @@ def _default(value: object) -> str:
         return f"`{int(value)}`"
     if isinstance(value, Path):
         return f"`{value.relative_to(REPOSITORY)}`"
+    if isinstance(value, tuple):
+        return f"`{','.join(str(one) for one in value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 

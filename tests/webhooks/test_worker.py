@@ -1,0 +1,76 @@
+"""From a change to a receiver, by a real job worker with several processes."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from database import clock
+from jobs.models import Job
+from tenants.models import Tenant
+from testkit.receivers import Receiver, answers
+from testkit.servers import redis_server
+from tests.webhooks.support import data_of, endpoint_at, happened, statuses, told
+from tests.webhooks.workers import kill, until, worker
+from vocabulary.jobs import JobStatus
+
+PEOPLE, EVENTS = ("alice", "bob", "carol"), 8
+
+
+def test_events_of_each_person_arrive_in_order_from_many_processes_while_tries_fail(
+    tenant: Tenant, there: Receiver, allowed: object
+) -> None:
+    drawn = random.Random(7)
+    there.will(*[answers(drawn.choice([200, 200, 500])) for _ in range(60)])
+    endpoint_at(tenant, there)
+    for number in range(EVENTS):
+        for subject_id in PEOPLE:
+            happened(tenant, subject_id, number=number)
+    with worker(WORKER_CONCURRENCY="3", FACE_WEBHOOK_RETRY_S=",".join(["0.1"] * 20)):
+        until(lambda: set(statuses(tenant)) == {"delivered"})
+    for subject_id in PEOPLE:
+        numbers = [event["data"]["number"] for event in told(there) if event["data"]["subject_id"] == subject_id]
+        assert numbers == sorted(numbers)
+        assert set(numbers) == set(range(EVENTS))
+    assert len({request.headers["webhook-id"] for request in there.received}) == EVENTS * len(PEOPLE)
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_events_go_through_redis_where_that_is(
+    tenant: Tenant, there: Receiver, allowed: Callable[..., None], tmp_path: Path
+) -> None:
+    there.will(answers(500))
+    endpoint_at(tenant, there)
+    with redis_server(tmp_path) as url:
+        allowed(redis_url=url)
+        for number in range(EVENTS):
+            happened(tenant, "alice", number=number)
+        with worker(REDIS_URL=url, WORKER_CONCURRENCY="2", FACE_WEBHOOK_RETRY_S="0.1"):
+            until(lambda: set(statuses(tenant)) == {"delivered"})
+    assert data_of(there, "number") == [0, *range(EVENTS)]
+
+
+def test_a_worker_that_dies_between_sending_and_noting_sends_again_under_the_same_id(
+    tenant: Tenant, there: Receiver, allowed: object
+) -> None:
+    endpoint_at(tenant, there)
+    happened(tenant, "alice")
+    with worker() as first:
+
+        def die_before_the_answer(_: BaseHTTPRequestHandler) -> None:
+            kill(first)
+
+        there.will(die_before_the_answer)
+        until(lambda: first.poll() is not None)
+    assert statuses(tenant) == ["pending"]
+    assert Job.objects.get(tenant=tenant).status == JobStatus.RUNNING
+    Job.objects.filter(tenant=tenant).update(lease_until=clock.now())  # As if the time of its lease had passed.
+    with worker():
+        until(lambda: statuses(tenant) == ["delivered"])
+    assert len(there.received) == 2
+    assert len({request.headers["webhook-id"] for request in there.received}) == 1
