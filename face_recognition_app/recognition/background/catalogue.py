@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from recognition.background import trial
+from recognition.background import bulk_enroll, trial
 
-KINDS = [*trial.KINDS]
+KINDS = [*bulk_enroll.KINDS, *trial.KINDS]

@@ -1,4 +1,4 @@
-"""manage.py jobs worker|scheduler|status|replay|purge"""
+"""manage.py jobs worker|scheduler|import|status|replay|purge"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.job_settings import JobSettings, job_settings
 from config.settings import SettingsError
+from jobs.management import importing
 from vocabulary.jobs import WorkerMode
 
 
@@ -23,13 +24,17 @@ class Command(BaseCommand):
         actions.add_parser("worker", help="run jobs as WORKER_MODE says, until told to end")
         scheduler = actions.add_parser("scheduler", help="publish what is due, until told to end; runs no jobs")
         scheduler.add_argument("--parent", type=int, metavar="PID", help="end when this process has ended")
+        importing.add_arguments(actions.add_parser("import", help="enrol people from a folder, a .zip or a .csv"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             settings = job_settings()
         except SettingsError as error:
             raise CommandError(str(error)) from error
-        ACTIONS[options["action"]](settings, options)
+        if options["action"] == "import":
+            importing.run(self, options)
+        else:
+            ACTIONS[options["action"]](settings, options)
 
 
 def work(settings: JobSettings, options: dict[str, Any]) -> None:
