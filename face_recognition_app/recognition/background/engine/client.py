@@ -121,10 +121,10 @@ def _is_ready(connection: Connection, check: Callable[[], None], is_over: Callab
 
 def _start(number: int) -> subprocess.Popen[bytes]:
     _started[:] = [one for one in _started if one.poll() is None]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    own = {"DJANGO_SETTINGS_MODULE": "face_app.settings", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "recognition.background.engine.process", str(number)]
     # A session of its own: a terminal's Ctrl-C is for the worker, and other jobs may use the engine.
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(command, env=os.environ | own, stdin=subprocess.DEVNULL, start_new_session=True)
     _started.append(process)
     logger.info("started an engine for jobs: process %d", process.pid)
     return process
