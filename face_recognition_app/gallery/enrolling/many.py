@@ -124,12 +124,8 @@ def _store(batch: _Batch, people: Sequence[Enrolment], known: Mapping[str, Subje
     if not people:
         return
     tenant, gallery = batch.tenant, batch.gallery
-    rows = dict(known)
-    for row in Subject.objects.bulk_create(
-        Subject(tenant=tenant, subject_id=one.subject_id) for one in people if one.subject_id not in known
-    ):
-        rows[row.subject_id] = row
-    _describe(people, rows)
+    rows = {one.subject_id: _described(known.get(one.subject_id), tenant, one) for one in people}
+    Subject.objects.bulk_create(row for row in rows.values() if row.pk is None)
     samples = [(rows[one.subject_id], sample) for one in people for sample in one.samples]
     templates = Template.objects.bulk_create(
         Template(
@@ -151,16 +147,16 @@ def _store(batch: _Batch, people: Sequence[Enrolment], known: Mapping[str, Subje
         batch.outcomes[one.subject_id] = [next(left) for _ in one.samples]
 
 
-def _describe(people: Sequence[Enrolment], rows: Mapping[str, Subject]) -> None:
-    """Keep the names and metadata that are given."""
-    changed = []
-    for one in people:
-        row = rows[one.subject_id]
-        if one.display_name or one.metadata is not None:
-            row.display_name = one.display_name or row.display_name
-            row.metadata = row.metadata if one.metadata is None else dict(one.metadata)
-            changed.append(row)
-    Subject.objects.bulk_update(changed, ["display_name", "metadata"])
+def _described(row: Subject | None, tenant: Tenant, person: Enrolment) -> Subject:
+    """The person's row with the name and the metadata that are given: a new one is not saved yet, an old one is."""
+    if row is None:
+        metadata = {} if person.metadata is None else dict(person.metadata)
+        return Subject(tenant=tenant, subject_id=person.subject_id, display_name=person.display_name, metadata=metadata)
+    if person.display_name or person.metadata is not None:
+        row.display_name = person.display_name or row.display_name
+        row.metadata = row.metadata if person.metadata is None else dict(person.metadata)
+        row.save(update_fields=["display_name", "metadata"])
+    return row
 
 
 def _enroll_one(batch: _Batch, person: Enrolment) -> None:
