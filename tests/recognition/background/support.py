@@ -10,13 +10,12 @@ from typing import Any
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.imaging.frames import ImageLimits
 from gallery.models import Subject, Template
-from gallery.people import Sample
 from jobs import transitions
 from jobs.models import Job
 from jobs.submitting import NewJob, submit
 from jobs.workers.execution import execute
-from recognition import stills
 from recognition.background.engine.messages import EngineLost, Picture, Seen
+from recognition.background.engine.seeing import see
 from tenants.models import Tenant
 from vocabulary.jobs import FINISHED, JobType
 
@@ -44,15 +43,20 @@ def imported(tenant: Tenant, source: str, **payload: Any) -> Job:
     return job
 
 
+def result_of(job: Job) -> dict[str, Any]:
+    assert isinstance(job.result, dict)
+    return job.result
+
+
 def counts(job: Job) -> tuple[int, int, int, int]:
     """Pictures enrolled, people, pictures rejected, and pictures that were there already."""
-    result = job.result
+    result = result_of(job)
     return result["enrolled"], result["subjects"], result["rejected"], result["already_there"]
 
 
 def report(folder: Path, job: Job) -> dict[str, tuple[str, str, str]]:
     """Subject, outcome and reason by the file. Every picture has one line."""
-    with (folder / job.result["report"]).open(newline="") as file:
+    with (folder / result_of(job)["report"]).open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = {row["file"]: (row["subject"], row["outcome"], row["reason"]) for row in rows}
     assert len(found) == len(rows) == job.done == job.total
@@ -98,12 +102,7 @@ class EngineHere:
         picture = self._pictures.pop()  # The newest first: answers come in any order.
         del self.sent[picture.key]
         self.looked_at += 1
-        found = stills.portrait_by(
-            self._engine, self._limits, picture.data, picture.model_id, picture.choice, with_picture=picture.keep
-        )
-        if found.embedding is None or found.quality.issues:
-            return Seen(picture.key, None, found.quality.issues[0])
-        return Seen(picture.key, Sample(found.embedding, found.quality.score, found.picture))
+        return see(self._engine, self._limits, picture)
 
     def close(self) -> None:
         pass

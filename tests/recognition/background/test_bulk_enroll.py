@@ -12,6 +12,7 @@ from config.service import service_settings
 from gallery.models import Consent, ImportedPicture, Picture, Subject, Template, TemplateOrigin
 from gallery.people import Sample, delete_template, enroll
 from jobs.models import Job
+from recognition.background.engine import client
 from recognition.background.imports import work
 from recognition.worker import Worker
 from tenants.models import Tenant
@@ -23,6 +24,7 @@ from tests.recognition.background.support import (
     imported,
     lay,
     report,
+    result_of,
     templates,
 )
 from tests.recognition.support import Faces
@@ -167,7 +169,7 @@ def test_a_gallery_of_the_former_embedder_gets_templates_of_it(
     assert former is not None
     monkeypatch.setattr(work, "_deciding", lambda: both_embedders.deciding)
     engine = EngineHere(both_embedders.engine, both_embedders.limits)
-    monkeypatch.setattr(work.client, "take", lambda *_: engine)
+    monkeypatch.setattr(client, "take", lambda *_: engine)
     lay(folder / "people", alice__again=(folder / "people" / "alice" / "one.jpg").read_bytes() + b" ")
     assert counts(imported(tenant, "people")) == (1, 1, 0, 2)
     assert set(Template.objects.filter(tenant=tenant).values_list("model_id", flat=True)) == {former.model_id}
@@ -178,15 +180,15 @@ def test_a_report_goes_to_the_data_directory_where_the_folder_takes_none(
 ) -> None:
     monkeypatch.setattr("recognition.background.imports.reports.os.access", lambda *_: False)
     job = imported(tenant, "people")
-    assert job.result["report"] == f"FACE_DATA_DIR/reports/acme/people.import-{job.pk}.csv"
-    assert (service_settings().data_dir / job.result["report"].removeprefix("FACE_DATA_DIR/")).is_file()
+    assert result_of(job)["report"] == f"FACE_DATA_DIR/reports/acme/people.import-{job.pk}.csv"
+    assert (service_settings().data_dir / result_of(job)["report"].removeprefix("FACE_DATA_DIR/")).is_file()
     assert [path.name for path in folder.iterdir()] == ["people"]
 
 
 def test_cells_are_no_formulas(tenant: Tenant, folder: Path, faces: Faces) -> None:
     lay(folder / "people", **{"=cmd": faces.nobody})
     job = imported(tenant, "people", subject_from="stem")
-    text = (folder / job.result["report"]).read_text()
+    text = (folder / result_of(job)["report"]).read_text()
     assert "\n'=cmd.jpg,'=cmd,rejected,invalid_subject_id," in text
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core.face_recognition_engine import FaceRecognitionEngine
     from core.imaging.frames import ImageLimits
-    from recognition.background.engine.messages import Picture, Seen
+    from recognition.background.engine.messages import Picture
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,12 @@ class Server:
 
     def _answer(self, job: Connection) -> None:
         from recognition.background.engine.messages import Ready
+        from recognition.background.engine.seeing import see
 
         sending = threading.Lock()
 
-        def see(picture: Picture) -> None:
-            seen = self._see(picture)
+        def answer(picture: Picture) -> None:
+            seen = see(self._engine, self._limits, picture)
             try:
                 with sending:
                     job.send(seen)
@@ -68,32 +69,13 @@ class Server:
             job.send(Ready())
             while True:
                 pending = [one for one in pending if not one.done()]
-                pending.append(self._threads.submit(see, job.recv()))
+                pending.append(self._threads.submit(answer, job.recv()))
         except (EOFError, OSError):
             for one in pending:
                 one.cancel()
             for one in pending:
                 if not one.cancelled():
                     one.result()
-
-    def _see(self, picture: Picture) -> Seen:
-        from core.errors import ImageError
-        from gallery.people import Sample
-        from recognition import stills
-        from recognition.background.engine.messages import Seen
-
-        try:
-            found = stills.portrait_by(
-                self._engine, self._limits, picture.data, picture.model_id, picture.choice, with_picture=picture.keep
-            )
-        except ImageError as error:
-            return Seen(picture.key, None, error.code, error.message)
-        except Exception:
-            logger.exception("a picture of an import cannot be analysed")
-            return Seen(picture.key, None, "internal", "the picture cannot be analysed")
-        if found.embedding is None or found.quality.issues:
-            return Seen(picture.key, None, found.quality.issues[0])
-        return Seen(picture.key, Sample(found.embedding, found.quality.score, found.picture))
 
 
 def main(number: int) -> None:

@@ -61,7 +61,11 @@ class Report:
         )
 
     def finish(self) -> None:
+        """Put the report in its place, and remove what killed runs have left."""
         self.part.replace(self.path)
+        beginning = f".{self.path.name}."
+        for left in [one for one in self.path.parent.iterdir() if one.name.startswith(beginning)]:
+            left.unlink(missing_ok=True)
 
     def _append(self, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

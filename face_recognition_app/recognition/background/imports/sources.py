@@ -96,7 +96,7 @@ def _people_in(text: str) -> dict[str, Person]:
             subject_id = (row["subject_id"] or "").strip()
             _add(people.setdefault(subject_id, Person(subject_id)), row, rows.line_num)
     except csv.Error as error:
-        raise BadSource(f"line {rows.line_num} of the list: {error}") from error
+        raise BadSource(f"line {rows.line_num + 1} of the list: {error}") from error
     return people
 
 
