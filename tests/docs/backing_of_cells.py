@@ -32,6 +32,7 @@ OF_PEOPLE = (
     "Subject",
     "Template",
     "Picture",
+    "ImportedPicture",
     "Reembedded",
     "Feedback",
     "Consent",
