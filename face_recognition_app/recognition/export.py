@@ -80,8 +80,8 @@ class ExportedPicture(BaseModel):
 class ExportedTemplate(BaseModel):
     """Without the vector, which is no help to a person and would be a risk in other hands.
 
-    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it. `imported_from`: SHA-256
-    of the file that an import made it from, in hexadecimal digits.
+    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it. `imported_from`: the
+    SHA-256 of the file that an import made it from, in hexadecimal digits.
     """
 
     id: UUID

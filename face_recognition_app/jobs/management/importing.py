@@ -80,12 +80,16 @@ def _watch(command: BaseCommand, job_pk: int) -> None:
             shown = line
         if job.status in FINISHED:
             break
-        time.sleep(LOOKS_EVERY_S)
+        pause()
     if shown:
         sys.stderr.write("\n")
     if job.status != JobStatus.SUCCEEDED:
         raise CommandError(f"the import is {job.status}{': ' if job.error else ''}{job.error}")
     command.stdout.write(json.dumps(job.result))
+
+
+def pause() -> None:
+    time.sleep(LOOKS_EVERY_S)
 
 
 def _line(job: Job) -> str:
