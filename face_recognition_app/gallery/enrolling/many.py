@@ -78,8 +78,9 @@ def enroll_many(
     gallery.store.refresh(tenant)  # Before the locks, for which others wait.
     batch = _Batch(tenant, gallery, rules, consent, renewal)
     with transaction.atomic():
-        known = _locked(tenant, [person.subject_id for person in people])
+        _lock(tenant, people)
         tenant.lock()
+        known = _rows(tenant, people)  # With those that were enrolled while this waited.
         binding.bind(tenant, gallery.model)
         allowed = [person for person in people if _is_allowed(batch, person)]
         together = _plain(batch, allowed, known)
@@ -92,10 +93,16 @@ def enroll_many(
     return [batch.outcomes[person.subject_id] for person in people]
 
 
-def _locked(tenant: Tenant, subject_ids: Sequence[str]) -> dict[str, Subject]:
-    """Those who have a row, locked. Everybody locks several in the order of their keys."""
-    rows = Subject.objects.select_for_update(no_key=True).filter(tenant=tenant, subject_id__in=subject_ids)
-    return {row.subject_id: row for row in rows.order_by("pk")}
+def _lock(tenant: Tenant, people: Sequence[Enrolment]) -> None:
+    """Lock those who have a row. Everybody locks several in the order of their keys."""
+    ids = [person.subject_id for person in people]
+    rows = Subject.objects.select_for_update(no_key=True).filter(tenant=tenant, subject_id__in=ids)
+    list(rows.order_by("pk").values_list("pk"))
+
+
+def _rows(tenant: Tenant, people: Sequence[Enrolment]) -> dict[str, Subject]:
+    found = Subject.objects.filter(tenant=tenant, subject_id__in=[person.subject_id for person in people])
+    return {row.subject_id: row for row in found}
 
 
 def _is_allowed(batch: _Batch, person: Enrolment) -> bool:
@@ -184,9 +191,7 @@ def _record(batch: _Batch, enrolled: Sequence[Enrolment]) -> None:
     if not enrolled:
         return
     tenant, consent = batch.tenant, batch.consent
-    found = Subject.objects.filter(tenant=tenant, subject_id__in=[one.subject_id for one in enrolled])
-    rows = {row.subject_id: row for row in found}
-    events = []
+    rows, events = _rows(tenant, enrolled), []
     if consent is not None:
         now = clock.now()
         Consent.objects.bulk_create(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit.models import AuditEntry
 from audit.verification import verify
+from database.calls import with_connection
 from gallery import people
 from gallery.enrolling.many import Enrolment, enroll_many
 from gallery.matching import Gallery
@@ -207,3 +210,27 @@ def test_a_person_is_named_once(tenant: Tenant, gallery: Gallery) -> None:
     with pytest.raises(ValueError, match="named twice"):
         together(tenant, [of("anna", 1), of("anna", 1)], gallery)
     assert together(tenant, [], gallery) == []
+
+
+def test_batches_side_by_side_enrol_nobody_twice(tenant: Tenant, gallery: Gallery) -> None:
+    """Two imports of the same people, in the opposite order, and a third that has the same faces under other ids."""
+    crowd = [of(f"p{n}", n) for n in range(12)]
+    doubles = [of(f"double-{n}", n) for n in range(12)]
+    begin = Barrier(3)
+
+    def import_all(people: Sequence[Enrolment]) -> list[str]:
+        begin.wait(30)
+        told = []
+        for first in range(0, 12, 3):
+            told += with_connection(together, tenant, people[first : first + 3], gallery)
+        return told
+
+    with ThreadPoolExecutor(3) as threads:
+        told = list(threads.map(import_all, (crowd, crowd[::-1], doubles)))
+        list(threads.map(lambda _: connection.close(), range(3)))
+    assert {code for one in told for code in one} <= {"1", "duplicate_face"}
+    faces_of = Template.objects.filter(tenant=tenant).values_list("subject__subject_id", flat=True)
+    by_face = {name.rpartition("-")[2].removeprefix("p") for name in faces_of}
+    assert len(by_face) == len(set(faces_of)) == 12
+    with transaction.atomic():
+        assert not verify(tenant.pk).fault
