@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,32 +11,16 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from core.liveness.policy import Policy
 from gallery.models import TemplateOrigin
-from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
+from gallery.names import CONSENT_NAME, MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
 from gallery.records.consents import GivenBy, GivenConsent
+from gallery.records.metadata import storable
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, FaceChoice, Issue
 from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
-MAX_METADATA_CHARACTERS = 8_192
-
-
-def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what is too long, and what Python parses as JSON but no database stores: NaN, lone surrogates, NUL."""
-    try:
-        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (ValueError, RecursionError) as error:
-        raise ValueError("not storable as JSON") from error
-    if len(text) > MAX_METADATA_CHARACTERS:
-        raise ValueError(f"longer than {MAX_METADATA_CHARACTERS} characters as JSON")
-    if r"\u0000" in text.replace(r"\\", ""):
-        raise ValueError("not storable as JSON: it contains NUL")
-    return metadata
-
-
-Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(storable)]
 
 
 DisplayName = Annotated[
@@ -45,7 +28,7 @@ DisplayName = Annotated[
 ]
 """Trimmed, in NFC and without control characters; empty for none."""
 
-ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=r"^[A-Za-z0-9._:/@-]+$")]
+ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=CONSENT_NAME)]
 
 RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
 """Why an image of an upload became no template."""

@@ -7,9 +7,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from gallery.models import Renewal
+from gallery.names import CONSENT_NAME, MAX_CONSENT_NAME
+from gallery.records.consents import GivenConsent
 from jobs.kinds import Kind, Payload
 from jobs.run import Again, Result, Run
-from recognition.api.schemas import NewConsent
 from recognition.background.imports.people import SubjectFrom
 from recognition.background.imports.places import check_relative
 from tenants.scopes import Scope
@@ -19,6 +20,20 @@ from vocabulary.jobs import JobType
 
 def _relative(source: str) -> str:
     return check_relative(source).as_posix()
+
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=CONSENT_NAME)]
+
+
+class Consent(Payload):
+    """`text` and `version` name the words that were agreed to."""
+
+    text: Name
+    version: Name
+
+    @property
+    def given(self) -> GivenConsent:
+        return GivenConsent(self.text, self.version, "rest")
 
 
 class BulkEnroll(Payload):
@@ -34,7 +49,7 @@ class BulkEnroll(Payload):
     replace: bool = False
     allow_different_face: bool = False
     face: FaceChoice | None = None
-    consent: NewConsent | None = None
+    consent: Consent | None = None
 
     @property
     def renewal(self) -> Renewal:

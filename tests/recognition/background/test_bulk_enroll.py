@@ -16,6 +16,7 @@ from recognition.background.engine import client
 from recognition.background.imports import work
 from recognition.worker import Worker
 from tenants.models import Tenant
+from tests.processes import run
 from tests.recognition.background.support import (
     EngineHere,
     asked,
@@ -197,3 +198,14 @@ def test_progress_is_told(tenant: Tenant, folder: Path) -> None:
     assert Job.across_tenants.get(pk=job.pk).total is None
     job = done(job)
     assert (job.done, job.total) == (3, 3)
+
+
+def test_neither_the_kinds_of_jobs_nor_an_import_load_an_engine_into_the_process_of_the_job() -> None:
+    script = (
+        "import sys, django; django.setup(); from jobs.kinds import catalogue; catalogue();"
+        "import recognition.background.imports.work; print([one for one in ('cv2', 'openvino') if one in sys.modules])"
+    )
+    found = run(
+        "-c", script, DJANGO_SETTINGS_MODULE="face_app.settings", FACE_DATA_DIR=str(service_settings().data_dir)
+    )
+    assert found.stdout == "[]\n", found.stderr

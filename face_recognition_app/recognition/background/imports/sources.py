@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from gallery.names import display_name_of
-from recognition.api.schemas import Metadata
+from gallery.records.metadata import storable
 from recognition.background.imports.archive import Archive
 from recognition.background.imports.people import (
     File,
@@ -30,8 +28,6 @@ from vocabulary.errors import ErrorCode
 MAX_LIST_BYTES = 128 * 2**20
 COLUMNS = ("subject_id", "path", "display_name", "metadata")
 REQUIRED = ("subject_id", "path")
-
-_METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(Metadata)
 
 
 def open_source(root: ImportFolder, source: PurePosixPath, rule: SubjectFrom) -> Pictures:
@@ -122,10 +118,20 @@ def _add(person: Person, row: Mapping[str | None, Any], line: int) -> None:
             raise ValueError("it has more fields than the first line")
         person.display_name = display_name_of(row.get("display_name") or "") or person.display_name
         if row.get("metadata"):
-            person.metadata = _METADATA.validate_python(json.loads(row["metadata"]))
-    except (ValueError, ValidationError, RecursionError) as error:
-        words = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        refused = Unreadable(ErrorCode.VALIDATION_ERROR, f"line {line}: {words}")
+            person.metadata = _metadata(row["metadata"])
+    except ValueError as error:
+        refused = Unreadable(ErrorCode.VALIDATION_ERROR, f"line {line}: {error}")
         person.files.append(File(path.as_posix(), refused))
     else:
         person.files.append(File(path.as_posix()))
+
+
+def _metadata(text: str) -> dict[str, Any]:
+    """Raises ValueError."""
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("metadata is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("metadata is no JSON object")
+    return storable(found)

@@ -244,7 +244,7 @@ class Part:
                 [_enrolment(one.person, found) for one, found in good],
                 self.gallery,
                 deciding.rules,
-                None if asked.consent is None else asked.consent.given("rest"),
+                None if asked.consent is None else asked.consent.given,
                 asked.renewal,
             )
             self._note([(*one, outcome) for one, outcome in zip(good, outcomes, strict=True)])
