@@ -15,6 +15,7 @@ from config.service import service_settings
 from database.calls import with_connection
 from jobs.models import Job
 from jobs.submitting import InvalidJob, NewJob, submit
+from tenants.models import Tenant
 from tenants.names import TenantNotFound, find_tenant
 from vocabulary.jobs import FINISHED, JobStatus, JobType, Priority
 
@@ -50,7 +51,7 @@ def run(command: BaseCommand, options: dict[str, Any]) -> None:
         raise CommandError(str(error)) from error
     command.stdout.write(f"job {job.public_id}")
     if options["watch"]:
-        _watch(command, job.pk)
+        _watch(command, tenant, job.pk)
 
 
 def _below(folder: Path, given: str) -> str:
@@ -70,10 +71,10 @@ def _consent(given: str | None) -> dict[str, str] | None:
     return {"text": text, "version": version}
 
 
-def _watch(command: BaseCommand, job_pk: int) -> None:
+def _watch(command: BaseCommand, tenant: Tenant, job_pk: int) -> None:
     shown = ""
     while True:
-        job = with_connection(lambda: Job.across_tenants.get(pk=job_pk))
+        job = with_connection(lambda: Job.objects.get(tenant=tenant, pk=job_pk))
         line = _line(job)
         if sys.stderr.isatty() and line != shown:
             sys.stderr.write(f"\r{line}\033[K")

@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tenants.models import Tenant
 from testkit.clips import SHARED_DATA
 from testkit.job_workers import ended, job_process, until
 from testkit.patience import PATIENCE_S
+from testkit.servers import redis_server
 from tests.conftest import needs_shared_data
 from tests.recognition.background.support import (
     EngineHere,
@@ -272,16 +274,26 @@ def many(imports: Path) -> Path:
 @needs_shared_data
 @pytest.mark.usefixtures("each_database")
 def test_a_worker_that_is_killed_on_the_way_enrols_each_person_once(tenant: Tenant, many: Path, tmp_path: Path) -> None:
+    _kill_on_the_way(tenant, many, tmp_path)
+
+
+@needs_shared_data
+def test_so_does_one_that_gets_its_jobs_through_a_broker(tenant: Tenant, many: Path, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url:
+        _kill_on_the_way(tenant, many, tmp_path, REDIS_URL=url, WORKER_CONCURRENCY="2")
+
+
+def _kill_on_the_way(tenant: Tenant, many: Path, directory: Path, **variables: str) -> None:
     """Real processes, all of which are killed: early, and then twice in the middle."""
     job = asked(tenant, "people")
     chance = random.Random(0)
     for least in (0, 1, 40):
-        with job_process(tmp_path) as worker:
-            until(lambda least=least: _is_running(job, least), 2 * PATIENCE_S)  # type: ignore[misc]
+        with job_process(directory, **variables) as worker:
+            until(partial(_is_running, job, least), 4 * PATIENCE_S)
             time.sleep(chance.uniform(0, 0.3))
             worker.kill()
         Job.across_tenants.filter(pk=job.pk).update(lease_until=clock.now())
-    with job_process(tmp_path) as worker:
+    with job_process(directory, **variables):
         [job] = ended([job], 4 * PATIENCE_S)
     assert job.status == "succeeded", job.error
     told = report(many, job)
