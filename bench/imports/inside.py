@@ -5,13 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 WARM_UP = 8
 
 
-def bare_rate(pictures: Sequence[Path]) -> float:
-    """Pictures a second of an engine without a database, in the class of service and with the threads of one for jobs:
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """`cpu_ms`: for each picture, which tells more than the rate where others use the machine."""
+
+    per_s: float
+    cpu_ms: float
+
+
+def bare_rate(pictures: Sequence[Path]) -> Speed:
+    """The speed of an engine without a database, in the class of service and with the threads of one for jobs:
     the file is read, the face found, rated and embedded."""
     from recognition.background.engine import places, process
 
@@ -35,11 +44,11 @@ def bare_rate(pictures: Sequence[Path]) -> float:
 
     with ThreadPoolExecutor(settings.compute_threads) as threads:
         list(threads.map(embed, pictures[:WARM_UP]))
-        began = time.monotonic()
+        began, cpu_s = time.monotonic(), time.process_time()
         list(threads.map(embed, pictures))
-        took_s = time.monotonic() - began
+        took_s, cpu_s = time.monotonic() - began, time.process_time() - cpu_s
     engine.close()
-    return len(pictures) / took_s
+    return Speed(len(pictures) / took_s, 1000 * cpu_s / len(pictures))
 
 
 def make_tenants(names: Sequence[str]) -> None:

@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from bench.imports.__main__ import Plan, Report, main
+from bench.imports.inside import Speed
 from bench.load.figures import latency
 from tests.conftest import needs_shared_data
 
 PLAN = Plan(pictures=10, database="sqlite", broker="none", streams=1, fps=5.0, seconds=1.0)
-REPORT = Report(PLAN, 0.5, (45.0, 55.0), 40.0, 9, latency([10.0] * 50), latency([12.5] * 50))
+REPORT = Report(
+    PLAN, 0.5, (Speed(45.0, 40.0), Speed(55.0, 40.0)), Speed(40.0, 41.0), 9, latency([10.0] * 50), latency([12.5] * 50)
+)
 
 
 def test_an_import_is_compared_with_the_engine_before_and_after() -> None:
@@ -29,5 +32,5 @@ def test_a_small_run_imports_pictures_beside_streams(capsys: pytest.CaptureFixtu
     main(["--pictures", "40", "--streams", "1", "--seconds", "1", "--json"])
     report = json.loads(capsys.readouterr().out)
     assert report["enrolled"] > 20
-    assert report["imported"] > 0
+    assert report["imported"]["per_s"] > 0
     assert report["streams_beside"]["p95"] > 0
