@@ -89,6 +89,7 @@ class EngineHere:
         self._limits = limits
         self._dies_of = dies_of
         self._pictures: list[Picture] = []
+        self._newest_first = True
 
     def send(self, picture: Picture) -> None:
         self.sent[picture.key] = len(picture.data)
@@ -99,7 +100,7 @@ class EngineHere:
             return None
         if any(self._dies_of(picture.data) for picture in self._pictures):
             raise EngineLost("it died")
-        picture = self._pictures.pop()  # The newest first: answers come in any order.
+        picture = self._pictures.pop(-1 if self._newest_first else 0)  # Answers come in any order.
         del self.sent[picture.key]
         self.looked_at += 1
         return see(self._engine, self._limits, picture)

@@ -25,6 +25,7 @@ from jobs.run import Run
 from jobs.workers import leases
 from jobs.workers.execution import execute
 from recognition.background.engine import client, places
+from recognition.background.engine.messages import Seen
 from recognition.background.imports import work
 from recognition.background.imports.report import Report
 from recognition.worker import Worker
@@ -152,6 +153,31 @@ def test_parts_of_ten_seconds_are_one_import(
     assert (counts(job), job.runs, job.failures) == ((2, 2, 4, 0), 3, 0)
     assert len(report(crowd, job)) == 6
     assert engine.looked_at == 6  # Each once.
+
+
+def test_a_run_whose_engine_gets_no_time_keeps_what_is_done(
+    tenant: Tenant, crowd: Path, engine: EngineHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Live streams need every core from the fourth picture on, until the job comes again."""
+    job, receive = asked(tenant, "people"), engine.receive
+    starved = [True]
+
+    def slow(within_s: float) -> Seen | None:
+        return None if starved[0] and engine.looked_at >= 3 else receive(within_s)
+
+    monkeypatch.setattr(engine, "receive", slow)
+    monkeypatch.setattr(engine, "_newest_first", False)
+    monkeypatch.setattr(work, "ANSWERS_WITHIN_S", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "is_over", property(lambda _: engine.looked_at >= 3))
+        execute(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.done, job.failures) == (JobStatus.QUEUED, 3, 0)
+    assert templates(tenant) == {"a": 1}
+    starved[0] = False
+    engine.sent.clear()
+    engine._pictures.clear()
+    assert counts(done(job)) == (2, 2, 4, 0)
 
 
 def test_a_worker_that_was_thought_dead_spoils_nothing(

@@ -7,6 +7,7 @@ enrolled together with those before, in one transaction with the checkpoint and 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -46,6 +47,8 @@ AHEAD = 48
 AHEAD_BYTES = 64 * 2**20
 NO_ENGINE_WAIT_S = 2.0
 LISTENS_EVERY_S = 1.0
+ANSWERS_WITHIN_S = 20.0
+"""How long a run that is over waits for answers. Live streams may leave the engine no time at all."""
 
 
 def carry_on(run: Run, asked: BulkEnroll) -> Result | Again:
@@ -94,6 +97,10 @@ def _deciding() -> Deciding:
     return Deciding.load(service_settings())
 
 
+class _NoTime(Exception):
+    """The engine does not answer in time: live streams need the cores."""
+
+
 @dataclass(slots=True)
 class Part:
     run: Run
@@ -104,6 +111,7 @@ class Part:
     engine: JobEngine | None = None
     window: deque[Pending] = field(default_factory=deque)
     keys: Iterator[int] = field(default_factory=count)
+    over_since: float | None = None
     gallery: Gallery = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +119,13 @@ class Part:
 
     def do(self) -> bool:
         """Enrol people until the run is over. Returns whether everybody is done."""
+        try:
+            return self._enrol_all()
+        except _NoTime:
+            self._enrol(self._complete())
+            return False
+
+    def _enrol_all(self) -> bool:
         self.run.total = sum(len(person.files) for person in self.pictures.people)
         left = after(self.pictures.people, self.progress.after)
         while people := list(islice(left, BATCH)):
@@ -155,7 +170,7 @@ class Part:
         seen = set() if self._is_renewed(pending) else set(known.files)
         room = MAX_TEMPLATES - enrolled
         for file in person.files:
-            if not room and not known.files:
+            if room <= 0 and not known.files:
                 pending.reject(file, ErrorCode.TOO_MANY_TEMPLATES, TOO_MANY)
                 continue
             found = self._read(pending, file)
@@ -166,7 +181,7 @@ class Part:
                 pending.already_there(file)
             elif sha256.hex() in self.progress.deadly:
                 pending.reject(file, ErrorCode.INTERNAL, "the engine dies of this picture")
-            elif not room:
+            elif room <= 0:
                 pending.reject(file, ErrorCode.TOO_MANY_TEMPLATES, TOO_MANY)
             else:
                 seen.add(sha256)
@@ -208,6 +223,7 @@ class Part:
         while self.engine is not None and self.engine.sent:
             seen = self.engine.receive(within_s)
             if seen is None:
+                self._check_time()
                 return
             within_s = 0.0
             pending = next(one for one in self.window if seen.key in one.waiting)
@@ -216,6 +232,13 @@ class Part:
                 pending.reject(file, seen.code, seen.words)
             else:
                 pending.found[file.name] = Good(file, sha256, seen.sample)
+
+    def _check_time(self) -> None:
+        """Raises _NoTime when the run has waited for the engine for some time after it was over."""
+        if self.run.is_over:
+            self.over_since = self.over_since or time.monotonic()
+            if time.monotonic() - self.over_since > ANSWERS_WITHIN_S:
+                raise _NoTime
 
     def _complete(self) -> int:
         """How many at the beginning of the window have all answers, up to a batch."""
@@ -234,6 +257,8 @@ class Part:
 
     def _enrol(self, number: int) -> None:
         """Enrol the first of the window, with all that tells of it."""
+        if not number:
+            return
         tenant, deciding, asked = self.run.own_tenant, _deciding(), self.asked
         batch = list(islice(self.window, number))
         good = [(one, found) for one in batch if (found := one.good(same_person(self.gallery.profile)))]
