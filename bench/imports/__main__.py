@@ -3,7 +3,7 @@
     python -m bench.imports [--pictures 2000] [--database sqlite|postgresql] [--broker none|redis] [--json]
 
 Pictures of Labeled Faces in the Wild are imported by a real worker process, with all rules of the service, between two
-turns of a bare engine in the same class of service and with as many threads. The worker's engine is loaded before. Then
+turns of a bare engine in the same class of service. The worker's engine is loaded before. Then
 the same pictures are imported for another tenant while sockets send frames to a running service; `rise` compares their
 waits with those of the same sockets before. Ends with 1 below 80 % of the bare rate, or above 25 % of rise.
 """

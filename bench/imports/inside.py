@@ -20,21 +20,24 @@ class Speed:
 
 
 def bare_rate(pictures: Sequence[Path]) -> Speed:
-    """The speed of an engine without a database, in the class of service and with the threads of one for jobs:
+    """The speed of an engine without a database, in the class of service of one for jobs, with a thread for each core:
     the file is read, the face found, rated and embedded."""
-    from recognition.background.engine import places, process
+    from recognition.background.engine import process
 
     process.lower_priority()
     import django
 
     django.setup()
     from config.service import service_settings
+    from config.sizing import compute_threads, this_machine
     from core.imaging.frames import ImageLimits
     from recognition import stills
     from recognition.deciding import Deciding
     from recognition.worker import load_engine
 
-    settings = places.for_jobs(service_settings())
+    settings = service_settings()
+    threads_of_all = compute_threads(this_machine().cores, 1, settings.mesh_pool_size)
+    settings = settings.model_copy(update={"threads": threads_of_all})
     deciding = Deciding.load(settings)
     engine = load_engine(deciding, settings.mesh_pool_size)
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)

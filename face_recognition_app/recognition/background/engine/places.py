@@ -33,8 +33,11 @@ _ENGINE = {
 
 
 def for_jobs(settings: Settings) -> Settings:
-    """The settings of an engine that may use every core: live work goes before it."""
-    threads = settings.threads or compute_threads(this_machine().cores, 1, settings.mesh_pool_size)
+    """The settings of an engine that may use every core, since live work goes before it.
+
+    It has a thread more than cores: while one of them takes a picture or gives an answer, the others compute.
+    """
+    threads = settings.threads or compute_threads(this_machine().cores, 1, settings.mesh_pool_size) + 1
     return settings.model_copy(update={"threads": threads, "mesh_pool_size": threads})
 
 
