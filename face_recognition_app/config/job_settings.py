@@ -79,6 +79,13 @@ class JobSettings(BaseModel):
     max_retries: int = Field(
         3, alias="MAX_RETRIES", ge=0, le=100, description="Tries after the first one; then the job is dead."
     )
+    engines: int = Field(
+        1,
+        alias="WORKER_ENGINES",
+        ge=1,
+        le=64,
+        description="Engines for jobs on this machine, beside those of the service; other jobs wait for one.",
+    )
     background_tasks: bool | None = Field(
         None,
         alias="ENABLE_BACKGROUND_TASKS",

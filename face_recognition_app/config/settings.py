@@ -140,6 +140,11 @@ class Settings(BaseModel):
         alias="FACE_RUN_DIR",
         description="Worker statistics, metrics and locks of this one server while it runs; may lie on tmpfs.",
     )
+    import_dir: Directory = Field(
+        default_factory=lambda given: given["data_dir"] / "import",
+        alias="FACE_IMPORT_DIR",
+        description="Pictures that jobs bulk_enroll may read: each tenant's in the folder of its name.",
+    )
     model_dir: Directory = Field(
         REPOSITORY / "var" / "models", alias="FACE_MODEL_DIR", description="Verified models; fetched if missing."
     )

@@ -123,6 +123,14 @@ class Gallery:
         ]
         return replace(found, candidates=others[:limit])
 
+    def nearest(self, tenant: Tenant, probes: Sequence[Embedding], target_fpir: float, tries: int) -> Identification:
+        """The subject most similar to any of the probes, which may show several people, by the threshold of one of them
+        with `tries` probes. Feedback is not asked: whoever is no match here is none in `duplicates`."""
+        binding.check(tenant, self.model)
+        ranking = self.store.search(tenant, probes, 1)
+        best = [replace(one, similarity=one_number(one.similarity)) for one in ranking.candidates]
+        return Identification(best, self._search_threshold(tenant, target_fpir, ranking, tries))
+
     def has_other_face(self, tenant: Tenant, subject_id: str, probes: Sequence[Embedding], target_fmr: float) -> bool:
         """Whether the subject has templates and one of the probes does not match them."""
         templates = self.store.of_subject(tenant, subject_id)

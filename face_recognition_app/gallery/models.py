@@ -119,6 +119,20 @@ class Picture(TenantOwned):
         return f"picture of template {self.template_id}"
 
 
+class ImportedPicture(TenantOwned):
+    """The file that an import made a template from, by the SHA-256 of its content: another import knows it again."""
+
+    subject = models.ForeignKey(Subject, models.CASCADE, related_name="imported_pictures")
+    template = models.OneToOneField(Template, models.CASCADE, related_name="imported")
+    sha256 = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject", "sha256"], name="picture_imported_once")]
+
+    def __str__(self) -> str:
+        return f"file of template {self.template_id}"
+
+
 class Reembedded(ProtectedRow):
     """What another embedder makes of a template's picture, until the gallery is moved to it (gallery.reembedding)."""
 

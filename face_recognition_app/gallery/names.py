@@ -8,6 +8,8 @@ MAX_DISPLAY_NAME = 200
 """Characters (code points)."""
 MAX_CONSENT_NAME = 64
 """Characters of the name and of the version of a consent's words."""
+CONSENT_NAME = r"^[A-Za-z0-9._:/@-]+$"
+"""Pattern of both."""
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTION_CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 

@@ -82,7 +82,7 @@ class TooManyTemplates(GalleryError):
     code = ErrorCode.TOO_MANY_TEMPLATES
 
 
-_ORIGINS = {
+ORIGINS = {
     Renewal.NONE: TemplateOrigin.ENROLLED,
     Renewal.REPLACE: TemplateOrigin.RENEWED,
     Renewal.UNCHECKED: TemplateOrigin.UNCHECKED,
@@ -247,7 +247,7 @@ def enroll(
         subject.display_name = display_name
         subject.save(update_fields=["display_name"])
     old = [] if is_new or renewal is Renewal.NONE else list(subject.templates.values_list("pk", flat=True))
-    templates = store_templates(tenant, subject, samples, gallery, _ORIGINS[renewal])
+    templates = store_templates(tenant, subject, samples, gallery, ORIGINS[renewal])
     if old:
         Template.objects.filter(subject=subject, pk__in=old).delete()
     return Enrolled(subject, templates, renewal, len(old))

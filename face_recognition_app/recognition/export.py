@@ -14,7 +14,17 @@ from pydantic import BaseModel
 from audit.models import AuditEntry
 from core.liveness.policy import Policy
 from gallery import people, pictures
-from gallery.models import Consent, Feedback, Picture, Reembedded, Renewal, Subject, Template, TemplateOrigin
+from gallery.models import (
+    Consent,
+    Feedback,
+    ImportedPicture,
+    Picture,
+    Reembedded,
+    Renewal,
+    Subject,
+    Template,
+    TemplateOrigin,
+)
 from gallery.protection import TemplateProtection
 from gallery.protection.errors import SecretGone
 from gallery.records.consents import GivenBy
@@ -35,6 +45,7 @@ SECTIONS: dict[type[Model], str] = {
     Consent: "consents",
     Template: "templates",
     Picture: "templates",
+    ImportedPicture: "templates",
     Reembedded: "templates",
     Feedback: "feedback",
     Session: "sessions",
@@ -79,7 +90,8 @@ class ExportedPicture(BaseModel):
 class ExportedTemplate(BaseModel):
     """Without the vector, which is no help to a person and would be a risk in other hands.
 
-    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it.
+    `moving_to`: the model that has embedded the picture, too, while the gallery is moved to it. `imported_from`: the
+    SHA-256 of the file that an import made it from, in hexadecimal digits.
     """
 
     id: UUID
@@ -89,6 +101,7 @@ class ExportedTemplate(BaseModel):
     created_at: datetime
     picture: ExportedPicture | None
     moving_to: str | None
+    imported_from: str | None
 
 
 class ExportedFeedback(BaseModel):
@@ -265,7 +278,7 @@ def _consent(row: Consent) -> ExportedConsent:
 def _templates(tenant: Tenant, subject: Subject, protection: TemplateProtection) -> list[ExportedTemplate]:
     rows = (
         Template.objects.filter(subject=subject)
-        .select_related("picture", "reembedded")
+        .select_related("picture", "reembedded", "imported")
         .defer("vector", "reembedded__vector")
         .order_by("pk")
     )
@@ -291,7 +304,12 @@ def _template(row: Template, picture: ExportedPicture | None) -> ExportedTemplat
         created_at=row.created_at,
         picture=picture,
         moving_to=getattr(getattr(row, "reembedded", None), "model_id", None),
+        imported_from=_digest(getattr(row, "imported", None)),
     )
+
+
+def _digest(row: ImportedPicture | None) -> str | None:
+    return None if row is None else bytes(row.sha256).hex()
 
 
 def _sessions(tenant: Tenant, subject_id: str) -> list[ExportedSession]:

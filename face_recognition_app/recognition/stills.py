@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from core.face_recognition_engine import FrameView
+from core.face_recognition_engine import FaceRecognitionEngine, FrameView
 from core.features.cover.measures import is_covered
 from core.features.values import NOBODY, Quality
+from core.imaging.frames import ImageLimits
 from core.types import Box, Embedding
 from logs import request_id
 from recognition.worker import Worker
@@ -58,13 +59,26 @@ def portrait(
     worker: Worker, data: bytes, model_id: str, choice: FaceChoice | None = None, *, with_picture: bool = False
 ) -> Portrait:
     """`model_id`: of the embedder. `choice`: None for as the service is configured."""
+    return portrait_by(worker.engine, worker.limits, data, model_id, choice, with_picture=with_picture)
+
+
+def portrait_by(
+    engine: FaceRecognitionEngine,
+    limits: ImageLimits,
+    data: bytes,
+    model_id: str,
+    choice: FaceChoice | None = None,
+    *,
+    with_picture: bool = False,
+) -> Portrait:
+    """The same by an engine that is no worker's."""
     refuse_bystanders = None if choice is None else choice is FaceChoice.SINGLE
-    view = worker.engine.analyse_still(data, worker.limits, refuse_bystanders=refuse_bystanders)
-    embedding = worker.engine.embed(view, model_id) if view.face is not None else None
+    view = engine.analyse_still(data, limits, refuse_bystanders=refuse_bystanders)
+    embedding = engine.embed(view, model_id) if view.face is not None else None
     known = embedding is not None or Issue.LOOK_STRAIGHT in view.quality.issues
     covered = Issue.FACE_COVERED in view.quality.issues
     plainly = covered and view.aligned is not None and is_covered(view.aligned.crop, plainly=True)
-    picture = worker.engine.picture(view) if with_picture and embedding is not None else b""
+    picture = engine.picture(view) if with_picture and embedding is not None else b""
     return Portrait(view.quality if known else NOBODY, len(view.faces), view.box, embedding, plainly, picture)
 
 

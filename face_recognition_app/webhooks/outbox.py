@@ -48,12 +48,13 @@ class Event:
 _WANTED = f"SELECT id, events FROM {Endpoint._meta.db_table} WHERE tenant_id = %s AND enabled"  # noqa: S608
 
 
-def note(tenant: Tenant, event: Event) -> None:
-    """Note the event in the caller's transaction, behind what is recorded in the audit trail."""
+def note(tenant: Tenant, *events: Event) -> None:
+    """Note events in the caller's transaction, behind what is recorded in the audit trail."""
     assert connection.in_atomic_block, "an event belongs to the transaction of what happened"
-    wanted = _endpoints_for(tenant, event.type)
-    if wanted:
-        add(tenant, wanted, event)
+    wanted = {type_: _endpoints_for(tenant, type_) for type_ in dict.fromkeys(event.type for event in events)}
+    for event in events:
+        if wanted[event.type]:
+            add(tenant, wanted[event.type], event)
 
 
 def add(tenant: Tenant, endpoints: list[int], event: Event) -> list[Delivery]:

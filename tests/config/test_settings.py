@@ -30,6 +30,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("REDIS_URL", "redis://cache/0", "redis_url", "redis://cache/0"),
     ("FACE_DATA_DIR", "/data", "data_dir", Path("/data")),
     ("FACE_RUN_DIR", "/run/face", "run_dir", Path("/run/face")),
+    ("FACE_IMPORT_DIR", "/photos", "import_dir", Path("/photos")),
     ("FACE_MODEL_DIR", "/models", "model_dir", Path("/models")),
     ("FACE_SECRET_KEY", STRONG, "secret_key", STRONG),
     ("FACE_TEMPLATE_KEY", "a-key,an-older-one", "template_key", "a-key,an-older-one"),
@@ -105,6 +106,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert 1 <= settings.workers <= 4
     assert settings.data_dir == REPOSITORY / "var"
     assert settings.run_dir == REPOSITORY / "var" / "run"
+    assert settings.import_dir == REPOSITORY / "var" / "import"
     assert settings.model_dir == REPOSITORY / "var" / "models"
     assert settings.max_image_bytes == 10 * 2**20
     assert settings.max_image_pixels == 25_000_000
@@ -294,6 +296,7 @@ def test_a_memory_limit_of_0_is_no_limit(megabytes: str, limit: int | None) -> N
 def test_run_files_follow_the_data_directory_unless_they_have_one_of_their_own() -> None:
     assert load({"FACE_DATA_DIR": "/data"}).run_dir == Path("/data/run")
     assert load({"FACE_DATA_DIR": "/data", "FACE_RUN_DIR": "run"}).run_dir == REPOSITORY / "run"
+    assert load({"FACE_DATA_DIR": "/data"}).import_dir == Path("/data/import")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ SEALED = (
     "gallery/protection/test_sealed.py::test_neither_what_is_stored_nor_what_is_indexed_tells_of_the_face",
     f"{FACTS}test_every_embedding_is_stored_protected",
 )
+IMPORTS = "recognition/background/imports/test_bulk_enroll.py::"
 TENANT_END = (
     "recognition/retention/test_tenant_end.py::test_a_deleted_tenant_leaves_nothing_and_takes_nothing_of_another"
 )
@@ -38,6 +39,7 @@ OF_PEOPLE = (
     "Subject",
     "Template",
     "Picture",
+    "ImportedPicture",
     "Reembedded",
     "Feedback",
     "Consent",
@@ -51,6 +53,8 @@ OF_PEOPLE = (
     "Delivery",
 )
 """The models whose rows go with the person."""
+
+REPORTS = (f"{IMPORTS}test_a_report_goes_to_the_data_directory_where_the_folder_takes_none",)
 
 WHERE: Backing = {
     **{
@@ -77,6 +81,10 @@ WHERE: Backing = {
     "`reports/`, where: data directory": (
         f"{PEOPLES_JOBS}test_an_export_is_the_document_of_the_path_sealed_in_a_file",
     ),
+    "`import/`, where: data directory, or `FACE_IMPORT_DIR`": (
+        "config/test_settings.py::test_the_defaults_are_those_of_the_contract",
+    ),
+    "`import-reports/`, where: data directory": REPORTS,
     "`keys/`, where: data directory": FILES,
     "`demo-api-key`, where: data directory, with the demo tenant": (
         *FILES,
@@ -178,6 +186,13 @@ ABOUT: Backing = {
         f"{COMPARISONS}test_pairs_are_those_of_the_command_in_a_sealed_report",
         f"{COMPARISONS}test_who_is_erased_is_named_no_more_by_a_report",
     ),
+    "`ImportedPicture`, about a person: digest of the file that an import made a template from": (
+        COLUMNS,
+        f"{IMPORTS}test_a_second_import_finds_everything_there",
+    ),
+    "`import/`, about a person: pictures that the operator puts there to be enrolled, and reports of imports: names of "
+    "files, and ids": (f"{IMPORTS}test_each_picture_is_enrolled_or_rejected_with_a_reason",),
+    "`import-reports/`, about a person: reports of imports, where the import's folder takes none": REPORTS,
     "`keys/`, about a person: nothing: keys of the service": (f"{FACTS}test_the_keys_are_those_that_are_known",),
     "`demo-api-key`, about a person: nothing: an API key": (
         "tenants/test_demo.py::test_the_first_start_leaves_a_key_that_works_for_its_owner_only",
@@ -285,6 +300,9 @@ HOW_LONG: Backing = {
         "gallery/stores/indexes/test_index_files.py::test_nothing_of_an_erased_person_stays_in_a_file",
         f"{FACTS}test_indexes_are_brought_up_to_date_every_ten_seconds",
     ),
+    "`ImportedPicture`, how long: as its template": (f"{IMPORTS}test_what_was_erased_is_enrolled_again",),
+    "`import/`, how long: until the operator deletes them": (f"{IMPORTS}test_a_second_import_finds_everything_there",),
+    "`import-reports/`, how long: until the operator deletes them": REPORTS,
     "`keys/`, how long: for good; keys that sign, until rotated": (
         "config/test_secret.py::test_an_existing_secret_stays",
         "recognition/tokens/test_signing_keys.py::test_files_are_for_the_service_only_and_no_old_private_key_is_left",
@@ -293,6 +311,10 @@ HOW_LONG: Backing = {
 }
 ERASED_WITH_THE_PERSON: Backing = {
     **{f"`{model}`, erased with the person: yes": ERASED for model in OF_PEOPLE},
+    **{
+        f"`{place}/`, erased with the person: no": (f"{IMPORTS}test_what_was_erased_is_enrolled_again",)
+        for place in ("import", "reports")
+    },
     "`AuditEntry`, erased with the person: stays, and names nobody": (
         *NOBODY,
         "recognition/lifecycle/test_audit_api.py::test_the_trail_of_a_person_can_be_read_before_and_after_the_erasure",

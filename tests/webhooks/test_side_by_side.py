@@ -63,7 +63,7 @@ def test_nothing_breaks_another(tenant: Tenant, there: Receiver, allowed: object
         passing = endpoint_at(tenant, there)
         for subject_id in PEOPLE:
             happened(tenant, subject_id)
-        calls: list[Callable[[], None]] = [
+        calls: list[Callable[[], object]] = [
             *queued(),
             *[partial(change, tenant, subject_id) for subject_id in PEOPLE],
             partial(erase, tenant, PEOPLE[number % 3]),

@@ -15,6 +15,7 @@ from ninja import Header, Query, Router, Schema, Status
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from database.pages import page_before
+from gallery.records.metadata import storable
 from gallery.records.references import record_reading
 from jobs import access, changing
 from jobs.asking import ask
@@ -25,7 +26,7 @@ from jobs.workers.deaths import TIMED_OUT, WORKER_DIED
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.openapi.document import raises
 from recognition.api.pages import DEFAULT_LIMIT, Limit, cursor_for, key_in
-from recognition.api.schemas import Request, storable
+from recognition.api.schemas import Request
 from recognition.worker import of_request
 from tenants.scopes import Scope
 from vocabulary.audit import AuditKind

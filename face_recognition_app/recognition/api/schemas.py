@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,37 +11,16 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from core.liveness.policy import Policy
 from gallery.models import TemplateOrigin
-from gallery.names import MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
+from gallery.names import CONSENT_NAME, MAX_CONSENT_NAME, MAX_DISPLAY_NAME, display_name_of
 from gallery.people import ID_PATTERN
 from gallery.records.consents import GivenBy, GivenConsent
+from gallery.records.metadata import storable_metadata
 from vocabulary.errors import HTTP, ErrorCode, ImageCode
 from vocabulary.faces import Action, FaceChoice, Issue
 from vocabulary.sessions import LivenessOutcome, Place, Reason, SessionKind, SessionStatus
 from wire.messages import ChallengeInfo, FaceBox, FrameQuality
 
-MAX_METADATA_CHARACTERS = 8_192
-
-
-def storable(limit: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A validator that refuses what has more characters as JSON, and what Python parses as JSON but no database stores:
-    NaN, lone surrogates, NUL."""
-
-    def check(given: dict[str, Any]) -> dict[str, Any]:
-        try:
-            text = json.dumps(given, allow_nan=False, ensure_ascii=False)
-            text.encode()
-        except (ValueError, RecursionError) as error:
-            raise ValueError("not storable as JSON") from error
-        if len(text) > limit:
-            raise ValueError(f"longer than {limit} characters as JSON")
-        if r"\u0000" in text.replace(r"\\", ""):
-            raise ValueError("not storable as JSON: it contains NUL")
-        return given
-
-    return check
-
-
-Metadata = Annotated[dict[str, Any], AfterValidator(storable(MAX_METADATA_CHARACTERS))]
+Metadata = Annotated[dict[str, Any], AfterValidator(storable_metadata)]
 
 
 DisplayName = Annotated[
@@ -51,7 +28,7 @@ DisplayName = Annotated[
 ]
 """Trimmed, in NFC and without control characters; empty for none."""
 
-ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=r"^[A-Za-z0-9._:/@-]+$")]
+ConsentName = Annotated[str, Field(min_length=1, max_length=MAX_CONSENT_NAME, pattern=CONSENT_NAME)]
 
 RejectReason = Issue | ImageCode | Literal[Reason.FACE_CHANGED]
 """Why an image of an upload became no template."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from recognition.background import comparisons, outcomes, reembed, retention, subjects, trial, upkeep, webhooks
+from recognition.background import (
+    bulk_enroll,
+    comparisons,
+    outcomes,
+    reembed,
+    retention,
+    subjects,
+    trial,
+    upkeep,
+    webhooks,
+)
 
 KINDS = [
+    *bulk_enroll.KINDS,
     *comparisons.KINDS,
     *outcomes.KINDS,
     *reembed.KINDS,

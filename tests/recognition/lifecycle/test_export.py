@@ -61,6 +61,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Consent": {"id", "subject"},
         "Template": {"id", "tenant", "subject", "vector"},  # The vector is a risk and no help.
         "Picture": {"id", "tenant", "template"},
+        "ImportedPicture": {"id", "subject", "template"},
         "Reembedded": {"id", "tenant", "template", "vector"},
         "Session": {  # What the service needs to go on with it.
             "tenant",
@@ -100,6 +101,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Consent": export.ExportedConsent,
         "Template": export.ExportedTemplate,
         "Picture": export.ExportedPicture,
+        "ImportedPicture": export.ExportedTemplate,
         "Reembedded": export.ExportedTemplate,
         "Session": export.ExportedSession,
         "Decision": export.ExportedDecision,
@@ -115,6 +117,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
     renamed = {
         "public_id": "id",
         "content": "png",
+        "sha256": "imported_from",
         "device": "device_id",
         "token": "decision_token",
         "actor_reference": "actor_id",

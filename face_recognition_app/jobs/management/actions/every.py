@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.management.actions import autoscale, capacity, doctor, letters, listing, scale, schedules, status
+from jobs.management.actions import autoscale, capacity, doctor, importing, letters, listing, scale, schedules, status
 
-MODULES = (status, listing, letters, schedules, scale, autoscale, doctor, capacity)
+MODULES = (status, listing, letters, schedules, importing, scale, autoscale, doctor, capacity)
 
 
 def add(actions: Any) -> None:

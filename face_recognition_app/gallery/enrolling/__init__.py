@@ -1,0 +1,1 @@
+"""Enrolment of many people at once."""

@@ -1,0 +1,1 @@
+"""Enrolment of people from a folder, a zip file or a list of pictures."""
