@@ -26,6 +26,7 @@ ACROSS_TENANTS = {
     "gallery/pictures.py": 1,
     "gallery/protection/reprotection.py": 1,
     "gallery/protection/tenant_secrets.py": 3,
+    "recognition/background/imports/work.py": 1,
     "recognition/retention/rules.py": 6,
     "recognition/sessions/lifecycle.py": 2,
     "tenants/keys.py": 1,
