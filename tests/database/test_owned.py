@@ -33,6 +33,7 @@ ACROSS_TENANTS = {
     "gallery/pictures.py": 1,
     "gallery/protection/reprotection.py": 1,
     "gallery/protection/tenant_secrets.py": 3,
+    "recognition/background/imports/work.py": 1,
     "recognition/background/parts.py": 1,
     "recognition/background/reports.py": 2,
     "recognition/retention/rules.py": 10,

@@ -91,3 +91,13 @@ def test_times_that_were_missed_make_one_job_unless_they_are_made_up_for(
     row.refresh_from_db()
     assert row.next_due > clock.now()
     assert (row.next_due - due) % timedelta(seconds=1) == timedelta(0)
+
+
+def test_a_schedule_that_cannot_be_followed_disturbs_no_other(way: Way) -> None:
+    for name, type_ in (("a broken one", "of another version"), ("sound", JobType.NOOP)):
+        Schedule.objects.create(name=name, type=type_, every_s=3_600, next_due=clock.now())
+    with way.worker() as worker:
+        until(lambda: made() == 1)
+        ended(list(Job.across_tenants.filter(type=JobType.NOOP)))
+        assert worker.process.poll() is None
+    assert "a schedule makes no job" in worker.log.read_text()

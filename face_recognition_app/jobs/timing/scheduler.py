@@ -44,7 +44,15 @@ class Scheduler:
         self.leads = False
 
     def turn(self) -> None:
-        """Do what is due, if this scheduler leads. Raises Unavailable."""
+        """Do what is due, if this scheduler leads. What fails is logged: the next turn tries again."""
+        try:
+            self._turn()
+        except Unavailable as error:
+            logger.warning("the scheduler waits for its database: %s", error)
+        except Exception:
+            logger.exception("a turn of the scheduler failed; the next one tries again")
+
+    def _turn(self) -> None:
         leads = with_connection(take_seat, self._name)
         if leads != self.leads:
             logger.info("this scheduler %s", "leads" if leads else "stands by")
@@ -75,12 +83,7 @@ def serve(settings: JobSettings, is_over: Callable[[], bool]) -> None:
     scheduler = Scheduler(settings)
     next_turn = time.monotonic()
     while not is_over():
-        try:
-            scheduler.turn()
-        except Unavailable as error:
-            logger.warning("the scheduler waits for its database: %s", error)
-        except Exception:
-            logger.exception("a turn of the scheduler failed; the next one tries again")
+        scheduler.turn()
         next_turn = max(next_turn + settings.scheduler_interval_s, time.monotonic())
         while not is_over() and (left := next_turn - time.monotonic()) > 0:
             time.sleep(min(left, 0.2))

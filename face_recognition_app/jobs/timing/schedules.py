@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from database import clock
 from jobs.models import Schedule
 from jobs.submitting import NewJob, submit
 from vocabulary.jobs import JobType
+
+logger = logging.getLogger(__name__)
 
 MOST_AT_A_TIME = 1_000
 DAY = timedelta(days=1)
@@ -58,16 +61,25 @@ def ensure_schedules() -> None:
 def make_jobs_that_are_due() -> int:
     """Make a job for each time that has come. Returns how many."""
     now, made = clock.now(), 0
-    for pk in Schedule.objects.filter(next_due__lte=now).values_list("pk", flat=True):
-        with transaction.atomic():
-            row = Schedule.objects.select_for_update().get(pk=pk)
-            times, row.next_due = _due(row, now)
-            row.save(update_fields=["next_due"])
-            for due in times:
-                key = f"{row.name} {due.isoformat()}"
-                submit(None, NewJob(JobType(row.type), row.payload, idempotency_key=key))
-        made += len(times)
+    for pk in list(Schedule.objects.filter(next_due__lte=now).values_list("pk", flat=True)):
+        try:
+            made += _make_jobs_of(pk, now)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("a schedule makes no job: see 'manage.py jobs schedules'")
     return made
+
+
+def _make_jobs_of(pk: int, now: datetime) -> int:
+    with transaction.atomic():
+        row = Schedule.objects.select_for_update().get(pk=pk)
+        times, row.next_due = _due(row, now)
+        row.save(update_fields=["next_due"])
+        for due in times:
+            key = f"{row.name} {due.isoformat()}"
+            submit(None, NewJob(JobType(row.type), row.payload, idempotency_key=key))
+    return len(times)
 
 
 def _due(row: Schedule, now: datetime) -> tuple[list[datetime], datetime]:

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection as pipes
 from multiprocessing.connection import Connection
@@ -108,7 +108,8 @@ class EmbeddedWorker:
         waiting = list(with_connection(lambda: list(self._waiting(wanted))))
         for slot, job_pk in zip(idle, waiting, strict=False):
             slot.job, slot.began = job_pk, time.monotonic()
-            slot.pipe.send(job_pk)
+            with suppress(OSError):  # The process has just died, which is noted where it is waited for.
+                slot.pipe.send(job_pk)
         if time.monotonic() < self._start_after:
             return
         more = len(waiting) - len(idle) - len(starting)
@@ -120,7 +121,9 @@ class EmbeddedWorker:
         taken = [slot.job for slot in self._slots if slot.job is not None]
         for priority in Priority:
             queued = Job.across_tenants.filter(status=JobStatus.QUEUED, priority=priority).exclude(pk__in=taken)
-            yield from queued.order_by("pk").values_list("pk", flat=True)[:limit]
+            found = list(queued.order_by("pk").values_list("pk", flat=True)[:limit])
+            yield from found
+            limit -= len(found)
 
     def _wait(self, at_most_s: float) -> None:
         """Until a process has said something or ended."""

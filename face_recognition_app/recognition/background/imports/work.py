@@ -17,12 +17,14 @@ from itertools import count, islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from config.job_settings import job_settings
 from config.service import service_settings
 from gallery.enrolling.many import Enrolment, enroll_many
 from gallery.matching import Gallery
 from gallery.models import ImportedPicture, Template
 from gallery.people import MAX_TEMPLATES, GalleryError, InvalidSubjectId, check_subject_id
 from gallery.thresholds import same_person
+from jobs.models import Job
 from jobs.run import Again, Cancelled, Refused, Result, Run
 from recognition.background.engine import client
 from recognition.background.engine.client import JobEngine, NoEngine
@@ -36,6 +38,7 @@ from recognition.background.imports.reports import report_of, shown_as
 from recognition.background.imports.sources import open_source
 from recognition.deciding import Deciding
 from vocabulary.errors import ErrorCode
+from vocabulary.jobs import JobStatus
 
 if TYPE_CHECKING:
     from recognition.background.bulk_enroll import BulkEnroll
@@ -47,6 +50,7 @@ AHEAD = 48
 AHEAD_BYTES = 64 * 2**20
 NO_ENGINE_WAIT_S = 2.0
 LISTENS_EVERY_S = 1.0
+LONGEST_S = 60.0
 ANSWERS_WITHIN_S = 20.0
 """How long a run that is over waits for answers. Live streams may leave the engine no time at all."""
 
@@ -112,6 +116,9 @@ class Part:
     window: deque[Pending] = field(default_factory=deque)
     keys: Iterator[int] = field(default_factory=count)
     over_since: float | None = None
+    began: float = field(default_factory=time.monotonic)
+    looks_after: float = 0.0
+    others_wait: bool = False
     gallery: Gallery = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,7 +138,7 @@ class Part:
         while people := list(islice(left, BATCH)):
             known = known_of(self.run.own_tenant, people)
             for person in people:
-                if self.run.is_over:
+                if self._makes_way():
                     self._finish_window()
                     return False
                 self._begin(person, known.get(person.subject_id, NOBODY))
@@ -140,6 +147,19 @@ class Part:
                     self._enrol(BATCH)
         self._finish_window()
         return True
+
+    def _makes_way(self) -> bool:
+        """Whether this part of the job is to end: it is over, and others wait, or it has gone on for a minute.
+
+        The next part may be done by a process that must be started first.
+        """
+        if not self.run.is_over:
+            return False
+        now = time.monotonic()
+        if now >= self.looks_after:
+            self.looks_after = now + LISTENS_EVERY_S
+            self.others_wait = Job.across_tenants.filter(status=JobStatus.QUEUED).exists()
+        return self.others_wait or now - self.began > min(LONGEST_S, job_settings().job_timeout_s / 4)
 
     def close(self) -> None:
         if self.engine is not None:
@@ -225,7 +245,7 @@ class Part:
             if seen is None:
                 self._check_time()
                 return
-            within_s = 0.0
+            within_s, self.over_since = 0.0, None
             pending = next(one for one in self.window if seen.key in one.waiting)
             file, sha256 = pending.waiting.pop(seen.key)
             if seen.sample is None:

@@ -149,8 +149,10 @@ def test_parts_of_ten_seconds_are_one_import(
         return begun[run.number] > 2
 
     monkeypatch.setattr(Run, "is_over", property(is_over))
+    monkeypatch.setattr(work, "LONGEST_S", 0.0)
     job = imported(tenant, "people")
-    assert (counts(job), job.runs, job.failures) == ((2, 2, 4, 0), 3, 0)
+    assert (counts(job), job.failures) == ((2, 2, 4, 0), 0)
+    assert job.runs > 2
     assert len(report(crowd, job)) == 6
     assert engine.looked_at == 6  # Each once.
 
