@@ -11,16 +11,18 @@ python=$PWD/.venv/bin/python
 pictures=(tests/bench tests/core/liveness tests/testkit)
 doors=(tests/server tests/service/doors)
 gallery=(tests/gallery tests/audit tests/database tests/service/galleries)
-not_others=("${pictures[@]}" "${doors[@]}" "${gallery[@]}" tests/demo tests/service/faults tests/service/sessions)
+jobs=(tests/jobs tests/webhooks tests/recognition/background tests/service/jobs)
+not_others=("${pictures[@]}" "${doors[@]}" "${gallery[@]}" "${jobs[@]}" tests/demo tests/service/faults tests/service/sessions)
 at_once=$(($(nproc) + 1))
 
 show_help() {
     cat <<END
 usage: scripts/check.sh [--coverage] [--help]
 
-Runs every check and every test once, in eight lanes, $at_once side by side:
+Runs every check and every test once, in nine lanes, $at_once side by side:
   others     all tests but those below
   gallery    ${gallery[*]}
+  jobs       ${jobs[*]}
   page       tests/demo
   faults     tests/service/faults
   pictures   ${pictures[*]}
@@ -29,8 +31,8 @@ Runs every check and every test once, in eight lanes, $at_once side by side:
   static     linters and types, licences, the other Pythons
 A lane's output is shown when it has ended. The script ends with 1 if a lane failed; Ctrl-C ends all of them. It needs what
 ./run_tests.sh sets up.
-  --coverage   measures which lines of the service the lanes "others" and "gallery" cover, for which they take two thirds
-               longer; fails if they are too few
+  --coverage   measures which lines of the service the lanes "others", "gallery" and "jobs" cover, for which they take
+               two thirds longer; fails if they are too few
 END
 }
 
@@ -86,6 +88,7 @@ failed=()
 trap stop INT TERM
 start others "$python" "${tracer[@]}" -m pytest "${not_others[@]/#/--ignore=}"
 start gallery "$python" "${tracer[@]}" -m pytest "${gallery[@]}"
+start jobs "$python" "${tracer[@]}" -m pytest "${jobs[@]}"
 start page "$python" -m pytest tests/demo
 start faults "$python" -m pytest tests/service/faults
 start pictures "$python" -m pytest "${pictures[@]}"

@@ -37,7 +37,7 @@ exec "$(dirname "$0")/../.venv/bin/python" "$(basename "$0")"
 
 SOON_S = 0.5
 STATIC_CHECKS = 3
-PYTEST_LANES = 7
+PYTEST_LANES = 8
 AT_ONCE = int(subprocess.run(["nproc"], capture_output=True, check=True).stdout) + 1
 
 
@@ -103,9 +103,10 @@ def test_lines_are_counted_where_it_is_asked(tmp_path: Path) -> None:
     *lanes, combine, report = calls(project)
     assert (combine, report) == ("-m coverage combine --quiet", "-m coverage report")
     traced = sorted(lane for lane in lanes if "coverage" in lane)
-    assert len(traced) == 2
+    assert len(traced) == 3
     assert traced[0].startswith("-m coverage run -m pytest --ignore=")
     assert traced[1].startswith("-m coverage run -m pytest tests/gallery")
+    assert traced[2].startswith("-m coverage run -m pytest tests/jobs")
     assert len(lanes) == STATIC_CHECKS + PYTEST_LANES
 
 
@@ -137,6 +138,7 @@ def folders(call: str) -> Folders:
         ("check_pythons.sh", "static"),
         ("-m pytest --ignore", "others"),
         ("-m pytest tests/gallery", "gallery"),
+        ("-m pytest tests/jobs", "jobs"),
         ("-m pytest tests/service/faults", "faults"),
         ("-m pytest tests/service/sessions", "sessions"),
         ("-m pytest tests/server", "doors"),
