@@ -10,6 +10,8 @@ import dj_database_url
 from django.core.management import call_command
 from django.db import connection, connections
 
+from jobs.workers import leases
+
 FIRST_TENANT = 1_000_000
 """Primary key of the first tenant in PostgreSQL: in-memory state is keyed by it, so it must not occur in SQLite."""
 
@@ -21,6 +23,7 @@ def using_postgresql(url: str) -> Iterator[None]:
     usual, usual_settings = connections["default"], connections.settings["default"]
     connections.settings["default"] = {**usual_settings, **own, "TEST": usual_settings["TEST"]}
     connections["default"] = connections.create_connection("default")
+    leases._keeper = leases._Keeper()  # Its thread has a connection of its own, to the database that it began with.
     try:
         call_command("migrate", verbosity=0, interactive=False)
         with connection.cursor() as cursor:
@@ -33,3 +36,4 @@ def using_postgresql(url: str) -> Iterator[None]:
     finally:
         connections["default"].close()
         connections["default"], connections.settings["default"] = usual, usual_settings
+        leases._keeper = leases._Keeper()

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import redis
 
+from testkit.patience import PATIENCE_S
 from testkit.service import free_port
 
 
@@ -104,7 +105,7 @@ class Redis:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def redis_server(directory: Path) -> Iterator[str]:
     try:
         yield server.url
     finally:
-        server.stop()
+        server.kill()
 
 
 def _wait_for_redis(url: str) -> None:

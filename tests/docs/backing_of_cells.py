@@ -313,7 +313,7 @@ ERASED_WITH_THE_PERSON: Backing = {
     **{f"`{model}`, erased with the person: yes": ERASED for model in OF_PEOPLE},
     **{
         f"`{place}/`, erased with the person: no": (f"{IMPORTS}test_what_was_erased_is_enrolled_again",)
-        for place in ("import", "reports")
+        for place in ("import", "import-reports")
     },
     "`AuditEntry`, erased with the person: stays, and names nobody": (
         *NOBODY,

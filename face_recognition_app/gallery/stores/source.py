@@ -21,7 +21,7 @@ _PAGE = f"""
     SELECT template.id, subject.subject_id, template.vector
     FROM {Template._meta.db_table} template
     INNER JOIN {Subject._meta.db_table} subject ON subject.id = template.subject_id
-    WHERE template.tenant_id = %s AND template.model_id = %s AND {{}} ORDER BY template.id LIMIT {PAGE}
+    WHERE template.tenant_id = %s AND template.model_id = %s AND {{}} ORDER BY template.id LIMIT %s
 """  # noqa: S608  the names are the models' own
 """Each enrolment is followed by this query, so Django does not write it anew."""
 
@@ -73,7 +73,7 @@ class Source:
 
     def _page(self, which: str, values: Sequence[int], epoch: int) -> Page | None:
         with connection.cursor() as cursor:
-            cursor.execute(_PAGE.format(which), [self.tenant.pk, self.model_id, *values])
+            cursor.execute(_PAGE.format(which), [self.tenant.pk, self.model_id, *values, PAGE])
             found = cursor.fetchall()
         if not found:
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.job_settings import MOST_SLOTS
-from jobs.overview.workers import ANSWER_S, mode_of, slots_in
+from jobs.overview.workers import ANSWER_S, group_of, slots_in
 
 SETTLES_S = 10.0
 """How long new processes may take to start, and idle ones to end."""
@@ -30,15 +30,15 @@ class Scaled:
 def scale(group: str, slots: int) -> list[Scaled]:
     """Give all workers of the group that many slots together, spread evenly. Waits a while for them to be there.
 
-    `group`: a worker's mode, or its whole name. Raises CannotScale, and what Redis raises.
+    `group`: of workers, or the whole name of one. Raises CannotScale, and what Redis raises.
     """
     from jobs.broker.application import application
 
     control = application().control
     before = _slots(control)
-    names = sorted(name for name in before if group in (name, mode_of(name)))
+    names = sorted(name for name in before if group in (name, group_of(name)))
     if not names:
-        known = sorted({*before, *(mode_of(name) for name in before)})
+        known = sorted({*before, *(group_of(name) for name in before)})
         raise CannotScale(f"no worker {group} answers; there are: {', '.join(known) or 'none'}")
     if not len(names) <= slots <= MOST_SLOTS * len(names):
         raise CannotScale(

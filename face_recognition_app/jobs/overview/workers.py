@@ -38,7 +38,7 @@ class WorkerState:
     """`slots`: jobs that it runs at once; None: not known. `queues`: those it takes from; empty: from the database."""
 
     name: str
-    mode: str
+    group: str
     slots: int | None
     running: tuple[Running, ...]
     queues: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ def _embedded(settings: JobSettings) -> list[WorkerState]:
     found = list(living.order_by("pk"))
     name = leader(now) or next((job.worker for job in found), "")
     running = tuple(_running(job, now) for job in found)
-    return [WorkerState(name, settings.mode, settings.slots, running)] if name else []
+    return [WorkerState(name, settings.group, settings.slots, running)] if name else []
 
 
 def _pooled() -> list[WorkerState]:
@@ -79,7 +79,7 @@ def _pooled() -> list[WorkerState]:
     return [
         WorkerState(
             name=name,
-            mode=mode_of(name),
+            group=group_of(name),
             slots=slots_in(told),
             running=tuple(_of_task(task, jobs, now) for task in active.get(name, ())),
             queues=tuple(queue["name"] for queue in queues.get(name, ())),
@@ -88,8 +88,8 @@ def _pooled() -> list[WorkerState]:
     ]
 
 
-def mode_of(name: str) -> str:
-    """The mode in a worker's name, `MODE-PID@HOST`."""
+def group_of(name: str) -> str:
+    """The group in a worker's name, `GROUP-PID@HOST`."""
     return name.partition("@")[0].rpartition("-")[0]
 
 

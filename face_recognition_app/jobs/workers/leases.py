@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -77,5 +77,9 @@ class _Keeper:
                 logger.warning("a lease is not renewed; the next turn tries again", exc_info=True)
 
 
-renewed = _Keeper().keeping
-"""A block in which the lease of a run is renewed. Short jobs end before the first turn."""
+_keeper = _Keeper()
+
+
+def renewed(job_pk: int, number: int) -> AbstractContextManager[Lease]:
+    """A block in which the lease of a run is renewed. Short jobs end before the first turn."""
+    return _keeper.keeping(job_pk, number)

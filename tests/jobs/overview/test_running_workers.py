@@ -106,7 +106,7 @@ def test_workers_are_told_with_what_they_take_and_run_and_are_scaled(site: Site)
         until(lambda: any(one["running"] for one in site.status()["workers"]), "the job runs")
         found = site.status()
         (worker,) = found["workers"]
-        assert (worker["mode"], worker["slots"], worker["running"][0]["type"]) == ("specialized", 2, "sleep")
+        assert (worker["group"], worker["slots"], worker["running"][0]["type"]) == ("high", 2, "sleep")
         assert "queue:high:noop" in worker["queues"]
         assert not any(":low:" in queue for queue in worker["queues"])
         assert found["leader"]
@@ -118,8 +118,8 @@ def test_workers_are_told_with_what_they_take_and_run_and_are_scaled(site: Site)
         assert alone.keys() == {"workers"}
         assert "low noop" in alone["workers"]
 
-        grown = site.manage("jobs", "scale", "specialized", "4")
-        assert "specialized: 2 slots before, 4 now" in grown.stdout, grown.stderr
+        grown = site.manage("jobs", "scale", "high", "4")
+        assert "high: 2 slots before, 4 now" in grown.stdout, grown.stderr
         assert site.status()["workers"][0]["slots"] == 4
         shrunk = site.manage("jobs", "scale", worker["name"], "1")
         assert f"{worker['name']}: 4 slots before, 1 now" in shrunk.stdout, shrunk.stderr

@@ -236,7 +236,6 @@ async def test_a_job_that_runs_stops_at_its_next_check(
     api: httpx.AsyncClient, serving: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "RENEWED_EVERY_S", 0.1)
-    monkeypatch.setattr(leases, "renewed", leases._Keeper().keeping)  # Whose thread knows no other database.
     job = await ask(api, "sleep", payload={"seconds": 60})
     running = asyncio.create_task(do(serving, job))
     while (await read(api, job))["status"] != "running":

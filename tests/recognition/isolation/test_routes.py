@@ -115,7 +115,7 @@ async def theirs(worker: Worker, rival: Backend, hopper_embedding: Embedding) ->
 
 
 async def answer_to(client: httpx.AsyncClient, operation: Documented, theirs: Theirs, faces: Faces) -> httpx.Response:
-    url = re.sub(r"{(\w+)}", lambda found: theirs.path[found[1]], operation.path)
+    url = re.sub(r"{(\w+)}", lambda found: theirs.id_for(operation.name, found[1]), operation.path)
     return await client.request(operation.method, url, **CASES[operation.name](theirs, faces))
 
 

@@ -36,6 +36,8 @@ from webhooks import deliveries, endpoints
 from webhooks.endpoints import NewEndpoint
 from webhooks.models import Delivery
 
+OTHER_IDS = {("retry_job", "job_id"): "ended_job_id", ("read_report", "job_id"): "report_job_id"}
+"""Where an operation needs another thing than the rest."""
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
 
 
@@ -59,6 +61,10 @@ class Theirs:
     device_id: str
     idempotency_key: str
     cursor: str
+
+    def id_for(self, operation: str, name: str) -> str:
+        """What stands for `{name}` in the operation's path."""
+        return self.path[OTHER_IDS.get((operation, name), name)]
 
     @property
     def path(self) -> dict[str, str]:

@@ -168,6 +168,7 @@ UNTOLD: dict[str, set[str]] = {
     },
     "DeadLetter": {"job", "body", "at"},
     "SchedulerSeat": {"holder", "held_until"},
+    "OutcomeSummary": {"day", "sessions", "attempts", "locks", "enrolments", "median_ms", "p95_ms", "made_at"},
     "TemplateKey": {"epoch", "master_id", "retired_at"},
     "TemplateChange": {"revision", "added", "changed_at"},
     "SeenFrame": {"seen_at"},

@@ -145,7 +145,16 @@ def test_a_job_that_ended_after_its_person_was_erased_goes_after_a_day(
 def test_every_kind_of_row_that_grows_has_a_rule(worker: Worker, backend: Backend) -> None:
     ruled = {rule.overdue(worker.settings, database.clock.now()).model for rule in rules.RULES}
     sessions = {Session, FailedAttempts, KnownDevice, SeenFrame, SessionProbe}
-    assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, Job, DeadLetter, OutcomeSummary}
+    assert ruled == sessions | {
+        TemplateChange,
+        TemplateKey,
+        Feedback,
+        Picture,
+        Job,
+        DeadLetter,
+        OutcomeSummary,
+        Delivery,
+    }
     assert ruled == sessions | {TemplateChange, TemplateKey, Feedback, Picture, Delivery}
 
 

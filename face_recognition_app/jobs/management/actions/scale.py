@@ -9,12 +9,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.job_settings import JobSettings
 from jobs.overview.pool_size import CannotScale, scale
-from vocabulary.jobs import WorkerMode
 
 
 def add(actions: Any) -> None:
     parser = actions.add_parser("scale", help="give running workers more or fewer slots")
-    parser.add_argument("group", metavar="GROUP", help=f"a mode ({', '.join(WorkerMode)}), or the name of one worker")
+    parser.add_argument(
+        "group", metavar="GROUP", help="WORKER_GROUP of the workers, or what it is by default; or the name of one"
+    )
     parser.add_argument("slots", type=int, metavar="N", help="slots of the group's workers together, spread evenly")
     parser.set_defaults(act=change)
 

@@ -81,8 +81,8 @@ def _workers(command: BaseCommand, settings: JobSettings, found: list[WorkerStat
     if not found:
         yield painted(command, "no worker is alive", "ERROR")
         return
-    rows = [[one.name, one.mode, _use(one), ", ".join(_running(one)) or "-"] for one in found]
-    yield from table(["WORKER", "MODE", "BUSY", "RUNS"], rows)
+    rows = [[one.name, one.group, _use(one), ", ".join(_running(one)) or "-"] for one in found]
+    yield from table(["WORKER", "GROUP", "BUSY", "RUNS"], rows)
 
 
 def _use(worker: WorkerState) -> str:

@@ -182,7 +182,7 @@ def test_a_report_goes_to_the_data_directory_where_the_folder_takes_none(
 ) -> None:
     monkeypatch.setattr("recognition.background.imports.reports.os.access", lambda *_: False)
     job = imported(tenant, "people")
-    assert result_of(job)["report"] == f"FACE_DATA_DIR/reports/acme/people.import-{job.pk}.csv"
+    assert result_of(job)["report"] == f"FACE_DATA_DIR/import-reports/acme/people.import-{job.pk}.csv"
     assert (service_settings().data_dir / result_of(job)["report"].removeprefix("FACE_DATA_DIR/")).is_file()
     assert [path.name for path in folder.iterdir()] == ["people"]
 
