@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from testkit.service import REPOSITORY
 
@@ -21,6 +20,5 @@ def test_every_row_has_tests_that_exist() -> None:
         tests = re.findall(r"`([\w/]+\.py)::(\w+)`", shown)
         assert tests, name
         for path, function in tests:
-            assert re.search(rf"^(async )?def {function}\(", (Path(REPOSITORY) / "tests" / path).read_text(), re.M), (
-                function
-            )
+            text = (REPOSITORY / "tests" / path).read_text()
+            assert re.search(rf"^(async )?def {function}\(", text, re.M), function
