@@ -85,12 +85,13 @@ def database_server(name: str) -> Iterator[str]:
 
 
 class Redis:
-    """A running server that can be killed and started again. With `persistent` it keeps an append-only file."""
+    """A running server that can be killed and started again. `appendfsync`: when it writes what it is told to an
+    append-only file, `always` or `everysec`; None: it keeps nothing."""
 
-    def __init__(self, directory: Path, *, persistent: bool = False) -> None:
+    def __init__(self, directory: Path, *, appendfsync: str | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        kept = ["--appendonly", "yes", "--appendfsync", "always"] if persistent else []
+        kept = [] if appendfsync is None else ["--appendonly", "yes", "--appendfsync", appendfsync]
         place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)]
         self._command = ["redis-server", *place, "--save", "", *kept]
         self.start()

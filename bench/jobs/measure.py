@@ -42,7 +42,7 @@ def _place(database: str) -> Iterator[Path]:
     """A database and a Redis of the bench's own, which this process uses, too."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-jobs-")))
-        server = Redis(directory, persistent=True)
+        server = Redis(directory, appendfsync="everysec")
         stack.callback(server.stop)
         url = stack.enter_context(database_server(database))
         os.environ |= {

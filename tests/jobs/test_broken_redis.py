@@ -26,7 +26,7 @@ MANY = [NewJob(JobType.NOOP)] * 100
 
 @pytest.fixture
 def frail(tmp_path: Path, transactional_db: None) -> Iterator[Redis]:
-    server = Redis(tmp_path, persistent=True)
+    server = Redis(tmp_path, appendfsync="always")
     try:
         with publishing_to(server.url):
             yield server
