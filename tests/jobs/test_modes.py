@@ -36,7 +36,7 @@ def test_a_worker_of_one_priority_takes_no_other(way: Way) -> None:
 
 @over_redis
 def test_a_worker_of_some_types_takes_no_other_and_nothing_is_lost(way: Way) -> None:
-    """Where Bananas lost what was not its own."""
+    """What it does not take stays where it is."""
     noops = submit_many(None, [NewJob(JobType.NOOP, priority=one) for one in Priority])
     sleeps = submit_many(None, [NewJob(JobType.SLEEP, {"seconds": 0}, one) for one in Priority])
     with way.worker(WORKER_MODE="job-specialized", WORKER_JOB_TYPES="sleep"):
