@@ -94,6 +94,7 @@ def test_a_scheduler_alone_runs_nothing(way: Way) -> None:
 
 
 def test_a_thin_worker_without_redis_is_enough(way: Way) -> None:
-    with way.worker(WORKER_MODE="thin"):
+    with way.worker(WORKER_MODE="thin") as worker:
         [found] = ended([submit(None, NewJob(JobType.NOOP))])
+        assert all(process.nice() >= 10 for process in worker.family()), "it makes way for live streams"
     assert found.status == JobStatus.SUCCEEDED

@@ -18,7 +18,7 @@ from vocabulary.jobs import WorkerMode
 logger = logging.getLogger(__name__)
 
 NICENESS = 10
-"""Of a worker that somebody else's process has started beside itself: it makes way for that one."""
+"""Of every worker: where it shares a machine with people before their cameras, it makes way for them."""
 
 
 def work(settings: JobSettings, parent: int | None) -> None:
@@ -26,8 +26,7 @@ def work(settings: JobSettings, parent: int | None) -> None:
 
     Raises embedded.AlreadyRuns, BadAddress and BadLogFile.
     """
-    if parent is not None:
-        os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.nice(0)))
     if settings.mode is WorkerMode.SCHEDULER_ONLY:
         schedule(settings, parent)
         return
