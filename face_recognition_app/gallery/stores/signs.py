@@ -7,8 +7,8 @@ So the number of n signs that differ is binomial: n a/pi of them, give or take s
 Among 1,000,000 rows the decision threshold is a cosine of 0.638, where 53.7 of 192 signs differ, give or take 6.2, and
 143 of 512, give or take 10.2. Of strangers, whose cosines deviate by 0.05, 96 differ give or take 7.6, and 256 give or
 take 13.9. The nearest one in SHARE has less than 75.9, which is 3.6 deviations away: of those at the threshold the
-first step misses 1 in 5,400. The nearest COMPARED have less than 205, 6.1 deviations away: the second misses 1 in
-1,000,000,000. Above the threshold both miss fewer; at a cosine of 0.6 it is 1 in 830 and 1 in 10,000,000. In smaller
+first step misses 1 in 5,400. The nearest COMPARED have less than 203, 5.9 deviations away: the second misses 1 in
+400,000,000. Above the threshold both miss fewer; at a cosine of 0.6 it is 1 in 830 and 1 in 4,000,000. In smaller
 galleries as many rows are a larger share. A fourth word costs 0.6 ms, and misses 1 in 330,000 at the threshold.
 """
 
@@ -28,8 +28,10 @@ FIRST_WORDS = 3
 """Words of 64 signs that are compared with all rows; the others with what these leave."""
 SHARE = 256
 """One of so many rows is left by the first words."""
-COMPARED = 128
-"""Rows that all words leave. The first leave sixteen times as many at least."""
+LEAST_LEFT = 2_048
+"""Rows that the first words leave at least."""
+COMPARED = 64
+"""Rows that all words leave, each of which is read from the file."""
 SAMPLED = 256
 """Of the rows to be left, so many are in the sample that says how many signs of them differ."""
 COMPARED_AT_ONCE = 32_768
@@ -42,7 +44,7 @@ Distances = npt.NDArray[np.unsignedinteger[Any]]
 def nearest_rows(file: RowFile, count: int, probes: Embeddings, hidden: npt.NDArray[np.int64]) -> Rows:
     """Some COMPARED of the first `count` rows, those most similar to any probe, without removed and hidden ones."""
     bits = codes.signs(probes)
-    number = max(16 * COMPARED, count // SHARE) + len(hidden)
+    number = max(LEAST_LEFT, count // SHARE) + len(hidden)
     rough = _distances([words[:count] for words in file.signs[:FIRST_WORDS]], bits)
     every = max(1, number // SAMPLED)
     living = file.pks[:count:every] != 0

@@ -33,3 +33,4 @@ def use_signs_in_small_galleries(monkeypatch: pytest.MonkeyPatch) -> None:
     """`usearch` searches by signs from 8 rows on, and compares no more than a few of them exactly."""
     monkeypatch.setattr(usearch, "LEAST_ROWS", 8)
     monkeypatch.setattr(signs, "COMPARED", 16)
+    monkeypatch.setattr(signs, "LEAST_LEFT", 256)

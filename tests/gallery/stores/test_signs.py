@@ -27,6 +27,7 @@ def people() -> Embeddings:
 def file(tmp_path: Path, people: Embeddings, monkeypatch: pytest.MonkeyPatch) -> RowFile:
     """A row for each person, with the person's number plus one as its id."""
     monkeypatch.setattr(signs, "COMPARED", 16)
+    monkeypatch.setattr(signs, "LEAST_LEFT", 256)
     monkeypatch.setattr(signs, "SAMPLED", 32)
     found = RowFile.create(tmp_path / "rows", Identity(0, "model"), 0, 2 * ROWS)
     state = found.append(page(people, np.arange(1, ROWS + 1)), found.begin())
