@@ -81,7 +81,7 @@ def _checked(tenant: Tenant | None, new: NewJob) -> Kind:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(["payload", *(str(part) for part in problem["loc"])])
-        raise InvalidJob(f"{place}: {problem['msg']}") from error
+        raise InvalidJob(f"{place}: {problem['msg'].removeprefix('Value error, ')}") from error
     return kind
 
 
