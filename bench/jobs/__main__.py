@@ -1,6 +1,6 @@
 """How fast background jobs are, and what becomes of them while workers die.
 
-    python -m bench.jobs [--jobs 10000] [--slots 4] [--database postgresql|sqlite] [--json]
+    python -m bench.jobs [--jobs 10000] [--slots 2] [--database postgresql|sqlite] [--json]
 
 - `rate`: jobs that do nothing, all queued before the worker starts: from the first that begins to the last that ends.
 - `high`: milliseconds from the commit of a high job to its beginning, while a queue of low ones is never empty and the
@@ -23,7 +23,7 @@ from bench.jobs.report import Report, text
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = report_parser("jobs", "Background jobs.")
     parser.add_argument("--jobs", type=int, default=10_000, help="of each part (default 10000)")
-    parser.add_argument("--slots", type=int, default=4, help="processes of the worker that is measured (default 4)")
+    parser.add_argument("--slots", type=int, default=2, help="processes of the worker (default 2)")
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     options = parser.parse_args(arguments)
     from bench.jobs.measure import measure

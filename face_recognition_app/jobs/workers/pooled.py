@@ -24,6 +24,7 @@ from database.calls import with_connection
 from jobs.broker.application import application
 from jobs.broker.messages import RUN_TASK, UNREADABLE_TASK
 from jobs.broker.queues import queues_of
+from jobs.kinds import catalogue
 from jobs.models import DeadLetter
 from jobs.watching.log_set_up import set_up_logs
 from jobs.watching.outcomes import RunEnded
@@ -82,6 +83,7 @@ def serve(is_over: Callable[[], bool]) -> None:
     """Work until the process is told to end, or it is over; runs that have not ended after some seconds then are queued
     again. Raises BadAddress."""
     settings = job_settings()
+    catalogue()  # What does the work is loaded once, and not by every process at its first job.
     _watch.open()
     LookingAfter.is_over = is_over
     execution.let_go()
