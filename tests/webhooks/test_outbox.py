@@ -16,10 +16,10 @@ from jobs.models import Job
 from jobs.timing import scheduler
 from tenants.keys import create_tenant
 from tenants.models import Tenant
+from testkit.job_workers import until
 from testkit.receivers import Receiver
 from tests.recognition.support import side_by_side
 from tests.webhooks.support import endpoint_at, happened
-from tests.webhooks.workers import until
 from vocabulary.jobs import JobStatus
 from vocabulary.webhooks import EventType
 from webhooks import endpoints, outbox

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -13,17 +14,21 @@ import pytest
 from database import clock
 from jobs.models import Job
 from tenants.models import Tenant
+from testkit.job_workers import JobProcess, job_process, until
 from testkit.receivers import Receiver, answers
 from testkit.servers import redis_server
 from tests.webhooks.support import data_of, endpoint_at, happened, statuses, told
-from tests.webhooks.workers import kill, until, worker
 from vocabulary.jobs import JobStatus
 
 PEOPLE, EVENTS = ("alice", "bob", "carol"), 8
 
 
+def worker(directory: Path, **variables: str) -> AbstractContextManager[JobProcess]:
+    return job_process(directory, FACE_WEBHOOK_ALLOW="127.0.0.0/8", **variables)
+
+
 def test_events_of_each_person_arrive_in_order_from_many_processes_while_tries_fail(
-    tenant: Tenant, there: Receiver, allowed: object
+    tenant: Tenant, there: Receiver, allowed: object, tmp_path: Path
 ) -> None:
     drawn = random.Random(7)
     there.will(*[answers(drawn.choice([200, 200, 500])) for _ in range(60)])
@@ -31,7 +36,7 @@ def test_events_of_each_person_arrive_in_order_from_many_processes_while_tries_f
     for number in range(EVENTS):
         for subject_id in PEOPLE:
             happened(tenant, subject_id, number=number)
-    with worker(WORKER_CONCURRENCY="3", FACE_WEBHOOK_RETRY_S=",".join(["0.1"] * 20)):
+    with worker(tmp_path, WORKER_CONCURRENCY="3", FACE_WEBHOOK_RETRY_S=",".join(["0.1"] * 20)):
         until(lambda: set(statuses(tenant)) == {"delivered"})
     for subject_id in PEOPLE:
         numbers = [event["data"]["number"] for event in told(there) if event["data"]["subject_id"] == subject_id]
@@ -50,27 +55,27 @@ def test_events_go_through_redis_where_that_is(
         allowed(redis_url=url)
         for number in range(EVENTS):
             happened(tenant, "alice", number=number)
-        with worker(REDIS_URL=url, WORKER_CONCURRENCY="2", FACE_WEBHOOK_RETRY_S="0.1"):
+        with worker(tmp_path, REDIS_URL=url, WORKER_CONCURRENCY="2", FACE_WEBHOOK_RETRY_S="0.1"):
             until(lambda: set(statuses(tenant)) == {"delivered"})
     assert data_of(there, "number") == [0, *range(EVENTS)]
 
 
 def test_a_worker_that_dies_between_sending_and_noting_sends_again_under_the_same_id(
-    tenant: Tenant, there: Receiver, allowed: object
+    tenant: Tenant, there: Receiver, allowed: object, tmp_path: Path
 ) -> None:
     endpoint_at(tenant, there)
     happened(tenant, "alice")
-    with worker() as first:
+    with worker(tmp_path) as first:
 
         def die_before_the_answer(_: BaseHTTPRequestHandler) -> None:
-            kill(first)
+            first.kill()
 
         there.will(die_before_the_answer)
-        until(lambda: first.poll() is not None)
+        until(lambda: first.process.poll() is not None)
     assert statuses(tenant) == ["pending"]
     assert Job.objects.get(tenant=tenant).status == JobStatus.RUNNING
     Job.objects.filter(tenant=tenant).update(lease_until=clock.now())  # As if the time of its lease had passed.
-    with worker():
+    with worker(tmp_path):
         until(lambda: statuses(tenant) == ["delivered"])
     assert len(there.received) == 2
     assert len({request.headers["webhook-id"] for request in there.received}) == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from config.job_settings import MOST_SLOTS
 from jobs.overview.workers import ANSWER_S, group_of, slots_in
+from jobs.scaling import celery_group
 
 SETTLES_S = 10.0
 """How long new processes may take to start, and idle ones to end."""
@@ -44,13 +45,7 @@ def scale(group: str, slots: int) -> list[Scaled]:
         raise CannotScale(
             f"each of the group's workers ({len(names)}) needs 1 to {MOST_SLOTS} slots: not {slots} together"
         )
-    wanted = {name: slots // len(names) + (at < slots % len(names)) for at, name in enumerate(names)}
-    for name in names:
-        more = wanted[name] - before[name]
-        if more > 0:
-            control.pool_grow(more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
-        elif more < 0:
-            control.pool_shrink(-more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
+    wanted = celery_group.resize(control, {name: before[name] for name in names}, slots)
     after = _settled(control, wanted, before)
     return [Scaled(name, before[name], after.get(name, 0), wanted[name]) for name in names]
 

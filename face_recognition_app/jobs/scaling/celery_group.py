@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,20 +56,25 @@ def load_of(workers: Mapping[str, WorkerLoad]) -> Load:
     )
 
 
-def spread(workers: Mapping[str, WorkerLoad], slots: int) -> dict[str, int]:
+def spread(names: Collection[str], slots: int) -> dict[str, int]:
     """So many slots over the workers, as evenly as can be; each has at least one."""
-    whole, rest = divmod(slots, len(workers))
-    return {name: max(1, min(whole + (at < rest), MOST_SLOTS)) for at, name in enumerate(workers)}
+    whole, rest = divmod(slots, len(names))
+    return {name: max(1, min(whole + (at < rest), MOST_SLOTS)) for at, name in enumerate(names)}
 
 
-def resize(control: Any, workers: Mapping[str, WorkerLoad], slots: int) -> None:
-    """Have the workers add processes, or end those that are idle; busy ones stay until a later call."""
-    for name, wanted in spread(workers, slots).items():
-        more = wanted - workers[name].slots
+def resize(control: Any, sizes: Mapping[str, int], slots: int) -> dict[str, int]:
+    """Have workers of these sizes add processes, or end those that are idle; busy ones stay until a later call.
+
+    Returns the sizes that are wanted. Raises what Redis raises.
+    """
+    wanted = spread(sizes, slots)
+    for name, size in wanted.items():
+        more = size - sizes[name]
         if more > 0:
-            control.pool_grow(more, destination=[name], reply=True, timeout=ANSWER_S)
+            control.pool_grow(more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
         elif more < 0:
-            control.pool_shrink(-more, destination=[name], reply=True, timeout=ANSWER_S)
+            control.pool_shrink(-more, destination=[name], reply=True, timeout=ANSWER_S, limit=1)
+    return wanted
 
 
 def _is_load(told: Any) -> bool:

@@ -20,7 +20,7 @@ from jobs.scaling.celery_group import resize, workers_of
 
 control = application().control
 workers = workers_of(control, "bulk")
-resize(control, workers, 1)
+resize(control, {name: one.slots for name, one in workers.items()}, 1)
 print(len(workers), len(workers_of(control, "other")))
 """
 

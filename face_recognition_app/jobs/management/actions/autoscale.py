@@ -68,4 +68,4 @@ def adjust(control: Any, workers: dict[str, celery_group.WorkerLoad], scaling: S
     group = next(iter(workers.values())).group
     mean = "unknown" if load.mean_s is None else f"{load.mean_s:.3g} s"
     say(f"{group}: {load.slots} -> {slots} slots ({load.busy:.1f} busy, {load.waiting} waiting, mean time {mean})")
-    celery_group.resize(control, workers, slots)
+    celery_group.resize(control, {name: one.slots for name, one in workers.items()}, slots)
