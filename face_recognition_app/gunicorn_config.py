@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ try:
 except SettingsError as error:
     sys.exit(f"configuration error: {error}")
 
+_log = logging.getLogger("gunicorn.error")
 _roster = shared_roster()
 _job_workers = job_worker.of_this_master()
 _metrics_dir = _settings.run_dir / "metrics"
@@ -39,8 +41,11 @@ worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s
 # How long the master waits for its workers when it ends: the drain, then requests that are still in work.
 graceful_timeout = int(_settings.drain_s) + SHUTDOWN_S + 10
-keepalive = 65
-backlog = 2048
+keepalive = _settings.keepalive_s
+backlog = _settings.backlog
+max_requests = _settings.max_requests
+max_requests_jitter = _settings.max_requests_jitter
+preload_app = _settings.preload
 loglevel = _settings.log_level
 errorlog = "-"
 logger_class = "server.gunicorn_log.ServiceLogger"
@@ -61,6 +66,7 @@ def on_starting(server: Arbiter) -> None:
     except OSError as error:
         server.log.error("each worker reports its own metrics only: %s", error)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_metrics_dir)
+    _note("on_starting", f"as {_settings.app_env}")
 
 
 def when_ready(server: Arbiter) -> None:
@@ -81,12 +87,14 @@ def when_ready(server: Arbiter) -> None:
             job_worker.JobWorker(job_worker.command(), lock, lambda: _roster.has_served, _forget_metrics)
         )
         _job_workers[0].start()
+    _note("when_ready", f"listening; control socket {control_socket}")
 
 
 def on_exit(server: Arbiter) -> None:
     for worker in _job_workers:
         worker.stop()
         worker.join()
+    _note("on_exit", "the service ends")
 
 
 def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> None:
@@ -95,14 +103,31 @@ def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> 
     _roster.wanted = new_value
     if old_value is not None and new_value > old_value:
         _roster.grant()
+    _note("nworkers_changed", f"{new_value} workers are wanted, before {old_value or 0}")
 
 
 def on_reload(server: Arbiter) -> None:
     _roster.forget_grants()
+    _note("on_reload", f"{_settings.workers} workers are configured")
 
 
 def pre_fork(server: Arbiter, worker: FaceWorker) -> None:
     worker.slot = _roster.enter()
+    _note("pre_fork", f"slot {worker.slot.number}")
+
+
+def post_fork(server: Arbiter, worker: FaceWorker) -> None:
+    _note("post_fork", f"worker {worker.pid} in slot {worker.slot.number}")
+
+
+def post_worker_init(worker: FaceWorker) -> None:
+    """The application is loaded; the models are not."""
+    _note("post_worker_init", f"worker {worker.pid} has loaded the application")
+
+
+def worker_exit(server: Arbiter, worker: FaceWorker) -> None:
+    """Called by a worker that ends by itself, and by none that is killed: those are seen by `child_exit` alone."""
+    _note("worker_exit", f"worker {worker.pid} ends")
 
 
 def child_exit(server: Arbiter, worker: FaceWorker) -> None:
@@ -111,10 +136,15 @@ def child_exit(server: Arbiter, worker: FaceWorker) -> None:
         _forget_metrics(worker.pid)
     except OSError as error:  # Raised further, it would end the master and the service.
         server.log.error("the metrics still count the connections of worker %d: %s", worker.pid, error)
+    _note("child_exit", f"worker {worker.pid} has ended, {worker.slot.stage.name.lower()} before")
     replaced = worker.slot.request is Request.GRANTED
     _roster.leave(worker.slot)
     if replaced:
         server.num_workers -= 1
+
+
+def _note(hook: str, what: str) -> None:
+    _log.info("lifecycle %s: %s", hook, what)
 
 
 def _forget_metrics(pid: int) -> None:

@@ -29,7 +29,8 @@ def bare_rate(pictures: Sequence[Path]) -> Speed:
 
     django.setup()
     from config.service import service_settings
-    from config.sizing import compute_threads, this_machine
+    from config.sizing.machine import this_machine
+    from config.sizing.workers import compute_threads
     from core.imaging.frames import ImageLimits
     from recognition import stills
     from recognition.deciding import Deciding

@@ -9,15 +9,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from config.public_url import PublicUrl
-from config.sizing import compute_threads, this_machine
+from config.server_settings import ServerSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
 PINNED_EMBEDDER = "pinned"
 """The word for the shipped embedder, where it is the former one."""
+MAX_CONNECTIONS = 10_000
 _YEAR_S = 31_536_000
 
 
@@ -69,44 +70,9 @@ def _port(address: str) -> int | None:
     return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
 
 
-class Settings(BaseModel):
+class Settings(ServerSettings):
     """Read from the environment with `load()`; each field's alias is its variable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    app_env: Literal["development", "staging", "production"] = Field(
-        "development", alias="APP_ENV", description="Development makes a demo tenant and its own secrets."
-    )
-    workers: int = Field(
-        min(4, os.cpu_count() or 1), alias="GUNICORN_WORKERS", ge=1, le=256, description="Worker processes."
-    )
-    bind: str = Field("0.0.0.0:8003", alias="GUNICORN_BIND", description="HOST:PORT to serve on.")
-    timeout_s: int = Field(
-        120,
-        alias="GUNICORN_TIMEOUT",
-        ge=1,
-        description="Seconds without a turn of its event loop after which a worker is replaced.",
-    )
-    drain_s: float = Field(
-        5,
-        alias="FACE_DRAIN_S",
-        ge=0,
-        le=300,
-        description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
-    )
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
-    )
-    mesh_pool_size: int = Field(
-        8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker."
-    )
-    threads: int | None = Field(
-        None,
-        alias="FACE_COMPUTE_THREADS",
-        ge=1,
-        le=128,
-        description="Frames that a worker computes at once, each with an instance; unset: its share of the cores.",
-    )
     mesh_backend: Literal["openvino", "mediapipe"] = Field(
         "openvino",
         alias="FACE_MESH_BACKEND",
@@ -226,8 +192,17 @@ class Settings(BaseModel):
     max_messages_per_s: int = Field(
         60, alias="FACE_MAX_MESSAGES_PER_SECOND", ge=5, description="Above it for 5 s the socket closes with 4429."
     )
+    worker_connections: int | None = Field(
+        None,
+        alias="WORKER_CONNECTIONS",
+        ge=1,
+        description="Sockets per worker, unless FACE_MAX_CONNECTIONS says otherwise.",
+    )
     max_connections: int = Field(
-        10_000, alias="FACE_MAX_CONNECTIONS", ge=1, description="Sockets per worker; more are refused with 1013."
+        default_factory=lambda given: given["worker_connections"] or MAX_CONNECTIONS,
+        alias="FACE_MAX_CONNECTIONS",
+        ge=1,
+        description="Sockets per worker; more are refused with 1013.",
     )
     max_http_connections: int = Field(
         2_000,
@@ -429,10 +404,6 @@ class Settings(BaseModel):
     )
 
     @property
-    def development(self) -> bool:
-        return self.app_env == "development"
-
-    @property
     def has_template_key(self) -> bool:
         """Whether templates have a master key of their own."""
         return bool(self.template_key or self.template_key_file or self.template_key_command)
@@ -476,21 +447,6 @@ class Settings(BaseModel):
     @property
     def stuck_after_s(self) -> float:
         return self.stuck_after_ms / 1000
-
-    @property
-    def compute_threads(self) -> int:
-        """Frames that a worker computes at once: its share of the cores by default. With more threads each frame takes
-        longer, and fewer are answered: docs/performance.md has the figures."""
-        return self.threads or compute_threads(this_machine().cores, self.workers, self.mesh_pool_size)
-
-    @model_validator(mode="after")
-    def _each_thread_has_an_instance(self) -> Settings:
-        if self.threads is not None and self.threads > self.mesh_pool_size:
-            raise ValueError(
-                f"FACE_COMPUTE_THREADS={self.threads} needs as many instances; FACE_MESH_POOL_SIZE is "
-                f"{self.mesh_pool_size}"
-            )
-        return self
 
     @model_validator(mode="after")
     def _admin_bind_has_a_port_of_its_own(self) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import resource
 import signal
@@ -26,7 +27,10 @@ from server.graceful_exit import SHUTDOWN_S, GracefulExit
 from server.memory_recycler import MemoryRecycler
 from server.open_sockets import STATE_KEY, OpenSockets
 from server.protocols import BoundedWebSockets, CountedHttp
+from server.request_limit import RequestLimit
 from server.roster import Slot, Stage
+from web import served as served_requests
+from web.served import ServedRequests
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +54,14 @@ class FaceServer(Server):
         new_http: partial[CountedHttp],
         graceful_exit: GracefulExit,
         recycler: MemoryRecycler,
+        request_limit: RequestLimit,
     ) -> None:
         super().__init__(config)
         self._sockets = sockets
         self._new_http = new_http
         self._exit = graceful_exit
         self._recycler = recycler
+        self._request_limit = request_limit
         self._acceptors: list[Acceptor] = []
         self._notices: asyncio.Task[None] | None = None
 
@@ -72,6 +78,11 @@ class FaceServer(Server):
             self._acceptors = [Acceptor(one, self._sockets, new, self.config.ssl) for one in sockets or ()]
             self._exit.started()
 
+    @property
+    def _served(self) -> ServedRequests:
+        served: ServedRequests = self.lifespan.state[served_requests.STATE_KEY]
+        return served
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGTERM:
             self._exit.request()
@@ -81,6 +92,7 @@ class FaceServer(Server):
     async def on_tick(self, counter: int) -> bool:
         if counter and counter % TICKS_PER_MEMORY_CHECK == 0:
             self._recycler.check()
+        self._request_limit.check(self._served.total)
         self._exit.advance()
         if self._exit.stage is Stage.DRAINING and self._notices is None:
             self._begin_drain()
@@ -153,6 +165,8 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         self.config.app = self.wsgi
         settings = load()
         self._install_sigquit_handler()
+        # Gunicorn ends a worker without heartbeats with SIGABRT: its log shows where each thread was.
+        faulthandler.enable()
         raise_fd_limit()
         for listener in self.sockets:
             set_unread_timeout(listener)
@@ -169,12 +183,14 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
         sockets = SocketCount(self.slot)
         self.config.ws = partial(BoundedWebSockets, sockets, settings.max_messages_per_s)
         self.config.callback_notify = None
+        self.config.limit_max_requests = None
         graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
         recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
         new_http = partial(
             CountedHttp, sockets, ConnectionLimit(settings.max_http_connections), HttpLimits.of(settings)
         )
-        return FaceServer(self.config, sockets, new_http, graceful_exit, recycler)
+        request_limit = RequestLimit(self.slot, self.max_requests, graceful_exit)
+        return FaceServer(self.config, sockets, new_http, graceful_exit, recycler, request_limit)
 
     async def _send_heartbeats(self) -> None:
         """Tell the master that the event loop runs, also during the warm-up and the shutdown."""

@@ -19,6 +19,7 @@ from monitoring.pool_status import pool_status
 from monitoring.readiness import ONE_NETWORK
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
+from web.served import STATE_KEY, ServedRequests
 from web.status_access import StatusAccess
 
 HEALTH = "/api/health/"
@@ -49,9 +50,12 @@ class Probes:
         self._check = check
         self._access = access
         self._collectors = collectors
+        self._served = ServedRequests()
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "lifespan":
+            if "state" in scope:
+                scope["state"][STATE_KEY] = self._served
             await self._application(scope, receive, send)
             return
         id_ = request_id.choose(scope["headers"])
@@ -68,6 +72,7 @@ class Probes:
             if scope["path"] in PATHS:
                 await _send(scope, send, await self._answer(scope), id_)
             else:
+                self._served.total += 1
                 await self._application(scope, receive, _with_header(send, id_))
         except HttpRefusal as refusal:
             await refusal.send(_with_header(send, id_))

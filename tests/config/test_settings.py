@@ -6,15 +6,22 @@ import pytest
 
 from config.public_url import PublicUrl
 from config.settings import REPOSITORY, Settings, SettingsError, load
-from config.sizing import Machine
+from config.sizing.machine import Machine
 
 STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
 
 EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("APP_ENV", "staging", "app_env", "staging"),
+    ("WORKER_PROFILE", "moderate", "worker_profile", "moderate"),
+    ("API_WORKERS", "8", "workers", 8),
     ("GUNICORN_WORKERS", "3", "workers", 3),
     ("GUNICORN_BIND", "127.0.0.1:9000", "bind", "127.0.0.1:9000"),
     ("GUNICORN_TIMEOUT", "30", "timeout_s", 30),
+    ("GUNICORN_KEEPALIVE", "5", "keepalive_s", 5),
+    ("GUNICORN_BACKLOG", "4096", "backlog", 4096),
+    ("GUNICORN_MAX_REQUESTS", "1000", "max_requests", 1000),
+    ("GUNICORN_MAX_REQUESTS_JITTER", "50", "max_requests_jitter", 50),
+    ("PRELOAD_APP", "true", "preload", True),
     ("FACE_DRAIN_S", "7.5", "drain_s", 7.5),
     ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
@@ -46,6 +53,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_MAX_IMAGE_PIXELS", "60000", "max_image_pixels", 60_000),
     ("FACE_TARGET_FPS", "5", "target_fps", 5),
     ("FACE_MAX_MESSAGES_PER_SECOND", "20", "max_messages_per_s", 20),
+    ("WORKER_CONNECTIONS", "2000", "max_connections", 2_000),
     ("FACE_MAX_CONNECTIONS", "7", "max_connections", 7),
     ("FACE_MAX_HTTP_CONNECTIONS", "50", "max_http_connections", 50),
     ("FACE_REQUEST_TIMEOUT_S", "2.5", "request_timeout_s", 2.5),
@@ -103,7 +111,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.development
     assert settings.bind == "0.0.0.0:8003"
     assert (settings.timeout_s, settings.log_level, settings.mesh_pool_size) == (120, "info", 8)
-    assert 1 <= settings.workers <= 4
+    assert 1 <= settings.workers <= 2
+    assert (settings.keepalive_s, settings.backlog, settings.max_requests, settings.preload) == (65, 2048, 0, False)
+    assert settings.max_connections == 10_000
     assert settings.data_dir == REPOSITORY / "var"
     assert settings.run_dir == REPOSITORY / "var" / "run"
     assert settings.import_dir == REPOSITORY / "var" / "import"
@@ -120,6 +130,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("APP_ENV", "test"),
         ("GUNICORN_WORKERS", "0"),
         ("GUNICORN_WORKERS", "many"),
+        ("GUNICORN_WORKERS", "257"),
+        ("API_WORKERS", "0"),
+        ("WORKER_PROFILE", "fast"),
+        ("GUNICORN_KEEPALIVE", "0"),
+        ("GUNICORN_BACKLOG", "65536"),
+        ("GUNICORN_MAX_REQUESTS", "-1"),
+        ("PRELOAD_APP", "maybe"),
+        ("WORKER_CONNECTIONS", "0"),
         ("GUNICORN_TIMEOUT", "-1"),
         ("GUNICORN_LOG_LEVEL", "loud"),
         ("FACE_MESH_POOL_SIZE", "0"),
@@ -276,8 +294,8 @@ def test_the_command_that_the_message_proposes_makes_a_good_secret() -> None:
 def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
     monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float | None, workers: int, pool_size: int, threads: int
 ) -> None:
-    machine = Machine(affinity, quota, memory_bytes=1 << 30, memory_is_limited=False)
-    monkeypatch.setattr("config.settings.this_machine", lambda: machine)
+    machine = Machine(affinity, quota, memory_bytes=1 << 30, memory_is_limited=False, installed_bytes=1 << 30)
+    monkeypatch.setattr("config.server_settings.this_machine", lambda: machine)
     settings = load({"GUNICORN_WORKERS": f"{workers}", "FACE_MESH_POOL_SIZE": f"{pool_size}"})
     assert settings.compute_threads == threads
 

@@ -14,31 +14,15 @@ from django.core.management import CommandError, call_command
 from config.management.commands import recommend_workers
 from config.service import service_settings
 from config.settings import Settings
-from config.sizing import (
-    CORES_PER_WORKER,
-    MEMORY_SHARE,
-    MIB,
-    REST,
-    THREAD_BYTES,
-    USABLE,
-    FrameCosts,
-    Limits,
-    Machine,
-    available_memory,
-    cgroup_limits,
-    compute_threads,
-    pool_size_for,
-    recommend,
-    sessions_for,
-    this_machine,
-    workers_for,
-)
+from config.sizing.machine import MIB, Limits, Machine, cgroup_limits, memory_of, this_machine
+from config.sizing.measured import CORES_PER_WORKER, REST, USABLE, FrameCosts, recommend, sessions_for
+from config.sizing.workers import MEMORY_SHARE, THREAD_BYTES, compute_threads, pool_size_for, workers_for
 from core.face_recognition_engine import FaceRecognitionEngine
 from core.features.quality import MIN_FACE_WIDTH_PX
 from core.imaging.frames import ImageLimits
 
 GIB = 1024 * MIB
-TWO_CORES = Machine(affinity=2, quota=None, memory_bytes=8 * GIB, memory_is_limited=False)
+TWO_CORES = Machine(affinity=2, quota=None, memory_bytes=8 * GIB, memory_is_limited=False, installed_bytes=16 * GIB)
 
 
 def test_cores_are_the_affinity_or_a_lower_quota() -> None:
@@ -93,7 +77,7 @@ def test_the_line_has_the_command_and_the_expected_sessions() -> None:
 
 
 def test_the_reasons_name_a_quota_and_a_memory_limit() -> None:
-    contained = Machine(affinity=8, quota=1.5, memory_bytes=2 * GIB, memory_is_limited=True)
+    contained = Machine(affinity=8, quota=1.5, memory_bytes=2 * GIB, memory_is_limited=True, installed_bytes=2 * GIB)
     workers, memory, _ = recommend(contained, 15.0, 480 * MIB, 10.0).reasons
     assert workers.startswith("This process may use 1.5 cores, by the cgroup's CPU quota: 1 worker,")
     assert memory == "1 worker takes 537 MiB of 2048 MiB that the cgroup allows."
@@ -122,9 +106,9 @@ def test_without_room_for_one_worker_one_is_recommended_and_the_lack_reported() 
 
 
 def test_available_memory_is_read() -> None:
-    assert available_memory("MemTotal:  100 kB\nMemAvailable:   42 kB\n") == 42 * 1024
+    assert memory_of("MemTotal:  100 kB\nMemAvailable:   42 kB\n", "MemAvailable") == 42 * 1024
     with pytest.raises(ValueError, match="MemAvailable"):
-        available_memory("MemTotal: 100 kB\n")
+        memory_of("MemTotal: 100 kB\n", "MemAvailable")
 
 
 def write(path: Path, text: str) -> None:
@@ -162,7 +146,7 @@ def test_limits_of_version_1(tmp_path: Path) -> None:
 
 def machine_of(tmp_path: Path, limit: str) -> Machine:
     write(tmp_path / "proc" / "self" / "cgroup", "0::/\n")
-    write(tmp_path / "proc" / "meminfo", f"MemAvailable: {8 * GIB // 1024} kB\n")
+    write(tmp_path / "proc" / "meminfo", f"MemTotal: {16 * GIB // 1024} kB\nMemAvailable: {8 * GIB // 1024} kB\n")
     write(tmp_path / "cgroup" / "memory.max", limit)
     return this_machine(tmp_path / "proc", tmp_path / "cgroup")
 
@@ -172,6 +156,7 @@ def test_memory_is_the_available_memory_or_a_lower_limit(tmp_path: Path) -> None
     assert (free.memory_bytes, free.memory_is_limited, free.quota) == (8 * GIB, False, None)
     limited = machine_of(tmp_path, f"{2 * GIB}\n")
     assert (limited.memory_bytes, limited.memory_is_limited) == (2 * GIB, True)
+    assert (free.installed_bytes, limited.installed_bytes) == (16 * GIB, 2 * GIB)
 
 
 def test_this_machine_has_cores_and_memory() -> None:

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
-from config.settings import REPOSITORY, Settings
+from config.settings import MAX_CONNECTIONS, REPOSITORY, Settings
 from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, OnSocket
 from vocabulary.sessions import REASONS
 from wire.codes import GUIDANCE_MESSAGES
@@ -40,7 +40,12 @@ The service is configured with environment variables. In development it needs no
 |---|---|---|
 """
 
-DEFAULT_IN_WORDS = {"GUNICORN_WORKERS": "min(4, cores)", "FACE_RUN_DIR": "`run` in `FACE_DATA_DIR`"}
+DEFAULT_IN_WORDS = {
+    "GUNICORN_WORKERS": "by `WORKER_PROFILE`",
+    "FACE_RUN_DIR": "`run` in `FACE_DATA_DIR`",
+    "FACE_MAX_CONNECTIONS": f"`{MAX_CONNECTIONS}`",
+    "FACE_IMPORT_DIR": "`import` in `FACE_DATA_DIR`",
+}
 
 Row = tuple[str, ...]
 

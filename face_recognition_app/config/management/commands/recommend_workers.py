@@ -18,7 +18,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from config.memory import memory_bytes
 from config.service import service_settings
 from config.settings import Settings
-from config.sizing import FrameCosts, Machine, Recommendation, pool_size_for, recommend, this_machine, workers_for
+from config.sizing.machine import Machine, this_machine
+from config.sizing.measured import FrameCosts, Recommendation, recommend
+from config.sizing.workers import pool_size_for, workers_for
 from core.errors import ModelError
 from core.face_mesh import UNTRACKED, Tracking
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from config.settings import Settings
-from config.sizing import compute_threads, this_machine
+from config.sizing.machine import this_machine
+from config.sizing.workers import compute_threads
 
 TRIED_EVERY_S = 0.1
 _ENGINE = {

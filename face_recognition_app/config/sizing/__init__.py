@@ -1,0 +1,1 @@
+"""Sizing: how many workers, instances, bytes and connections suit a machine."""
