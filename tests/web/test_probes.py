@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from config.settings import load
 from logs import request_id
 from web.probes import Probes
+from web.served import STATE_KEY, ServedRequests
 from web.status_access import StatusAccess
 
 SEEN_BY_THE_APPLICATION = 299
@@ -98,6 +100,20 @@ async def test_a_probe_takes_get_and_head_only(client: httpx.AsyncClient) -> Non
     answer = await client.post("/api/health/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_requests_are_counted_and_probes_are_not(tmp_path: Path) -> None:
+    settings = load({"FACE_DATA_DIR": str(tmp_path)})
+    probes: Any = Probes(application, settings, Components(), StatusAccess(settings, nobody))
+    state: dict[str, ServedRequests] = {}
+    await probes({"type": "lifespan", "state": state}, None, AsyncMock())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(probes), base_url="http://service") as client:
+        for path in ("/api/health/", "/api/ready/", "/api/pool/status/", "/metrics"):
+            await client.get(path)
+        assert state[STATE_KEY].total == 0
+        for path in ("/", "/api/v1/sessions/"):
+            await client.get(path)
+    assert state[STATE_KEY].total == 2
 
 
 async def test_a_refusal_carries_the_request_id(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ async def test_every_hook_that_fires_leaves_a_line(service: LiveService) -> None
         assert re.search(rf"lifecycle post_fork: worker {pid} in slot \d+", log)
         assert f"lifecycle post_worker_init: worker {pid} has loaded" in log
     for pid in before:
-        assert f"lifecycle worker_exit: worker {pid} ends" in log, "one that ends by itself says so, a killed one cannot"
+        assert f"lifecycle worker_exit: worker {pid} ends" in log, (
+            "one that ends by itself says so, a killed one cannot"
+        )
         assert f"lifecycle child_exit: worker {pid} has ended, draining before" in log
     assert log.count("lifecycle pre_fork: slot") == log.count("lifecycle post_fork: worker")
