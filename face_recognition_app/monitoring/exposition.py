@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from config.memory import memory_bytes
 from monitoring.pool_load import sum_loads
 from monitoring.pool_status import sum_work
+from monitoring.process_threads import thread_count
 from monitoring.worker_stats import read_live_workers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -45,6 +46,10 @@ class PoolCollector(Collector):
         for worker in workers:
             memory.add_metric([f"{worker.pid}"], memory_bytes(worker.pid))
         yield memory
+        threads = GaugeMetricFamily("face_worker_threads", "Threads of the process: none is added.", labels=["pid"])
+        for worker in workers:
+            threads.add_metric([f"{worker.pid}"], thread_count(worker.pid))
+        yield threads
 
 
 def exposition(run_dir: Path, others: Sequence[Collector] = ()) -> bytes:

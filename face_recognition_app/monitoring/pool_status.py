@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from monitoring.pool_load import PoolLoad, sum_loads
+from monitoring.process_threads import thread_count
 from monitoring.watchdog import WorkState
 from monitoring.worker_stats import read_live_workers
 from scheduling.waits import wait_percentile_ms
@@ -16,11 +17,14 @@ def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
     workers = read_live_workers(run_dir)
     total = sum_loads(worker.load for worker in workers)
     work = sum_work([worker.work for worker in workers])
+    threads = {worker.pid: thread_count(worker.pid) for worker in workers}
     return {
         "status": _status(total),
         "backend": backend,
-        **_fields(total, work),
-        "workers": [{"pid": worker.pid, **_fields(worker.load, worker.work)} for worker in workers],
+        **_fields(total, work, sum(threads.values())),
+        "workers": [
+            {"pid": worker.pid, **_fields(worker.load, worker.work, threads[worker.pid])} for worker in workers
+        ],
     }
 
 
@@ -36,7 +40,7 @@ def _status(total: PoolLoad) -> str:
     return "exhausted" if total.available == 0 and frames_wait else "ok"
 
 
-def _fields(pool: PoolLoad, work: WorkState) -> dict[str, Any]:
+def _fields(pool: PoolLoad, work: WorkState, threads: int) -> dict[str, Any]:
     return {
         "pool_size": pool.pool_size,
         "max_size": pool.max_size,
@@ -44,6 +48,7 @@ def _fields(pool: PoolLoad, work: WorkState) -> dict[str, Any]:
         "in_use": pool.in_use,
         "computing": pool.computing,
         "compute_threads": pool.compute_threads,
+        "threads": threads,
         "waiting": pool.waiting,
         "exhausted_total": pool.exhausted_total,
         "timeouts_total": pool.timeouts_total,

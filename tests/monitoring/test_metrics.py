@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -52,6 +54,8 @@ def test_the_exposition_has_the_pools_of_all_workers(tmp_path: Path) -> None:
     for name, expected in gauges.items():
         assert families[f"face_{name}"].type == "gauge"
         assert value(families, f"face_{name}") == expected
+    own_threads = psutil.Process().num_threads()
+    assert value(families, "face_worker_threads", pid=f"{os.getpid()}") == own_threads
     counters = {"pool_exhausted": 5, "pool_timeouts": 6, "pool_recycled": 7}
     for name, expected in counters.items():
         assert families[f"face_{name}"].type == "counter"

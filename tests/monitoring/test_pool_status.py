@@ -24,6 +24,7 @@ FIELDS = {
     "in_use",
     "computing",
     "compute_threads",
+    "threads",
     "waiting",
     "exhausted_total",
     "timeouts_total",
@@ -73,6 +74,7 @@ def test_the_status_is_that_of_all_workers_together(
 
 
 def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "thread_count", {100: 10, 101: 20}.__getitem__)
     status = status_of(monkeypatch, PoolLoad(3, 4, 2, 2, 2, 1, 10, 20, 30), PoolLoad(4, 4, 2, 1, 1, 6, 1, 2, 3))
     totals = {name: status[name] for name in FIELDS - {"wait_ms"}}
     assert totals == {
@@ -82,6 +84,7 @@ def test_every_number_is_the_sum_of_the_workers(monkeypatch: pytest.MonkeyPatch)
         "in_use": 3,
         "computing": 3,
         "compute_threads": 4,
+        "threads": 30,
         "waiting": 7,
         "exhausted_total": 11,
         "timeouts_total": 22,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from database.calls import DATABASE_THREADS
@@ -22,6 +25,8 @@ NETWORKS = 7
 """Face detector, both meshes, blendshapes, embedding, and two against spoofs, of which one may be missing."""
 DUMP = signal.SIGRTMIN + 1
 REQUESTS = 30
+SOCKETS, FRAMES_AT_ONCE = 4, 500
+UNHURRIED = {"FACE_MAX_MESSAGES_PER_SECOND": "100000", "FACE_ADMISSION_TIMEOUT_MS": "60000"}
 TELL_THREADS = f"""\
 import faulthandler, os
 faulthandler.register({DUMP:d}, open(os.environ["DUMP_FILE"], "w"), all_threads=True)
@@ -51,6 +56,40 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
     # would serve who does not wait for an answer. None is numpy's or OpenCV's: each would add as many again.
     cores = os.cpu_count() or 1
     assert others <= cores - 1 + 2 * NETWORKS * min(POOL_SIZE, cores)
+
+
+async def test_five_thousand_frames_later_a_worker_has_no_thread_more(tmp_path: Path) -> None:
+    """Frames without a face, small ones: the point is their number."""
+    with running_service(tmp_path, workers=1, pool_size=POOL_SIZE, environment=UNHURRIED) as service:
+        await play_frames(service, 50)
+        after_few = threads_told(service)
+        await play_frames(service, 4_950)
+        after_many = threads_told(service)
+        (worker,) = psutil.Process(service.pid).children()
+        assert after_many == worker.num_threads(), "the status and the metrics say what ps says"
+        assert service.get("/api/pool/status/").json()["workers"][0]["threads"] == after_many
+    assert abs(after_many - after_few) <= 1
+
+
+async def play_frames(service: LiveService, number: int) -> None:
+    """Over four sockets, which begin anew before a sandbox's time is over."""
+    address = service.base_url.replace("http", "ws") + "/ws/auth/process-image/test_frames_{}/"
+    picture = encode_jpeg(np.full((64, 64, 3), 128, np.uint8))
+    left = number
+    while left:
+        batch = min(left, FRAMES_AT_ONCE)
+        shares = [batch // SOCKETS + (one < batch % SOCKETS) for one in range(SOCKETS)]
+        results = await asyncio.gather(
+            *(play(address.format(one), [picture] * share, linger_s=0.1) for one, share in enumerate(shares))
+        )
+        answered = sum(len(result.latencies_ms) for result in results)
+        assert answered == batch
+        left -= batch
+
+
+def threads_told(service: LiveService) -> int:
+    [number] = re.findall(r'^face_worker_threads\{pid="\d+"\} (\d+)', service.get("/metrics").text, re.MULTILINE)
+    return int(number)
 
 
 def peak_of_threads_while_asked(worker: psutil.Process, service: LiveService) -> int:
