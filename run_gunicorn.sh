@@ -15,7 +15,7 @@ Sets up what is missing (virtual environment, dependencies, models, database), t
   --workers N        worker processes (GUNICORN_WORKERS)
   --pool-size N      FaceMesh instances in each worker (FACE_MESH_POOL_SIZE)
   --bind HOST:PORT   where to listen (GUNICORN_BIND, 0.0.0.0:8003)
-  --print-config     print the configuration that would be used, and end
+  --print-config     print each value that would be used and where it came from, and end
 A flag beats its variable. Every variable is in docs/configuration.md.
 END
 }
@@ -33,6 +33,12 @@ check_address() {
     if ! [[ $2 =~ ^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[1-9][0-9]{0,4}$ && ${2##*:} -le 65535 ]]; then
         refuse "$1 takes HOST:PORT, as in 127.0.0.1:8003, not '$2'"
     fi
+}
+
+# Sets a variable from a flag, and remembers that it came from there.
+give() { # VARIABLE FLAG VALUE
+    export "$1=$3"
+    given+=("$1=$2")
 }
 
 # So that a second server is told before minutes of set-up; gunicorn itself would retry for seconds, or share the port.
@@ -64,9 +70,7 @@ print_config() {
         check_system
         install service
     } >&2
-    "$python" -c 'from gunicorn_config import _settings as s
-print(f"GUNICORN_WORKERS={s.workers} FACE_MESH_POOL_SIZE={s.mesh_pool_size} GUNICORN_BIND={s.bind}")'
-    gunicorn --print-config
+    "$python" -m server.explained "${given[@]/#/--flag=}"
 }
 
 serve() {
@@ -76,21 +80,18 @@ serve() {
     progress "Models and database"
     "$python" manage.py prepare
     progress "Gunicorn on $bind"
-    gunicorn
-}
-
-# Through the environment's Python: the script's first line names the path that the environment was made at.
-gunicorn() {
-    exec "$python" "$venv/bin/gunicorn" face_app.asgi:application -c gunicorn_config.py "$@"
+    # Through the environment's Python: the script's first line names the path that the environment was made at.
+    exec "$python" "$venv/bin/gunicorn" face_app.asgi:application -c gunicorn_config.py
 }
 
 action=serve
+given=()
 while (($#)); do
     [[ $1 == --*=* ]] && set -- "${1%%=*}" "${1#*=}" "${@:2}"
     case $1 in
-    --workers) check_number "$1" "${2-}" && export GUNICORN_WORKERS=$2 && shift ;;
-    --pool-size) check_number "$1" "${2-}" && export FACE_MESH_POOL_SIZE=$2 && shift ;;
-    --bind) check_address "$1" "${2-}" && export GUNICORN_BIND=$2 && shift ;;
+    --workers) check_number "$1" "${2-}" && give GUNICORN_WORKERS "$@" && shift ;;
+    --pool-size) check_number "$1" "${2-}" && give FACE_MESH_POOL_SIZE "$@" && shift ;;
+    --bind) check_address "$1" "${2-}" && give GUNICORN_BIND "$@" && shift ;;
     --print-config) action=print_config ;;
     --help) show_help && exit ;;
     *) refuse "unknown argument '$1'" ;;

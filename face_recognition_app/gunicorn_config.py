@@ -16,7 +16,7 @@ from config.processes import publish_worker_count
 from config.settings import SettingsError, load
 from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
 from server import job_worker
-from server.graceful_exit import SHUTDOWN_S
+from server.graceful_exit import graceful_timeout_s
 from server.roster import Request, shared_roster
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ bind = [_settings.bind, *([_settings.admin_bind] if _settings.admin_bind else []
 workers = _settings.workers
 worker_class = "server.worker.FaceWorker"
 timeout = _settings.timeout_s
-# How long the master waits for its workers when it ends: the drain, then requests that are still in work.
-graceful_timeout = int(_settings.drain_s) + SHUTDOWN_S + 10
+graceful_timeout = graceful_timeout_s(_settings.drain_s)
 keepalive = _settings.keepalive_s
 backlog = _settings.backlog
 max_requests = _settings.max_requests

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +71,7 @@ async def test_a_loop_that_hangs_ends_its_worker_and_the_log_tells_where(service
 async def test_every_hook_that_fires_leaves_a_line(service: LiveService) -> None:
     """Of those that Gunicorn has, `worker_int`, `worker_abort` and those of a request never do in this worker."""
     before = await two_workers(service, without=set())
-    psutil.Process(service.pid).send_signal(psutil.signal.SIGHUP)
+    os.kill(service.pid, signal.SIGHUP)
     after = await two_workers(service, without=before)
     await until(lambda: not any(psutil.pid_exists(pid) for pid in before), "the old ones ended")
     log = service.log.read_text()

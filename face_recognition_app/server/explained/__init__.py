@@ -1,0 +1,1 @@
+"""What the service would run with, and where each value came from, for people."""
