@@ -16,8 +16,8 @@ APPLICATION = REPOSITORY / "face_recognition_app"
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without its own settings, and with `variables`."""
-    foreign = ("FACE_", "GUNICORN_", "APP_ENV", "API_WORKERS", "WORKER_", "PRELOAD_APP", "DATABASE_URL", "REDIS_URL")
-    foreign += ("PROMETHEUS_", "DJANGO_SETTINGS_MODULE")
+    of_server = ("FACE_", "GUNICORN_", "APP_ENV", "API_WORKERS", "WORKER_", "PRELOAD_APP")
+    foreign = (*of_server, "DATABASE_URL", "REDIS_URL", "PROMETHEUS_", "DJANGO_SETTINGS_MODULE")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**clean, "PYTHONPATH": str(APPLICATION), **variables}
 

@@ -178,13 +178,41 @@ def test_the_command_measures_and_answers(backend: str, monkeypatch: pytest.Monk
     assert all(cost > 0 for cost in figures["costs_ms"].values())
 
 
-def test_the_command_prints_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_its_line_first_and_then_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recommend_workers, "MEASURE_S", 0.0)
     output = StringIO()
     call_command("recommend_workers", stdout=output)
-    line, empty, *reasons = output.getvalue().strip().splitlines()
+    line, empty, *_reasons = output.getvalue().strip().splitlines()
     assert line.startswith("./run_gunicorn.sh --workers ")
-    assert (empty, len(reasons)) == ("", 3)
+    assert empty == ""
+
+
+def test_the_command_plans_for_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recommend_workers, "MEASURE_S", 0.0)
+    output = StringIO()
+    flags = ["--cores=6", "--memory=12", "--users=700", "--profile=conservative", "--cpu=75", "--json"]
+    call_command("recommend_workers", *flags, stdout=output)
+    figures = json.loads(output.getvalue())
+    assert (figures["profile"], figures["workers"], figures["machine"]["quota"]) == ("conservative", 4, 6.0)
+    assert figures["machine"]["memory_bytes"] == 12 * GIB
+    assert figures["for_users"] == {"workers": [6, 6], "more_servers": False}
+    assert figures["step_up"] == 6
+    assert {one["advice"]["profile"]: one["advice"]["workers"] for one in figures["profiles"]} == {
+        "measured": 6,
+        "environment": 13,
+        "conservative": 4,
+        "moderate": 6,
+        "aggressive": 8,
+        "maximum": 13,
+    }
+
+
+@pytest.mark.parametrize(
+    "flag", ["--cores=0", "--memory=-1", "--cores=nan", "--users=0", "--profile=fast", "--cpu=inf"]
+)
+def test_the_command_refuses_what_no_machine_has(flag: str) -> None:
+    with pytest.raises(CommandError, match=flag.partition("=")[0]):
+        call_command("recommend_workers", flag)
 
 
 def test_the_drawn_face_is_tracked_with_good_quality(engine: FaceRecognitionEngine, limits: ImageLimits) -> None:

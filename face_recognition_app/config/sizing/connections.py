@@ -32,9 +32,13 @@ class Connections:
     def total(self) -> int:
         return self.web + self.jobs
 
+    @property
+    def during_reload(self) -> int:
+        """The old web workers serve until the new ones are ready, so both have theirs."""
+        return 2 * self.web + self.jobs
+
 
 def database_connections(workers: int, job_slots: int, per_worker: int = WEB_DATABASE_CONNECTIONS) -> Connections:
-    """During a reload both generations of web workers have theirs, as `workers_during_reload` counts."""
     return Connections(
         web=workers * per_worker,
         jobs=SLOT_DATABASE_CONNECTIONS * job_slots + JOB_MASTER_DATABASE_CONNECTIONS if job_slots else 0,
@@ -46,11 +50,6 @@ def redis_connections(workers: int, job_slots: int, per_worker: int = WEB_REDIS_
         web=workers * per_worker,
         jobs=SLOT_REDIS_CONNECTIONS * job_slots + JOB_MASTER_REDIS_CONNECTIONS if job_slots else 0,
     )
-
-
-def workers_during_reload(workers: int) -> int:
-    """The old workers serve until the new ones are ready."""
-    return 2 * workers
 
 
 def max_connections(connections: int) -> int:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from config.sizing.machine import MIB, Machine
-from config.sizing.workers import MEMORY_SHARE, MIN_POOL, bytes_of_one, fitting_workers, pool_size_for, workers_for
+from config.sizing.workers import (
+    MEMORY_SHARE,
+    MIN_POOL,
+    WorkerProfile,
+    bytes_of_one,
+    fitting_workers,
+    pool_size_for,
+    workers_for,
+    workers_of,
+)
 
 SPOOF_SHARE = 0.25
 """Share of a session's frames that get the anti-spoof network and the search for a display's grid."""
@@ -48,6 +57,7 @@ class Recommendation:
     frame_ms: float
     worker_bytes: int
     fps: float
+    profile: WorkerProfile
     workers: int
     pool_size: int
     sessions: int
@@ -73,14 +83,20 @@ class Recommendation:
         return [_about_workers(self), _about_memory(self), _about_sessions(self)]
 
 
-def recommend(machine: Machine, frame_ms: float, worker_bytes: int, fps: float) -> Recommendation:
-    """One worker for each whole core as far as memory allows, at least one. `worker_bytes`: of one with one thread."""
-    workers = fitting_workers(machine.cores, machine.memory_bytes, worker_bytes)
+def recommend(
+    machine: Machine, frame_ms: float, worker_bytes: int, fps: float, profile: WorkerProfile = "measured"
+) -> Recommendation:
+    """Workers by the profile. `worker_bytes`: of one with one compute thread, as measured."""
+    if profile == "measured":
+        workers = fitting_workers(machine.cores, machine.memory_bytes, worker_bytes)
+    else:
+        workers = workers_of(profile, "production", machine)
     return Recommendation(
         machine=machine,
         frame_ms=frame_ms,
         worker_bytes=bytes_of_one(machine.cores, workers, worker_bytes),
         fps=fps,
+        profile=profile,
         workers=workers,
         pool_size=pool_size_for(machine.cores, workers),
         sessions=sessions_for(machine.cores, workers, frame_ms, fps),
@@ -96,6 +112,8 @@ def _about_workers(advice: Recommendation) -> str:
     machine = advice.machine
     by = "" if machine.quota is None or machine.quota >= machine.affinity else ", by the cgroup's CPU quota"
     usable = f"This process may use {_cores(machine.cores)}{by}"
+    if advice.profile != "measured":
+        return f"{usable}: {_workers(advice.workers)} by WORKER_PROFILE={advice.profile} in production."
     if advice.workers < advice.wanted_workers:
         return f"{usable}, and {_workers(advice.workers)} because memory has no room for more."
     return f"{usable}: {_workers(advice.workers)}, and at least {MIN_POOL} instances in each."

@@ -19,8 +19,8 @@ WORKER_BYTES = 300 * MIB
 """Memory of a worker with one compute thread: 230 to 250 MiB of its own and its part of what is shared."""
 THREAD_BYTES = 57 * MIB
 """Memory that each compute thread but the first adds with the openvino mesh; less with mediapipe."""
-FORMER_EMBEDDER_BYTES = 60 * MIB
-"""Memory that a second embedder adds to a worker while galleries move from one to the other."""
+FORMER_EMBEDDER_BYTES = 15 * MIB
+"""Memory that the shipped network as a second embedder adds to each compute thread: three times its file's size."""
 MEMORY_SHARE = 0.8
 """Share of the memory for workers; the rest is for galleries, pictures in work and the system."""
 

@@ -1,26 +1,31 @@
-"""manage.py recommend_workers [--json]"""
+"""manage.py recommend_workers [--cores N] [--memory GIB] [--users N] [--profile NAME] [--cpu PERCENT] [--json]"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, get_args
 
 import cv2
 import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from config.job_settings import job_settings
 from config.memory import memory_bytes
 from config.service import service_settings
 from config.settings import Settings
-from config.sizing.machine import Machine, this_machine
-from config.sizing.measured import FrameCosts, Recommendation, recommend
-from config.sizing.workers import pool_size_for, workers_for
+from config.sizing.guides import for_users, step_up
+from config.sizing.machine import MIB, Machine, this_machine
+from config.sizing.measured import FrameCosts, recommend
+from config.sizing.plan import Plan, plan
+from config.sizing.report import lines_of
+from config.sizing.workers import WorkerProfile, pool_size_for, workers_for
 from core.errors import ModelError
 from core.face_mesh import UNTRACKED, Tracking
 from core.face_recognition_engine import EngineConfig, FaceRecognitionEngine, FrameView
@@ -38,28 +43,75 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--cores", type=positive_number, help="of another machine, whose cores are as fast as these"
+        )
+        parser.add_argument("--memory", type=positive_number, help="GiB of another machine")
+        parser.add_argument("--users", type=positive_count, help="people who use the service")
+        parser.add_argument("--profile", choices=get_args(WorkerProfile), help="as WORKER_PROFILE")
+        parser.add_argument(
+            "--cpu", type=positive_number, help="percent of busy CPU that was recorded with these workers"
+        )
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        settings, jobs = service_settings(), job_settings()
+        machine = imagined(this_machine(), options["cores"], options["memory"])
+        profile = options["profile"] or settings.worker_profile
         try:
-            advice, costs = measure(service_settings(), this_machine(), MEASURE_S)
+            costs, worker_bytes = measure(settings, machine, MEASURE_S)
         except ModelError as error:
             raise CommandError(str(error)) from error
+        advice = recommend(machine, costs.frame_ms, worker_bytes, settings.target_fps, profile)
+        made = plan(advice, costs, worker_bytes, jobs.slots)
         if options["json"]:
-            self.stdout.write(
-                json.dumps({**asdict(advice), "costs_ms": asdict(costs), "command": advice.line}, indent=2)
-            )
+            self.stdout.write(json.dumps(_figures(made, options["users"], options["cpu"]), indent=2))
         else:
-            self.stdout.write("\n".join([advice.line, "", *advice.reasons]))
+            self.stdout.write("\n".join(lines_of(made, options["users"], options["cpu"])))
 
 
-def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[Recommendation, FrameCosts]:
-    """With an engine as a worker of one thread would have it. Raises ModelError."""
+def positive_number(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
+
+
+def positive_count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def imagined(machine: Machine, cores: float | None, memory_gib: float | None) -> Machine:
+    """The machine with other resources, where they are given."""
+    if cores is not None:
+        machine = replace(machine, affinity=math.ceil(cores), quota=cores)
+    if memory_gib is not None:
+        memory = int(memory_gib * 1024 * MIB)
+        machine = replace(machine, memory_bytes=memory, installed_bytes=memory, memory_is_limited=False)
+    return machine
+
+
+def _figures(made: Plan, users: int | None, cpu_percent: float | None) -> dict[str, Any]:
+    figures = asdict(made)
+    return {
+        **figures.pop("advice"),
+        "costs_ms": figures.pop("costs"),
+        "command": made.advice.line,
+        **figures,
+        "max_connections": made.chosen.max_connections,
+        "for_users": None if users is None else asdict(for_users(users)),
+        "step_up": None if cpu_percent is None else step_up(made.advice.workers, cpu_percent),
+    }
+
+
+def measure(settings: Settings, machine: Machine, seconds: float) -> tuple[FrameCosts, int]:
+    """What a frame costs, and the memory of a worker with one compute thread. Raises ModelError."""
     pool_size = pool_size_for(machine.cores, workers_for(machine.cores))
     with _engine(settings, pool_size) as engine:
         costs = frame_costs(engine, ImageLimits(settings.max_image_bytes, settings.max_image_pixels), seconds)
-        worker_bytes = memory_bytes(os.getpid())
-    return recommend(machine, costs.frame_ms, worker_bytes, settings.target_fps), costs
+        return costs, memory_bytes(os.getpid())
 
 
 @contextmanager
