@@ -31,7 +31,8 @@ class Session(TenantOwned):
     `checkpoint` is the flow as of the last answer that reported progress, so that any worker can resume the session.
     `address` is a digest of the network of the last client, `display_name` what an enrolment would call its subject.
     All three are cleared when the session ends. `begun_by`: the id of the API key that made the session, or the kind of
-    another actor; empty for a session of an older version.
+    another actor; empty for a session of an older version. `retell_until`: how long the client, which may not have
+    heard the decision, can connect to be told; null once it has heard it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -49,6 +50,7 @@ class Session(TenantOwned):
     metadata = models.JSONField(default=dict, blank=True)
     consent = models.JSONField(null=True)
     begun_by = models.CharField(max_length=36, blank=True, default="", db_default="")
+    retell_until = models.DateTimeField(null=True)
     status = models.CharField(max_length=16, choices=choices_of(SessionStatus), default=SessionStatus.CREATED)
     token_hash = models.CharField(max_length=64, unique=True)
     idempotency_key = models.CharField(max_length=64, null=True, blank=True)

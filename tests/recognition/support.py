@@ -112,6 +112,10 @@ class Socket:
         if not self._communicator.future.done():
             await self._communicator.disconnect(timeout=PATIENCE_S)
 
+    async def close(self, code: int) -> None:
+        """End the connection with the code that the server sees: 1006 where it was cut."""
+        await self._communicator.disconnect(code, timeout=PATIENCE_S)
+
     async def send(self, data: bytes) -> None:
         await self._communicator.send_input({"type": "websocket.receive", "bytes": data})
 
@@ -230,6 +234,10 @@ class RaisingMesh(RealMesh):
 
 
 class SlowMesh(RealMesh):
+    def __init__(self, engine: FaceRecognitionEngine, work_s: float = 0.05) -> None:
+        super().__init__(engine)
+        self._work_s = work_s
+
     def process(
         self,
         rgb: RgbImage,
@@ -237,7 +245,7 @@ class SlowMesh(RealMesh):
         detail: Detail = Detail.FULL,
         search: Search = IN_SESSION,
     ) -> list[MeshFace]:
-        time.sleep(0.05)
+        time.sleep(self._work_s)
         return super().process(rgb, tracking, detail)
 
 

@@ -183,14 +183,17 @@ class Liveness:
     def _moire_passed(self) -> bool:
         return self.moire.passed or not self._requirements.moire
 
-    def check_continuity(self, fingerprint: FrameFingerprint) -> bool:
-        """Check the continuity of a frame, with or without a face. Returns whether its bytes are new."""
+    def check_continuity(self, fingerprint: FrameFingerprint, late_ms: int | None = None) -> bool:
+        """Check the continuity of a frame, with or without a face. Returns whether its bytes are new.
+
+        `late_ms`: as Pace has it.
+        """
         if self.policy is Policy.NONE:
             return True
         if not self._accepts(fingerprint.at_ms) or fingerprint.at_ms < self.last_seen_ms:
             return False
         self.last_seen_ms = fingerprint.at_ms
-        self.pace.observe(fingerprint.at_ms)
+        self.pace.observe(fingerprint.at_ms, late_ms)
         resized = self.continuity.is_resized(fingerprint.size)
         is_new = self.continuity.observe(fingerprint)
         if resized:

@@ -32,9 +32,9 @@ LEAST_LEFT = 2_048
 """Rows that the first words leave at least."""
 COMPARED = 64
 """Rows that all words leave, each of which is read from the file."""
-SAMPLED = 256
+SAMPLED = 64
 """Of the rows to be left, so many are in the sample that says how many signs of them differ."""
-COMPARED_AT_ONCE = 32_768
+COMPARED_AT_ONCE = 65_536
 """Rows whose words stay in the processor's cache of second level."""
 
 Words = npt.NDArray[np.uint64]
@@ -50,7 +50,7 @@ def nearest_rows(file: RowFile, count: int, probes: Embeddings, hidden: npt.NDAr
     living = file.pks[:count:every] != 0
     rows = np.flatnonzero(rough <= _lowest(rough[::every][living], number // every))
     pks = file.pks[rows]
-    rows = rows[(pks != 0) & ~np.isin(pks, hidden)]
+    rows = rows[(pks != 0) & (~np.isin(pks, hidden) if len(hidden) else True)]
     close = _distances([words[rows] for words in file.signs], bits)
     nearest: Rows = rows[close <= _lowest(close, COMPARED)]
     return nearest

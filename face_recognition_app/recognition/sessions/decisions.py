@@ -218,7 +218,7 @@ def _record(
     decision.display_name = display_name(session.tenant, decision.subject_id)
     session.status = _status_after(outcome)
     session.checkpoint = session.address = session.display_name = ""
-    session.save(update_fields=["status", "checkpoint", "address", "display_name"])
+    session.save(update_fields=["status", "checkpoint", "address", "display_name", "retell_until"])
     _record_events(session, flow, outcome, liveness, changed)
     transaction.on_commit(metrics.decisions.labels(session.kind, claims.outcome, claims.reason or "").inc)
     return decision

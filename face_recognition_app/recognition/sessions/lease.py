@@ -40,9 +40,11 @@ class Superseded(SessionError):
 class AlreadyDecided(SessionError):
     code = ErrorCode.SESSION_OVER
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, decision: Decision, *, again: bool = False) -> None:
+        """`again`: an earlier connection got the decision, and may not have told it."""
         super().__init__(decision)
         self.decision = decision
+        self.again = again
 
 
 def decision_on(session: Session) -> Decision | None:
@@ -59,7 +61,8 @@ class Lease:
     """One connection's hold on a session, good as long as no lease of the session has a higher number.
 
     `flow` is this connection's own copy of the state, which `protection` seals.
-    `resumed`: another connection held the session before.
+    `resumed`: another connection held the session before. `by_token`: the session's client holds it, which must be told
+    of the decision.
     """
 
     session: Session
@@ -73,6 +76,7 @@ class Lease:
     """Time of the session's time limit, likewise."""
     attempts_left: int | None = None
     """Failed attempts, with this one, until one locks; None where none does, and where nobody is greeted."""
+    by_token: bool = False
 
     @classmethod
     def at(cls, now: datetime, session: Session, flow: Flow, protection: TemplateProtection, *, resumed: bool) -> Lease:

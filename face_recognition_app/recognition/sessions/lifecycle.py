@@ -29,7 +29,7 @@ from recognition.sessions import checkpoints, lockout
 from recognition.sessions.addresses import address_digest
 from recognition.sessions.checkpoints import UnreadableHere
 from recognition.sessions.decisions import decide_locked, lock_out, lockout_key_of, note_expiry
-from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionError, SessionNotFound, decision_on
 from recognition.sessions.lockout import LockoutKey
 from recognition.sessions.state import CANCELLATION, Flow, Outcome
 from recognition.sessions.terms import ChallengeTerms, LivenessRequest, check_client, new_challenge_id, resolve_terms
@@ -41,6 +41,7 @@ from vocabulary.sessions import Purpose, Reason, SessionKind, SessionStatus
 logger = logging.getLogger(__name__)
 
 EXPIRED_AT_ONCE = 100
+RETOLD_FOR = timedelta(minutes=1)
 NEWER_VERSION_GRACE = timedelta(hours=1)
 """How long an overdue session waits for a worker of the newer version that wrote its checkpoint. Longer than an update
 takes; bounded because no such worker comes after a step back to an older version."""
@@ -162,13 +163,14 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
 
     Raises SessionNotFound when the session was deleted, TokenInvalid when it is over, UnreadableHere when only another
     worker can go on, ChallengeUnsupported when the client cannot show the challenge and AttemptsExceeded when the
-    session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it.
+    session has to wait (then nothing happened), and AlreadyDecided when a lock set since its creation ends it, or when
+    it is over and its client may not have heard so.
     """
     session = expire_if_due(deciding, session)
     with transaction.atomic():
         session = _locked(session)
         if session.status not in OPEN_STATUSES:
-            raise TokenInvalid("the session is over")
+            raise _over(session)
         flow = _flow_of(deciding, session)
         if flow.liveness.challenge is not None:
             check_client(challenge_version, flow.liveness.challenge)
@@ -181,6 +183,17 @@ def connect(deciding: Deciding, session: Session, challenge_version: int = NEWES
             return _take_over(deciding, session, flow)
         decision = lock_out(deciding, session, flow, until)
     raise AlreadyDecided(decision)
+
+
+def _over(session: Session) -> SessionError:
+    may_be_told = session.retell_until is not None and clock.now() < session.retell_until
+    decision = decision_on(session) if may_be_told else None
+    return TokenInvalid("the session is over") if decision is None else AlreadyDecided(decision, again=True)
+
+
+def note_told(token: str) -> None:
+    """Note that the client has heard the decision, if there is one: its token is used."""
+    Session.across_tenants.filter(token_hash=token_hash(token), retell_until__isnull=False).update(retell_until=None)
 
 
 def _take_over(deciding: Deciding, session: Session, flow: Flow) -> Lease:
@@ -204,6 +217,7 @@ def connect_by_token(deciding: Deciding, token: str, challenge_version: int = NE
         raise TokenInvalid("the token is unknown")
     with actors.acting(actors.client_of(session.pk)):
         lease = connect(deciding, session, challenge_version, host)
+    lease.by_token = True
     lease.attempts_left = lockout.attempts_left(deciding.settings, lockout_key_of(lease.session))
     return lease
 
@@ -220,6 +234,7 @@ def decide(deciding: Deciding, lease: Lease, outcome: Outcome) -> Decision:
         session = _locked(lease.session)
         if session.status not in OPEN_STATUSES or session.lease_number != lease.number:
             raise lease.loss()
+        session.retell_until = clock.now() + RETOLD_FOR if lease.by_token else None
         return decide_locked(deciding, session, lease.flow, outcome, excused=_was_held_up(lease, outcome))
 
 

@@ -270,14 +270,15 @@ class Flow:
             picture=self.keeps_pictures,
         )
 
-    def observe(self, seen: Observation, match: Match | None) -> Outcome | None:
+    def observe(self, seen: Observation, match: Match | None, late_ms: int | None = None) -> Outcome | None:
         """Take one frame. Returns the outcome when the frame decides the session.
 
         A picture that comes again is no second observation of the person; what speaks against it does so again.
-        `match` is the best candidate for the frame's probe: None without a probe or without a candidate.
+        `match` is the best candidate for the frame's probe: None without a probe or without a candidate. `late_ms`: how
+        much later the frame came than the service could take it; None where nobody knows.
         """
         self.frames += 1
-        is_new = self.liveness.check_continuity(seen.fingerprint)
+        is_new = self.liveness.check_continuity(seen.fingerprint, late_ms)
         if _NO_SINGLE_FACE & set(seen.quality.issues):
             self.liveness.interrupt()
             self.appearance = b""
@@ -422,12 +423,13 @@ class Flow:
             self.unmatched, self.matched_frame = self.unmatched + 1, _NEVER
 
     def _reason(self, reason: str) -> Reason:
-        """The reason as it is told: where time ran out, it depends on how much could be seen."""
+        """The reason as it is told: where time ran out, it depends on how much could be seen, and on who was slow."""
         if reason not in (Reason.LIVENESS_TIMEOUT, Reason.TIMEOUT):
             return Reason(reason)
-        if self.liveness.pace.too_slow:
+        pace = self.liveness.pace
+        if pace.too_slow:
             return Reason.CONNECTION_TOO_SLOW
-        return Reason(reason) if self.liveness.was_seen else Reason.TIMEOUT
+        return Reason(reason) if self.liveness.was_seen and pace.allows(self.frames) else Reason.TIMEOUT
 
     def _fail(self, reason: Reason) -> Outcome:
         return Outcome(False, reason, None, self.nearest)

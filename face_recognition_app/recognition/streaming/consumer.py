@@ -30,7 +30,7 @@ from logs.advice import warn_once
 from logs.tracebacks import let_go
 from monitoring import metrics
 from recognition.sessions import lifecycle
-from recognition.sessions.lease import AlreadyDecided, SessionNotFound
+from recognition.sessions.lease import AlreadyDecided, Lease, SessionNotFound
 from recognition.sessions.refusals import AttemptsExceeded
 from recognition.sessions.state import CANCELLATION, Outcome
 from recognition.streaming.answers import error_message, session_complete
@@ -61,6 +61,10 @@ SANDBOX_PREFIX = "test_"
 NORMAL_CLOSE = 1000
 INTERNAL_CLOSE = 1011
 CLOSE_AFTER_RESULT_S = 1.0
+CLEAN_CLOSES = (NORMAL_CLOSE, 1001)
+"""Codes with which a client closes; a connection that is cut has others."""
+STILL_CLOSING_S = 0.25
+"""Longer than it takes to note that a client has heard its result."""
 RECONNECT_AFTER_MS = (250, 2_000)
 """Range of random delays: the clients of a worker that ends must not all reconnect at once."""
 
@@ -83,7 +87,8 @@ class Phase(Enum):
     STREAMING = auto()
     """Greeted: frames are processed."""
     DECIDED = auto()
-    """Result sent, the last message. The close follows the client's next message or CLOSE_AFTER_RESULT_S."""
+    """Result sent, the last message. The close follows the client's next message or CLOSE_AFTER_RESULT_S; a client that
+    is cut off before may connect again and hear the result."""
     CLOSED = auto()
     """Close sent, or client gone."""
 
@@ -159,14 +164,12 @@ class FaceConsumer:
         self._tasks.create_task(self._watch_silence(settings.idle_timeout_s))
 
     async def _find_stream(self, worker: Worker) -> Stream:
-        token = self._scope["url_route"]["kwargs"]["token"]
+        token = self._token
         if token.startswith(SANDBOX_PREFIX) and worker.settings.sandbox_enabled:
             return SandboxStream(worker)
         version = _challenge_version(self._scope)
         try:
-            lease = await worker.database.run(
-                lifecycle.connect_by_token, worker.deciding, token, version, _host(self._scope)
-            )
+            lease = await self._connect(worker, token, version)
         except (lifecycle.TokenInvalid, SessionNotFound) as error:
             raise UnknownToken(str(error)) from error
         except AttemptsExceeded as error:
@@ -176,18 +179,33 @@ class FaceConsumer:
             lease.flow.resume()
         return SessionStream(worker, lease)
 
+    async def _connect(self, worker: Worker, token: str, version: int) -> Lease:
+        async def connect() -> Lease:
+            host = _host(self._scope)
+            return await worker.database.run(lifecycle.connect_by_token, worker.deciding, token, version, host)
+
+        try:
+            return await connect()
+        except AlreadyDecided as decided:
+            if not decided.again:
+                raise
+        await asyncio.sleep(STILL_CLOSING_S)  # The connection that was told may just have closed.
+        return await connect()
+
     async def _listen(self) -> None:
         """Handle messages one after the other. Raises ClientGone after the last, and WireError."""
         while True:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
+                if self._phase is Phase.DECIDED and event["code"] in CLEAN_CLOSES:
+                    await self._note_told()
                 raise ClientGone
             if event["type"] == "websocket.receive":
                 await self._take(event)
 
     async def _take(self, message: WebSocketReceiveEvent) -> None:
         if self._phase is Phase.DECIDED:
-            await self._close(NORMAL_CLOSE)
+            await self._close_told()
         if self._phase is Phase.CLOSED:
             return
         now = self._last_heard = time.monotonic()
@@ -261,11 +279,29 @@ class FaceConsumer:
 
     async def _close_soon(self) -> None:
         await asyncio.sleep(CLOSE_AFTER_RESULT_S)
+        await self._close_told()
+
+    async def _close_told(self) -> None:
+        await self._note_told()
         await self._close(NORMAL_CLOSE)
+
+    async def _note_told(self) -> None:
+        """Note that the client has the result: from now on its token is used. While the database is away it is not
+        noted, and the client could hear the result again."""
+        try:
+            await in_scope(self._scope).database.run(lifecycle.note_told, self._token)
+        except Exception as error:
+            if outage_of(error) is None:
+                raise
+            logger.warning("that a client has heard its result was not noted: %s", error)
 
     async def _send_drain_notice(self) -> None:
         wait_ms = random.randint(*RECONNECT_AFTER_MS)  # noqa: S311  spread, not secret
         await self._send(ServerDraining(reconnect_after_ms=wait_ms))
+
+    @property
+    def _token(self) -> str:
+        return self._scope["url_route"]["kwargs"]["token"]
 
     @property
     def _is_open(self) -> bool:

@@ -62,6 +62,8 @@ class Stream(ABC):
         self.tenant = tenant
         self.flow = flow
         self._tracking = UNTRACKED
+        self._next_due: float | None = None
+        """When the client may send again, by the last answer, in seconds of the monotonic clock."""
 
     @property
     @abstractmethod
@@ -93,6 +95,7 @@ class Stream(ABC):
             taken, seen, complete = await self._take(slot, keep_everything)
         except FrameFailed as failed:
             metrics.frames.labels(failed.error.code).inc()
+            self._allow_next(failed.error.retry_after_ms)
             raise
         except Superseded as error:
             raise Replaced(str(error)) from error
@@ -102,6 +105,7 @@ class Stream(ABC):
             return FrameAnswers(None, session_complete(error.decision))
         assert isinstance(taken.frame, Frame)
         took_s = time.monotonic() - taken.frame.received_at
+        self._allow_next()
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
         processed = frame_processed(
@@ -135,12 +139,19 @@ class Stream(ABC):
         taken, seen = await self._seen(slot)
         match = await self._match(seen)
         progress = self.flow.progress
-        outcome = self.flow.observe(seen, match)
+        outcome = self.flow.observe(seen, match, self._late_ms(taken))
         if outcome is not None:
             return taken, seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
             await self._keep()
         return taken, seen, None
+
+    def _allow_next(self, wait_ms: int | None = None) -> None:
+        self._next_due = time.monotonic() + (wait_ms or 1000 / self.worker.target_fps) / 1000
+
+    def _late_ms(self, taken: TakenFrame) -> int | None:
+        assert isinstance(taken.frame, Frame)
+        return None if self._next_due is None else max(0, int((taken.frame.received_at - self._next_due) * 1000))
 
     async def _seen(self, slot: FrameSlot) -> tuple[TakenFrame, Observation]:
         tenant_id = self.tenant and self.tenant.pk

@@ -33,3 +33,12 @@ def test_a_pause_is_forgiven_and_a_stream_that_stalls_most_of_the_time_is_not() 
     assert not paced(*range(0, 2_000, 100), 7_000).is_slow_now
     stalling = paced(*range(0, 5_000, 100), *range(5_000, 20_000, 1_000))
     assert (stalling.too_slow, stalling.is_slow_now) == (True, True)
+
+
+@pytest.mark.parametrize(("late_ms", "slow"), [(0, False), (300, False), (700, True), (None, True)])
+def test_what_the_service_took_is_not_the_senders(late_ms: int | None, slow: bool) -> None:
+    pace = Pace()
+    for at_ms in range(0, 10_000, 1_000):
+        pace.observe(at_ms, late_ms)
+    assert (pace.too_slow, pace.is_slow_now) == (slow, slow)
+    assert not pace.allows(10)

@@ -66,6 +66,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Session": {  # What the service needs to go on with it.
             "tenant",
             "begun_by",
+            "retell_until",
             "target_samples",
             "token_hash",
             "idempotency_key",

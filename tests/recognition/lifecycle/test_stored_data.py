@@ -131,6 +131,7 @@ UNTOLD: dict[str, set[str]] = {
         "target_samples",
         "renewal",
         "begun_by",
+        "retell_until",
         "status",
         "token_hash",
         "idempotency_key",

@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -327,7 +328,26 @@ def test_a_token_that_was_never_used_expires(worker: Worker, backend: Backend) -
     assert not Decision.across_tenants.exists()
 
 
-def test_a_token_dies_with_its_session(worker: Worker, backend: Backend) -> None:
+def test_a_token_dies_when_its_client_has_heard_the_decision(worker: Worker, backend: Backend) -> None:
+    token = lifecycle.token_of(worker.deciding, begin(worker, backend))
+    decision = lifecycle.decide(worker.deciding, lifecycle.connect_by_token(worker.deciding, token), FAILED)
+    with pytest.raises(AlreadyDecided) as again:
+        lifecycle.connect_by_token(worker.deciding, token)
+    assert again.value.decision == decision
+    lifecycle.note_told(token)
+    with pytest.raises(TokenInvalid):
+        lifecycle.connect_by_token(worker.deciding, token)
+
+
+def test_a_token_dies_a_minute_after_the_decision(worker: Worker, backend: Backend) -> None:
+    token = lifecycle.token_of(worker.deciding, begin(worker, backend))
+    lifecycle.decide(worker.deciding, lifecycle.connect_by_token(worker.deciding, token), FAILED)
+    Session.across_tenants.update(retell_until=F("retell_until") - timedelta(minutes=1))
+    with pytest.raises(TokenInvalid):
+        lifecycle.connect_by_token(worker.deciding, token)
+
+
+def test_what_a_backend_decides_uses_the_token_up(worker: Worker, backend: Backend) -> None:
     connection = connected(worker, backend)
     lifecycle.decide(worker.deciding, connection, FAILED)
     with pytest.raises(TokenInvalid):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from prometheus_client import REGISTRY
 
+from core.liveness.policy import Policy
 from monitoring.pool_load import PoolLoad
 from recognition.worker import Worker
 from testkit.patience import PATIENCE_S
@@ -19,6 +20,8 @@ from tests.recognition.support import (
     Faces,
     Gate,
     GatedMesh,
+    SlowMesh,
+    asked,
     became,
     connect,
     frame_answers,
@@ -146,6 +149,28 @@ async def test_a_stream_that_is_too_fast_gets_one_answer_for_each_frame_that_was
     assert all(earlier < later for earlier, later in pairwise(numbers))
     assert len(answers) + answers[-1]["dropped"] == sent
     assert answers[-1]["dropped"] > 0
+
+
+@pytest.mark.parametrize(
+    ("work_s", "pause_s", "told"), [(1.0, 0.0, False), (0.0, 1.0, True)], ids=["slow service", "slow sender"]
+)
+async def test_only_a_sender_that_is_slow_is_told_so(
+    backend: Backend,
+    faces: Faces,
+    worker: Worker,
+    use_meshes: UseMeshes,
+    work_s: float,
+    pause_s: float,
+    told: bool,
+) -> None:
+    slow = use_meshes(lambda: SlowMesh(worker.engine, work_s))
+    async with connect(await token(slow, backend, asked("identification", liveness=Policy.PASSIVE))) as socket:
+        await socket.greeted()
+        said = []
+        for _ in range(4):
+            said.append((await socket.ask(faces.astronaut))["guidance"]["code"])
+            await asyncio.sleep(pause_s)
+    assert ("connection_too_slow" in said) == told
 
 
 async def test_replaced_frames_are_counted_in_the_metrics(

@@ -392,6 +392,23 @@ async def test_a_used_token_is_refused(worker: Worker, backend: Backend) -> None
         assert await socket.refused() == ("unknown_token", 4401)
 
 
+@pytest.mark.parametrize("code", [1005, 1006])
+async def test_who_is_cut_off_from_the_result_hears_it_again_and_once_heard_the_token_is_used(
+    worker: Worker, backend: Backend, code: int
+) -> None:
+    used = await token(worker, backend)
+    async with connect(used) as socket:
+        await socket.greeted()
+        await socket.say("cancel")
+        first = await socket.receive()
+        await socket.close(code)
+    async with connect(used) as socket:
+        assert await socket.receive() == first
+        await socket.close(1000)
+    async with connect(used) as socket:
+        assert await socket.refused() == ("unknown_token", 4401)
+
+
 async def test_an_expired_token_is_refused(backend: Backend, configure: Configure) -> None:
     worker = configure(token_ttl_s=-1.0)
     async with connect(await token(worker, backend)) as socket:

@@ -56,13 +56,15 @@ def enrolled(worker: Worker, backend: Backend, person: list[RgbImage]) -> Backen
     return backend
 
 
-def filmed(worker: Worker, backend: Backend, frames: Timed, policy: Policy = Policy.PASSIVE) -> Film:
+def filmed(
+    worker: Worker, backend: Backend, frames: Timed, policy: Policy = Policy.PASSIVE, late_ms: int | None = None
+) -> Film:
     flow = begun(worker, backend, policy).flow
     guidance: list[Guidance] = []
     for at_ms, rgb in frames:
         data, plan = encode_jpeg(rgb), flow.plan(at_ms)
         seen = observe(flow, plan, EngineSight(worker.engine, worker.engine.analyse(data, worker.limits), data))
-        outcome = flow.observe(seen, find_match(worker.deciding, backend.tenant, flow, seen))
+        outcome = flow.observe(seen, find_match(worker.deciding, backend.tenant, flow, seen), late_ms)
         guidance.append(flow.guidance(seen.quality))
         if outcome is not None:
             return Film(flow, outcome, guidance)
@@ -166,6 +168,14 @@ def test_who_sends_too_few_frames_hears_it_within_five_seconds(
     film = filmed(worker, enrolled, over_time(person, 900, 5_000))
     assert film.guidance[-1] is Guidance.CONNECTION_TOO_SLOW
     assert Guidance.CONNECTION_TOO_SLOW not in filmed(worker, enrolled, over_time(person, 250, 3_000)).guidance
+
+
+def test_a_service_that_is_slow_blames_neither_the_connection_nor_the_person(
+    worker: Worker, enrolled: Backend, person: list[RgbImage]
+) -> None:
+    film = filmed(worker, enrolled, over_time(person, 900), late_ms=0)
+    assert film.outcome.reason is Reason.TIMEOUT
+    assert Guidance.CONNECTION_TOO_SLOW not in film.guidance
 
 
 def test_the_frames_of_the_dark_are_dark_and_those_beside_show_nobody(

@@ -86,8 +86,8 @@ class Counted:
             self.analysed += 1
             return analyse(*args, **options)
 
-        def counted_observe(flow: Flow, seen: Observation, match: Match | None) -> Outcome | None:
-            outcome = observe(flow, seen, match)
+        def counted_observe(flow: Flow, seen: Observation, *known: Any) -> Outcome | None:
+            outcome = observe(flow, seen, *known)
             self.weighed += 1
             self.weighing.release()
             return outcome
