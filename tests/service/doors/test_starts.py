@@ -38,7 +38,9 @@ async def test_it_serves(tmp_path: Path, name: str) -> None:
         assert "immutable" in script.headers["cache-control"]
         assert service.get("/api/v1/subjects/").status_code == 200
         assert service.get("/api/pool/status/").json()["status"] == "ok"
-    assert "/ws/auth/process-image/test_start/" not in service.log.read_text(), "a token is in the log"
+    log = service.log.read_text()
+    assert "/ws/auth/process-image/test_start/" not in log, "a token is in the log"
+    assert ("lifecycle on_exit: the service ends" in log) == (name == "gunicorn")
 
 
 async def test_a_reload_tells_the_client_before_it_closes(live_service: LiveService) -> None:
