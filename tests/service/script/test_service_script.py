@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
@@ -76,10 +78,8 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(site: ScriptSite) -> Non
 
 
 def test_status_counts_what_runs_as_a_table_and_as_json(running: ScriptSite) -> None:
-    told = wait_for(
-        lambda: (now := running.status()) if "jobs" in {one["role"] for one in now["processes"]} else None,
-        "a job worker",
-    )
+    wait_for(lambda: "jobs" in {one["role"] for one in running.status()["processes"]}, "a job worker")
+    told = running.status()
     assert (told["service"], told["background"], told["fault"], told["workers"]) == ("running", "stopped", None, 2)
     assert told["master"]["wanted"] == 2
     master = psutil.Process(told["master"]["pid"])
@@ -135,11 +135,24 @@ def test_logs_are_shown(running: ScriptSite) -> None:
     assert "worker ready in" in running.must("logs", "-n", "1000")
 
 
-async def test_a_stop_gives_sessions_their_time_and_leaves_nothing(site: ScriptSite) -> None:
-    site.must("start_workers", *SMALL)
+def submit_five(site: ScriptSite) -> None:
     submit = "from jobs.submitting import *; submit_many(None, [NewJob(JobType.NOOP)] * 5)"
     variables = {"FACE_DATA_DIR": str(site.data_dir), "PYTHONPATH": str(REPOSITORY / "face_recognition_app")}
     subprocess.run([sys.executable, MANAGE, "shell", "--no-imports", "-c", submit], env=variables, check=True)
+
+
+async def read_to_the_end(opened: ClientConnection) -> str:
+    messages = []
+    with suppress(ConnectionClosed):
+        while True:
+            messages.append(str(await opened.recv()))
+    assert opened.close_code == 1012
+    return "".join(messages)
+
+
+async def test_a_stop_gives_sessions_their_time_and_leaves_nothing(site: ScriptSite) -> None:
+    site.must("start_workers", *SMALL)
+    submit_five(site)
     told = site.status()
     assert [(queue["type"], queue["queued"]) for queue in told["queues"]] == [("noop", 5)]
     assert {one["role"] for one in told["processes"]} == {"master", "worker"}, "requests alone"
@@ -147,11 +160,10 @@ async def test_a_stop_gives_sessions_their_time_and_leaves_nothing(site: ScriptS
     async with connect(address, proxy=None) as opened:
         began = time.monotonic()
         stopping = asyncio.create_task(asyncio.to_thread(site.must, "stop"))
-        messages = [str(message) async for message in opened]
+        told_by_socket = await read_to_the_end(opened)
     assert "the service has ended" in await stopping
     assert time.monotonic() - began >= DRAIN_S
-    assert any("server_draining" in message for message in messages)
-    assert opened.close_code == 1012
+    assert "server_draining" in told_by_socket
     assert site.processes() == []
     assert not {"service.pid", "gunicorn.ctl"} & {path.name for path in (site.data_dir / "run").iterdir()}
 
@@ -199,7 +211,7 @@ async def test_a_rollback_serves_with_one_process_at_the_same_place(site: Script
         created = await client.create_session("authentication", "one", "none")
     async with connect(created.websocket_url, proxy=None) as opened:
         said = await asyncio.to_thread(site.must, "rollback", GUNICORN_BIND="")
-        assert "server_draining" in str([message async for message in opened])
+        assert "server_draining" in await read_to_the_end(opened)
     assert f"Uvicorn on 127.0.0.1:{site.port}" in said
     told = site.status()
     assert (told["service"], told["workers"], told["fault"]) == ("single", 1, None)
