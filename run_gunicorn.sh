@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=scripts/setup.sh
 source "$(dirname "$(readlink -f "$0")")/scripts/setup.sh"
 
-usage="usage: ./run_gunicorn.sh [--workers N] [--pool-size N] [--bind HOST:PORT] [--print-config] [--help]"
+usage="usage: ./run_gunicorn.sh [--workers N] [--pool-size N] [--bind HOST:PORT] [--single] [--print-config]
+       [--help]"
 
 show_help() {
     cat <<END
@@ -15,6 +16,7 @@ Sets up what is missing (virtual environment, dependencies, models, database), t
   --workers N        worker processes (GUNICORN_WORKERS)
   --pool-size N      FaceMesh instances in each worker (FACE_MESH_POOL_SIZE)
   --bind HOST:PORT   where to listen (GUNICORN_BIND, 0.0.0.0:8003)
+  --single           one process of Uvicorn in place of Gunicorn and its workers: see ./service.sh rollback
   --print-config     print each value that would be used and where it came from, and end
 A flag beats its variable. Every variable is in docs/configuration.md.
 END
@@ -79,12 +81,26 @@ serve() {
     install service
     progress "Models and database"
     "$python" manage.py prepare
-    progress "Gunicorn on $bind"
-    # Through the environment's Python: the script's first line names the path that the environment was made at.
+    progress "${server^} on $bind"
+    "$server"
+}
+
+# Through the environment's Python: the script's first line names the path that the environment was made at.
+gunicorn() {
     exec "$python" "$venv/bin/gunicorn" face_app.asgi:application -c gunicorn_config.py
 }
 
-action=serve
+# Its open sockets and requests have as long to end as those of a worker.
+uvicorn() {
+    local host=${bind%:*} where
+    host=${host#[}
+    where=(--host "${host%]}" --port "${bind##*:}")
+    [[ $bind != unix:* ]] || where=(--uds "${bind#unix:}")
+    export GUNICORN_WORKERS=1
+    exec "$python" -m uvicorn face_app.asgi:application "${where[@]}" --timeout-graceful-shutdown 15
+}
+
+action=serve server=gunicorn
 given=()
 while (($#)); do
     [[ $1 == --*=* ]] && set -- "${1%%=*}" "${1#*=}" "${@:2}"
@@ -92,6 +108,7 @@ while (($#)); do
     --workers) check_number "$1" "${2-}" && give GUNICORN_WORKERS "$@" && shift ;;
     --pool-size) check_number "$1" "${2-}" && give FACE_MESH_POOL_SIZE "$@" && shift ;;
     --bind) check_address "$1" "${2-}" && give GUNICORN_BIND "$@" && shift ;;
+    --single) server=uvicorn ;;
     --print-config) action=print_config ;;
     --help) show_help && exit ;;
     *) refuse "unknown argument '$1'" ;;

@@ -9,13 +9,19 @@ cd "$root"
 # Servers and browsers that some tests start; without one of them its tests are skipped.
 check_test_programs() {
     local missing=() name
-    for name in redis-server chromium firefox-esr nginx git; do
+    for name in redis-server chromium firefox-esr nginx git logrotate; do
         command -v "$name" >/dev/null || missing+=("$name")
     done
     if ((${#missing[@]})) && ! apt_install "${missing[@]}"; then
         echo "      not installed: ${missing[*]}; tests that need them are skipped" \
             "('sudo apt-get install ${missing[*]}' brings them)."
     fi
+}
+
+# It checks units; its package brings more than a machine may want to have, and starts nothing.
+check_systemd_analyze() {
+    command -v systemd-analyze >/dev/null || apt_install systemd ||
+        echo "      not installed: systemd-analyze; tests of units are skipped ('sudo apt-get install systemd' brings it)."
 }
 
 # The program that tests Prometheus's rules. Its package would start a server, so this alone is taken out of it.
@@ -36,6 +42,7 @@ bring_promtool() {
 
 check_system
 check_test_programs
+check_systemd_analyze
 bring_promtool
 install service dev
 export PYTHONPATH=$root/face_recognition_app

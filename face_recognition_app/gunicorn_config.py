@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import signal
 import sys
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,9 @@ from config.locks import job_worker_lock
 from config.processes import publish_worker_count
 from config.settings import SettingsError, load
 from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
-from server import job_worker
-from server.graceful_exit import graceful_timeout_s
-from server.roster import Request, shared_roster
+from server import job_worker, notifying
+from server.graceful_exit import graceful_timeout_s, stop_timeout_s
+from server.roster import Request, Stage, shared_roster
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -33,6 +35,9 @@ except SettingsError as error:
 _log = logging.getLogger("gunicorn.error")
 _roster = shared_roster()
 _job_workers = job_worker.of_this_master()
+_notifier = notifying.of_this_master()
+# Zero at the start. A reload reads this file anew, and keeps the number of workers that it finds.
+_workers_before_reload = _roster.lasting
 _metrics_dir = _settings.run_dir / "metrics"
 
 bind = [_settings.bind, *([_settings.admin_bind] if _settings.admin_bind else [])]
@@ -59,6 +64,7 @@ control_socket = str(_settings.run_dir / "gunicorn.ctl")
 
 def on_starting(server: Arbiter) -> None:
     """Empty the directory of the workers' metrics: files of an earlier run would be added to theirs."""
+    _notifier.take_over()
     shutil.rmtree(_metrics_dir, ignore_errors=True)
     try:
         _metrics_dir.mkdir(parents=True, exist_ok=True)
@@ -71,9 +77,11 @@ def on_starting(server: Arbiter) -> None:
 def when_ready(server: Arbiter) -> None:
     """Mark the roster as stopping before Gunicorn signals the workers, so that none waits for a replacement. Start the
     job worker, if there shall be one."""
+    _notifier.begin(lambda: _serving(server))
 
     def stop(number: int, frame: FrameType | None) -> None:
         _roster.stop()
+        _notifier.stopping(stop_timeout_s(_settings.drain_s))
         for worker in _job_workers:
             worker.stop()
         server.signal(number, frame)
@@ -87,6 +95,24 @@ def when_ready(server: Arbiter) -> None:
         )
         _job_workers[0].start()
     _note("when_ready", f"listening; control socket {control_socket}")
+
+
+def _serving(server: Arbiter) -> notifying.Serving:
+    started = [worker for worker in list(server.WORKERS.values()) if worker.slot.stage > Stage.STARTING]
+    return notifying.Serving(
+        ready=_roster.count(Stage.READY),
+        wanted=_roster.lasting,
+        lively=sum(_silence_s(worker) <= server.timeout for worker in started),
+        enough=_roster.has_enough_ready,
+    )
+
+
+def _silence_s(worker: FaceWorker) -> float:
+    """Time since the last heartbeat."""
+    try:
+        return time.monotonic() - float(worker.tmp.last_update())
+    except (OSError, ValueError):  # It has ended, and its file is closed.
+        return math.inf
 
 
 def on_exit(server: Arbiter) -> None:
@@ -106,8 +132,11 @@ def nworkers_changed(server: Arbiter, new_value: int, old_value: int | None) -> 
 
 
 def on_reload(server: Arbiter) -> None:
+    """Keep the number of workers that was set while the service ran: Gunicorn has set the configured one."""
     _roster.forget_grants()
-    _note("on_reload", f"{_settings.workers} workers are configured")
+    server.cfg.set("workers", _workers_before_reload)
+    server.num_workers = _workers_before_reload
+    _note("on_reload", f"{_settings.workers} workers are configured, {_workers_before_reload} are wanted")
 
 
 def pre_fork(server: Arbiter, worker: FaceWorker) -> None:

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_S = 15
 """Time for requests that are still in work after the drain."""
+END_S = 10
+"""Time that the master needs beside that: to kill who has not ended, and to wait for the job worker."""
 REPLACEMENT_DELAY_S = 0.5
 """Wait before a replacement is requested: on a reload the master starts new workers, then signals the old ones."""
 
@@ -25,6 +27,11 @@ REPLACEMENT_DELAY_S = 0.5
 def graceful_timeout_s(drain_s: float) -> int:
     """How long the master waits for its workers when it ends: the drain, then requests that are still in work."""
     return math.ceil(drain_s) + SHUTDOWN_S + 10
+
+
+def stop_timeout_s(drain_s: float) -> int:
+    """How long whoever has told the service to end waits before it kills what is left."""
+    return graceful_timeout_s(drain_s) + END_S
 
 
 class GracefulExit:

@@ -115,8 +115,12 @@ class Roster:
     @property
     def has_enough_ready(self) -> bool:
         """Whether as many workers are ready as the master wants, replacements for leaving ones not counted."""
-        granted = sum(slot.request is Request.GRANTED for slot in self.slots())
-        return self.count(Stage.READY) >= self.wanted - granted
+        return self.count(Stage.READY) >= self.lasting
+
+    @property
+    def lasting(self) -> int:
+        """Number of workers that the master keeps, replacements not counted; 0 before it has started."""
+        return self.wanted - sum(slot.request is Request.GRANTED for slot in self.slots())
 
     def grant(self) -> None:
         """Grant the master's new worker to one that asked for a replacement, if any did. Master only."""
@@ -126,7 +130,7 @@ class Roster:
                 return
 
     def forget_grants(self) -> None:
-        """Forget granted requests: a reload has set the number of workers back to the configured one. Master only."""
+        """Forget granted requests: a reload sets the number of workers without replacements. Master only."""
         for slot in self.slots():
             if slot.request is Request.GRANTED:
                 slot.request = Request.NONE

@@ -1,0 +1,1 @@
+"""Starts, watches and ends the service's processes on a machine without systemd; `service.sh` is its door."""
