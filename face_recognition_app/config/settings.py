@@ -9,8 +9,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from config.log_settings import LogLevel, LogSettings
 from config.public_url import PublicUrl
 from config.sizing import compute_threads, this_machine
 
@@ -69,7 +70,7 @@ def _port(address: str) -> int | None:
     return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
 
 
-class Settings(BaseModel):
+class Settings(LogSettings):
     """Read from the environment with `load()`; each field's alias is its variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -94,8 +95,8 @@ class Settings(BaseModel):
         le=300,
         description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
     )
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
+    web_log_level: LogLevel | None = Field(
+        None, alias="GUNICORN_LOG_LEVEL", description="How much the web service logs; unset: as LOG_LEVEL says."
     )
     mesh_pool_size: int = Field(
         8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker."
@@ -427,6 +428,10 @@ class Settings(BaseModel):
     decision_token_ttl_s: int = Field(
         300, alias="FACE_DECISION_TOKEN_TTL_S", ge=1, description="Life of a decision token."
     )
+
+    @property
+    def log_level(self) -> LogLevel:
+        return self.web_log_level or self.given_log_level
 
     @property
     def development(self) -> bool:

@@ -19,10 +19,12 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from config.settings import Settings, load
+from logs.destinations import WEB, log_file, set_up_logs
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
 from server.connection_limit import ConnectionLimit
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
+from server.gunicorn_log import web_process
 from server.memory_recycler import MemoryRecycler
 from server.open_sockets import STATE_KEY, OpenSockets
 from server.protocols import BoundedWebSockets, CountedHttp
@@ -152,6 +154,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         settings = load()
+        set_up_logs(settings, web_process(), log_file(settings, settings.data_dir, WEB))
         self._install_sigquit_handler()
         raise_fd_limit()
         for listener in self.sockets:

@@ -16,7 +16,14 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("GUNICORN_BIND", "127.0.0.1:9000", "bind", "127.0.0.1:9000"),
     ("GUNICORN_TIMEOUT", "30", "timeout_s", 30),
     ("FACE_DRAIN_S", "7.5", "drain_s", 7.5),
-    ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
+    ("LOG_LEVEL", "warn", "given_log_level", "warning"),
+    ("LOG_FORMAT", "json", "log_format", "json"),
+    ("LOG_CONSOLE_ENABLED", "false", "log_console", False),
+    ("LOG_FILE_ENABLED", "true", "log_file", True),
+    ("LOG_FILE_PATH", "/var/log/face/web.log", "log_file_path", Path("/var/log/face/web.log")),
+    ("LOG_FILE_MAX_SIZE_MB", "2", "log_file_max_mb", 2),
+    ("LOG_FILE_MAX_BACKUPS", "3", "log_file_backups", 3),
+    ("GUNICORN_LOG_LEVEL", "debug", "web_log_level", "debug"),
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
     ("FACE_COMPUTE_THREADS", "1", "threads", 1),
     ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
@@ -122,6 +129,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("GUNICORN_WORKERS", "many"),
         ("GUNICORN_TIMEOUT", "-1"),
         ("GUNICORN_LOG_LEVEL", "loud"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_FILE_MAX_SIZE_MB", "0"),
         ("FACE_MESH_POOL_SIZE", "0"),
         ("FACE_MESH_POOL_SIZE", "129"),
         ("FACE_MESH_POOL_SIZE", "2.5"),
@@ -177,6 +187,19 @@ def test_a_wrong_value_is_refused_naming_the_variable_the_value_and_what_it_shou
 def test_a_wrong_list_is_refused(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         load({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("variables", "level"),
+    [
+        ({"LOG_LEVEL": "error"}, "error"),
+        ({"LOG_LEVEL": "error", "GUNICORN_LOG_LEVEL": "debug"}, "debug"),
+    ],
+)
+def test_the_level_of_the_web_service_is_the_common_one_unless_it_has_its_own(
+    variables: dict[str, str], level: str
+) -> None:
+    assert load(variables).log_level == level
 
 
 def test_every_problem_is_reported_at_once() -> None:
