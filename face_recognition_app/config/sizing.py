@@ -158,11 +158,21 @@ def this_machine(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgrou
 
 def available_memory(meminfo: str) -> int:
     """Bytes available without swapping, from the text of /proc/meminfo. Raises ValueError."""
+    return _memory("MemAvailable", meminfo)
+
+
+def memory_of_machine(meminfo: str, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that the machine has, or the cgroup's limit if that is less. Raises ValueError."""
+    total = _memory("MemTotal", meminfo)
+    return min(total, cgroup_limits((proc / "self" / "cgroup").read_text(), cgroups).memory_bytes or total)
+
+
+def _memory(wanted: str, meminfo: str) -> int:
     for line in meminfo.splitlines():
         name, _, rest = line.partition(":")
-        if name == "MemAvailable":
+        if name == wanted:
             return int(rest.split()[0]) * KIB
-    raise ValueError("/proc/meminfo has no MemAvailable")
+    raise ValueError(f"/proc/meminfo has no {wanted}")
 
 
 @dataclass(frozen=True, slots=True)

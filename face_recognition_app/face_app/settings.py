@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "web.request_metrics.RouteNote",
     "web.security_headers.SecurityHeaders",
     "servestatic.middleware.ServeStaticMiddleware",
     "recognition.api.errors.UniformErrors",

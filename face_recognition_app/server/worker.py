@@ -28,7 +28,7 @@ from server.gunicorn_log import web_process
 from server.memory_recycler import MemoryRecycler
 from server.open_sockets import STATE_KEY, OpenSockets
 from server.protocols import BoundedWebSockets, CountedHttp
-from server.roster import Slot, Stage
+from server.roster import EndReason, Slot, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ class FaceServer(Server):
         if sig == signal.SIGTERM:
             self._exit.request()
         else:
+            if sig == signal.SIGINT:  # The watchdog's. One from a terminal ends the master, too, which counts nothing.
+                self._exit.note(EndReason.STUCK)
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:

@@ -296,6 +296,7 @@ class FaceConsumer:
     async def _close(self, code: int) -> None:
         if self._phase is not Phase.CLOSED:
             self._phase = Phase.CLOSED
+            metrics.closed.labels(str(code)).inc()
             await self._out(WebSocketCloseEvent(type="websocket.close", code=code, reason=None))
 
 

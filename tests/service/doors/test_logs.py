@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import os
+import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from core.stages import Stage
 from logs.destinations import OUR_LOGGERS
 from testkit import loopback
 from testkit.clips import encode_jpeg, grace_hopper
@@ -30,6 +31,8 @@ FRAMES = [encode_jpeg(grace_hopper())] * 40
 @dataclass(frozen=True, slots=True)
 class Logged:
     lines: list[dict[str, Any]]
+    after_the_move: str
+    """What is in the file that was made after the other had been moved."""
     text: str
     """Of the file and of standard error, in which nobody may be named."""
     secrets: list[str]
@@ -39,10 +42,10 @@ class Logged:
 
 
 @pytest.fixture(scope="module")
-def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     directory = tmp_path_factory.mktemp("logged")
     log = directory / "log" / "everything.log"
-    environment = {"GUNICORN_LOG_LEVEL": "debug", "LOG_FORMAT": "json"}
+    environment = {"GUNICORN_LOG_LEVEL": "debug", "LOG_FORMAT": "json", "FACE_SLOW_FRAME_MS": "1"}
     environment |= {"LOG_FILE_ENABLED": "1", "LOG_FILE_PATH": str(log)}
     with postgresql() as database:
         environment["DATABASE_URL"] = database.url
@@ -51,8 +54,14 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
             made.come_and_go()
             made.meet_errors()
             made.lose_the_database(database)
-    rotated = [json.loads(line) for line in log.read_text().splitlines()]
-    yield Logged(rotated, log.read_text() + service.log.read_text(), made.secrets, made.sessions, made.tenant_requests)
+            moved = log.rename(log.with_suffix(".moved"))
+            os.kill(service.pid, signal.SIGUSR1)
+            made.come_again()
+    text = moved.read_text() + log.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return Logged(
+        lines, log.read_text(), text + service.log.read_text(), made.secrets, made.sessions, made.tenant_requests
+    )
 
 
 class Visitors:
@@ -94,6 +103,9 @@ class Visitors:
         becomes_ready(self._service)
         self._ask("DELETE", f"subjects/{PERSON}/")
 
+    def come_again(self) -> None:
+        assert self._ask("GET", "subjects/").status_code == 200
+
     def _ask(self, method: str, path: str, **body: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._service.api_key}"}
         with loopback.blocking_client(timeout=PATIENCE_S) as client:
@@ -121,6 +133,11 @@ def test_no_secret_is_told(logged: Logged) -> None:
         assert [line for line in logged.text.splitlines() if secret in line] == []
 
 
+def test_a_file_that_is_moved_away_is_made_anew_and_usr1_does_no_harm(logged: Logged) -> None:
+    assert "GET /api/v1/subjects/ " in logged.after_the_move
+    assert logged.tenant_requests[-1] in logged.after_the_move
+
+
 def test_every_line_is_json_of_a_process_with_the_ids(logged: Logged) -> None:
     keys = {"time", "level", "logger", "message", "request_id", "session_id", "tenant", "worker", "mode", "process"}
     assert all(line.keys() >= keys for line in logged.lines)
@@ -143,6 +160,13 @@ def test_lines_of_requests_and_sockets_say_whose_they_are(logged: Logged) -> Non
     known = [line for line in access if not line["message"].endswith((" 404", " 405", " 503"))]
     assert len(known) > 8
     assert [line for line in known if line["tenant"] is None] == []
+
+
+def test_a_slow_frame_is_logged_with_its_stages_and_session(logged: Logged) -> None:
+    slow = [line for line in logged.lines if line["message"] == "slow frame"]
+    assert {line["session_id"] for line in slow} <= set(logged.sessions)
+    assert slow[0]["stages_ms"].keys() >= {"wait", "decode", "mesh", "quality", "search", "store"}
+    assert sum(slow[0]["stages_ms"].values()) <= slow[0]["frame_ms"] + len(Stage)
 
 
 def test_an_outage_and_errors_are_in_the_log(logged: Logged) -> None:
