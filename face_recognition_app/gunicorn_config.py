@@ -17,8 +17,10 @@ from config.locks import job_worker_lock
 from config.processes import publish_worker_count
 from config.settings import SettingsError, load
 from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
+from logs.destinations import BadLogFile
 from server import job_worker, notifying
 from server.graceful_exit import graceful_timeout_s, stop_timeout_s
+from server.gunicorn_log import check_log_file
 from server.roster import Request, Stage, shared_roster
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 try:
     _settings = load()
     _job_settings = load_job_settings()
-except SettingsError as error:
+    check_log_file(_settings)
+except (SettingsError, BadLogFile) as error:
     sys.exit(f"configuration error: {error}")
 
 _log = logging.getLogger("gunicorn.error")

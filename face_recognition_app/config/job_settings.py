@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from config.durations import parse_duration
+from config.log_settings import LogSettings
 from config.settings import Names, SettingsError, sentence
 from vocabulary.jobs import JobType, Priority, WorkerMode
 
@@ -26,14 +26,10 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
-def _level(value: object) -> object:
-    return "warning" if value == "warn" else value
-
-
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
-class JobSettings(BaseModel):
+class JobSettings(LogSettings):
     """Read with `load_job_settings()`; each field's alias is its variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -93,22 +89,6 @@ class JobSettings(BaseModel):
         "no other process may take the jobs. With it, run_workers.sh runs job workers.",
     )
     redis_url: str = Field("", alias="REDIS_URL", description="As of the service. Jobs go through it, if it is set.")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)] = Field(
-        "info", alias="LOG_LEVEL", description="How much a job worker logs."
-    )
-    log_format: Literal["text", "json"] = Field("text", alias="LOG_FORMAT", description="Form of its lines.")
-    log_console: bool = Field(True, alias="LOG_CONSOLE_ENABLED", description="Whether it logs to standard error.")
-    log_file: bool = Field(False, alias="LOG_FILE_ENABLED", description="Whether it logs to a file, too.")
-    log_file_path: Path | None = Field(
-        None, alias="LOG_FILE_PATH", description="That file; unset: `log/NAME.log` in FACE_DATA_DIR."
-    )
-    log_file_max_mb: int = Field(
-        100, alias="LOG_FILE_MAX_SIZE_MB", ge=1, le=10_000, description="Size at which a new file is begun."
-    )
-    log_file_backups: int = Field(
-        5, alias="LOG_FILE_MAX_BACKUPS", ge=1, le=100, description="Full files that are kept."
-    )
-
     group_name: str = Field(
         "",
         alias="WORKER_GROUP",

@@ -29,6 +29,12 @@ def private_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
 
 
+def proportional_bytes(pid: int) -> int:
+    """Resident memory, each shared page divided by the number of its users. Raises OSError."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
 def give_freed_memory_back() -> None:
     """Give the system back what this process has freed, which the C library otherwise keeps for later.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from config.log_settings import LogLevel, LogSettings
 from config.sizing.machine import this_machine
 from config.sizing.workers import MAX_WORKERS, Environment, WorkerProfile, compute_threads, workers_of
 
@@ -15,7 +16,7 @@ def _workers(given: dict[str, Any]) -> int:
     return given["api_workers"] or workers_of(given["worker_profile"], given["app_env"], this_machine())
 
 
-class ServerSettings(BaseModel):
+class ServerSettings(LogSettings):
     """The first part of Settings; each field's alias is its variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -87,8 +88,8 @@ class ServerSettings(BaseModel):
         le=300,
         description="How long sessions may go on in a worker that was replaced, before they are told to connect again.",
     )
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        "info", alias="GUNICORN_LOG_LEVEL", description="How much is logged."
+    web_log_level: LogLevel | None = Field(
+        None, alias="GUNICORN_LOG_LEVEL", description="How much the web service logs; unset: as LOG_LEVEL says."
     )
     mesh_pool_size: int = Field(
         8, alias="FACE_MESH_POOL_SIZE", ge=1, le=128, description="FaceMesh instances per worker."
@@ -100,6 +101,10 @@ class ServerSettings(BaseModel):
         le=128,
         description="Frames that a worker computes at once, each with an instance; unset: its share of the cores.",
     )
+
+    @property
+    def log_level(self) -> LogLevel:
+        return self.web_log_level or self.given_log_level
 
     @property
     def development(self) -> bool:

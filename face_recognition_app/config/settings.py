@@ -228,6 +228,11 @@ class Settings(ServerSettings):
         alias="FACE_ADMIN_BIND",
         description="HOST:PORT that alone answers /metrics, /api/pool/status/ and /api/docs; unset: the public one.",
     )
+    tls_certificate: Path | None = Field(
+        None,
+        alias="FACE_TLS_CERTIFICATE",
+        description="The proxy's certificate (PEM), whose expiry is among the metrics. It is not served with.",
+    )
     public_status: bool = Field(
         False,
         alias="FACE_PUBLIC_STATUS",
@@ -247,6 +252,12 @@ class Settings(ServerSettings):
         alias="FACE_STUCK_AFTER_MS",
         ge=1,
         description="Older work counts as stuck; a worker is replaced when all its compute threads are stuck.",
+    )
+    slow_frame_ms: int = Field(
+        1_000,
+        alias="FACE_SLOW_FRAME_MS",
+        ge=0,
+        description="A frame that takes longer is logged with its stages, at most one each 10 s of a worker. 0: none.",
     )
     enrollment_samples: int = Field(
         3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."

@@ -25,6 +25,7 @@ from core.imaging.crop_file import to_png
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import closer_looks_at_still, reduction_for_still, reduction_for_tracked
 from core.pool import Pool, PoolStatistics
+from core.stages import Stage, timed
 from core.types import Box, Detail, Embedding, MeshFace, RgbImage
 
 _BLANK_FRAME = np.zeros((480, 640, 3), np.uint8)
@@ -221,16 +222,20 @@ class FaceRecognitionEngine:
         refuse = self._refuse_bystanders if refuse_bystanders is None else refuse_bystanders
         return self._judge(picture, faces, refuse)
 
+    @timed(Stage.DECODE)
     def _decode(self, data: bytes, limits: ImageLimits, reduction_for: Callable[[Header], int]) -> Picture:
         header = read_header(data, limits)
         return decode_image(data, header, reduction_for(header))
 
+    @timed(Stage.MESH)
     def _find(self, picture: Picture, tracking: Tracking, detail: Detail, search: Search) -> list[MeshFace]:
         return self.detector.safe_process(picture.rgb, tracking, detail, search)
 
+    @timed(Stage.QUALITY)
     def _judge(self, picture: Picture, faces: list[MeshFace], refuse_bystanders: bool) -> FrameView:
         return FrameView.of(picture, faces, refuse_bystanders=refuse_bystanders)
 
+    @timed(Stage.EMBEDDING)
     def embed(self, view: FrameView, model_id: str = "") -> Embedding | None:
         """Embedding of the most prominent face; None when that cannot be recognised. There must be a face.
 
@@ -245,10 +250,12 @@ class FaceRecognitionEngine:
         """What `embed` computes from, as PNG: the crop of the most prominent face, of which there must be one."""
         return to_png(_aligned(view).crop)
 
+    @timed(Stage.SAMPLES)
     def appearance(self, view: FrameView) -> Appearance:
         """Appearance of the most prominent face, of which there must be one; much cheaper than an embedding."""
         return appearance(_aligned(view).crop)
 
+    @timed(Stage.SPOOF)
     def live_score(self, view: FrameView) -> float:
         """Anti-spoof score of the most prominent face, 0..1, larger is live. There must be a face."""
         return self._spoof.live_score(view.rgb, view.faces[0])
@@ -258,10 +265,12 @@ class FaceRecognitionEngine:
         """Networks that the live score comes from."""
         return len(self._spoof.networks)
 
+    @timed(Stage.SAMPLES)
     def sample_frame(self, view: FrameView) -> FrameSamples:
         """Samples of the frame for the skin and body cues. There must be a face."""
         return sample_frame(view.rgb, view.faces[0], _aligned(view))
 
+    @timed(Stage.MOIRE)
     def moire(self, view: FrameView) -> float | None:
         """Height of moire in the face, decades; None for a frame that is too small. There must be a face."""
         return moire_peak(view.rgb, view.faces[0])

@@ -51,6 +51,11 @@ def good_connection() -> Iterator[None]:
             close_old_connections()
 
 
+def open_connections() -> int:
+    """Number of connections that this process has now."""
+    return sum(own.connection.connection is not None for own in tuple(_connections))
+
+
 def close_moved_files() -> None:
     """Close idle connections to a SQLite file that is no longer at its path. Else its log would stay there, beside the
     file that replaces it."""

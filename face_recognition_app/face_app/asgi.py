@@ -27,17 +27,23 @@ from face_app.lifespan import Lifespan  # noqa: E402
 from gallery.binding import NoGalleryFits  # noqa: E402
 from gallery.protection.errors import MasterKeyError  # noqa: E402
 from jobs.watching.collector import JobsCollector  # noqa: E402
+from monitoring.collectors.certificates import CertificateCollector  # noqa: E402
+from monitoring.collectors.servers import DatabaseCollector, RedisCollector  # noqa: E402
 from monitoring.readiness import ONE_NETWORK, Report, SharedCheck, check_components  # noqa: E402
 from recognition.api import auth, make_api  # noqa: E402
 from recognition.api.errors import as_service_error, error_response  # noqa: E402
 from recognition.api.openapi.allowances import Allowances  # noqa: E402
 from recognition.streaming.answers import error_message  # noqa: E402
 from recognition.streaming.consumer import serve_socket  # noqa: E402
+from recognition.tokens.key_age import SigningKeyCollector  # noqa: E402
 from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
+from server.roster import shared_roster  # noqa: E402
+from server.worker_metrics import RosterCollector  # noqa: E402
 from web.body_limit import Allowance, BodyLimit  # noqa: E402
 from web.hosts import HOST_ADVICE, AllowedHosts  # noqa: E402
 from web.probes import Probes  # noqa: E402
 from web.public_prefix import PublicPrefix  # noqa: E402
+from web.request_metrics import RequestMetrics  # noqa: E402
 from web.static_files import make_static_files  # noqa: E402
 from web.status_access import StatusAccess  # noqa: E402
 from web.strict_transport import StrictTransport  # noqa: E402
@@ -129,7 +135,16 @@ probes = Probes(
     service_settings(),
     SharedCheck(_readiness),
     StatusAccess(service_settings(), auth.may_read),
-    [JobsCollector(sends=not job_settings().is_embedded)],
+    [
+        RosterCollector(shared_roster()),
+        JobsCollector(sends=not job_settings().is_embedded),
+        DatabaseCollector(),
+        *([RedisCollector(service_settings().redis_url)] if service_settings().redis_url else []),
+        CertificateCollector(service_settings().tls_certificate),
+        SigningKeyCollector(service_settings().data_dir),
+    ],
 )
 
-application = StrictTransport(PublicPrefix(probes, service_settings().public_url), service_settings().hsts_max_age_s)
+application = StrictTransport(
+    PublicPrefix(RequestMetrics(probes), service_settings().public_url), service_settings().hsts_max_age_s
+)

@@ -9,7 +9,7 @@ import dj_database_url
 from django.conf import global_settings
 
 from config import processes, secret, settings
-from logs.lines import LINE_FORMAT
+from logs.destinations import set_up_logs, this_process
 
 # No other user may read the files with faces and keys; every process that writes them imports this module first.
 os.umask(0o077)
@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "web.request_metrics.RouteNote",
     "web.security_headers.SecurityHeaders",
     "servestatic.middleware.ServeStaticMiddleware",
     "recognition.api.errors.UniformErrors",
@@ -112,35 +113,6 @@ JOB_KINDS = "recognition.background.catalogue.KINDS"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * FACE.max_image_bytes
 FILE_UPLOAD_MAX_MEMORY_SIZE = FACE.max_image_bytes
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {
-        "request": {"()": "logs.lines.RequestIdFilter"},
-        "tokens": {"()": "logs.lines.TokenFilter"},
-        "not_503": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: getattr(record, "status_code", None) != 503,
-        },
-    },
-    "formatters": {
-        "line": {
-            "()": "logs.lines.LineFormatter",
-            "format": LINE_FORMAT,
-        }
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["tokens", "request"]},
-    },
-    "loggers": {
-        "uvicorn.error": {"handlers": ["stderr"], "propagate": False},
-        # 503 is left out: overload and outages are logged at intervals elsewhere, not per answer.
-        "django.request": {"filters": ["not_503"]},
-        # Access lines are off by default; without a handler Uvicorn does not even format them.
-        "uvicorn.access": {
-            "handlers": ["stderr"] if FACE.log_level == "debug" else [],
-            "propagate": False,
-        },
-    },
-    "root": {"handlers": ["stderr"], "level": FACE.log_level.upper()},
-}
+# The web service and job workers add their file when they begin; a command, which another user may run, has none.
+LOGGING_CONFIG = None
+set_up_logs(FACE.model_copy(update={"log_console": True}), this_process("manage", "command"), None)

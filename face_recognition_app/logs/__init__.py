@@ -1,1 +1,1 @@
-"""Log lines: the request's id in each, bounded length, no session tokens."""
+"""Log lines: where they go, what is in each, and what is left out."""

@@ -1,4 +1,4 @@
-"""Filters and formatter of log lines: the request's id, no session tokens, bounded length."""
+"""Filters and formatter of log lines: the request's id, neither persons nor secrets, bounded length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ MAX_CHARACTERS = 4_000
 """Limit of a message and of each line of a traceback: both may hold what a client sent."""
 LINE_FORMAT = "%(asctime)s %(levelname)s %(process)d %(name)s [%(request_id)s] %(message)s"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_TOKEN_IN_PATH = re.compile(r"(/ws/auth/process-image/)[^/\s\"?]+")
+_LEFT_OUT = re.compile(
+    r"(?P<before>/ws/auth/process-image/|/subjects/)[^/\s\"'?]+"  # session tokens, and ids of persons
+    r"|(?P<query>/[^\s\"'?]*\?)[^\s\"']+"
+    r"|(?P<detail>\bDETAIL:).*"  # PostgreSQL's: the values of the row
+)
 
 
 class RequestIdFilter(logging.Filter):
@@ -22,11 +26,11 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
-class TokenFilter(logging.Filter):
-    """Replaces session tokens in messages: the holder of one can use its session."""
+class Redaction(logging.Filter):
+    """Leaves out of messages who a person is, and what opens something: the holder of a token can use its session."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = _TOKEN_IN_PATH.sub(r"\1...", record.getMessage())
+        record.msg = redacted(record.getMessage())
         record.args = None
         return True
 
@@ -46,8 +50,12 @@ class LineFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
-        lines = _TOKEN_IN_PATH.sub(r"\1...", super().formatException(ei)).splitlines()
+        lines = redacted(super().formatException(ei)).splitlines()
         return "\n".join(one_line(line) for line in lines)
+
+
+def redacted(text: str) -> str:
+    return _LEFT_OUT.sub(lambda found: f"{found['before'] or found['query'] or found['detail']}...", text)
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable
 from contextvars import ContextVar
 
-current: ContextVar[str] = ContextVar("request_id", default="-")
+NONE = "-"
+"""In place of an id, outside of requests."""
+current: ContextVar[str] = ContextVar("request_id", default=NONE)
 _VALID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 

@@ -57,7 +57,7 @@ class SharedRotatingFile(logging.Handler):
     def _append(self, line: bytes) -> None:
         with _all_threads:
             if self._lock_file == NO_FILE:
-                self._lock_file = _opened(self._path.with_name(f"{self._path.name}.lock"))
+                self._lock_file = opened(self._path.with_name(f"{self._path.name}.lock"))
             fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
             try:
                 size = self._size_of_current()
@@ -80,7 +80,7 @@ class SharedRotatingFile(logging.Handler):
                 return found.st_size
             os.close(self._file)
             self._file = NO_FILE
-        self._file = _opened(self._path)
+        self._file = opened(self._path)
         return os.fstat(self._file).st_size
 
     def _rotate(self) -> None:
@@ -110,5 +110,5 @@ os.register_at_fork(
 )
 
 
-def _opened(path: Path) -> int:
+def opened(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from config import process_usage
 from monitoring.pool_load import PoolLoad, sum_loads
-from monitoring.process_threads import thread_count
 from monitoring.watchdog import WorkState
 from monitoring.worker_stats import read_live_workers
 from scheduling.waits import wait_percentile_ms
@@ -26,6 +26,14 @@ def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
             {"pid": worker.pid, **_fields(worker.load, worker.work, threads[worker.pid])} for worker in workers
         ],
     }
+
+
+def thread_count(pid: int) -> int:
+    """0 if the process has ended."""
+    try:
+        return process_usage.threads(pid)
+    except OSError:
+        return 0
 
 
 def sum_work(states: list[WorkState]) -> WorkState:

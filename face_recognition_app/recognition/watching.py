@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from database.connections import open_connections
+from monitoring import metrics
 from monitoring.watchdog import CHECK_INTERVAL_S, Watchdog, end_this_process
 from recognition.worker import Worker
 from scheduling.threads import StartedThreads
@@ -25,5 +27,6 @@ async def run_watchdog(worker: Worker, loop_threads: StartedThreads) -> None:
         try:
             watchdog.check()
             worker.stats_file.publish()
+            metrics.database_connections.set(open_connections())
         except Exception:
             logger.exception("the watchdog could not check the threads; it tries again")

@@ -21,6 +21,7 @@ from core.imaging.frames import ImageLimits
 from database.calls import DatabaseThreads
 from gallery.matching import Gallery
 from monitoring.pool_load import PoolLoad
+from monitoring.slow_frames import SlowFrames
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
@@ -44,6 +45,7 @@ class Worker:
     executor: Executor
     database: DatabaseThreads
     stats_file: WorkerStatsFile
+    slow_frames: SlowFrames
     open_sockets: OpenSockets = field(default_factory=OpenSockets)
 
     @classmethod
@@ -69,7 +71,8 @@ class Worker:
             partial(work_state, executor.threads, settings.stuck_after_s),
         )
         executor.on_change = stats_file.publish
-        return cls(deciding, engine, executor, DatabaseThreads(), stats_file)
+        slow_frames = SlowFrames(settings.slow_frame_ms)
+        return cls(deciding, engine, executor, DatabaseThreads(), stats_file, slow_frames)
 
     @property
     def settings(self) -> Settings:

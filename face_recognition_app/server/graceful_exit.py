@@ -12,7 +12,7 @@ import os
 import signal
 import time
 
-from server.roster import Request, Slot, Stage
+from server.roster import EndReason, Request, Slot, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +63,15 @@ class GracefulExit:
         self._slot.stage = Stage.LEAVING if self._reason else Stage.READY
         self._slot.roster.note_ready()
 
-    def request(self, reason: str = "it was asked to") -> None:
+    def request(self, reason: str = "it was asked to", why: EndReason = EndReason.ASKED) -> None:
         """Have the worker leave; only the first reason counts."""
-        self._reason = self._reason or reason
+        if not self._reason:
+            self._reason = reason
+            self.note(why)
+
+    def note(self, why: EndReason) -> None:
+        """Have the metrics say why this worker ends."""
+        self._slot.reason = why
 
     def advance(self) -> None:
         """Take the next step if it is due."""

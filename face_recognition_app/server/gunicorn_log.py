@@ -1,18 +1,37 @@
-"""Gunicorn's log in the service's own format."""
+"""Gunicorn's log in the service's own form, and where the service's log goes."""
 
 from __future__ import annotations
+
+import logging
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from logs.lines import LINE_FORMAT, LineFormatter, RequestIdFilter
+from config.settings import Settings, load
+from logs import destinations
+from logs.formats import ProcessName
+
+STANDARD_ERROR = "-"
+
+
+def web_process() -> ProcessName:
+    return destinations.this_process(destinations.WEB, destinations.WEB)
+
+
+def check_log_file(settings: Settings) -> None:
+    """Raises BadLogFile, before anything starts."""
+    _handlers(settings)
+
+
+def _handlers(settings: Settings) -> list[logging.Handler]:
+    file = destinations.log_file(settings, settings.data_dir, destinations.WEB)
+    return destinations.handlers_of(settings, web_process(), file)
 
 
 class ServiceLogger(Logger):  # type: ignore[misc]  # the package is not typed
-    """Gunicorn's logger, whose lines look like those of the workers: Gunicorn's own are in the machine's time zone."""
+    """Gunicorn's logger with the handlers of the workers. `--error-logfile` still names another file for it alone."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
-        for handler in self.error_log.handlers:
-            handler.setFormatter(LineFormatter(LINE_FORMAT))
-            handler.addFilter(RequestIdFilter())
+        if cfg.errorlog == STANDARD_ERROR:
+            self.error_log.handlers[:] = _handlers(load())

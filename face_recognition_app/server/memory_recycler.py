@@ -8,7 +8,7 @@ import time
 
 from config.memory import private_bytes
 from server.graceful_exit import GracefulExit
-from server.roster import Slot, Stage
+from server.roster import EndReason, Slot, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class MemoryRecycler:
             self._slot.roster.recycled_at_ms = _now_ms()
             megabytes = f"{used >> 20} MB of memory, more than the {self._limit_bytes >> 20} MB"
             logger.warning("this worker uses %s of FACE_WORKER_MAX_MEMORY_MB: another one takes its place", megabytes)
-            self._exit.request("it uses too much memory")
+            self._exit.request("it uses too much memory", EndReason.MEMORY)
 
     def _may_recycle(self) -> bool:
         roster = self._slot.roster

@@ -12,10 +12,11 @@ import os
 from dataclasses import dataclass
 from enum import IntEnum
 
-_HEADER = 8
-_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS = range(6)
+_HEADER = 16
+_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS, _ENDED = range(7)
+"""`_ENDED`: the first of as many cells as there are reasons."""
 _SLOT = 4
-_STAGE, _SOCKETS, _REQUEST = range(3)
+_STAGE, _SOCKETS, _REQUEST, _REASON = range(4)
 _SLOTS = 20_000
 """More than two generations of the largest `--workers`. The system allots a page when it is first used."""
 
@@ -38,6 +39,20 @@ class Request(IntEnum):
     GRANTED = 2
 
 
+class EndReason(IntEnum):
+    """Why a worker ended."""
+
+    NONE = 0
+    ASKED = 1
+    """A reload, fewer workers, or a signal."""
+    MEMORY = 2
+    STUCK = 3
+    """No thread was left to compute with."""
+    FAILED_START = 4
+    UNEXPECTED = 5
+    """It died, was killed, or its event loop stood still."""
+
+
 class Roster:
     """Cells of 64 bits: a header, then a slot for each worker."""
 
@@ -58,10 +73,18 @@ class Roster:
         return slot
 
     def leave(self, slot: Slot) -> None:
-        """Free the slot of a worker that has ended. Master only."""
+        """Free the slot of a worker that has ended, and count why. Master only."""
+        reason = slot.reason
         if slot.stage is Stage.STARTING:
             self._cells[_FAILED_STARTS] += 1
+            reason = EndReason.FAILED_START
+        if not self.is_stopping:
+            self._cells[_ENDED + (reason or EndReason.UNEXPECTED)] += 1
         slot.clear()
+
+    def ended(self, reason: EndReason) -> int:
+        """Workers that ended so, those of the service's own end not counted."""
+        return self._cells[_ENDED + reason]
 
     @property
     def wanted(self) -> int:
@@ -165,6 +188,15 @@ class Slot:
     @request.setter
     def request(self, request: Request) -> None:
         self._set(_REQUEST, request)
+
+    @property
+    def reason(self) -> EndReason:
+        """Why the worker is about to end."""
+        return EndReason(self._get(_REASON))
+
+    @reason.setter
+    def reason(self, reason: EndReason) -> None:
+        self._set(_REASON, reason)
 
     @property
     def fewest_elsewhere(self) -> int | None:

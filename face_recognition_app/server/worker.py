@@ -20,15 +20,17 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from config.settings import Settings, load
+from logs.destinations import WEB, log_file, set_up_logs
 from server.acceptor import Acceptor, SocketCount
 from server.bounded_http import HttpLimits
 from server.connection_limit import ConnectionLimit
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
+from server.gunicorn_log import web_process
 from server.memory_recycler import MemoryRecycler
 from server.open_sockets import STATE_KEY, OpenSockets
 from server.protocols import BoundedWebSockets, CountedHttp
 from server.request_limit import RequestLimit
-from server.roster import Slot, Stage
+from server.roster import EndReason, Slot, Stage
 from web import served as served_requests
 from web.served import ServedRequests
 
@@ -87,6 +89,8 @@ class FaceServer(Server):
         if sig == signal.SIGTERM:
             self._exit.request()
         else:
+            if sig == signal.SIGINT:  # The watchdog's. One from a terminal ends the master, too, which counts nothing.
+                self._exit.note(EndReason.STUCK)
             super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
@@ -164,6 +168,7 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         settings = load()
+        set_up_logs(settings, web_process(), log_file(settings, settings.data_dir, WEB))
         self._install_sigquit_handler()
         # Gunicorn ends a worker without heartbeats with SIGABRT: its log shows where each thread was.
         faulthandler.enable()

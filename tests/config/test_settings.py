@@ -23,7 +23,14 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("GUNICORN_MAX_REQUESTS_JITTER", "50", "max_requests_jitter", 50),
     ("PRELOAD_APP", "true", "preload", True),
     ("FACE_DRAIN_S", "7.5", "drain_s", 7.5),
-    ("GUNICORN_LOG_LEVEL", "debug", "log_level", "debug"),
+    ("LOG_LEVEL", "warn", "given_log_level", "warning"),
+    ("LOG_FORMAT", "json", "log_format", "json"),
+    ("LOG_CONSOLE_ENABLED", "false", "log_console", False),
+    ("LOG_FILE_ENABLED", "true", "log_file", True),
+    ("LOG_FILE_PATH", "/var/log/face/web.log", "log_file_path", Path("/var/log/face/web.log")),
+    ("LOG_FILE_MAX_SIZE_MB", "2", "log_file_max_mb", 2),
+    ("LOG_FILE_MAX_BACKUPS", "3", "log_file_backups", 3),
+    ("GUNICORN_LOG_LEVEL", "debug", "web_log_level", "debug"),
     ("FACE_MESH_POOL_SIZE", "2", "mesh_pool_size", 2),
     ("FACE_COMPUTE_THREADS", "1", "threads", 1),
     ("FACE_MESH_BACKEND", "mediapipe", "mesh_backend", "mediapipe"),
@@ -59,10 +66,12 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_REQUEST_TIMEOUT_S", "2.5", "request_timeout_s", 2.5),
     ("FACE_MIN_BODY_BYTES_PER_S", "100", "min_body_bytes_per_s", 100),
     ("FACE_ADMIN_BIND", "127.0.0.1:9100", "admin_bind", "127.0.0.1:9100"),
+    ("FACE_TLS_CERTIFICATE", "/etc/ssl/face.pem", "tls_certificate", Path("/etc/ssl/face.pem")),
     ("FACE_PUBLIC_STATUS", "1", "public_status", True),
     ("FACE_IDLE_TIMEOUT_S", "2.5", "idle_timeout_s", 2.5),
     ("FACE_ADMISSION_TIMEOUT_MS", "100", "admission_timeout_ms", 100),
     ("FACE_STUCK_AFTER_MS", "250", "stuck_after_ms", 250),
+    ("FACE_SLOW_FRAME_MS", "250", "slow_frame_ms", 250),
     ("FACE_ENROLLMENT_SAMPLES", "5", "enrollment_samples", 5),
     ("FACE_ENROLLMENT_TIME_LIMIT_S", "10", "enrollment_time_limit_s", 10.0),
     ("FACE_RECOGNITION_TIME_LIMIT_S", "5.5", "recognition_time_limit_s", 5.5),
@@ -140,6 +149,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("WORKER_CONNECTIONS", "0"),
         ("GUNICORN_TIMEOUT", "-1"),
         ("GUNICORN_LOG_LEVEL", "loud"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_FILE_MAX_SIZE_MB", "0"),
         ("FACE_MESH_POOL_SIZE", "0"),
         ("FACE_MESH_POOL_SIZE", "129"),
         ("FACE_MESH_POOL_SIZE", "2.5"),
@@ -195,6 +207,19 @@ def test_a_wrong_value_is_refused_naming_the_variable_the_value_and_what_it_shou
 def test_a_wrong_list_is_refused(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         load({variable: value})
+
+
+@pytest.mark.parametrize(
+    ("variables", "level"),
+    [
+        ({"LOG_LEVEL": "error"}, "error"),
+        ({"LOG_LEVEL": "error", "GUNICORN_LOG_LEVEL": "debug"}, "debug"),
+    ],
+)
+def test_the_level_of_the_web_service_is_the_common_one_unless_it_has_its_own(
+    variables: dict[str, str], level: str
+) -> None:
+    assert load(variables).log_level == level
 
 
 def test_every_problem_is_reported_at_once() -> None:

@@ -58,9 +58,13 @@ STORED: Backing = {
         f"{FACTS}test_one_table_has_pictures",
         f"{PICTURES}test_the_page_keeps_no_pictures",
     ),
-    "The log goes to standard error.": (f"{FACTS}test_the_log_goes_to_standard_error_alone",),
-    "A line about a request that was refused has its path, and so may have the id of a person.": (
-        f"{FACTS}test_a_line_about_a_refusal_has_the_path",
+    "The log goes to standard error, and to a file where `LOG_FILE_ENABLED` asks for one.": (
+        f"{FACTS}test_the_log_goes_to_standard_error_unless_a_file_is_asked_for",
+        "logs/test_destinations.py::test_lines_of_json_go_to_the_file_and_not_to_the_console",
+    ),
+    "It names no person: ids of subjects are left out of the paths of requests.": (
+        "service/doors/test_logs.py::test_nobody_is_named",
+        f"{FACTS}test_a_line_about_a_refusal_names_nobody",
     ),
     "A visitor's browser keeps the chosen language, and until its window is closed that consent was given.": (
         f"{FACTS}test_the_page_keeps_nothing_else_in_the_browser",

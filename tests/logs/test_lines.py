@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from logs.lines import LINE_FORMAT, MAX_CHARACTERS, LineFormatter, TokenFilter
+from logs.lines import LINE_FORMAT, MAX_CHARACTERS, LineFormatter, Redaction
 
 SLACK = 100
 
@@ -20,7 +20,7 @@ def written() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter("%(levelname)s %(message)s"))
-    handler.addFilter(TokenFilter())
+    handler.addFilter(Redaction())
     logger = logging.getLogger("client")
     logger.addHandler(handler)
     yield stream
@@ -73,7 +73,17 @@ def in_time_zone(name: str) -> Iterator[None]:
     time.tzset()
 
 
-def test_the_service_logs_with_this_formatter() -> None:
-    from face_app.settings import LOGGING
-
-    assert LOGGING["formatters"]["line"]["()"] == "logs.lines.LineFormatter"  # type: ignore[index]
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Not Found: /api/v1/subjects/alice/templates/", "Not Found: /api/v1/subjects/.../templates/"),
+        ("DELETE /face/api/v1/subjects/a%40b.example", "DELETE /face/api/v1/subjects/..."),
+        ('"GET /api/v1/audit/?subject=alice&limit=1 HTTP/1.1" 200', '"GET /api/v1/audit/?... HTTP/1.1" 200'),
+        ("duplicate key\nDETAIL:  Key (tenant_id, external_id)=(1, alice) exists.", "duplicate key\\nDETAIL:..."),
+        ("WebSocket /ws/auth/process-image/alice/ [accepted]", "WebSocket /ws/auth/process-image/.../ [accepted]"),
+        ("are there 3 subjects? alice asks", "are there 3 subjects? alice asks"),
+    ],
+)
+def test_persons_and_tokens_are_left_out(written: io.StringIO, said: str, left: str) -> None:
+    logging.getLogger("client").warning("%s", said)
+    assert written.getvalue() == f"WARNING {left}\n"

@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Iterator
 
 from django.db import connection
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from database.calls import with_connection
 from jobs.watching.database_facts import Facts, facts
+from monitoring.collectors.background import BackgroundCollector
 from vocabulary.jobs import JobStatus
-from wire.errors import Unavailable
-
-logger = logging.getLogger(__name__)
-
-KEPT_S = 5.0
-"""How long an answer is kept: scrapes by several servers cost no more."""
-SHARE_OF_TIME = 0.02
-"""Of a web worker that counting may take: with a million jobs that wait it is done less often."""
-PATIENCE_S = 2.0
-"""How long a scrape waits for the database. Then it goes without these metrics."""
 
 
-class JobsCollector(Collector):
-    """The metrics; none while the database cannot be asked or does not answer in time. For several threads.
-
-    The database is asked on a thread of its own, so that one that hangs holds no other.
-
-    `sends`: whether jobs go through a broker, so that some can be unsent.
-    """
+class JobsCollector(BackgroundCollector):
+    """`sends`: whether jobs go through a broker, so that some can be unsent."""
 
     def __init__(self, sends: bool) -> None:
+        super().__init__("jobs")
         self._sends = sends
-        self._lock = threading.Lock()
-        self._answered = threading.Event()
-        self._metrics: list[Metric] = []
-        self._asked_again_at: float | None = 0.0
-        """None while the database is being asked."""
 
-    def collect(self) -> Iterator[Metric]:
-        with self._lock:
-            if self._asked_again_at is not None and time.monotonic() >= self._asked_again_at:
-                self._asked_again_at = None
-                self._answered.clear()
-                threading.Thread(target=self._ask, name="job metrics", daemon=True).start()
-        return iter(self._metrics if self._answered.wait(PATIENCE_S) else [])
-
-    def _ask(self) -> None:
-        began = time.monotonic()
-        found: list[Metric] = []
+    def ask(self) -> Iterator[Metric]:
         try:
-            found = list(metrics_of(with_connection(facts), self._sends))
+            found = with_connection(facts)
+        finally:
             connection.close()
-        except Unavailable as error:
-            logger.warning("the metrics have no jobs: %s", error)
-        except Exception:
-            logger.exception("the metrics have no jobs")
-        ended = time.monotonic()
-        with self._lock:
-            self._metrics = found
-            self._asked_again_at = ended + max(KEPT_S, (ended - began) / SHARE_OF_TIME)
-        self._answered.set()
+        return metrics_of(found, self._sends)
 
 
 def metrics_of(found: Facts, sends: bool) -> Iterator[Metric]:

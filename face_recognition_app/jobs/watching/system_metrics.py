@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from jobs.watching.tally import Figures
-from logs.job_lines import FIGURES
+from logs.formats import FIGURES
 
 logger = logging.getLogger(__name__)
 

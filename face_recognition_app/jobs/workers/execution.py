@@ -7,7 +7,8 @@ import os
 import socket
 import time
 import traceback
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from django.db import connection
 
@@ -22,8 +23,7 @@ from jobs.run import Again, Cancelled, LeaseLost, Refused, Run
 from jobs.transitions import Claimed
 from jobs.watching.outcomes import RunEnded, outcome_of_failure
 from jobs.workers import leases
-from logs import job_context, request_id
-from logs.job_context import JobContext
+from logs import context, request_id
 from tenants.models import Tenant
 from vocabulary.audit import actor_kind_of
 from vocabulary.jobs import JobStatus, JobType, RunOutcome
@@ -50,12 +50,23 @@ def _execute(job_pk: int) -> RunEnded | None:
     with ExitStack() as stack:
         lease = stack.enter_context(leases.renewed(job_pk, claimed.number))
         stack.enter_context(actors.acting(_actor_of(claimed)))
-        request = request_id.current.set(claimed.request_id)
-        stack.callback(request_id.current.reset, request)
-        job = job_context.current.set(JobContext(claimed.public_id, claimed.type, claimed.tenant_pk))
-        stack.callback(job_context.current.reset, job)
+        stack.enter_context(_logged(claimed))
         outcome = _work(claimed, lease)
     return RunEnded(claimed.type, claimed.priority, outcome, time.monotonic() - began)
+
+
+@contextmanager
+def _logged(claimed: Claimed) -> Iterator[None]:
+    """Have log lines name the job."""
+    request = request_id.current.set(claimed.request_id)
+    job = context.job.set(context.JobContext(claimed.public_id, claimed.type))
+    tenant = context.tenant.set(claimed.tenant_pk)
+    try:
+        yield
+    finally:
+        request_id.current.reset(request)
+        context.job.reset(job)
+        context.tenant.reset(tenant)
 
 
 def _work(claimed: Claimed, lease: leases.Lease) -> RunOutcome:

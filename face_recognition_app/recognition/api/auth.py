@@ -16,6 +16,7 @@ from audit import actor as actors
 from audit.chain import Detail, Event
 from audit.reads import reads
 from database import clock
+from logs import context
 from recognition.api.errors import ApiError
 from recognition.api.uploads import parse_large_form
 from recognition.sessions.lifecycle import find_by_token
@@ -78,6 +79,7 @@ class BackendAuth(HttpBearer):
             raise ApiError(ErrorCode.SCOPE_MISSING, f"this needs the scope {' or '.join(needed)}", {"needs": needed})
         if found is not None:
             actors.current.set(_actor_of(found, token))
+            _name_in_logs(request, found)
             await parse_large_form(request)  # Ninja calls nothing else before it reads the form.
         return found
 
@@ -183,6 +185,15 @@ async def is_somebody(scope: HTTPScope, token: str) -> bool:
     """Whether the token is a valid key, access token or session token; checked before the body is read."""
     worker = in_scope(scope)
     return await worker.database.run(_somebody_of, worker.deciding.signer, token) is not None
+
+
+def _name_in_logs(request: HttpRequest, found: Caller) -> None:
+    """Have log lines of the request name the tenant, and the session that its path names."""
+    context.tenant.set(found.tenant.pk)
+    match = request.resolver_match
+    named = match.kwargs.get("session_id") if match is not None else None
+    if named is not None:
+        context.session.set(str(named))
 
 
 def _somebody_of(signer: Signer, token: str) -> Caller | None:

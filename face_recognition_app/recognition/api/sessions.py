@@ -16,6 +16,7 @@ from core.imaging.frames import read_header
 from core.liveness.policy import Policy
 from gallery.records.consents import GivenBy
 from gallery.records.references import record_duplicate, record_reading
+from logs import context
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import A_PICTURE, raises
@@ -147,7 +148,9 @@ async def begin(
         consent=None if new.consent is None else new.consent.given(by),
         by=by,
     )
+    context.tenant.set(tenant.pk)
     session, flow = await worker.database.run(lifecycle.create, worker.deciding, tenant, asked, idempotency_key)
+    context.session.set(str(session.pk))
     token = lifecycle.token_of(worker.deciding, session)
     return CreatedSession(
         id=session.id,

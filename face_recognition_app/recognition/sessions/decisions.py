@@ -256,6 +256,7 @@ def _note_end(session: Session, outcome: Outcome) -> None:
 
 def note_expiry(session: Session) -> None:
     """Tell of a session that ends without a decision, in the transaction that ends it."""
+    transaction.on_commit(metrics.expired.labels(session.kind).inc)
     note(session.tenant, Event(EventType.SESSION_EXPIRED, _told_of(session, session.subject_id), session.subject_id))
 
 

@@ -23,6 +23,7 @@ from gallery import binding
 from gallery.models import Renewal
 from gallery.people import check_subject_id, ensure_room, find_subject, lock_subject
 from gallery.records.consents import GivenBy, GivenConsent, check_consent
+from monitoring import metrics
 from recognition.deciding import Deciding
 from recognition.models import OPEN_STATUSES, Decision, Session
 from recognition.sessions import checkpoints, lockout
@@ -378,6 +379,7 @@ def _insert(
     session.token_hash = token_hash(token_of(deciding, session))
     session.checkpoint = checkpoints.write(flow, session, deciding.gallery.protection)
     session.save(force_insert=True)
+    transaction.on_commit(metrics.sessions.labels(session.kind).inc)
     return Created(session, flow)
 
 

@@ -26,6 +26,7 @@ from asgiref.typing import (
 from audit import actor as actors
 from core.liveness.actions import NEWEST_VERSION
 from database.outages import outage_of
+from logs import context
 from logs.advice import warn_once
 from logs.tracebacks import let_go
 from monitoring import metrics
@@ -175,6 +176,8 @@ class FaceConsumer:
         except AttemptsExceeded as error:
             raise MustWait(str(error), retry_after_ms=error.retry_after_ms) from error
         actors.current.set(actors.client_of(lease.session.pk))
+        context.session.set(str(lease.session.pk))
+        context.tenant.set(lease.session.tenant_id)
         if lease.resumed:
             lease.flow.resume()
         return SessionStream(worker, lease)
@@ -329,6 +332,7 @@ class FaceConsumer:
     async def _close(self, code: int) -> None:
         if self._phase is not Phase.CLOSED:
             self._phase = Phase.CLOSED
+            metrics.closed.labels(str(code)).inc()
             await self._out(WebSocketCloseEvent(type="websocket.close", code=code, reason=None))
 
 

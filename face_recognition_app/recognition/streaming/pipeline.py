@@ -10,9 +10,11 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from core import stages
 from core.errors import ImageError, NotAnalysed
 from core.face_mesh import UNTRACKED
 from core.liveness.policy import Policy
+from core.stages import Stage, StageTimes, timed
 from database.outages import retry_unavailable
 from logs import request_id
 from monitoring import metrics
@@ -91,6 +93,8 @@ class Stream(ABC):
         deleted.
         """
         self.worker.executor.pacer.heard_from(self.name)
+        times = StageTimes()
+        stages.current.set(times)
         try:
             taken, seen, complete = await self._take(slot, keep_everything)
         except FrameFailed as failed:
@@ -108,6 +112,8 @@ class Stream(ABC):
         self._allow_next()
         metrics.frames.labels("ok").inc()
         metrics.frame_seconds.observe(took_s)
+        metrics.count_stages(times.seconds)
+        self.worker.slow_frames.look(took_s, times)
         processed = frame_processed(
             self.flow,
             seen,
@@ -137,13 +143,16 @@ class Stream(ABC):
         self, slot: FrameSlot, keep_everything: bool
     ) -> tuple[TakenFrame, Observation, SessionComplete | None]:
         taken, seen = await self._seen(slot)
-        match = await self._match(seen)
+        with timed(Stage.SEARCH):
+            match = await self._match(seen)
         progress = self.flow.progress
         outcome = self.flow.observe(seen, match, self._late_ms(taken))
         if outcome is not None:
-            return taken, seen, session_complete(await self._decide(outcome))
+            with timed(Stage.STORE):
+                return taken, seen, session_complete(await self._decide(outcome))
         if keep_everything or self.flow.progress != progress:
-            await self._keep()
+            with timed(Stage.STORE):
+                await self._keep()
         return taken, seen, None
 
     def _allow_next(self, wait_ms: int | None = None) -> None:
@@ -167,6 +176,9 @@ class Stream(ABC):
         waits and does not change the flow."""
         if isinstance(frame, BadFrame):
             raise frame.error
+        times = stages.current.get()
+        if times is not None:
+            times.add(Stage.WAIT, time.monotonic() - frame.received_at)
         plan = self.flow.plan(self.elapsed_ms)
         try:
             view = self.worker.engine.analyse(frame.data, self.worker.limits, self._tracking, plan.detail)

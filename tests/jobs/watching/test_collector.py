@@ -15,6 +15,7 @@ from jobs.submitting import NewJob, submit, submit_many
 from jobs.timing.scheduler import take_seat
 from jobs.watching import collector, database_facts
 from jobs.watching.collector import JobsCollector
+from monitoring.collectors import background
 from monitoring.exposition import exposition
 from vocabulary.jobs import JobStatus, JobType, Priority
 from wire.errors import Unavailable
@@ -91,7 +92,7 @@ def test_a_scrape_goes_without_them_while_the_database_is_away(tmp_path: Path, m
 def test_a_database_that_hangs_holds_one_thread_and_no_scrape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     asked = counted(monkeypatch, over.wait)
-    monkeypatch.setattr(collector, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(background, "PATIENCE_S", 0.05)
     jobs = JobsCollector(sends=True)
     try:
         for _ in range(3):

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from config.job_settings import JobSettings, job_settings, lines_of
 from config.settings import SettingsError
 from jobs.management.actions import every
+from logs.destinations import BadLogFile
 
 
 class Command(BaseCommand):
@@ -31,7 +32,6 @@ class Command(BaseCommand):
         except SettingsError as error:
             raise CommandError(str(error)) from error
         from jobs.watching.endpoint import BadAddress
-        from jobs.watching.log_set_up import BadLogFile
         from jobs.workers.embedded import AlreadyRuns
 
         try:

@@ -1,0 +1,1 @@
+"""What is asked for at a scrape, and not counted before."""
