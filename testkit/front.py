@@ -33,7 +33,7 @@ class Front:
 
     @property
     def access_log(self) -> str:
-        return (self.directory / "face.log").read_text()
+        return (self.directory / "access.log").read_text()
 
     def send_to(self, ports: Sequence[int]) -> None:
         """Send new requests to the instances at `ports`, and to no other."""
@@ -46,10 +46,10 @@ def running_front(directory: Path, port: int, instances: Sequence[int], *, limit
     """Run nginx with TLS on `port` before the instances at these ports; not `limited`: this machine's clients are
     among those that face/limits.conf leaves out."""
     shutil.copytree(CONFIGURATION / "face", directory / "face")
-    (directory / "face" / "tls").mkdir()
+    (directory / "face-tls").mkdir()
     made = make_certificate(HOST, directory)
-    shutil.copy(made.certificate, directory / "face" / "tls" / "fullchain.pem")
-    shutil.copy(made.key, directory / "face" / "tls" / "privkey.pem")
+    shutil.copy(made.certificate, directory / "face-tls" / "fullchain.pem")
+    shutil.copy(made.key, directory / "face-tls" / "privkey.pem")
     _write_upstream(directory, instances)
     if not limited:
         limits = directory / "face" / "limits.conf"
