@@ -2,10 +2,10 @@
 
     python -m tools.replay [--base DIRECTORY] [--keep DIRECTORY]
 
-Needs root, debootstrap, iproute2 and util-linux, a network for the build, and 4 GB in TMPDIR. It is no container engine:
-layers, the registry and cgroups are not there. What is tried runs without a network, as the image's user, on a root file
-system that is read-only: the database is made, the service starts, is healthy, enrols a face and finds it again, and ends
-on SIGTERM; so does a job worker.
+Needs root, debootstrap, curl, iproute2 and util-linux, a network for the build, and 4 GB in TMPDIR. It is no container
+engine: layers, the registry and cgroups are not there. What is tried runs without a network, as the image's user, on a
+root file system that is read-only: the database is made, the service starts, is healthy, enrols a face and finds it
+again, and ends on SIGTERM; so does a job worker.
   --base   a directory with the base system, which is made there if it is missing and used again by the next run
   --keep   where the image is left; otherwise it is removed
 """

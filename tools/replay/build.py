@@ -1,4 +1,4 @@
-"""The image of a Dockerfile as a directory: each stage is a copy of its base in which the instructions are carried out."""
+"""The image of a Dockerfile as a directory: each stage is a copy of its base, in which its instructions are done."""
 
 from __future__ import annotations
 

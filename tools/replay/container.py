@@ -1,5 +1,5 @@
-"""Runs a command of an image as a container engine would: as process 1, as the image's user without any capability, with
-its own network, a root file system that is read-only, and nothing writable but the volumes."""
+"""Runs a command of an image as a container engine would: as process 1 and the image's user, without any capability,
+with its own network, a root file system that is read-only, and nothing writable but the volumes."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def output_of(name: str, *arguments: str | Path) -> str:
+    """What the program prints, which is something. That it ends with 0 says little: docker-compose always does."""
     done = run(name, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout, done.stderr
     return done.stdout

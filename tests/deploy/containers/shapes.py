@@ -11,7 +11,12 @@ from server.graceful_exit import SHUTDOWN_S
 from vocabulary.jobs import FOR_TESTS, JobType, Priority, WorkerMode
 
 SHAPES = ("thin", "default", "specialized", "job-specialized")
-SLOTS = {"thin": 5, "default": 3 * 20, "specialized": 3 * 50 + 2 * 30 + 10, "job-specialized": 2 * 10 + 3 * 50 + 5 + 2 * 20}
+SLOTS = {
+    "thin": 5,
+    "default": 3 * 20,
+    "specialized": 3 * 50 + 2 * 30 + 10,
+    "job-specialized": 2 * 10 + 3 * 50 + 5 + 2 * 20,
+}
 """Jobs at once that a shape begins with."""
 OF_UVICORN = frozenset({"FORWARDED_ALLOW_IPS"})
 SECRETS = {

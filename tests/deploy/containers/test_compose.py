@@ -29,13 +29,17 @@ def shape(request: pytest.FixtureRequest) -> str:
 def filled_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """env.example as somebody fills it in."""
     file = tmp_path_factory.mktemp("compose") / ".env"
-    file.write_text(re.sub(r"^(\w+)=$", r"\1=0123456789abcdef0123456789abcdef0123456789abcdef", EXAMPLE.read_text(), flags=re.M))
+    file.write_text(
+        re.sub(r"^(\w+)=$", r"\1=0123456789abcdef0123456789abcdef0123456789abcdef", EXAMPLE.read_text(), flags=re.M)
+    )
     return file
 
 
 @pytest.fixture(scope="module")
 def site(shape: str, filled_in: Path) -> dict[str, Any]:
-    text = output_of("docker-compose", "--env-file", filled_in, "-f", FOLDER / f"{shape}.yaml", "config", "--format", "json")
+    text = output_of(
+        "docker-compose", "--env-file", filled_in, "-f", FOLDER / f"{shape}.yaml", "config", "--format", "json"
+    )
     read: dict[str, Any] = json.loads(text)
     return read
 
@@ -53,8 +57,8 @@ def seconds(duration: str) -> float:
 
 def test_what_is_not_filled_in_is_named(shape: str, tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
-    done = run("docker-compose", "--env-file", tmp_path / ".env", "-f", FOLDER / f"{shape}.yaml", "config", "-q")
-    assert done.returncode != 0
+    done = run("docker-compose", "--env-file", tmp_path / ".env", "-f", FOLDER / f"{shape}.yaml", "config")
+    assert done.stdout == ""
     assert "env.example" in done.stderr
 
 
@@ -81,7 +85,9 @@ def test_whatever_may_be_scaled_has_no_name_and_no_port_of_the_machine(ours: dic
         assert "ports" not in one
 
 
-def test_containers_of_the_image_write_to_their_volumes_only_and_have_no_capability(ours: dict[str, dict[str, Any]]) -> None:
+def test_containers_of_the_image_write_to_their_volumes_only_and_have_no_capability(
+    ours: dict[str, dict[str, Any]],
+) -> None:
     for name, one in ours.items():
         assert one["read_only"] is True, name
         assert one["cap_drop"] == ["ALL"], name
@@ -112,7 +118,9 @@ def test_the_service_starts_when_its_stores_are_there(ours: dict[str, dict[str, 
             assert how["condition"] != "service_healthy" or has_check, (name, needed)
 
 
-def test_addresses_lead_to_containers_on_a_network_of_both(ours: dict[str, dict[str, Any]], site: dict[str, Any]) -> None:
+def test_addresses_lead_to_containers_on_a_network_of_both(
+    ours: dict[str, dict[str, Any]], site: dict[str, Any]
+) -> None:
     networks = {name: set(one["networks"]) for name, one in site["services"].items()}
     for name, one in ours.items():
         for variable in ("DATABASE_URL", "REDIS_URL"):
@@ -128,7 +136,12 @@ def test_addresses_lead_to_containers_on_a_network_of_both(ours: dict[str, dict[
     assert ipaddress.ip_network(subnet["subnet"]).is_private
     assert {name for name, own in networks.items() if "front" in own} == {"nginx", "api"}
     assert site["networks"]["stores"]["internal"] is True
-    assert {name for name, own in networks.items() if own & {"outside"}} & {"postgres", "redis", "api", "prepare"} == set()
+    assert {name for name, own in networks.items() if own & {"outside"}} & {
+        "postgres",
+        "redis",
+        "api",
+        "prepare",
+    } == set()
 
 
 def test_health_checks_ask_where_something_answers(ours: dict[str, dict[str, Any]]) -> None:

@@ -136,7 +136,9 @@ def test_services_are_found_by_what_points_to_them(site: Site) -> None:
     for monitor in site.of("ServiceMonitor"):
         labels = monitor["spec"]["selector"]["matchLabels"].items()
         [service] = [one for one in site.of("Service") if labels <= one["metadata"].get("labels", {}).items()]
-        assert {end["port"] for end in monitor["spec"]["endpoints"]} <= {one["name"] for one in service["spec"]["ports"]}
+        assert {end["port"] for end in monitor["spec"]["endpoints"]} <= {
+            one["name"] for one in service["spec"]["ports"]
+        }
     for ingress in site.of("Ingress"):
         assert {host for tls in ingress["spec"]["tls"] for host in tls["hosts"]} == {
             rule["host"] for rule in ingress["spec"]["rules"]
@@ -167,7 +169,11 @@ def test_volumes_and_secrets_that_are_named_are_there(site: Site) -> None:
         known = {volume["name"] for volume in spec.get("volumes", [])} | claimed
         for container in containers(one):
             assert {mount["name"] for mount in container["volumeMounts"]} <= known
-            secrets = [env["valueFrom"]["secretKeyRef"] for env in container["env"] if "secretKeyRef" in env.get("valueFrom", {})]
+            secrets = [
+                env["valueFrom"]["secretKeyRef"]
+                for env in container["env"]
+                if "secretKeyRef" in env.get("valueFrom", {})
+            ]
             assert {secret["name"] for secret in secrets} <= {"face-secrets"}
             asked |= {secret["key"] for secret in secrets}
     assert asked == told
@@ -197,7 +203,9 @@ def test_the_variables_of_each_container_are_read_and_right(site: Site) -> None:
 
 def test_the_workers_of_a_shape_take_every_job(shape: str, site: Site) -> None:
     workers = [one for one in site.ours() if group_of(one)]
-    least = {one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicas"] for one in site.of("HorizontalPodAutoscaler")}
+    least = {
+        one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicas"] for one in site.of("HorizontalPodAutoscaler")
+    }
     assert_shape(
         shape,
         (
@@ -213,7 +221,10 @@ def test_the_workers_of_a_shape_take_every_job(shape: str, site: Site) -> None:
 
 def test_autoscalers_change_what_nothing_else_sets_by_metrics_that_are_there(site: Site) -> None:
     rules = yaml.safe_load((FOLDER / "prometheus-adapter-values.yaml").read_text())["rules"]
-    served = {kind: {rule["name"]["as"] for rule in rules[key]} for kind, key in (("External", "external"), ("Pods", "custom"))}
+    served = {
+        kind: {rule["name"]["as"] for rule in rules[key]}
+        for kind, key in (("External", "external"), ("Pods", "custom"))
+    }
     for scaler in site.of("HorizontalPodAutoscaler"):
         spec = scaler["spec"]
         target = site.named("Deployment", spec["scaleTargetRef"]["name"])
