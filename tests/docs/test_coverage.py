@@ -9,10 +9,13 @@ from testkit.service import REPOSITORY
 DOCUMENT = (REPOSITORY / "docs" / "coverage.md").read_text()
 ROWS = [line.split("|")[1:4] for line in DOCUMENT.splitlines() if re.match(r"\| [A-Z][0-9]+ \|", line)]
 OF_JOBS = ["A3", "A4", "A8", "B3", "B5", "B16", "B17", *(f"D{number}" for number in range(1, 19))]
+OF_SEVERAL_INSTANCES = ["A5", "A6", "A7", "A10", "A19", "A21", "A26", "A27", "B13", "B19", "C12"]
 
 
 def test_every_row_is_there_once() -> None:
-    assert [name.strip() for name, _, _ in ROWS] == OF_JOBS
+    assert [name.strip() for name, _, _ in ROWS] == sorted(
+        [*OF_JOBS, *OF_SEVERAL_INSTANCES], key=lambda name: (name[0], int(name[1:]))
+    )
 
 
 def test_every_row_has_tests_that_exist() -> None:
