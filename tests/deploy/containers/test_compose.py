@@ -13,7 +13,7 @@ import pytest
 from config.durations import parse_duration
 from testkit.service import REPOSITORY
 from tests.deploy.containers.programs import output_of, run
-from tests.deploy.containers.shapes import SHAPES, Group, assert_shape, longest_end_s, settings_of
+from tests.deploy.containers.shapes import SHAPES, SLOT_MB, Group, assert_shape, longest_end_s, settings_of
 
 FOLDER = REPOSITORY / "deploy" / "compose"
 EXAMPLE = FOLDER / "env.example"
@@ -104,6 +104,8 @@ def test_whatever_runs_has_limits_and_is_given_the_time_to_end(ours: dict[str, d
         settings, jobs = settings_of(one["environment"])
         needed = longest_end_s(settings) if name == "api" else jobs.stop_after_s
         assert seconds(one["stop_grace_period"]) > needed, name
+        slots = 0 if name == "api" else jobs.slots
+        assert int(one["deploy"]["resources"]["limits"]["memory"]) >> 20 > 1.5 * SLOT_MB * slots, name
 
 
 def test_the_service_starts_when_its_stores_are_there(ours: dict[str, dict[str, Any]], site: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from testkit.service import REPOSITORY
 from tests.deploy.containers.programs import output_of, run
-from tests.deploy.containers.shapes import SECRETS, SHAPES, Group, assert_shape, longest_end_s, settings_of
+from tests.deploy.containers.shapes import SECRETS, SHAPES, SLOT_MB, Group, assert_shape, longest_end_s, settings_of
 
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
 DOCUMENT = REPOSITORY / "docs" / "operations" / "containers.md"
@@ -193,8 +193,8 @@ def test_the_variables_of_each_container_are_read_and_right(site: Site) -> None:
         wanted = {"metrics": jobs.metrics_address[1]}
         if one["metadata"]["name"] == "face-api":
             assert settings.admin_bind
-            wanted = {"http": settings.bind, "admin": settings.admin_bind}
-            wanted = {name: int(bind.rpartition(":")[2]) for name, bind in wanted.items()}
+            binds = {"http": settings.bind, "admin": settings.admin_bind}
+            wanted = {name: int(bind.rpartition(":")[2]) for name, bind in binds.items()}
         assert ports(one) == wanted
         host = site.of("Ingress")[0]["spec"]["rules"][0]["host"]
         assert settings.public_url is not None
@@ -271,6 +271,15 @@ def test_pods_are_what_the_strictest_standard_allows(site: Site) -> None:
                 "capabilities": {"drop": ["ALL"]},
             }
             assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_slots_have_the_memory_they_take(site: Site) -> None:
+    for one in site.ours():
+        container = main_container(one)
+        _, jobs = settings_of(site.environment(container))
+        if group_of(one):
+            memory = container["resources"]["limits"]["memory"]
+            assert 1024 * int(memory.removesuffix("Gi")) > 1.5 * SLOT_MB * jobs.slots, group_of(one)
 
 
 def test_probes_ask_where_something_answers(site: Site) -> None:
