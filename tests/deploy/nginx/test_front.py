@@ -65,7 +65,7 @@ def test_the_slowest_of_three_instances_gets_fewest_requests(tmp_path: Path) -> 
         pool = stack.enter_context(ThreadPoolExecutor(8))
         answers = list(pool.map(lambda _: client.get(f"{front.base_url}/api/health/"), range(200)))
     assert {answer.status_code for answer in answers} == {200}
-    assert 0 < len(slow.requests) < len(usual.requests) < len(fast.requests)
+    assert 0 < len(slow.requests) < min(len(usual.requests), len(fast.requests))
 
 
 def test_a_get_goes_to_the_next_instance_and_a_post_that_was_taken_does_not(tmp_path: Path) -> None:
