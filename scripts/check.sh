@@ -9,7 +9,7 @@ python=$PWD/.venv/bin/python
 
 # Drawing and judging faces takes long; what starts servers mostly waits.
 pictures=(tests/bench tests/core/liveness tests/testkit)
-doors=(tests/server tests/service/doors tests/service/script)
+doors=(tests/server tests/service/doors tests/service/instances tests/service/script)
 gallery=(tests/gallery tests/audit tests/database tests/service/galleries)
 jobs=(tests/jobs tests/webhooks tests/recognition/background tests/service/jobs)
 not_others=("${pictures[@]}" "${doors[@]}" "${gallery[@]}" "${jobs[@]}" tests/demo tests/service/faults tests/service/sessions)

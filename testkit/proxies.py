@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from testkit.patience import PATIENCE_S
+
+_PROCESSES = 2
+_LEAVES = "gracefully shutting down"
+"""What each process of nginx logs when a reload replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,27 @@ def make_certificate(host: str, directory: Path) -> Certificate:
     return made
 
 
+class Nginx:
+    """A running nginx that can read its configuration again."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    def reload(self) -> None:
+        """Reload, and wait until the processes with the former configuration take no more connections."""
+        left = self._log.read_text().count(_LEAVES)
+        self._process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if self._log.read_text().count(_LEAVES) >= left + _PROCESSES:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"nginx did not reload:\n{self._log.read_text()}")
+
+
 @contextmanager
-def nginx(servers: str, port: int, directory: Path) -> Iterator[None]:
+def nginx(servers: str, port: int, directory: Path) -> Iterator[Nginx]:
     """Run nginx with the blocks `servers`, one of which listens on `port`, until the block ends."""
     places = "".join(
         f"{kind}_temp_path {directory}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -65,7 +89,7 @@ def nginx(servers: str, port: int, directory: Path) -> Iterator[None]:
     user = "user root;\n" if os.geteuid() == 0 else ""
     configuration = directory / "nginx.conf"
     configuration.write_text(
-        f"{user}worker_processes 1;\ndaemon off;\npid {directory}/nginx.pid;\nerror_log stderr notice;\n"
+        f"{user}worker_processes {_PROCESSES};\ndaemon off;\npid {directory}/nginx.pid;\nerror_log stderr notice;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{places}{servers}}}\n"
     )
     log = directory / "nginx.log"
@@ -75,7 +99,7 @@ def nginx(servers: str, port: int, directory: Path) -> Iterator[None]:
         )
         try:
             _wait_for(port, process, log)
-            yield
+            yield Nginx(process, log)
         finally:
             process.terminate()
             process.wait(PATIENCE_S)

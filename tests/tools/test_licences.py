@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tools.licences import Component, Exemption, Use, check, dependencies, installed_packages, is_allowed, main
+from tools.licences import (
+    NOT_INSTALLED,
+    Component,
+    Exemption,
+    Use,
+    check,
+    dependencies,
+    installed_packages,
+    is_allowed,
+    main,
+)
 from weights.catalogue import MODELS
 
 
@@ -96,6 +106,12 @@ def test_an_exemption_holds_for_one_licence_and_one_use() -> None:
     assert (verdict.allowed, verdict.note) == (True, "runs in tests only")
     for use, licence in [(Use.SERVICE, "MPL-2.0"), (Use.DEVELOPMENT, "GPL-3.0-only"), (Use.DEVELOPMENT, "")]:
         assert not check([Component("tested", "2.0", use, licence)], [exemption])[0].allowed
+
+
+def test_a_package_that_states_no_licence_may_be_exempt_and_one_that_is_not_here_may_not() -> None:
+    exemption = Exemption("tested", "", "its wheel has the text", (Use.DEVELOPMENT,))
+    for version, allowed in (("2.0", True), (NOT_INSTALLED, False)):
+        assert check([Component("tested", version, Use.DEVELOPMENT, "")], [exemption])[0].allowed is allowed
 
 
 def test_an_exemption_that_nothing_needs_fails_the_check() -> None:

@@ -1,0 +1,186 @@
+"""Two instances of the service behind nginx: what happens to one of them costs nobody an answer or a session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.reload.clients import RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
+from testkit import loopback
+from testkit.front import Front, running_front
+from testkit.instances import NEXT_VERSION, Site, next_version
+from testkit.patience import PATIENCE_S
+from testkit.servers import postgresql
+from testkit.service import REPOSITORY, LiveService, free_port
+from testkit.stream_client import ServiceClient
+from tests.conftest import needs_shared_data
+from tests.service.faults.test_reload import enroll, until
+from tests.service.sessions.streams import clip, jpegs
+
+ASKING = 10
+STREAMING = 4
+
+pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+
+
+@dataclass(slots=True)
+class Load:
+    """People who authenticate and clients that ask, all through nginx."""
+
+    frames: list[bytes]
+    requests: RequestTally = field(default_factory=RequestTally)
+    sessions: SessionTally = field(default_factory=SessionTally)
+
+    @property
+    def decided(self) -> int:
+        return sum(self.sessions.decided.values())
+
+    async def some_more(self) -> None:
+        """Wait until more sessions than there are people were decided, and as many requests answered as there are
+        clients: all of them began after the call."""
+        decided, answered = self.decided, len(self.requests.waits)
+        await until(lambda: self.decided > decided + STREAMING and len(self.requests.waits) > answered + 2 * ASKING)
+
+    def assert_that_nobody_noticed(self) -> None:
+        assert self.requests.failures == []
+        assert self.sessions.undecided == []
+        assert set(self.sessions.decided) == {"success"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with postgresql() as database:
+        yield Site(tmp_path_factory.mktemp("site"), database.url, f"https://localhost:{free_port()}")
+
+
+@pytest.fixture(scope="module")
+def first(site: Site) -> Iterator[LiveService]:
+    with site.instance("first") as service:
+        yield service
+
+
+@pytest.fixture
+def front(site: Site, first: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    with running_front(tmp_path, port_of(site.public_url), [port_of(first.base_url)], limited=False) as front:
+        # What clients of the load trust, as people's machines trust a public authority.
+        monkeypatch.setenv("SSL_CERT_FILE", str(front.certificate.certificate))
+        yield front
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+@asynccontextmanager
+async def load_on(site: Site, first: LiveService) -> AsyncIterator[Load]:
+    load, over = Load(jpegs(clip("pwij3p"))), asyncio.Event()
+    await enroll(first, "regular", load.frames[5])
+    async with ServiceClient(site.public_url, site.api_key, timeout_s=PATIENCE_S) as client:
+        clients = [
+            asyncio.create_task(ask_again_and_again(site.public_url, "/api/health/", over, load.requests))
+            for _ in range(ASKING)
+        ] + [
+            asyncio.create_task(stream_again_and_again(client, "regular", load.frames[::2], 4, over, load.sessions))
+            for _ in range(STREAMING)
+        ]
+        try:
+            yield load
+        finally:
+            over.set()
+            await asyncio.gather(*clients)
+
+
+@needs_shared_data
+async def test_a_killed_instance_and_a_reloaded_one_cost_nobody_an_answer_or_a_session(
+    site: Site, first: LiveService, front: Front
+) -> None:
+    with site.instance("second") as second:
+        front.send_to([port_of(first.base_url), port_of(second.base_url)])
+        async with load_on(site, first) as load:
+            await load.some_more()
+            before = workers(first)
+            os.kill(first.pid, signal.SIGHUP)
+            await until(lambda: not before & workers(first))
+            await load.some_more()
+            for process in [psutil.Process(second.pid), *psutil.Process(second.pid).children(recursive=True)]:
+                process.kill()
+            await load.some_more()
+    load.assert_that_nobody_noticed()
+    assert set(load.sessions.reconnects), "nobody streamed to what was reloaded or killed"
+
+
+@needs_shared_data
+async def test_a_rolling_update_changes_the_version_and_nobody_notices(
+    site: Site, first: LiveService, front: Front
+) -> None:
+    """As docs/operations/containers.md says: one instance after the other is taken out, replaced and put back."""
+    tree = next_version(front.directory)
+    with ExitStack() as stack:
+        old = stack.enter_context(ExitStack())
+        second = old.enter_context(site.instance("of this version"))
+        front.send_to([port_of(first.base_url), port_of(second.base_url)])
+        async with load_on(site, first) as load:
+            await load.some_more()
+            assert await versions(site) == {
+                json.loads((REPOSITORY / "docs/api/openapi.json").read_text())["info"]["version"]
+            }
+            front.send_to([port_of(first.base_url)])
+            await asyncio.to_thread(old.close)
+            new = await asyncio.to_thread(stack.enter_context, site.instance("of the next", tree=tree))
+            front.send_to([port_of(first.base_url), port_of(new.base_url)])
+            await load.some_more()
+            assert len(await versions(site)) == 2
+            await every_file_of_the_page_is_there(site)
+            front.send_to([port_of(new.base_url)])
+            await load.some_more()
+            assert await versions(site) == {NEXT_VERSION}
+    load.assert_that_nobody_noticed()
+    assert 1012 in load.sessions.reconnects, "nobody streamed to what was updated"
+
+
+async def test_files_of_the_page_are_compressed_kept_by_browsers_and_held_by_nginx(site: Site, front: Front) -> None:
+    async with loopback.client(base_url=site.public_url, timeout=PATIENCE_S) as client:
+        page = await client.get("/")
+        assert page.headers["strict-transport-security"].startswith("max-age=")
+        links = set(re.findall(r'(?:href|src)="(static/[^"]+\.(?:css|js))"', page.text))
+        assert links
+        for link in links:
+            for cache in ("MISS", "HIT"):
+                file = await client.get(f"/{link}", headers={"accept-encoding": "gzip"})
+                assert file.status_code == 200
+                assert file.headers["content-encoding"] == "gzip"
+                assert "immutable" in file.headers["cache-control"]
+                assert file.headers["x-content-type-options"] == "nosniff"
+                assert file.headers["x-cache"] == cache
+
+
+async def versions(site: Site) -> set[str]:
+    """Those that are served, of both instances if there are two: each answers every other request."""
+    async with loopback.client(base_url=site.public_url, timeout=PATIENCE_S) as client:
+        client.headers["authorization"] = f"Bearer {site.api_key}"
+        return {(await client.get("/api/openapi.json")).json()["info"]["version"] for _ in range(12)}
+
+
+async def every_file_of_the_page_is_there(site: Site) -> None:
+    """Also those of the other version's page, whichever instance is asked for them."""
+    async with loopback.client(base_url=site.public_url, timeout=PATIENCE_S) as client:
+        pages = {(await client.get("/")).text for _ in range(12)}
+        assert len(pages) == 2
+        for link in {link for page in pages for link in re.findall(r'(?:href|src)="(static/[^"]+)"', page)}:
+            for _ in range(3):
+                assert (await client.get(f"/{link}")).status_code == 200, link
+
+
+def workers(service: LiveService) -> set[int]:
+    return {worker.pid for worker in psutil.Process(service.pid).children()}

@@ -1,0 +1,1 @@
+"""Carries out a Dockerfile without a container engine, in a chroot, and runs what it made as a container would run."""
