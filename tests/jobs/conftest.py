@@ -68,11 +68,11 @@ def publishing_to(url: str) -> Iterator[None]:
         finally:
             if url:
                 application.application().close()
-                state.client().close()
+                state.connection().client.close()
     _forget_settings()
 
 
 def _forget_settings() -> None:
     settings_of_jobs.job_settings.cache_clear()
     application.application.cache_clear()
-    state.client.cache_clear()
+    state.connection.cache_clear()
