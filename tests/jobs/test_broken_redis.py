@@ -15,10 +15,10 @@ from jobs.broker import state
 from jobs.models import DeadLetter, Job
 from jobs.submitting import NewJob, submit, submit_many
 from testkit.browsers.link import Link
-from testkit.job_workers import ended, job_process, until
+from testkit.job_workers import ended, job_process, publishing_to, until
 from testkit.patience import PATIENCE_S
 from testkit.servers import Redis
-from tests.jobs.conftest import Way, over_redis, publishing_to
+from tests.jobs.conftest import Way, over_redis
 from vocabulary.jobs import UNFINISHED, JobStatus, JobType
 
 SILENT_S = 20.0
