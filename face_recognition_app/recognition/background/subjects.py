@@ -95,7 +95,6 @@ KINDS = [
         export_subject,
         "io",
         Scope.SUBJECTS,
-        or_scope=Scope.READ,
     ),
     Kind(
         JobType.ERASE_SUBJECT,
