@@ -14,7 +14,7 @@ from recognition.api.openapi.document import raises
 from recognition.background import reading
 from recognition.background.reading import DuplicatesReport
 from recognition.deciding import Deciding
-from recognition.export import SubjectExport
+from recognition.export.document import SubjectExport
 from recognition.worker import of_request
 from tenants.scopes import Scope, in_order
 from vocabulary.errors import ErrorCode

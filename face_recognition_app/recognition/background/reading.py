@@ -14,7 +14,7 @@ from jobs.models import Job
 from recognition.background.comparisons import ReportedPair, names_of, pairs_in
 from recognition.background.reports import ReportGone, Reports
 from recognition.deciding import Deciding
-from recognition.export import SubjectExport
+from recognition.export.document import SubjectExport
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.jobs import JobType

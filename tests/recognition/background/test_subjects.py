@@ -20,10 +20,10 @@ from gallery.protection import reprotection
 from gallery.protection.errors import SecretGone
 from jobs.models import Job
 from jobs.workers.execution import execute
-from recognition import export
 from recognition.background import reports, subjects
 from recognition.background.reports import ReportGone, Reports
 from recognition.deciding import Deciding
+from recognition.export import collecting
 from recognition.models import Session
 from recognition.retention import batches
 from recognition.retention.erasure import erase_subject, erase_the_rest
@@ -84,7 +84,7 @@ def test_an_export_is_the_document_of_the_path_sealed_in_a_file(tenant: Tenant) 
     lived(tenant)
     job = exported(tenant)
     document = json.loads(reports_of(tenant).read(job.public_id))
-    again = json.loads(export.of_subject(tenant, "alice", gallery().protection).model_dump_json())
+    again = json.loads(collecting.of_subject(tenant, "alice", gallery().protection).model_dump_json())
     *audit, read = again.pop("audit")
     assert read["kind"] == "subject_exported"
     assert document.pop("audit") == audit
