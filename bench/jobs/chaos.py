@@ -117,7 +117,9 @@ class _Deaths:
         self._workers: list[JobProcess] = []
 
     def fill(self, stack: ExitStack) -> None:
-        """Start workers in place of those that were killed."""
+        """Start workers in place of those that were killed, or whose processes were before the first of them was ready,
+        of which a worker ends: whoever supervises it would do so."""
+        self._workers = [worker for worker in self._workers if worker.process.poll() is None]
         while len(self._workers) < WORKERS:
             self._workers.append(stack.enter_context(job_process(self._directory, WORKER_CONCURRENCY="4")))
 
