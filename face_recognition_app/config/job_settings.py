@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from config.durations import parse_duration
-from config.settings import Names, SettingsError, sentence
+from config.groups.values import Names
+from config.settings import SettingsError, sentence
 from vocabulary.jobs import JobType, Priority, WorkerMode
 
 SLOTS = {WorkerMode.THIN: 5, WorkerMode.SCHEDULER_ONLY: 0}
