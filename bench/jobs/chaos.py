@@ -29,6 +29,8 @@ WORKERS = 2
 KILLED_EVERY_S = 2.0
 WHOLE_WORKERS = 0.2
 """Share of deaths that take a worker with all of its processes."""
+READY = " ready."
+"""What Celery logs when all processes of a worker are there."""
 PATIENCE_S = 1_800.0
 
 
@@ -117,15 +119,18 @@ class _Deaths:
         self._workers: list[JobProcess] = []
 
     def fill(self, stack: ExitStack) -> None:
-        """Start workers in place of those that were killed, or whose processes were before the first of them was ready,
-        of which a worker ends: whoever supervises it would do so."""
+        """Start workers in place of those that were killed, or that have ended by themselves."""
         self._workers = [worker for worker in self._workers if worker.process.poll() is None]
         while len(self._workers) < WORKERS:
             self._workers.append(stack.enter_context(job_process(self._directory, WORKER_CONCURRENCY="4")))
 
     def kill_one(self) -> None:
-        """Kill a worker with all of its processes, or, mostly, one of its processes."""
-        victim = self._dice.choice(self._workers)
+        """Kill a worker with all of its processes, or, mostly, one of its processes. Those that are being started are
+        left to it: on a busy machine none would ever get to a job."""
+        ready = [worker for worker in self._workers if READY in worker.log.read_text()]
+        if not ready:
+            return
+        victim = self._dice.choice(ready)
         if self._dice.random() < WHOLE_WORKERS:
             self._workers.remove(victim)
             victim.kill()
