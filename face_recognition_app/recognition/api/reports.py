@@ -11,8 +11,8 @@ from jobs import access
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
-from recognition.background import reading
-from recognition.background.reading import DuplicatesReport
+from recognition.background.reports import reading
+from recognition.background.reports.reading import DuplicatesReport
 from recognition.deciding import Deciding
 from recognition.export.document import SubjectExport
 from recognition.worker import of_request

@@ -9,7 +9,7 @@ from gallery.people import ID_PATTERN, SubjectNotFound, find_subject
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
 from recognition.background.parts import Part, id_of, in_parts
-from recognition.background.reports import ABOUT, Reports
+from recognition.background.reports.files import ABOUT, Reports
 from recognition.deciding import Deciding
 from recognition.export import collecting
 from recognition.retention.erasure import erase_some_sessions, erase_the_rest
