@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
+import redis
 from django.conf import settings
 from django.db import connection
 
+from config.job_settings import job_settings
+from jobs.broker import application, state
 from jobs.models import Job
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY
@@ -86,6 +90,29 @@ def place() -> Mapping[str, str]:
     if not file.exists():
         file.symlink_to(own["NAME"])
     return common
+
+
+@contextmanager
+def publishing_to(url: str) -> Iterator[None]:
+    """Let this process, and those that it starts, use this Redis, which is emptied; empty: none."""
+    with patch.dict(os.environ, {"REDIS_URL": url}):
+        _forget_settings()
+        if url:
+            with redis.Redis.from_url(url) as client:
+                client.flushall()
+        try:
+            yield
+        finally:
+            if url:
+                application.application().close()
+                state.connection().client.close()
+    _forget_settings()
+
+
+def _forget_settings() -> None:
+    job_settings.cache_clear()
+    application.application.cache_clear()
+    state.connection.cache_clear()
 
 
 def ended(jobs: Sequence[Job], patience_s: float = PATIENCE_S) -> list[Job]:

@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from config.durations import parse_duration
-from config.log_settings import LogSettings
-from config.settings import Names, SettingsError, sentence
+from config.groups.logs import LogSettings
+from config.groups.values import Names
+from config.settings import SettingsError, sentence
 from vocabulary.jobs import JobType, Priority, WorkerMode
 
 SLOTS = {WorkerMode.THIN: 5, WorkerMode.SCHEDULER_ONLY: 0}

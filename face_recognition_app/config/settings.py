@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from config.groups.retention import RetentionSettings
+from config.groups.server import ServerSettings
+from config.groups.sessions import SessionSettings
+from config.groups.values import Names
+from config.groups.webhooks import WebhookSettings
 from config.public_url import PublicUrl
-from config.server_settings import ServerSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MIN_SECRET_LENGTH = 32
@@ -26,34 +28,9 @@ class SettingsError(Exception):
     """The environment has an invalid setting; the message has one problem a line."""
 
 
-def _comma_separated(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
 def _from_repository(value: object) -> object:
     """Resolve a relative directory from the repository, wherever the command is run."""
     return REPOSITORY / value if isinstance(value, str | Path) else value
-
-
-def _hosts_or_networks(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not (_is_network(name) or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name)):
-            raise ValueError(f"{name} is neither a host's name nor a network as in 10.0.0.0/8")
-    return names
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _waits(seconds: tuple[float, ...]) -> tuple[float, ...]:
-    if not all(0.1 <= one <= 604_800 for one in seconds) or len(seconds) > 20:
-        raise ValueError("at most 20 numbers of seconds, each from 0.1 to 604800")
-    return seconds
 
 
 def _public_url(value: object) -> object:
@@ -61,7 +38,6 @@ def _public_url(value: object) -> object:
 
 
 Directory = Annotated[Path, BeforeValidator(_from_repository)]
-Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 
 
 def _port(address: str) -> int | None:
@@ -70,8 +46,8 @@ def _port(address: str) -> int | None:
     return int(port) if host and colon and port.isdecimal() and 0 < int(port) < 65_536 else None
 
 
-class Settings(ServerSettings):
-    """Read from the environment with `load()`; each field's alias is its variable."""
+class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettings):
+    """Read from the environment with `load()`; each field's alias is its variable. The last base is listed first."""
 
     mesh_backend: Literal["openvino", "mediapipe"] = Field(
         "openvino",
@@ -258,141 +234,6 @@ class Settings(ServerSettings):
         alias="FACE_SLOW_FRAME_MS",
         ge=0,
         description="A frame that takes longer is logged with its stages, at most one each 10 s of a worker. 0: none.",
-    )
-    enrollment_samples: int = Field(
-        3, alias="FACE_ENROLLMENT_SAMPLES", ge=1, le=10, description="Good samples of an enrolment by default."
-    )
-    enrollment_time_limit_s: float = Field(
-        60.0, alias="FACE_ENROLLMENT_TIME_LIMIT_S", gt=0, description="Enrolment, from the first connection."
-    )
-    recognition_time_limit_s: float = Field(
-        30.0, alias="FACE_RECOGNITION_TIME_LIMIT_S", gt=0, description="Other sessions, likewise."
-    )
-    token_ttl_s: float = Field(
-        600.0, alias="FACE_TOKEN_TTL_S", gt=0, description="Time in which a session must get its first connection."
-    )
-    no_match_frames: int = Field(
-        8, alias="FACE_NO_MATCH_FRAMES", ge=1, le=100, description="Good frames without a match until no_match."
-    )
-    attempts_limit: int = Field(
-        5, alias="FACE_ATTEMPTS_LIMIT", ge=1, le=1_000, description="Failures of one subject or device that lock it."
-    )
-    attempts_address_limit: int | None = Field(
-        None,
-        alias="FACE_ATTEMPTS_ADDRESS_LIMIT",
-        ge=1,
-        le=10_000,
-        description="Failures from one client address that lock it; unset: four times FACE_ATTEMPTS_LIMIT.",
-    )
-    attempts_window_s: float = Field(
-        180.0, alias="FACE_ATTEMPTS_WINDOW_S", gt=0, le=86_400, description="Window in which failures count together."
-    )
-    attempts_lock_s: float = Field(
-        1_800.0,
-        alias="FACE_ATTEMPTS_LOCK_S",
-        gt=0,
-        le=2_592_000,
-        description="How long the lock of a device or address lasts.",
-    )
-    attempts_first_wait_s: float = Field(
-        2.0,
-        alias="FACE_ATTEMPTS_FIRST_WAIT_S",
-        ge=0,
-        le=60,
-        description="Wait before the next session once half of a limit is used up; doubles to 60 s. 0: none.",
-    )
-    identification_failures_per_min: int = Field(
-        60,
-        alias="FACE_IDENTIFICATION_FAILURES_PER_MIN",
-        ge=1,
-        le=10_000,
-        description="Failed identifications of one tenant, those on known devices not counted; more are refused.",
-    )
-    retain_sessions_days: int = Field(
-        90, alias="FACE_RETAIN_SESSIONS_DAYS", ge=1, le=3_650, description="Sessions that ended, and their decisions."
-    )
-    retain_metadata_days: int = Field(
-        30,
-        alias="FACE_RETAIN_METADATA_DAYS",
-        ge=1,
-        le=3_650,
-        description="Metadata that a backend stored with such a session.",
-    )
-    retain_known_devices_days: int = Field(
-        180,
-        alias="FACE_RETAIN_KNOWN_DEVICES_DAYS",
-        ge=1,
-        le=3_650,
-        description="Devices that a subject succeeded on, from the last time.",
-    )
-    retain_feedback_days: int = Field(
-        365,
-        alias="FACE_RETAIN_FEEDBACK_DAYS",
-        ge=1,
-        le=3_650,
-        description="Embeddings of pictures of which it was said that they do not show a subject.",
-    )
-    retain_probes_hours: int = Field(
-        24,
-        alias="FACE_RETAIN_PROBES_HOURS",
-        ge=0,
-        le=720,
-        description="The embedding by which a session matched, for feedback by its id. 0 keeps none.",
-    )
-    retain_jobs_days: int = Field(
-        30,
-        alias="FACE_RETAIN_JOBS_DAYS",
-        ge=1,
-        le=3_650,
-        description="Background jobs that have ended, with their results and dead letters.",
-    )
-    retain_audit_days: int = Field(
-        730,
-        alias="FACE_RETAIN_AUDIT_DAYS",
-        ge=1,
-        le=3_650,
-        description="Entries of the audit trail.",
-    )
-    retain_summaries_days: int = Field(
-        400,
-        alias="FACE_RETAIN_SUMMARIES_DAYS",
-        ge=1,
-        le=3_650,
-        description="Nightly numbers of what sessions came to, which tell of nobody.",
-    )
-    retain_deliveries_days: int = Field(
-        30,
-        alias="FACE_RETAIN_DELIVERIES_DAYS",
-        ge=1,
-        le=3_650,
-        description="What was sent to webhooks, or was to be.",
-    )
-    replay_memory_days: int = Field(
-        30,
-        alias="FACE_REPLAY_MEMORY_DAYS",
-        ge=1,
-        le=3_650,
-        description="How long frames are remembered, to detect replays.",
-    )
-    webhook_allow: Annotated[Names, AfterValidator(_hosts_or_networks)] = Field(
-        (),
-        alias="FACE_WEBHOOK_ALLOW",
-        description="Hosts and networks that webhooks may be sent to although they are not public, with commas.",
-    )
-    webhook_retry_s: Annotated[tuple[float, ...], BeforeValidator(_comma_separated), AfterValidator(_waits)] = Field(
-        (5, 300, 1_800, 7_200, 18_000, 36_000),
-        alias="FACE_WEBHOOK_RETRY_S",
-        description="Seconds before each further try of a delivery; after the last one it is given up.",
-    )
-    webhook_timeout_s: float = Field(
-        15.0, alias="FACE_WEBHOOK_TIMEOUT_S", ge=1, le=20, description="Time in which a receiver must have answered."
-    )
-    webhook_disable_after_days: int = Field(
-        5,
-        alias="FACE_WEBHOOK_DISABLE_AFTER_DAYS",
-        ge=1,
-        le=365,
-        description="A webhook to which nothing was delivered for so long, while it was tried, is disabled.",
     )
     target_fmr: float = Field(
         1e-4, alias="FACE_TARGET_FMR", gt=0, lt=1, description="False matches per impostor attempt, 1:1."

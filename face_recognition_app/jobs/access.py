@@ -17,14 +17,14 @@ from vocabulary.jobs import JobStatus, JobType
 Scopes = frozenset[Scope]
 
 
-def scopes_of(type_: str) -> Scopes:
-    """The scopes each of which opens jobs of the type; ADMIN for those that no key can ask for."""
+def scope_of(type_: str) -> Scope:
+    """The scope that opens jobs of the type; ADMIN for those that no key can ask for."""
     kind = catalogue().get(JobType(type_))
-    return frozenset({Scope.ADMIN}) if kind is None or not kind.scopes else kind.scopes
+    return Scope.ADMIN if kind is None or kind.scope is None else kind.scope
 
 
 def readable_types(scopes: Scopes) -> Iterable[JobType]:
-    return [one for one in JobType if Scope.READ in scopes or scopes_of(one) & scopes]
+    return [one for one in JobType if Scope.READ in scopes or scope_of(one) in scopes]
 
 
 def jobs_of(tenant: Tenant, scopes: Scopes, status: JobStatus | None, type_: JobType | None) -> QuerySet[Job]:
@@ -49,7 +49,7 @@ def _find(tenant: Tenant, scopes: Scopes, job_id: uuid.UUID, also: list[Scope]) 
     job = Job.objects.filter(tenant=tenant, public_id=job_id, type__in=list(JobType)).first()
     if job is None:
         raise JobNotFound(f"there is no job {job_id}")
-    enough = scopes_of(job.type) | set(also)
+    enough = {scope_of(job.type), *also}
     if not scopes & enough:
         raise ScopeMissing(job.type, in_order(enough))
     return job

@@ -12,7 +12,6 @@ from jobs.models import Job
 from jobs.problems import IdempotencyConflict, InvalidJob, ScopeMissing
 from jobs.submitting import NewJob, submit
 from tenants.models import Tenant
-from tenants.scopes import in_order
 from vocabulary.jobs import FOR_TESTS
 
 
@@ -37,10 +36,10 @@ def _check(scopes: Scopes, new: NewJob, in_production: bool) -> Kind:
         raise InvalidJob(f"type: this version does no job {new.type}")
     if new.type in FOR_TESTS and in_production:
         raise InvalidJob(f"type: a job {new.type} is for tests, and not accepted in production")
-    if kind.of_tenant == "never" or not kind.scopes:
+    if kind.of_tenant == "never" or kind.scope is None:
         raise InvalidJob(f"type: the service makes jobs {new.type} itself, and its operator; no key can ask for one")
-    if not scopes & kind.scopes:
-        raise ScopeMissing(new.type, in_order(kind.scopes))
+    if kind.scope not in scopes:
+        raise ScopeMissing(new.type, [kind.scope])
     return kind
 
 

@@ -38,8 +38,7 @@ class Kind:
     """`work` does the job, or a part of it that ends within seconds, and may be called again with the same checkpoint:
     it is called at least once. It raises Refused for what no other try would mend.
 
-    `group`: what it uses most, for sizing. `scope`: of a key that may ask for it; None for operators alone. `or_scope`:
-    another one that suffices.
+    `group`: what it uses most, for sizing. `scope`: of a key that may ask for it; None for operators alone.
     `of_tenant`: whether it is for one tenant, for the operator, or for either. `recorded`: whether the audit trail says
     that it was asked for.
     """
@@ -52,12 +51,6 @@ class Kind:
     scope: Scope | None = None
     of_tenant: Literal["always", "never", "either"] = "always"
     recorded: bool = True
-    or_scope: Scope | None = None
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """Each of them suffices to ask for the job; none: no key can."""
-        return frozenset(scope for scope in (self.scope, self.or_scope) if scope is not None)
 
 
 def kind_of(type_: JobType) -> Kind:

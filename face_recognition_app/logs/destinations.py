@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from config.log_settings import LogSettings
+from config.groups.logs import LogSettings
 from logs.formats import JsonLines, ProcessName, TextLines
 from logs.lines import Redaction, RequestIdFilter
 from logs.rotating_file import SharedRotatingFile, opened

@@ -261,7 +261,7 @@ class ServiceError(Exception):
     ├── GalleryError   subjects and templates (gallery.people)
     ├── SessionError   sessions (recognition.sessions.lease)
     ├── Refusal        sessions that may not begin (recognition.sessions.refusals)
-    ├── ReportGone     a report of a job that is not there (recognition.background.reports)
+    ├── ReportGone     a report of a job that is not there (recognition.background.reports.files)
     ├── WebhookError   webhooks (webhooks.errors)
     ├── HttpRefusal    requests refused before Django (web.refusal)
     └── ApiError       other requests that a view refuses (recognition.api.errors)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webhooks.sender import Answer
+from webhooks.sending.sender import Answer
 
 
 @dataclass(frozen=True, slots=True)

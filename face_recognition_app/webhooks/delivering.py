@@ -16,12 +16,13 @@ from jobs.kinds import Payload
 from jobs.run import Again, Result, Run
 from vocabulary.version import VERSION
 from vocabulary.webhooks import DeliveryStatus
-from webhooks import deliveries, endpoints, health, secrets, sender
-from webhooks.addresses import Rules
+from webhooks import deliveries, endpoints, health, secrets
 from webhooks.attempts import Attempt
 from webhooks.models import Delivery
 from webhooks.secrets import SecretUnreadable
-from webhooks.sender import Answer
+from webhooks.sending import sender
+from webhooks.sending.addresses import Rules
+from webhooks.sending.sender import Answer
 
 DISABLED = "the webhook is disabled"
 

@@ -25,7 +25,7 @@ DELETED_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """`url` was checked (webhooks.addresses). `events`: names of those that are wanted; empty for all."""
+    """`url` was checked (webhooks.sending.addresses). `events`: names of those that are wanted; empty for all."""
 
     url: str
     events: Sequence[EventType] = ()

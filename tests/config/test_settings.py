@@ -320,7 +320,7 @@ def test_a_worker_computes_on_its_share_of_the_cores_that_it_may_use(
     monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float | None, workers: int, pool_size: int, threads: int
 ) -> None:
     machine = Machine(affinity, quota, memory_bytes=1 << 30, memory_is_limited=False, installed_bytes=1 << 30)
-    monkeypatch.setattr("config.server_settings.this_machine", lambda: machine)
+    monkeypatch.setattr("config.groups.server.this_machine", lambda: machine)
     settings = load({"GUNICORN_WORKERS": f"{workers}", "FACE_MESH_POOL_SIZE": f"{pool_size}"})
     assert settings.compute_threads == threads
 

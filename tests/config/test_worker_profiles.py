@@ -79,7 +79,7 @@ def test_what_was_measured_fits_into_the_memory() -> None:
 
 
 def test_a_flag_of_the_service_beats_the_other_variable_and_that_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.server_settings.this_machine", lambda: machine(4))
+    monkeypatch.setattr("config.groups.server.this_machine", lambda: machine(4))
     profile = {"WORKER_PROFILE": "maximum"}
     assert load(profile).workers == 9
     assert load(profile | {"API_WORKERS": "12"}).workers == 12
@@ -137,7 +137,7 @@ def test_a_container_of_two_cores_on_a_machine_of_64(
     write(tmp_path / "proc" / "meminfo", f"MemTotal: {512 * 2**20} kB\nMemAvailable: {500 * 2**20} kB\n")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
     monkeypatch.setattr(
-        "config.server_settings.this_machine", lambda: this_machine(tmp_path / "proc", tmp_path / "cgroup")
+        "config.groups.server.this_machine", lambda: this_machine(tmp_path / "proc", tmp_path / "cgroup")
     )
     settings = load({"APP_ENV": environment, "WORKER_PROFILE": profile, "FACE_SECRET_KEY": STRONG})
     assert settings.workers == workers

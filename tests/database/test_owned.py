@@ -35,7 +35,7 @@ ACROSS_TENANTS = {
     "gallery/protection/tenant_secrets.py": 3,
     "recognition/background/imports/work.py": 1,
     "recognition/background/parts.py": 1,
-    "recognition/background/reports.py": 2,
+    "recognition/background/reports/files.py": 2,
     "recognition/retention/rules.py": 10,
     "recognition/sessions/lifecycle.py": 2,
     "tenants/keys.py": 1,

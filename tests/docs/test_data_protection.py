@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import connection
 
 from gallery.stores.pgvector import schema
-from recognition.export import SECTIONS
+from recognition.export.collecting import SECTIONS
 from testkit.service import REPOSITORY, LiveService
 from tests.docs.backing_of_cells import CELLS
 from tests.docs.backing_of_sentences import SENTENCES

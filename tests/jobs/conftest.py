@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import redis
 
-from config import job_settings as settings_of_jobs
-from jobs.broker import application, state
 from testkit.databases import using_postgresql
-from testkit.job_workers import JobProcess, job_process
+from testkit.job_workers import JobProcess, job_process, publishing_to
 from testkit.servers import redis_server
 
 EMBEDDED = ("embedded on sqlite", "embedded on postgresql")
@@ -52,27 +49,3 @@ def way(request: pytest.FixtureRequest, transactional_db: None, tmp_path: Path) 
 over_redis = pytest.mark.parametrize("way", OVER_REDIS, indirect=True)
 embedded = pytest.mark.parametrize("way", EMBEDDED, indirect=True)
 everywhere = pytest.mark.parametrize("way", [*EMBEDDED, *OVER_REDIS], indirect=True)
-
-
-@contextmanager
-def publishing_to(url: str) -> Iterator[None]:
-    """Let this process send its jobs there; empty: nowhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REDIS_URL", url)
-        _forget_settings()
-        if url:
-            with redis.Redis.from_url(url) as client:
-                client.flushall()
-        try:
-            yield
-        finally:
-            if url:
-                application.application().close()
-                state.client().close()
-    _forget_settings()
-
-
-def _forget_settings() -> None:
-    settings_of_jobs.job_settings.cache_clear()
-    application.application.cache_clear()
-    state.client.cache_clear()

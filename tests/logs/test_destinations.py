@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from config.log_settings import LogSettings
+from config.groups.logs import LogSettings
 from logs.destinations import OUR_LOGGERS, BadLogFile, handlers_of, log_file, this_process
 from testkit.service import REPOSITORY
 from tests.processes import run

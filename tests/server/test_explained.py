@@ -27,7 +27,7 @@ CONTAINER = Machine(64, 2.0, memory_bytes=3 * GIB, memory_is_limited=True, insta
 @pytest.fixture(autouse=True)
 def container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GUNICORN_CMD_ARGS", raising=False)
-    monkeypatch.setattr("config.server_settings.this_machine", lambda: CONTAINER)
+    monkeypatch.setattr("config.groups.server.this_machine", lambda: CONTAINER)
 
 
 def explained(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> dict[str, Row]:

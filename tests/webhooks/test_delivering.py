@@ -190,7 +190,7 @@ def test_a_job_that_ends_before_its_delivery_ends_it_and_the_next_one_goes_on(
     first, second = Job.objects.filter(tenant=tenant).order_by("pk")
     with monkeypatch.context() as broken:
         broken.setenv("MAX_RETRIES", "0")
-        broken.setattr("webhooks.sender.post", lambda *_: 1 / 0)
+        broken.setattr("webhooks.sending.sender.post", lambda *_: 1 / 0)
         job_settings.cache_clear()
         execution.execute(second.pk)  # It waits for the first.
         execution.execute(first.pk)

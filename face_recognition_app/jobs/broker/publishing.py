@@ -51,7 +51,7 @@ def _send(jobs: list[Waiting]) -> list[int]:
     try:
         for first in range(0, len(jobs), AT_A_TIME):
             part = jobs[first : first + AT_A_TIME]
-            with state.client().pipeline(transaction=False) as pipeline:
+            with state.connection().asked() as client, client.pipeline(transaction=False) as pipeline:
                 for job in part:
                     queue = queue_of(job.type, job.priority)
                     pipeline.lpush(KEY_PREFIX + queue, message_for(job.pk, queue))

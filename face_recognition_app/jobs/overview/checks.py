@@ -76,7 +76,8 @@ def _redis(settings: JobSettings) -> Iterator[Item]:
         yield Item("redis", True, "not needed: without REDIS_URL jobs go from the database to one worker")
         return
     try:
-        memory, persistence = state.client().info("memory"), state.client().info("persistence")
+        with state.connection().asked() as client:
+            memory, persistence = client.info("memory"), client.info("persistence")
     except (redis.RedisError, ValueError) as error:
         yield Item("redis", False, f"REDIS_URL cannot be reached ({error}): start Redis, or set the URL right")
         return
@@ -206,6 +207,7 @@ def _apart(there: Callable[[], float]) -> float:
 
 
 def _time_of_redis() -> float:
-    told = state.client().time()
+    with state.connection().asked() as client:
+        told = client.time()
     assert isinstance(told, tuple)
     return float(told[0]) + told[1] / 1e6

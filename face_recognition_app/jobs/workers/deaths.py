@@ -21,7 +21,7 @@ WORKER_DIED = "the worker died"
 def note_death(job_pk: int, host: str, retries: int) -> RunEnded | None:
     """Note the failure of a run whose process on this host is gone. None when there is none."""
     found = _running_on(host).filter(pk=job_pk).first()
-    return None if found is None or _is_alive(found.worker) else _lose(found, WORKER_DIED, retries, None)
+    return None if found is None or is_alive(_process_of(found)) else _lose(found, WORKER_DIED, retries, None)
 
 
 def note_time_out(job_pk: int, host: str, retries: int) -> RunEnded | None:
@@ -44,7 +44,7 @@ def give_back(job_pk: int) -> None:
 
 def give_back_of_dead(host: str) -> int:
     """Queue the jobs of processes of this host that have ended with their worker, as if they had not been begun."""
-    dead = [found for found in _running_on(host) if not _is_alive(found.worker)]
+    dead = [found for found in _running_on(host) if not is_alive(_process_of(found))]
     return sum(transitions.give_back(found.pk, found.runs) for found in dead)
 
 
@@ -58,9 +58,14 @@ def _running_on(host: str) -> QuerySet[Job]:
     return Job.across_tenants.filter(status=JobStatus.RUNNING, worker__startswith=f"{host}:")
 
 
-def _is_alive(worker: str) -> bool:
+def _process_of(run: Job) -> int:
+    return int(run.worker.rpartition(":")[2])
+
+
+def is_alive(process: int) -> bool:
+    """Whether this host has the process, also as one that has ended and that nobody has waited for."""
     try:
-        os.kill(int(worker.rpartition(":")[2]), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

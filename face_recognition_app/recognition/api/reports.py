@@ -7,18 +7,17 @@ import uuid
 from django.http import HttpRequest
 from ninja import Router
 
-from jobs.kinds import kind_of
+from jobs import access
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
-from recognition.background import reading
-from recognition.background.reading import DuplicatesReport
+from recognition.background.reports import reading
+from recognition.background.reports.reading import DuplicatesReport
 from recognition.deciding import Deciding
-from recognition.export import SubjectExport
+from recognition.export.document import SubjectExport
 from recognition.worker import of_request
 from tenants.scopes import Scope, in_order
 from vocabulary.errors import ErrorCode
-from vocabulary.jobs import JobType
 
 router = Router(tags=["jobs"], auth=needs(Scope.SUBJECTS, Scope.READ, Scope.ADMIN))
 
@@ -37,8 +36,7 @@ async def read_report(request: HttpRequest, job_id: uuid.UUID) -> SubjectExport 
 def _read(deciding: Deciding, who: Caller, job_id: uuid.UUID) -> SubjectExport | DuplicatesReport:
     """With a scope that could ask for the job, or READ."""
     job = reading.find(who.tenant, job_id)
-    kind = kind_of(JobType(job.type))
-    enough = in_order(kind.scopes | {Scope.READ})
+    enough = in_order({access.scope_of(job.type), Scope.READ})
     if not who.scopes & set(enough):
         message = f"this needs the scope {' or '.join(enough)}"
         raise ApiError(ErrorCode.SCOPE_MISSING, message, {"needs": enough})

@@ -17,7 +17,7 @@ from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.records.references import record_duplicate, record_each, record_reading
 from gallery.thresholds import same_person
-from recognition import export, stills
+from recognition import stills
 from recognition.api.auth import Caller, caller, needs
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import raises
@@ -36,7 +36,8 @@ from recognition.api.schemas import (
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, consent_in_form, images
 from recognition.enrolment import enroll_pictures
-from recognition.export import SubjectExport
+from recognition.export import collecting
+from recognition.export.document import SubjectExport
 from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
 from recognition.tokens.receipts import RECEIPT_HEADER
 from recognition.worker import Worker, of_request
@@ -113,7 +114,7 @@ async def delete_subject(request: HttpRequest, response: HttpResponse, subject_i
 async def export_subject(request: HttpRequest, subject_id: str) -> SubjectExport:
     worker = of_request(request)
     protection = worker.deciding.gallery.protection
-    return await worker.database.run(export.of_subject, caller(request).tenant, subject_id, protection)
+    return await worker.database.run(collecting.of_subject, caller(request).tenant, subject_id, protection)
 
 
 @router.delete("{subject_id}/consent/", response={204: None}, summary="Withdraw consent: templates are erased")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from recognition.background import (
-    bulk_enroll,
     comparisons,
     outcomes,
     reembed,
@@ -13,6 +12,7 @@ from recognition.background import (
     upkeep,
     webhooks,
 )
+from recognition.background.imports import bulk_enroll
 
 KINDS = [
     *bulk_enroll.KINDS,

@@ -24,7 +24,7 @@ from gallery.upkeep.duplicates import DuplicatePair, Searched
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
 from recognition.background.parts import Part, id_of, in_parts
-from recognition.background.reports import ReportGone, Reports, as_bytes
+from recognition.background.reports.files import ReportGone, Reports, as_bytes
 from recognition.deciding import Deciding
 from tenants.models import Tenant
 from tenants.scopes import Scope

@@ -8,10 +8,10 @@ from config.service import service_settings
 from gallery.people import ID_PATTERN, SubjectNotFound, find_subject
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
-from recognition import export
 from recognition.background.parts import Part, id_of, in_parts
-from recognition.background.reports import ABOUT, Reports
+from recognition.background.reports.files import ABOUT, Reports
 from recognition.deciding import Deciding
+from recognition.export import collecting
 from recognition.retention.erasure import erase_some_sessions, erase_the_rest
 from tenants.models import Tenant
 from tenants.scopes import Scope
@@ -31,7 +31,7 @@ def export_subject(run: Run, asked: OfSubject) -> Result:
     tenant, deciding = run.own_tenant, Deciding.load(service_settings())
     reports, job = Reports(deciding.settings.data_dir, tenant, deciding.gallery.protection), id_of(run)
     try:
-        document = export.of_subject(tenant, asked.subject_id, deciding.gallery.protection)
+        document = collecting.of_subject(tenant, asked.subject_id, deciding.gallery.protection)
     except SubjectNotFound:
         raise Refused(NOBODY) from None
     content = document.model_dump_json().encode()
@@ -95,7 +95,6 @@ KINDS = [
         export_subject,
         "io",
         Scope.SUBJECTS,
-        or_scope=Scope.READ,
     ),
     Kind(
         JobType.ERASE_SUBJECT,

@@ -17,7 +17,7 @@ from gallery.models import Consent, Feedback, Subject, Template
 from gallery.records.consents import end_consents
 from gallery.records.references import record_about, reference_of
 from jobs.models import Job
-from recognition.background import reports
+from recognition.background.reports import files
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, OPEN_STATUSES, Decision, KnownDevice, Session, SessionProbe
 from recognition.retention.batches import apply_in_batches, apply_to_batch
@@ -133,7 +133,7 @@ def _until_no_session_comes(
         except SessionCameIn:
             continue  # None can be made while the subject is locked.
     write_ahead_log.empty()
-    reports.delete_about(deciding.settings.data_dir, tenant)
+    files.delete_about(deciding.settings.data_dir, tenant)
     return receipt
 
 

@@ -22,7 +22,7 @@ from gallery import changes, pictures
 from gallery.models import Feedback, Picture, Subject, TemplateChange, TemplateKey
 from gallery.protection import reprotection
 from jobs.models import DeadLetter, Job
-from recognition.background import reports
+from recognition.background.reports import files
 from recognition.deciding import Deciding
 from recognition.models import ENDED_STATUSES, FailedAttempts, KnownDevice, SeenFrame, Session, SessionProbe
 from recognition.outcomes.models import OutcomeSummary
@@ -179,7 +179,7 @@ def enforce_in_turn(deciding: Deciding) -> int | None:
             return None
         now = clock.now()
         done = enforce(deciding.settings, now) + erase_unseen(deciding, now)
-        reports.delete_orphans(deciding.settings.data_dir)
+        files.delete_orphans(deciding.settings.data_dir)
         if done:
             write_ahead_log.empty()
     return done

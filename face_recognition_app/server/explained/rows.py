@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.groups.server import ServerSettings
 from config.job_settings import JobSettings
-from config.server_settings import ServerSettings
 from config.settings import Settings
 from config.sizing.connections import Connections, database_connections, redis_connections
 from config.sizing.machine import MIB, Machine

@@ -44,7 +44,8 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.config_set("appendonly", "yes")
         client.config_set("maxmemory-policy", "noeviction")
-        monkeypatch.setattr(state, "client", lambda: client)
+        connection = state.Connection(client)
+        monkeypatch.setattr(state, "connection", lambda: connection)
         yield client
 
 
@@ -137,7 +138,8 @@ def cannot_ask(_: object) -> list[WorkerState]:
 def test_a_redis_that_is_away_is_told_and_the_rest_is_still_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     take_seat("here:1")
     with redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as away:
-        monkeypatch.setattr(state, "client", lambda: away)
+        connection = state.Connection(away)
+        monkeypatch.setattr(state, "connection", lambda: connection)
         monkeypatch.setattr(checks, "workers", cannot_ask)
         assert failing(POOLED).keys() == {"redis", "workers", "clocks"}
 

@@ -19,7 +19,7 @@ from gallery.upkeep import duplicates
 from jobs.models import Job
 from jobs.workers.execution import execute
 from recognition.background.comparisons import names_of, pairs_in
-from recognition.background.reports import Reports, delete_orphans
+from recognition.background.reports.files import Reports, delete_orphans
 from tenants.models import Tenant
 from tests.gallery.faces import RULES, face, picture
 from tests.recognition.background import doing

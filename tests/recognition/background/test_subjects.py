@@ -20,10 +20,11 @@ from gallery.protection import reprotection
 from gallery.protection.errors import SecretGone
 from jobs.models import Job
 from jobs.workers.execution import execute
-from recognition import export
-from recognition.background import reports, subjects
-from recognition.background.reports import ReportGone, Reports
+from recognition.background import subjects
+from recognition.background.reports import files
+from recognition.background.reports.files import ReportGone, Reports
 from recognition.deciding import Deciding
+from recognition.export import collecting
 from recognition.models import Session
 from recognition.retention import batches
 from recognition.retention.erasure import erase_subject, erase_the_rest
@@ -84,7 +85,7 @@ def test_an_export_is_the_document_of_the_path_sealed_in_a_file(tenant: Tenant) 
     lived(tenant)
     job = exported(tenant)
     document = json.loads(reports_of(tenant).read(job.public_id))
-    again = json.loads(export.of_subject(tenant, "alice", gallery().protection).model_dump_json())
+    again = json.loads(collecting.of_subject(tenant, "alice", gallery().protection).model_dump_json())
     *audit, read = again.pop("audit")
     assert read["kind"] == "subject_exported"
     assert document.pop("audit") == audit
@@ -186,7 +187,7 @@ def test_an_export_that_was_killed_and_then_cancelled_leaves_no_document(tenant:
     assert reports_of(tenant).read(job.public_id)
     doing.give_back(job)
     doing.cancelled_in_the_middle(job, 1)
-    reports.delete_orphans(service_settings().data_dir)
+    files.delete_orphans(service_settings().data_dir)
     with pytest.raises(ReportGone):
         reports_of(tenant).read(job.public_id)
 
@@ -196,10 +197,10 @@ def test_what_a_killed_job_has_written_goes_when_the_job_is_over(tenant: Tenant)
     own = reports_of(tenant)
     own.write_part(job.public_id, 1, b"some")
     data_dir = service_settings().data_dir
-    reports.delete_orphans(data_dir)
+    files.delete_orphans(data_dir)
     assert own.read_part(job.public_id, 1) == b"some"
     finished(job)
-    assert reports.delete_orphans(data_dir) == 1
+    assert files.delete_orphans(data_dir) == 1
     with pytest.raises(ReportGone):
         own.read_part(job.public_id, 1)
 

@@ -12,7 +12,7 @@ from core.types import Embedding
 from gallery.models import Subject, TemplateChange, TemplateKey
 from jobs.models import Job, Schedule, SchedulerSeat
 from jobs.submitting import NewJob, submit
-from recognition import export
+from recognition.export import collecting, document
 from recognition.models import SeenFrame
 from recognition.outcomes.models import OutcomeSummary
 from recognition.worker import Worker
@@ -40,8 +40,8 @@ EXPORT = "/api/v1/subjects/alice/export/"
 
 
 def test_every_model_is_exported_or_names_nobody() -> None:
-    assert set(apps.get_models()) == set(export.SECTIONS) | NAMES_NOBODY
-    assert not set(export.SECTIONS) & NAMES_NOBODY
+    assert set(apps.get_models()) == set(collecting.SECTIONS) | NAMES_NOBODY
+    assert not set(collecting.SECTIONS) & NAMES_NOBODY
     for model in NAMES_NOBODY:
         named = {field.name for field in model._meta.get_fields()} & {"subject_id", "display_name", "reference"}
         refers = [
@@ -51,7 +51,7 @@ def test_every_model_is_exported_or_names_nobody() -> None:
 
 
 def test_every_section_is_in_the_document() -> None:
-    assert set(export.SECTIONS.values()) == set(export.SubjectExport.model_fields)
+    assert set(collecting.SECTIONS.values()) == set(document.SubjectExport.model_fields)
 
 
 def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> None:
@@ -98,22 +98,22 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "Delivery": {"id", "tenant", "subject_id", "is_replay", "waits", "tries"},
     }
     models: dict[str, type[BaseModel]] = {
-        "Subject": export.ExportedPerson,
-        "Consent": export.ExportedConsent,
-        "Template": export.ExportedTemplate,
-        "Picture": export.ExportedPicture,
-        "ImportedPicture": export.ExportedTemplate,
-        "Reembedded": export.ExportedTemplate,
-        "Session": export.ExportedSession,
-        "Decision": export.ExportedDecision,
-        "FailedAttempts": export.ExportedAttempts,
-        "KnownDevice": export.ExportedDevice,
-        "AuditEntry": export.ExportedEntry,
-        "Feedback": export.ExportedFeedback,
-        "SessionProbe": export.ExportedSession,
-        "Job": export.ExportedJob,
-        "DeadLetter": export.ExportedJob,
-        "Delivery": export.ExportedDelivery,
+        "Subject": document.ExportedPerson,
+        "Consent": document.ExportedConsent,
+        "Template": document.ExportedTemplate,
+        "Picture": document.ExportedPicture,
+        "ImportedPicture": document.ExportedTemplate,
+        "Reembedded": document.ExportedTemplate,
+        "Session": document.ExportedSession,
+        "Decision": document.ExportedDecision,
+        "FailedAttempts": document.ExportedAttempts,
+        "KnownDevice": document.ExportedDevice,
+        "AuditEntry": document.ExportedEntry,
+        "Feedback": document.ExportedFeedback,
+        "SessionProbe": document.ExportedSession,
+        "Job": document.ExportedJob,
+        "DeadLetter": document.ExportedJob,
+        "Delivery": document.ExportedDelivery,
     }
     renamed = {
         "public_id": "id",
@@ -127,7 +127,7 @@ def test_every_column_is_exported_but_those_that_say_nothing_of_the_person() -> 
         "body": "sent",
         "attempts": "answers",
     }
-    for model in export.SECTIONS:
+    for model in collecting.SECTIONS:
         columns = {field.name for field in model._meta.fields} - left_out[model.__name__]
         exported = set(models[model.__name__].model_fields)
         assert {renamed.get(name, name) for name in columns} <= exported, model

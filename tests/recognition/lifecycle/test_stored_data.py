@@ -25,7 +25,7 @@ from gallery.people import create_subject, find_subject
 from gallery.protection.sealed import header
 from gallery.records.consents import GivenConsent, keep_consent
 from logs.lines import Redaction
-from recognition.export import SubjectExport
+from recognition.export.document import SubjectExport
 from recognition.feedback import give
 from recognition.management.commands.api_documents import openapi_document
 from recognition.models import Session, SessionProbe

@@ -22,10 +22,11 @@ from tenants.models import Tenant
 from tenants.scopes import Scope
 from vocabulary.errors import ErrorCode
 from vocabulary.webhooks import Disabled, EventType
-from webhooks import addresses, endpoints
-from webhooks.addresses import Rules
+from webhooks import endpoints
 from webhooks.endpoints import Changes, NewEndpoint
 from webhooks.models import MAX_DESCRIPTION_CHARACTERS, MAX_URL_CHARACTERS, Endpoint
+from webhooks.sending import addresses
+from webhooks.sending.addresses import Rules
 
 router = Router(tags=["webhooks"], auth=needs(Scope.ADMIN))
 DAY_S = 86_400

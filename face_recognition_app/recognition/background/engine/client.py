@@ -120,9 +120,10 @@ def _is_ready(connection: Connection, check: Callable[[], None], is_over: Callab
 
 
 def _start(number: int) -> subprocess.Popen[bytes]:
+    """For as long as the parent of this process lives, which is the worker."""
     _started[:] = [one for one in _started if one.poll() is None]
     own = {"DJANGO_SETTINGS_MODULE": "face_app.settings", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "recognition.background.engine.process", str(number)]
+    command = [sys.executable, "-m", "recognition.background.engine.process", str(number), str(os.getppid())]
     # A session of its own: a terminal's Ctrl-C is for the worker, and other jobs may use the engine.
     process = subprocess.Popen(command, env=os.environ | own, stdin=subprocess.DEVNULL, start_new_session=True)
     _started.append(process)

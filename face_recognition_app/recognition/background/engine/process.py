@@ -1,7 +1,7 @@
-"""The process that has an engine for jobs:  python -m recognition.background.engine.process NUMBER
+"""The process that has an engine for jobs:  python -m recognition.background.engine.process NUMBER WORKER
 
-It serves one job at a time, and ends when none has come for a while. Every thread of it has the lowest priority, from
-before the engine is loaded.
+It serves one job at a time, and ends when none has come for a while, or when the process WORKER has ended. Every thread
+of it has the lowest priority, from before the engine is loaded.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import select
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE_S = 20.0
+LOOKS_EVERY_S = 1.0
 LOWEST = 19
 SWITCH_S = 0.0005
 """How long a thread keeps the interpreter's lock that another wants: a picture is taken and answered in less."""
@@ -46,11 +49,14 @@ class Server:
         self._limits = limits
         self._threads = threads
 
-    def serve(self, listener: socket.socket) -> None:
-        while select.select([listener], [], [], IDLE_S)[0]:
-            accepted, _ = listener.accept()
-            with Connection(accepted.detach()) as job:
-                self._answer(job)
+    def serve(self, listener: socket.socket, is_wanted: Callable[[], bool]) -> None:
+        idle_since = time.monotonic()
+        while time.monotonic() - idle_since < IDLE_S and is_wanted():
+            if select.select([listener], [], [], LOOKS_EVERY_S)[0]:
+                accepted, _ = listener.accept()
+                with Connection(accepted.detach()) as job:
+                    self._answer(job)
+                idle_since = time.monotonic()
 
     def _answer(self, job: Connection) -> None:
         from recognition.background.engine.messages import Ready
@@ -80,7 +86,7 @@ class Server:
                     one.result()
 
 
-def main(number: int) -> None:
+def main(number: int, worker: int) -> None:
     lower_priority()
     sys.setswitchinterval(SWITCH_S)
     import django
@@ -88,6 +94,7 @@ def main(number: int) -> None:
     django.setup()
     from config.service import service_settings
     from core.imaging.frames import ImageLimits
+    from jobs.workers.deaths import is_alive
     from recognition.background.engine import messages, places
     from recognition.deciding import Deciding
     from recognition.worker import load_engine
@@ -104,11 +111,11 @@ def main(number: int) -> None:
             try:
                 with ThreadPoolExecutor(settings.compute_threads, "job engine") as threads:
                     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-                    Server(engine, limits, threads).serve(listener)
+                    Server(engine, limits, threads).serve(listener, lambda: is_alive(worker))
             finally:
                 address.unlink(missing_ok=True)
                 engine.close()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

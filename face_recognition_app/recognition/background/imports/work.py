@@ -41,7 +41,7 @@ from vocabulary.errors import ErrorCode
 from vocabulary.jobs import JobStatus
 
 if TYPE_CHECKING:
-    from recognition.background.bulk_enroll import BulkEnroll
+    from recognition.background.imports.bulk_enroll import BulkEnroll
 
 BATCH = 32
 """People who are enrolled in one transaction."""

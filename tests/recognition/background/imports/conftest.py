@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from config.service import service_settings
-from recognition.background.engine import client
 from tenants.models import Tenant
+from tests.recognition.background.imports.support import end_engines
 
 
 @pytest.fixture(scope="session", autouse=True)
 def engines_end() -> Iterator[None]:
     yield
-    for process in client._started:
-        process.kill()
-        process.wait()
+    end_engines()
 
 
 @pytest.fixture

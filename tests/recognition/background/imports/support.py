@@ -14,6 +14,7 @@ from jobs import transitions
 from jobs.models import Job
 from jobs.submitting import NewJob, submit
 from jobs.workers.execution import execute
+from recognition.background.engine import client
 from recognition.background.engine.messages import EngineLost, Picture, Seen
 from recognition.background.engine.seeing import see
 from tenants.models import Tenant
@@ -41,6 +42,13 @@ def imported(tenant: Tenant, source: str, **payload: Any) -> Job:
     job = done(asked(tenant, source, **payload))
     assert job.status == "succeeded", job.error
     return job
+
+
+def end_engines() -> None:
+    """Kill those that jobs in this process have started."""
+    for process in client._started:
+        process.kill()
+        process.wait()
 
 
 def result_of(job: Job) -> dict[str, Any]:

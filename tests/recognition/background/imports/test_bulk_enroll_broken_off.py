@@ -40,6 +40,7 @@ from tests.recognition.background.imports.support import (
     asked,
     counts,
     done,
+    end_engines,
     imported,
     lay,
     report,
@@ -277,13 +278,23 @@ def test_the_engine_runs_in_the_lowest_class_and_is_kept_for_the_next_job(
     assert {process.pid for process in client._started if process.poll() is None} == {running}
 
 
+def test_the_engine_is_for_the_worker_whose_job_needs_it(
+    tenant: Tenant, imports: Path, faces: Faces, tmp_path: Path
+) -> None:
+    lay(imports / "people", alice=faces.astronaut)
+    end_engines()
+    with job_process(tmp_path) as worker:
+        ended([asked(tenant, "people")])
+        commands = [process.cmdline() for process in worker.family()]
+        [engine] = [command for command in commands if "recognition.background.engine.process" in command]
+        assert engine[-1] == str(worker.pid)
+
+
 def test_an_engine_that_is_killed_is_started_again(tenant: Tenant, imports: Path, faces: Faces) -> None:
     lay(imports / "people", alice=faces.astronaut)
     lay(imports / "others", bob=faces.hopper)
     imported(tenant, "people")
-    for process in client._started:
-        process.kill()
-        process.wait()
+    end_engines()
     imported(tenant, "others")
     assert templates(tenant) == {"alice": 1, "bob": 1}
 

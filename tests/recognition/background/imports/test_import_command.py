@@ -15,7 +15,7 @@ from jobs.management.actions import importing
 from jobs.models import Job
 from jobs.workers.execution import execute
 from tenants.models import Tenant
-from tests.recognition.background.imports.support import lay, templates
+from tests.recognition.background.imports.support import done, lay, templates
 from tests.recognition.support import Faces
 
 
@@ -71,7 +71,7 @@ def test_an_unknown_tenant_is_told(tenant: Tenant, people: Path) -> None:
 
 
 def test_watching_ends_with_the_result(tenant: Tenant, people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "pause", lambda: execute(Job.objects.get(tenant=tenant).pk))
+    monkeypatch.setattr(importing, "pause", lambda: done(Job.objects.get(tenant=tenant)))
     monkeypatch.setattr(sys, "stderr", terminal := _Terminal())
     text = told("people", "--tenant", "acme", "--watch")
     assert json.loads(text.splitlines()[1])["enrolled"] == 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
+
+from config.groups.values import SettingsGroup
 
 
 def _level(value: object) -> object:
@@ -16,7 +18,7 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 GivenLogLevel = Annotated[LogLevel, BeforeValidator(_level)]
 
 
-class LogSettings(BaseModel):
+class LogSettings(SettingsGroup):
     given_log_level: GivenLogLevel = Field(
         "info", alias="LOG_LEVEL", description="How much is logged. Libraries log nothing below `info`."
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from config.log_settings import LogLevel, LogSettings
+from config.groups.logs import LogLevel, LogSettings
 from config.sizing.machine import this_machine
 from config.sizing.workers import MAX_WORKERS, Environment, WorkerProfile, compute_threads, workers_of
 
@@ -17,10 +17,6 @@ def _workers(given: dict[str, Any]) -> int:
 
 
 class ServerSettings(LogSettings):
-    """The first part of Settings; each field's alias is its variable."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
     app_env: Environment = Field(
         "development", alias="APP_ENV", description="Development makes a demo tenant and its own secrets."
     )

@@ -14,9 +14,9 @@ import pytest
 
 from testkit.patience import PATIENCE_S
 from testkit.receivers import Receiver, answers, drips, late, pours, receiver, sends, write_certificate
-from webhooks import sender
-from webhooks.addresses import Rules
-from webhooks.sender import Answer
+from webhooks.sending import sender
+from webhooks.sending.addresses import Rules
+from webhooks.sending.sender import Answer
 
 HERE = Rules(frozenset(), (ip_network("127.0.0.0/8"),), plain=True)
 NOWHERE = Rules(frozenset(), (), plain=True)

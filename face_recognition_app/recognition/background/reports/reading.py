@@ -12,9 +12,9 @@ from audit.reads import reads
 from gallery.records.references import record_reading
 from jobs.models import Job
 from recognition.background.comparisons import ReportedPair, names_of, pairs_in
-from recognition.background.reports import ReportGone, Reports
+from recognition.background.reports.files import ReportGone, Reports
 from recognition.deciding import Deciding
-from recognition.export import SubjectExport
+from recognition.export.document import SubjectExport
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind
 from vocabulary.jobs import JobType

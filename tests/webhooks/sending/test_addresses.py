@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from webhooks import addresses
-from webhooks.addresses import Rules, is_public, network_of
 from webhooks.errors import UrlRefused
+from webhooks.sending import addresses
+from webhooks.sending.addresses import Rules, is_public, network_of
 
 STRICT = Rules(frozenset(), (), plain=False)
 IN_DEVELOPMENT = Rules(frozenset(), (), plain=True)

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from webhooks import addresses
-from webhooks.addresses import Rules, Target
 from webhooks.errors import UrlRefused
+from webhooks.sending import addresses
+from webhooks.sending.addresses import Rules, Target
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 64 * 1024

@@ -1,0 +1,1 @@
+"""Groups of settings, each a part of config.settings.Settings."""

@@ -1,0 +1,1 @@
+"""Reports of jobs: the files that they are in, and who reads them."""

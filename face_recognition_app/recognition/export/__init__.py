@@ -1,0 +1,1 @@
+"""The document with everything that is held about a person, and what it is collected from."""

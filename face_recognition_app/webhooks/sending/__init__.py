@@ -1,0 +1,1 @@
+"""Where an event may be sent, and how it is."""
