@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from server.graceful_exit import GracefulExit
-from server.roster import Slot, Stage
+from server.roster import EndReason, Slot, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -26,4 +26,6 @@ class RequestLimit:
         if served < self._limit or self._slot.stage is not Stage.READY or self._slot.roster.count(Stage.LEAVING):
             return
         logger.info("this worker has served %d requests: another one takes its place", served)
-        self._exit.request(f"it has served {self._limit} requests, the limit of GUNICORN_MAX_REQUESTS")
+        self._exit.request(
+            f"it has served {self._limit} requests, the limit of GUNICORN_MAX_REQUESTS", EndReason.REQUESTS
+        )

@@ -51,6 +51,8 @@ class EndReason(IntEnum):
     FAILED_START = 4
     UNEXPECTED = 5
     """It died, was killed, or its event loop stood still."""
+    REQUESTS = 6
+    """It had served as many as one shall."""
 
 
 class Roster:
