@@ -187,6 +187,15 @@ class Settings(BaseModel):
         alias="FACE_TEMPLATE_KEY_COMMAND",
         description="Command, run without a shell, that prints such keys in their place, within 10 s.",
     )
+    backup_key: str = Field(
+        "",
+        alias="FACE_BACKUP_KEY",
+        repr=False,
+        description="Key of manage.py backup and restore: 32 random bytes in base64, to be kept apart from backups.",
+    )
+    backup_key_file: Path | None = Field(
+        None, alias="FACE_BACKUP_KEY_FILE", description="File with that key in its place, which others may not read."
+    )
     sandbox: bool | None = Field(
         None, alias="FACE_SANDBOX_SESSIONS", description="Accept test_... tokens; default: only in development."
     )
@@ -503,6 +512,12 @@ class Settings(BaseModel):
         given = (self.template_key, self.template_key_file, self.template_key_command)
         if sum(map(bool, given)) > 1:
             raise ValueError("set one of FACE_TEMPLATE_KEY, FACE_TEMPLATE_KEY_FILE and FACE_TEMPLATE_KEY_COMMAND")
+        return self
+
+    @model_validator(mode="after")
+    def _backup_key_comes_from_one_place(self) -> Settings:
+        if self.backup_key and self.backup_key_file is not None:
+            raise ValueError("set one of FACE_BACKUP_KEY and FACE_BACKUP_KEY_FILE")
         return self
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "jobs",
     "webhooks",
     "gallery",
+    "backup",
     "config",
     "demo",
 ]

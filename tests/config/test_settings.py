@@ -36,6 +36,8 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_TEMPLATE_KEY", "a-key,an-older-one", "template_key", "a-key,an-older-one"),
     ("FACE_TEMPLATE_KEY_FILE", "/run/secrets/key", "template_key_file", Path("/run/secrets/key")),
     ("FACE_TEMPLATE_KEY_COMMAND", "vault read key", "template_key_command", "vault read key"),
+    ("FACE_BACKUP_KEY", "a-key", "backup_key", "a-key"),
+    ("FACE_BACKUP_KEY_FILE", "/run/secrets/backup", "backup_key_file", Path("/run/secrets/backup")),
     ("FACE_SANDBOX_SESSIONS", "1", "sandbox", True),
     ("FACE_DEMO", "0", "demo", False),
     ("FACE_PUBLIC_URL", "https://a.example/face/", "public_url", PublicUrl("https", "a.example", None, "/face")),

@@ -19,7 +19,7 @@ DOCUMENTS = [
     REPOSITORY / "README.md",
     CONTRIBUTING,
     REPOSITORY / "SECURITY.md",
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 MESSAGES = {name: model for model in (*CLIENT, *SERVER) for name in get_args(model.model_fields["type"].annotation)}
 
