@@ -129,6 +129,27 @@ class Settings(BaseModel):
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
     )
+    db_pool_size: int = Field(
+        4,
+        alias="DB_POOL_SIZE",
+        ge=1,
+        le=128,
+        description="Database threads of a worker, each with a connection. More help only where statements wait.",
+    )
+    db_max_overflow: int = Field(
+        6,
+        alias="DB_MAX_OVERFLOW",
+        ge=0,
+        le=128,
+        description="Connections to PostgreSQL that a process may have beside those, as for renewals of indexes.",
+    )
+    redis_max_connections: int = Field(
+        10,
+        alias="REDIS_MAX_CONNECTIONS",
+        ge=2,
+        le=1_000,
+        description="Connections to Redis of each pool of a process: of queues, and of the cache.",
+    )
     redis_url: str = Field(
         "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
     )
@@ -440,6 +461,11 @@ class Settings(BaseModel):
     @property
     def development(self) -> bool:
         return self.app_env == "development"
+
+    @property
+    def db_connections(self) -> int:
+        """Connections to PostgreSQL that a process may have."""
+        return self.db_pool_size + self.db_max_overflow
 
     @property
     def has_template_key(self) -> bool:

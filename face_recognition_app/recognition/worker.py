@@ -69,7 +69,7 @@ class Worker:
             partial(work_state, executor.threads, settings.stuck_after_s),
         )
         executor.on_change = stats_file.publish
-        return cls(deciding, engine, executor, DatabaseThreads(), stats_file)
+        return cls(deciding, engine, executor, DatabaseThreads(settings.db_pool_size), stats_file)
 
     @property
     def settings(self) -> Settings:

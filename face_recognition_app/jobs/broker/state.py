@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.job_settings import job_settings
+from config.service import service_settings
 from jobs.broker.queues import KEY_PREFIX, queue_of
 from vocabulary.jobs import JobType, Priority
 
@@ -19,12 +20,16 @@ PATIENCE_S = 1.0
 
 @cache
 def client() -> redis.Redis:
-    return redis.Redis.from_url(
+    """Whoever finds all its connections in use waits for one as long as for an answer."""
+    pool = redis.BlockingConnectionPool.from_url(
         job_settings().redis_url,
+        max_connections=service_settings().redis_max_connections,
+        timeout=PATIENCE_S,
         socket_timeout=PATIENCE_S,
         socket_connect_timeout=PATIENCE_S,
         retry=Retry(NoBackoff(), 1),
     )
+    return redis.Redis.from_pool(pool)
 
 
 def length(type_: str, priority: str) -> int:
