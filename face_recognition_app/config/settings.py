@@ -129,6 +129,12 @@ class Settings(BaseModel):
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
     )
+    database_replica_url: str = Field(
+        "",
+        alias="DATABASE_REPLICA_URL",
+        repr=False,
+        description="postgresql://... of a streaming replica, for reads that may be seconds old; unset: there is none.",
+    )
     db_pool_size: int = Field(
         4,
         alias="DB_POOL_SIZE",
@@ -552,6 +558,16 @@ class Settings(BaseModel):
             raise ValueError(
                 "FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL to postgresql://..., or choose another "
                 "store"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replica_has_its_database(self) -> Settings:
+        if self.database_replica_url and not (
+            self.database_url.startswith("postgres") and self.database_replica_url.startswith("postgres")
+        ):
+            raise ValueError(
+                "DATABASE_REPLICA_URL and DATABASE_URL must both be postgresql://...: SQLite has no replica"
             )
         return self
 

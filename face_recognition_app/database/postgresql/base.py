@@ -3,8 +3,8 @@
 Neither the server's own time-outs nor TCP's end such a wait: the process stands still, and the kernel goes on to
 acknowledge packets.
 
-A process has DB_POOL_SIZE + DB_MAX_OVERFLOW connections at most. Each thread keeps its own, so the threads are the pool: a
-pool beside them would lend a connection to a thread that has one.
+A process has DB_POOL_SIZE + DB_MAX_OVERFLOW connections at most. Each thread keeps its own, so the threads are the
+pool: another one beside them would lend connections to threads that have one.
 """
 
 from __future__ import annotations

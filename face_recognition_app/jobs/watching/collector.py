@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 
-from django.db import connection
+from django.db import connections
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from database.calls import with_connection
+from database.replica import read_stale
 from jobs.watching.database_facts import Facts, facts
 from vocabulary.jobs import JobStatus
 from wire.errors import Unavailable
@@ -54,8 +55,8 @@ class JobsCollector(Collector):
         began = time.monotonic()
         found: list[Metric] = []
         try:
-            found = list(metrics_of(with_connection(facts), self._sends))
-            connection.close()
+            found = list(metrics_of(with_connection(read_stale, facts), self._sends))
+            connections.close_all()
         except Unavailable as error:
             logger.warning("the metrics have no jobs: %s", error)
         except Exception:
