@@ -567,7 +567,7 @@ class Settings(BaseModel):
             self.database_url.startswith("postgres") and self.database_replica_url.startswith("postgres")
         ):
             raise ValueError(
-                "DATABASE_REPLICA_URL and DATABASE_URL must both be postgresql://...: SQLite has no replica"
+                "DATABASE_REPLICA_URL needs DATABASE_URL=postgresql://..., as itself: SQLite has no replica"
             )
         return self
 

@@ -1,6 +1,7 @@
 """Makes a database as release 0.2.0 left it, with a tenant of that time.
 
-Arguments are an API key and a session's id, standard input an embedding. The rows are written with the models as the migrations of that release have them.
+Arguments are an API key and a session's id, standard input an embedding. The rows are written with the models as the
+migrations of that release have them.
 """
 
 from __future__ import annotations
