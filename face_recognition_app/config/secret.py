@@ -11,7 +11,9 @@ from pathlib import Path
 
 from config.settings import Settings
 
-_SECRET_VARIABLES = frozenset({"FACE_SECRET_KEY", "FACE_TEMPLATE_KEY", "DATABASE_URL", "REDIS_URL"})
+_SECRET_VARIABLES = frozenset(
+    {"FACE_SECRET_KEY", "FACE_TEMPLATE_KEY", "FACE_BACKUP_KEY", "DATABASE_URL", "DATABASE_REPLICA_URL", "REDIS_URL"}
+)
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:

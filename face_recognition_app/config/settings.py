@@ -71,6 +71,33 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
     database_url: str = Field(
         "", alias="DATABASE_URL", description="postgresql://...; unset: SQLite (WAL) in the data directory."
     )
+    database_replica_url: str = Field(
+        "",
+        alias="DATABASE_REPLICA_URL",
+        repr=False,
+        description="postgresql://... of a streaming replica, for reads that may be seconds old; unset: there is none.",
+    )
+    db_pool_size: int = Field(
+        4,
+        alias="DB_POOL_SIZE",
+        ge=1,
+        le=128,
+        description="Database threads of a worker, each with a connection. More help only where statements wait.",
+    )
+    db_max_overflow: int = Field(
+        6,
+        alias="DB_MAX_OVERFLOW",
+        ge=0,
+        le=128,
+        description="Connections to PostgreSQL that a process may have beside those, as for renewals of indexes.",
+    )
+    redis_max_connections: int = Field(
+        10,
+        alias="REDIS_MAX_CONNECTIONS",
+        ge=2,
+        le=1_000,
+        description="Connections to Redis of each pool of a process: of queues, and of the cache.",
+    )
     redis_url: str = Field(
         "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
     )
@@ -128,6 +155,15 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
         "",
         alias="FACE_TEMPLATE_KEY_COMMAND",
         description="Command, run without a shell, that prints such keys in their place, within 10 s.",
+    )
+    backup_key: str = Field(
+        "",
+        alias="FACE_BACKUP_KEY",
+        repr=False,
+        description="Key of manage.py backup and restore: 32 random bytes in base64, to be kept apart from backups.",
+    )
+    backup_key_file: Path | None = Field(
+        None, alias="FACE_BACKUP_KEY_FILE", description="File with that key in its place, which others may not read."
     )
     sandbox: bool | None = Field(
         None, alias="FACE_SANDBOX_SESSIONS", description="Accept test_... tokens; default: only in development."
@@ -256,6 +292,11 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
     )
 
     @property
+    def db_connections(self) -> int:
+        """Connections to PostgreSQL that a process may have."""
+        return self.db_pool_size + self.db_max_overflow
+
+    @property
     def has_template_key(self) -> bool:
         """Whether templates have a master key of their own."""
         return bool(self.template_key or self.template_key_file or self.template_key_command)
@@ -314,11 +355,27 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
         return self
 
     @model_validator(mode="after")
+    def _backup_key_comes_from_one_place(self) -> Settings:
+        if self.backup_key and self.backup_key_file is not None:
+            raise ValueError("set one of FACE_BACKUP_KEY and FACE_BACKUP_KEY_FILE")
+        return self
+
+    @model_validator(mode="after")
     def _store_has_its_database(self) -> Settings:
         if self.gallery_store == "pgvector" and not self.database_url.startswith("postgres"):
             raise ValueError(
                 "FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL to postgresql://..., or choose another "
                 "store"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replica_has_its_database(self) -> Settings:
+        if self.database_replica_url and not (
+            self.database_url.startswith("postgres") and self.database_replica_url.startswith("postgres")
+        ):
+            raise ValueError(
+                "DATABASE_REPLICA_URL needs DATABASE_URL=postgresql://..., as itself: SQLite has no replica"
             )
         return self
 

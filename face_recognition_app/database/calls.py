@@ -17,7 +17,6 @@ from wire.errors import Unavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DATABASE_THREADS = 4
 STATEMENT_TIMEOUT_S = 5.0
 """Time-out of one statement of PostgreSQL. SQLite waits as long for its lock, see the project's settings."""
 THREAD_TIMEOUT_S = 3.0
@@ -43,10 +42,10 @@ def with_connection(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 class DatabaseThreads:
-    """Threads for database calls. Django's own helpers put every call of a process on one thread."""
+    """Threads for database calls, each with a connection. Django's own helpers put every call of a process on one."""
 
-    def __init__(self) -> None:
-        self.threads = StartedThreads(DATABASE_THREADS, "database")
+    def __init__(self, size: int) -> None:
+        self.threads = StartedThreads(size, "database")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `with_connection`, on one of the threads. Raises Unavailable, too, if none is free in THREAD_TIMEOUT_S."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import distribution
+from typing import Any
 
 import dj_database_url
 from django.conf import global_settings
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "jobs",
     "webhooks",
     "gallery",
+    "backup",
     "config",
     "demo",
 ]
@@ -76,11 +78,20 @@ POSTGRESQL_TIMEOUTS = {
     "tcp_user_timeout": 10_000,
 }
 
+
+def _database(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = {**dj_database_url.parse(url, conn_max_age=600, conn_health_checks=True)}
+    if found["ENGINE"] == "django.db.backends.postgresql":
+        found["ENGINE"] = "database.postgresql"
+        found["OPTIONS"] = {**POSTGRESQL_TIMEOUTS, **found.get("OPTIONS", {})}
+    return found
+
+
 if FACE.database_url:
-    DATABASES = {"default": dj_database_url.parse(FACE.database_url, conn_max_age=600, conn_health_checks=True)}
-    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-        DATABASES["default"]["ENGINE"] = "database.postgresql"
-        DATABASES["default"]["OPTIONS"] = {**POSTGRESQL_TIMEOUTS, **DATABASES["default"].get("OPTIONS", {})}
+    DATABASES = {"default": _database(FACE.database_url)}
+    if FACE.database_replica_url:
+        DATABASES["replica"] = _database(FACE.database_replica_url)
+        DATABASE_ROUTERS = ["database.replica.ReplicaRouter"]
 else:
     DATABASES = {
         "default": {

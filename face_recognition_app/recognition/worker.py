@@ -71,8 +71,8 @@ class Worker:
             partial(work_state, executor.threads, settings.stuck_after_s),
         )
         executor.on_change = stats_file.publish
-        slow_frames = SlowFrames(settings.slow_frame_ms)
-        return cls(deciding, engine, executor, DatabaseThreads(), stats_file, slow_frames)
+        database, slow_frames = DatabaseThreads(settings.db_pool_size), SlowFrames(settings.slow_frame_ms)
+        return cls(deciding, engine, executor, database, stats_file, slow_frames)
 
     @property
     def settings(self) -> Settings:

@@ -6,12 +6,13 @@ from enum import StrEnum
 
 
 class AuditKind(StrEnum):
-    """What happened. Those that end in `_read`, `_listed`, `_exported`, `_compared`, `verified`, `searched` and
-    `duplicate_found` read what is kept of people. `unknown` stands for what a newer version has recorded, or for a word
-    that was changed in the database; no entry is recorded with it."""
+    """What happened. Those that end in `_read`, `_listed`, `_exported`, `_compared`, `verified`, `searched`,
+    `backed_up` and `duplicate_found` read what is kept of people. `unknown` stands for what a newer version has
+    recorded, or for a word that was changed in the database; no entry is recorded with it."""
 
     AUDIT_BEGUN_ANEW = "audit_begun_anew"
     AUDIT_READ = "audit_read"
+    BACKED_UP = "backed_up"
     COMPARED = "compared"
     CONSENT_GIVEN = "consent_given"
     CONSENT_WITHDRAWN = "consent_withdrawn"
@@ -31,6 +32,7 @@ class AuditKind(StrEnum):
     LOCKED = "locked"
     LOCKS_READ = "locks_read"
     POLICY_CHANGED = "policy_changed"
+    RESTORED = "restored"
     RETENTION = "retention"
     SEARCHED = "searched"
     SESSION_READ = "session_read"

@@ -8,13 +8,13 @@ from config.settings import load
 from config.sizing import guides
 from config.sizing.connections import (
     WEB_DATABASE_CONNECTIONS,
+    WEB_REDIS_CONNECTIONS,
     Connections,
     database_connections,
     max_connections,
     redis_connections,
 )
 from config.sizing.workers import WorkerProfile
-from database.calls import DATABASE_THREADS
 from face_app.lifespan import LOOP_THREADS
 
 STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
@@ -164,9 +164,14 @@ def test_connections_of_web_workers_and_of_the_job_worker() -> None:
     assert redis_connections(4, 10) == Connections(web=40, jobs=26)
 
 
-def test_a_web_worker_has_a_connection_for_each_thread_that_makes_queries_at_most() -> None:
+def test_plans_have_the_connections_that_a_worker_may_make() -> None:
+    settings = load({})
+    assert (settings.db_connections, settings.redis_max_connections) == (
+        WEB_DATABASE_CONNECTIONS,
+        WEB_REDIS_CONNECTIONS,
+    )
     index, projection = 1, 1
-    assert DATABASE_THREADS + LOOP_THREADS + index + projection <= WEB_DATABASE_CONNECTIONS
+    assert settings.db_pool_size + LOOP_THREADS + index + projection <= settings.db_connections
 
 
 @pytest.mark.parametrize(("connections", "allowed"), [(0, 100), (80, 100), (81, 200), (240, 300), (280, 300)])

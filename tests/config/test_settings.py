@@ -50,6 +50,12 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("FACE_TEMPLATE_KEY", "a-key,an-older-one", "template_key", "a-key,an-older-one"),
     ("FACE_TEMPLATE_KEY_FILE", "/run/secrets/key", "template_key_file", Path("/run/secrets/key")),
     ("FACE_TEMPLATE_KEY_COMMAND", "vault read key", "template_key_command", "vault read key"),
+    ("DATABASE_REPLICA_URL", "postgresql://replica/face", "database_replica_url", "postgresql://replica/face"),
+    ("DB_POOL_SIZE", "40", "db_pool_size", 40),
+    ("DB_MAX_OVERFLOW", "80", "db_max_overflow", 80),
+    ("REDIS_MAX_CONNECTIONS", "50", "redis_max_connections", 50),
+    ("FACE_BACKUP_KEY", "a-key", "backup_key", "a-key"),
+    ("FACE_BACKUP_KEY_FILE", "/run/secrets/backup", "backup_key_file", Path("/run/secrets/backup")),
     ("FACE_SANDBOX_SESSIONS", "1", "sandbox", True),
     ("FACE_DEMO", "0", "demo", False),
     ("FACE_PUBLIC_URL", "https://a.example/face/", "public_url", PublicUrl("https", "a.example", None, "/face")),
@@ -108,7 +114,10 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
 
 @pytest.mark.parametrize(("variable", "value", "name", "expected"), EVERY_VARIABLE, ids=lambda value: str(value)[:30])
 def test_a_variable_sets_its_setting(variable: str, value: str, name: str, expected: object) -> None:
-    assert getattr(load({"FACE_SECRET_KEY": STRONG, variable: value}), name) == expected
+    assert (
+        getattr(load({"FACE_SECRET_KEY": STRONG, "DATABASE_URL": "postgresql://db/face", variable: value}), name)
+        == expected
+    )
 
 
 def test_every_variable_is_tested() -> None:
@@ -359,5 +368,7 @@ def test_templates_are_searched_in_postgresql_only_where_it_is_the_database() ->
     database = {"DATABASE_URL": "postgresql://face@db/face"}
     assert load(database | {"FACE_GALLERY_STORE": "pgvector"}).gallery_store == "pgvector"
     for variables in ({}, {"DATABASE_URL": "sqlite:///face.sqlite3"}):
+        with pytest.raises(SettingsError, match="SQLite has no replica"):
+            load(variables | {"DATABASE_REPLICA_URL": "postgresql://replica/face"})
         with pytest.raises(SettingsError, match="FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL"):
             load(variables | {"FACE_GALLERY_STORE": "pgvector"})

@@ -20,6 +20,7 @@ UNSEEN = "recognition/lifecycle/test_unseen.py::"
 UNREADABLE = "recognition/test_unreadable_templates.py::"
 FORGETTING = "recognition/events/test_forgetting.py::"
 ISOLATION = "recognition/isolation/test_routes.py::"
+BACKUPS = "backup/test_commands.py::"
 CHAIN = "audit/test_chain.py::"
 PEOPLES_JOBS = "recognition/background/test_subjects.py::"
 COMPARISONS = "recognition/background/test_comparisons.py::"
@@ -272,6 +273,18 @@ TRAIL: Backing = {
     ),
     "Of an API key it has id, name and first characters.": (
         f"{AUDIT}test_an_entry_names_its_key_request_and_person_but_no_secret",
+    ),
+    "`manage.py backup` writes the database, the keys and the reports into one file, encrypted with a key that is not "
+    "in it.": (
+        f"{BACKUPS}test_everything_that_cannot_be_made_anew_comes_back",
+        f"{BACKUPS}test_the_key_is_asked_for_and_must_be_the_same",
+    ),
+    "Whoever was erased before a backup was made is not in it; whoever is erased afterwards stays in it, and is to be "
+    "erased again after it was restored.": (
+        "service/backups/test_backup.py::test_who_was_enrolled_before_a_backup_is_found_after_its_restore",
+    ),
+    "The trail of every tenant records each backup, and each restore with the time that it went back to.": (
+        f"{BACKUPS}test_a_backup_and_its_restore_are_in_every_tenants_trail",
     ),
     "Each entry's hash is an HMAC over its fields and the hash before; the head is signed with the same key, "
     "`keys/audit-key` in the data directory.": (

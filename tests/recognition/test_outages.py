@@ -20,7 +20,7 @@ from django.db import OperationalError, ProgrammingError, connection, connection
 from core.liveness.policy import Policy
 from core.types import RgbImage
 from database import outages
-from database.calls import DATABASE_THREADS, with_connection
+from database.calls import with_connection
 from database.connections import close_moved_files
 from database.outages import OutageWatch, outage_of, retry_unavailable
 from monitoring.readiness import Report, SharedCheck
@@ -243,9 +243,9 @@ async def test_who_finds_every_database_thread_held_is_told_in_time(
         arrived.release()
         assert release.wait(60)
 
-    hanging = [asyncio.create_task(worker.database.run(hang)) for _ in range(DATABASE_THREADS)]
+    hanging = [asyncio.create_task(worker.database.run(hang)) for _ in range(worker.settings.db_pool_size)]
     try:
-        for _ in range(DATABASE_THREADS):
+        for _ in range(worker.settings.db_pool_size):
             await asyncio.to_thread(arrived.acquire)
         with pytest.raises(Unavailable) as caught:
             await worker.database.run(ran.set)

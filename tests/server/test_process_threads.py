@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from database.calls import DATABASE_THREADS
+from config.settings import Settings
 from face_app.lifespan import LOOP_THREADS
 from testkit.clips import astronaut, encode_jpeg
 from testkit.patience import PATIENCE_S
@@ -50,7 +50,7 @@ async def test_a_worker_has_the_threads_that_it_needs_and_no_others(tmp_path: Pa
         others = worker.num_threads() - of_python
 
     event_loop = of_django = 1
-    assert of_python <= event_loop + of_django + POOL_SIZE + DATABASE_THREADS + LOOP_THREADS
+    assert of_python <= event_loop + of_django + POOL_SIZE + Settings().db_pool_size + LOOP_THREADS
     # OpenVINO reads the models with as many threads as there are cores, of which the caller is one; they sleep
     # afterwards. So do two threads of each graph, of which every network has one for each thread that computes: they
     # would serve who does not wait for an answer. None is numpy's or OpenCV's: each would add as many again.

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import shlex
-import stat
 import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from config.given_keys import KEY_BYTES, UnusableKey, decoded, in_file
 from config.secret import secret_key, without_secrets
 from config.settings import Settings
 from gallery.protection.errors import MasterKeyError
 
-KEY_BYTES = 32
 NONCE_BYTES = 12
 COMMAND_TIMEOUT_S = 10.0
-_FOR_OTHERS = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
-"""Permissions that a key file must not give. The group may read: orchestrators mount secrets that way."""
-_HOW_TO_MAKE = "make one with: openssl rand -base64 32"
 
 
 class MasterKey:
@@ -73,45 +66,16 @@ def derive(key: bytes, label: str, length: int = KEY_BYTES) -> bytes:
 
 
 def _given(settings: Settings) -> list[bytes]:
-    if settings.template_key:
-        return _decoded(settings.template_key.split(","), "FACE_TEMPLATE_KEY")
-    if settings.template_key_file is not None:
-        return _decoded(_read(settings.template_key_file).split(), "FACE_TEMPLATE_KEY_FILE")
-    if settings.template_key_command:
-        return _decoded(_printed_by(settings.template_key_command).split(), "FACE_TEMPLATE_KEY_COMMAND")
+    try:
+        if settings.template_key:
+            return decoded(settings.template_key.split(","), "FACE_TEMPLATE_KEY")
+        if settings.template_key_file is not None:
+            return in_file(settings.template_key_file, "FACE_TEMPLATE_KEY_FILE")
+        if settings.template_key_command:
+            return decoded(_printed_by(settings.template_key_command).split(), "FACE_TEMPLATE_KEY_COMMAND")
+    except UnusableKey as error:
+        raise MasterKeyError(str(error)) from error
     return []
-
-
-def _decoded(texts: Sequence[str], source: str) -> list[bytes]:
-    if not texts:
-        raise MasterKeyError(f"{source} gives no key: {_HOW_TO_MAKE}")
-    return [_decode(text.strip(), number, source) for number, text in enumerate(texts, 1)]
-
-
-def _decode(text: str, number: int, source: str) -> bytes:
-    try:
-        key = base64.b64decode(text.translate(str.maketrans("-_", "+/")) + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise MasterKeyError(f"key {number} of {source} is not base64: {_HOW_TO_MAKE}") from None
-    if len(key) != KEY_BYTES:
-        raise MasterKeyError(f"key {number} of {source} has {len(key)} bytes and not {KEY_BYTES}: {_HOW_TO_MAKE}")
-    if len(set(key)) < KEY_BYTES // 4:
-        raise MasterKeyError(f"key {number} of {source} is not random: {_HOW_TO_MAKE}")
-    return key
-
-
-def _read(path: Path) -> str:
-    try:
-        mode = path.stat().st_mode
-        if mode & _FOR_OTHERS:
-            raise MasterKeyError(
-                f"FACE_TEMPLATE_KEY_FILE={path} may be used by others (mode {stat.S_IMODE(mode):o}): chmod 600 {path}"
-            )
-        return path.read_text("ascii")
-    except OSError as error:
-        raise MasterKeyError(f"FACE_TEMPLATE_KEY_FILE={path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise MasterKeyError(f"FACE_TEMPLATE_KEY_FILE={path} is not base64, a key a line: {_HOW_TO_MAKE}") from None
 
 
 def _printed_by(command: str) -> str:

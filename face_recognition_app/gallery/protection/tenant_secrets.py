@@ -19,10 +19,11 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Length
 
 from audit.chain import Detail, Event, record
+from config.given_keys import KEY_BYTES
 from core.types import EMBEDDING_LENGTH
 from gallery.models import Template, TemplateKey
 from gallery.protection.errors import KeysUnavailable, MasterKeyError, SecretGone
-from gallery.protection.master_keys import KEY_BYTES, MasterKeys, derive
+from gallery.protection.master_keys import MasterKeys, derive
 from gallery.protection.rotation import Rotation, forget_matrices
 from tenants.models import Tenant
 from vocabulary.audit import AuditKind

@@ -10,6 +10,7 @@ from celery import Celery
 from kombu import Queue
 
 from config.job_settings import job_settings
+from config.service import service_settings
 from jobs.broker import queues
 from jobs.broker.messages import reading
 
@@ -41,6 +42,7 @@ def application() -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=settings.stop_after_s,
         worker_proc_alive_timeout=30,
+        broker_pool_limit=service_settings().redis_max_connections,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options=_transport_options(),
@@ -54,6 +56,7 @@ def _transport_options() -> dict[str, Any]:
         "global_keyprefix": queues.KEY_PREFIX,
         "queue_order_strategy": "priority",
         "priority_steps": [0],
+        "max_connections": service_settings().redis_max_connections,
         "visibility_timeout": REDELIVERED_AFTER_S,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": SILENCE_S,

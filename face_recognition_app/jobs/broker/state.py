@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.job_settings import job_settings
+from config.service import service_settings
 from jobs.broker.queues import KEY_PREFIX, queue_of
 from vocabulary.jobs import JobType, Priority
 
@@ -49,13 +50,17 @@ class Connection:
 
 @cache
 def connection() -> Connection:
-    # A connection that Redis has closed is made anew; silence is waited for once.
-    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-    return Connection(
-        redis.Redis.from_url(
-            job_settings().redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S, retry=retry
-        )
+    """Whoever finds all its connections in use waits for one as long as for an answer."""
+    pool = redis.BlockingConnectionPool.from_url(
+        job_settings().redis_url,
+        max_connections=service_settings().redis_max_connections,
+        timeout=PATIENCE_S,
+        socket_timeout=PATIENCE_S,
+        socket_connect_timeout=PATIENCE_S,
+        # A connection that Redis has closed is made anew; silence is waited for once.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
     )
+    return Connection(redis.Redis.from_pool(pool))
 
 
 def length(type_: str, priority: str) -> int:

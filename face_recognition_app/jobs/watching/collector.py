@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import connection
+from django.db import connections
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from database.calls import with_connection
+from database.replica import read_stale
 from jobs.watching.database_facts import Facts, facts
 from monitoring.collectors.background import BackgroundCollector
 from vocabulary.jobs import JobStatus
@@ -22,9 +23,9 @@ class JobsCollector(BackgroundCollector):
 
     def ask(self) -> Iterator[Metric]:
         try:
-            found = with_connection(facts)
+            found = with_connection(read_stale, facts)
         finally:
-            connection.close()
+            connections.close_all()
         return metrics_of(found, self._sends)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from config.service import service_settings
 from database import clock
+from database.replica import read_stale
 from jobs.kinds import Kind, Payload
 from jobs.run import Refused, Result, Run
 from recognition.background.comparisons import as_json
@@ -99,7 +100,7 @@ def pad_report(run: Run, asked: PadReport) -> Result:
     rows = decided(run.own_tenant, state.since)
     counts = Counter({one.seen: one.number for one in state.counts})
     while True:
-        state.last, more = page(rows, state.last, asked.label)
+        state.last, more = read_stale(page, rows, state.last, asked.label)
         if not more:
             break
         counts += more

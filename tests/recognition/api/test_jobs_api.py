@@ -44,7 +44,7 @@ def kinds() -> Iterator[None]:
 @pytest.fixture
 def backend(each_database: str, worker: Worker) -> Iterator[Backend]:
     """A tenant, on threads that know no other database."""
-    threads = DatabaseThreads()
+    threads = DatabaseThreads(4)
     service.worker = replace(worker, database=threads)
     yield Backend(*create_tenant("acme"))
     threads.close()

@@ -231,6 +231,8 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
     "configuration_docs": [([], MAKES_FILES)],
     "recommend_workers": [([], MAKES_FILES)],
     "prepare": [([], MAKES_FILES)],
+    "backup": [(["FILE"], ("backed_up",))],
+    "restore": [(["FILE"], ("restored",))],
     "runserver": [([], Unrecorded("it is the service, whose routes are above"))],
     "rebuild_index": [(["--tenant", "acme"], READS_NUMBERS)],
     "calibrate": [
@@ -274,7 +276,7 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
         (["--tenant", "acme", "--begin-anew"], ("audit_begun_anew",)),
     ],
 }
-NOT_RUN = {"api_documents", "configuration_docs", "recommend_workers", "prepare", "runserver"}
+NOT_RUN = {"backup", "restore", "api_documents", "configuration_docs", "recommend_workers", "prepare", "runserver"}
 CASES = [(name, *case) for name, cases in COMMANDS.items() if name not in NOT_RUN for case in cases]
 
 

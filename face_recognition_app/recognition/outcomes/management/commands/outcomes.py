@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from database import clock
+from database.replica import read_stale
 from recognition.outcomes.models import OutcomeSummary
 from tenants.names import TenantNotFound, find_tenant
 
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         except TenantNotFound as error:
             raise CommandError(str(error)) from error
         since = clock.now().date() - timedelta(days=options["days"])
-        rows = list(OutcomeSummary.objects.filter(tenant=tenant, day__gte=since).order_by("-day"))
+        found = OutcomeSummary.objects.filter(tenant=tenant, day__gte=since).order_by("-day")
+        rows = read_stale(lambda: list(found.all()))
         if options["json"]:
             self.stdout.writelines(f"{_as_json(row)}\n" for row in rows)
         elif rows:

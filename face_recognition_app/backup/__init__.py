@@ -1,0 +1,1 @@
+"""Backups: one encrypted file with everything that cannot be made anew, and how it is put back."""
