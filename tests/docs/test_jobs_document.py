@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from jobs.kinds import catalogue
 from jobs.management.actions import every
 from jobs.overview.checks import Limits
-from recognition.api.jobs import MAX_PAYLOAD_CHARACTERS
+from recognition.api.jobs.jobs import MAX_PAYLOAD_CHARACTERS
 from testkit.service import REPOSITORY
 from vocabulary.jobs import JobStatus, JobType, WorkerMode
 

@@ -10,9 +10,11 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
 from logs.tracebacks import let_go
-from recognition.api import audit, auth, faces, feedback, jobs, keys, locks, reports, sessions, subjects
+from recognition.api import audit, auth, faces, keys, sessions
 from recognition.api.errors import ApiError, as_service_error, error_response
+from recognition.api.jobs import jobs, reports
 from recognition.api.openapi.document import FaceApi, LocalSwagger
+from recognition.api.people import feedback, locks, subjects
 from recognition.api.webhooks import deliveries, endpoints
 from vocabulary.errors import ErrorCode
 from vocabulary.version import VERSION

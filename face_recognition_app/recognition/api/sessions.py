@@ -20,8 +20,8 @@ from logs import context
 from recognition.api.auth import Caller, caller, needs, needs_or_session
 from recognition.api.errors import ApiError
 from recognition.api.openapi.document import A_PICTURE, raises
+from recognition.api.people.subjects import renewal_of
 from recognition.api.schemas import CreatedSession, DecisionDetail, NewSession, SessionDetail
-from recognition.api.subjects import renewal_of
 from recognition.api.uploads import ONE_IMAGE, one_image
 from recognition.deciding import Deciding
 from recognition.models import Decision, Session

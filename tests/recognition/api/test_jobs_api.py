@@ -22,7 +22,7 @@ from jobs.models import DeadLetter, Job
 from jobs.problems import JobOver
 from jobs.submitting import NewJob, submit
 from jobs.workers import deaths, execution, leases
-from recognition.api.jobs import FAULT
+from recognition.api.jobs.jobs import FAULT
 from recognition.worker import Worker
 from tenants.keys import create_tenant, issue_key
 from tenants.scopes import Scope

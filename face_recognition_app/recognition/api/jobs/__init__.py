@@ -1,0 +1,1 @@
+"""Endpoints of background jobs, and of their reports."""

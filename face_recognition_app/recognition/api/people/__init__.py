@@ -1,0 +1,1 @@
+"""Endpoints for people: subjects and their templates, locks, and what was wrong about them."""
