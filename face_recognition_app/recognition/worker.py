@@ -24,6 +24,7 @@ from monitoring.pool_load import PoolLoad
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
+from recognition.enrolment import EnrolmentLines
 from scheduling.executor import Executor
 from server.open_sockets import OpenSockets
 from tenants.models import Tenant
@@ -43,6 +44,7 @@ class Worker:
     engine: FaceRecognitionEngine
     executor: Executor
     database: DatabaseThreads
+    enrolments: EnrolmentLines
     stats_file: WorkerStatsFile
     open_sockets: OpenSockets = field(default_factory=OpenSockets)
 
@@ -69,7 +71,8 @@ class Worker:
             partial(work_state, executor.threads, settings.stuck_after_s),
         )
         executor.on_change = stats_file.publish
-        return cls(deciding, engine, executor, DatabaseThreads(), stats_file)
+        database = DatabaseThreads()
+        return cls(deciding, engine, executor, database, EnrolmentLines(database), stats_file)
 
     @property
     def settings(self) -> Settings:
