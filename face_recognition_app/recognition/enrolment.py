@@ -1,55 +1,102 @@
-"""Enrolment from pictures, without a session."""
+"""Enrolment from pictures, without a session: those of one tenant that wait at the same time share a transaction."""
 
 from __future__ import annotations
 
-from django.db import transaction
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from audit.chain import Detail, Event, record
+from database.calls import DatabaseThreads
+from gallery.enrolling.many import Enrolment, Outcome, enroll_many
 from gallery.matching import Gallery
-from gallery.models import Renewal, Template
-from gallery.people import Enrolled, Sample, check_subject_id, enroll, lock_subject
-from gallery.records.consents import GivenConsent, check_consent, keep_consent
-from gallery.records.references import reference_in
-from recognition.deciding import Deciding
+from gallery.models import Template
+from gallery.people import EnrollmentRules, GalleryError
 from tenants.models import Tenant
-from vocabulary.audit import AuditKind
-from vocabulary.webhooks import EventType
-from webhooks import outbox
+from wire.errors import Unavailable
+
+MAX_TOGETHER = 32
+"""Most people of one transaction: others, who wait for the tenant's lock, wait as long as for a part of an import."""
+
+_Line = tuple[int, str]
+"""The tenant's primary key, and the embedder that serves it."""
 
 
-def enroll_pictures(
-    deciding: Deciding,
-    gallery: Gallery,
-    tenant: Tenant,
-    subject_id: str,
-    samples: list[Sample],
-    consent: GivenConsent | None,
-    renewal: Renewal = Renewal.NONE,
-) -> list[Template]:
-    """Do as `enroll`, with the consent, and record it. `gallery`: the one whose embedder has made the samples. Raises
-    ConsentRequired, too; then nothing is stored."""
-    check_subject_id(subject_id)
-    gallery.store.refresh(tenant)  # Before the locks, for which others wait.
-    with transaction.atomic():
-        locked = lock_subject(tenant, subject_id)
-        check_consent(tenant, subject_id, consent)
-        enrolled = enroll(locked, samples, gallery, deciding.rules, renewal=renewal)
-        keep_and_record(tenant, enrolled, consent)
-    return enrolled.templates
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    tenant: Tenant
+    gallery: Gallery
+    rules: EnrollmentRules
+    person: Enrolment
+    outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-def keep_and_record(tenant: Tenant, enrolled: Enrolled, consent: GivenConsent | None) -> None:
-    """Keep the consent and record an enrolment, as the last of the caller's transaction."""
-    subject = enrolled.subject
-    if consent is not None:
-        keep_consent(subject, consent)
-    reference = reference_in(subject)
-    given = [] if consent is None else [Event(AuditKind.CONSENT_GIVEN, reference, consent.as_json())]
-    details: dict[str, Detail] = {
-        "templates": len(enrolled.templates),
-        "renewal": str(enrolled.renewal),
-        "replaced": enrolled.replaced,
-    }
-    record(tenant.pk, *given, Event(AuditKind.ENROLLED, reference, details))
-    told: dict[str, outbox.Value] = {"subject_id": subject.subject_id, **details}
-    outbox.note(tenant, outbox.Event(EventType.SUBJECT_ENROLLED, told, subject.subject_id))
+class EnrolmentLines:
+    """Enrolments of one worker. Whoever comes while a transaction of the tenant is in work goes with the next one;
+    nobody waits for company. A tenant takes one database thread, however many it enrols. Used on the event loop only.
+    """
+
+    def __init__(self, database: DatabaseThreads) -> None:
+        self._database = database
+        self._waiting: dict[_Line, list[_Waiting]] = {}
+        """Those who wait for the next transaction of a line, while one is in work."""
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def enroll(
+        self, tenant: Tenant, gallery: Gallery, rules: EnrollmentRules, person: Enrolment
+    ) -> list[Template]:
+        """Do as `enroll_many` for one person, and return when that is committed. Raises GalleryError, OtherModel,
+        KeysUnavailable and Unavailable."""
+        line, mine = (tenant.pk, gallery.model_id), _Waiting(tenant, gallery, rules, person)
+        if line in self._waiting:
+            self._waiting[line].append(mine)
+        else:
+            self._waiting[line] = [mine]
+            task = asyncio.create_task(self._serve(line))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+        outcome = await mine.outcome
+        if isinstance(outcome, GalleryError):
+            raise outcome
+        return outcome.templates
+
+    async def _serve(self, line: _Line) -> None:
+        """Enrol everybody in the line: a task of its own, so that nobody depends on the connection of another."""
+        try:
+            while batch := self._next(line):
+                await self._enroll(batch)
+        finally:
+            for one in self._waiting.pop(line):
+                one.outcome.cancel()
+
+    def _next(self, line: _Line) -> list[_Waiting]:
+        """Take the next batch, in which each person is named once, out of the line."""
+        waiting = [one for one in self._waiting[line] if not one.outcome.done()]
+        batch: dict[str, _Waiting] = {}
+        for one in waiting:
+            if len(batch) < MAX_TOGETHER:
+                batch.setdefault(one.person.subject_id, one)
+        taken = list(batch.values())
+        self._waiting[line] = [one for one in waiting if one not in taken]
+        return taken
+
+    async def _enroll(self, batch: Sequence[_Waiting]) -> None:
+        """Enrol a batch, and answer everybody. After an error that may be due to one of them each goes alone. An outage
+        is everybody's: whether the commit was carried out may be unknown, so nothing is repeated."""
+        first, people = batch[0], [one.person for one in batch]
+        try:
+            outcomes = await self._database.run(enroll_many, first.tenant, people, first.gallery, first.rules)
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, Unavailable):
+                for one in batch:
+                    await self._enroll([one])
+                return
+            for one in batch:
+                if not one.outcome.done():
+                    one.outcome.set_exception(error)
+        else:
+            for one, outcome in zip(batch, outcomes, strict=True):
+                if not one.outcome.done():  # Unless the client has gone.
+                    one.outcome.set_result(outcome)
+        finally:
+            for one in batch:
+                one.outcome.cancel()  # Without effect on those who were answered.

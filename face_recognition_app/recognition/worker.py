@@ -25,6 +25,7 @@ from monitoring.slow_frames import SlowFrames
 from monitoring.watchdog import all_stuck, work_state
 from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
+from recognition.enrolment import EnrolmentLines
 from scheduling.executor import Executor
 from server.open_sockets import OpenSockets
 from tenants.models import Tenant
@@ -44,6 +45,7 @@ class Worker:
     engine: FaceRecognitionEngine
     executor: Executor
     database: DatabaseThreads
+    enrolments: EnrolmentLines
     stats_file: WorkerStatsFile
     slow_frames: SlowFrames
     open_sockets: OpenSockets = field(default_factory=OpenSockets)
@@ -72,7 +74,7 @@ class Worker:
         )
         executor.on_change = stats_file.publish
         database, slow_frames = DatabaseThreads(settings.db_pool_size), SlowFrames(settings.slow_frame_ms)
-        return cls(deciding, engine, executor, database, stats_file, slow_frames)
+        return cls(deciding, engine, executor, database, EnrolmentLines(database), stats_file, slow_frames)
 
     @property
     def settings(self) -> Settings:

@@ -46,11 +46,12 @@ class Tenant(models.Model):
 
     def lock(self) -> None:
         """Lock the tenant until the transaction ends: enrolments and changes of keys run one after the other. Reads
-        anew which embedder the gallery is of. Raises DoesNotExist."""
+        the row anew. Raises DoesNotExist."""
         locked = rows.lock(Tenant, id=self.pk)
         if locked is None:
             raise Tenant.DoesNotExist
-        self.gallery_model = locked.gallery_model
+        for field in self._meta.concrete_fields:
+            setattr(self, field.attname, getattr(locked, field.attname))
 
 
 class ApiKey(TenantOwned):

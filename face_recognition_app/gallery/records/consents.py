@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from database import clock
-from gallery.models import Consent, Subject
+from gallery.models import Consent
 from gallery.people import GalleryError
 from tenants.models import Tenant
 from vocabulary.errors import ErrorCode
@@ -38,17 +38,6 @@ def check_consent(tenant: Tenant, subject_id: str, consent: GivenConsent | None)
     """Raises ConsentRequired when the tenant needs a consent, and neither this one nor one in force is there."""
     if tenant.consent_required and consent is None and not _in_force(tenant, subject_id):
         raise ConsentRequired("the tenant enrols nobody without a record of consent: send consent")
-
-
-def keep_consent(subject: Subject, consent: GivenConsent) -> None:
-    """Record the consent in the caller's transaction."""
-    Consent.objects.create(
-        subject=subject,
-        text=consent.text,
-        version=consent.version,
-        given_by=consent.given_by,
-        given_at=clock.now(),
-    )
 
 
 def end_consents(tenant: Tenant, subject_id: str) -> int:

@@ -13,6 +13,7 @@ from core.liveness.decision import Verdict
 from core.liveness.policy import Policy
 from database import clock
 from gallery.binding import GalleryMoved
+from gallery.enrolling.recording import Done, keep_and_record
 from gallery.models import Renewal
 from gallery.people import (
     DifferentFace,
@@ -30,7 +31,6 @@ from gallery.records.references import record_about, reference_of
 from gallery.upkeep.adaptation import Adapted, adapt
 from monitoring import metrics
 from recognition.deciding import Deciding
-from recognition.enrolment import keep_and_record
 from recognition.models import Decision, Session, SessionProbe
 from recognition.sessions import known_devices, lockout, seen_frames
 from recognition.sessions.lockout import LockoutKey
@@ -229,7 +229,7 @@ def _record_events(
 ) -> None:
     """Record the decision, and the enrolment that it was: the last locks of the transaction."""
     if changed.enrolled is not None:
-        keep_and_record(session.tenant, changed.enrolled, GivenConsent.from_json(session.consent))
+        keep_and_record(session.tenant, [Done(changed.enrolled, GivenConsent.from_json(session.consent))])
     duplicate_of = reference_of(session.tenant, outcome.duplicate_of)
     details: dict[str, Detail] = {
         "session": str(session.pk),

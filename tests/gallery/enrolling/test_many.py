@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -55,9 +56,12 @@ def one_by_one(
     return told
 
 
-def together(tenant: Tenant, crowd: Sequence[Enrolment], gallery: Gallery, **how: object) -> list[str]:
-    outcomes = enroll_many(tenant, crowd, gallery, how.pop("rules", RULES), **how)  # type: ignore[arg-type]
-    return [one.code if isinstance(one, GalleryError) else str(len(one)) for one in outcomes]
+def together(
+    tenant: Tenant, crowd: Sequence[Enrolment], gallery: Gallery, rules: EnrollmentRules = RULES, **how: Any
+) -> list[str]:
+    """What becomes of each person. `how`: fields of every enrolment."""
+    outcomes = enroll_many(tenant, [replace(one, **how) for one in crowd], gallery, rules)
+    return [one.code if isinstance(one, GalleryError) else str(len(one.templates)) for one in outcomes]
 
 
 def kept(tenant: Tenant) -> list[tuple[str, str, int]]:

@@ -13,12 +13,12 @@ import pytest
 import database.clock
 from core.types import Embedding
 from gallery import people
+from gallery.enrolling.many import Enrolment, enroll_many
 from gallery.people import Sample, create_subject, update_subject
 from gallery.records.references import reference_of
 from jobs.models import Job
 from jobs.submitting import NewJob, submit
 from jobs.workers import execution
-from recognition.enrolment import enroll_pictures
 from recognition.models import FailedAttempts, Session
 from recognition.retention import erasure, unseen
 from recognition.sessions import lifecycle, lockout
@@ -77,8 +77,8 @@ def enrolled_in_a_session(scene: Scene) -> None:
 
 
 def enrolled_by_a_picture(scene: Scene) -> None:
-    gallery = scene.worker.deciding.gallery
-    enroll_pictures(scene.worker.deciding, gallery, scene.tenant, PERSON, [Sample(scene.face, 1.0)], None)
+    deciding = scene.worker.deciding
+    enroll_many(scene.tenant, [Enrolment(PERSON, [Sample(scene.face, 1.0)])], deciding.gallery, deciding.rules)
 
 
 def nobody_came(scene: Scene) -> None:

@@ -23,7 +23,6 @@ from gallery.feedback import Source
 from gallery.models import Consent, Feedback, ProtectedRow, Reembedded
 from gallery.people import create_subject, find_subject
 from gallery.protection.sealed import header
-from gallery.records.consents import GivenConsent, keep_consent
 from logs.lines import Redaction
 from recognition.export.document import SubjectExport
 from recognition.feedback import give
@@ -229,7 +228,8 @@ def test_what_an_open_session_needs_is_gone_when_it_ends(worker: Worker, alice: 
 
 def keep_everything(worker: Worker, backend: Backend, alices: Embedding, bobs: Embedding) -> None:
     """A consent of alice, a probe by which she matched, and a picture that was rejected as her."""
-    keep_consent(find_subject(backend.tenant, "alice"), GivenConsent("terms", "1", "rest"))
+    told = {"text": "terms", "version": "1", "given_by": "rest", "given_at": database_clock.now()}
+    Consent.objects.create(subject=find_subject(backend.tenant, "alice"), **told)
     succeed(worker, backend, alices)
     give(worker.deciding, worker.deciding.gallery, backend.tenant, "alice", bobs, Source(), correct=False)
 

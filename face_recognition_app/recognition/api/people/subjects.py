@@ -13,6 +13,7 @@ from ninja import Form, Query, Router, Status
 from core.errors import ImageError
 from core.types import Embedding
 from gallery import people
+from gallery.enrolling.many import Enrolment
 from gallery.matching import Gallery
 from gallery.models import Renewal, Subject, Template, TemplateOrigin
 from gallery.records.references import record_duplicate, record_each, record_reading
@@ -35,7 +36,6 @@ from recognition.api.schemas import (
     UploadResult,
 )
 from recognition.api.uploads import IMAGES, MAX_IMAGES_AT_A_TIME, Upload, consent_in_form, images
-from recognition.enrolment import enroll_pictures
 from recognition.export import collecting
 from recognition.export.document import SubjectExport
 from recognition.retention.erasure import erase_for_withdrawal, erase_subject, erase_template
@@ -165,16 +165,9 @@ async def add_templates(
         details = {"rejected": [image.model_dump() for image in rejected]}
         raise ApiError(ErrorCode.NO_USABLE_FACE, "no image has a usable face", details)
     try:
-        templates = await worker.database.run(
-            enroll_pictures,
-            worker.deciding,
-            gallery,
-            tenant,
-            subject_id,
-            [image.sample for image in good],
-            given,
-            renewal,
-        )
+        samples = [image.sample for image in good]
+        person = Enrolment(subject_id, samples, consent=given, renewal=renewal)
+        templates = await worker.enrolments.enroll(tenant, gallery, worker.deciding.rules, person)
     except people.DuplicateFace as error:
         raise await worker.database.run(_duplicate, error, caller(request), subject_id) from error
     accepted = [

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from config.job_settings import job_settings
 from config.service import service_settings
-from gallery.enrolling.many import Enrolment, enroll_many
+from gallery.enrolling.many import Enrolment, Outcome, enroll_many
 from gallery.matching import Gallery
-from gallery.models import ImportedPicture, Template
+from gallery.models import ImportedPicture
 from gallery.people import MAX_TEMPLATES, GalleryError, InvalidSubjectId, check_subject_id
 from gallery.thresholds import same_person
 from jobs.models import Job
@@ -286,11 +286,9 @@ class Part:
         with self.run.step():
             outcomes = enroll_many(
                 tenant,
-                [_enrolment(one.person, found) for one, found in good],
+                [_enrolment(one.person, found, asked) for one, found in good],
                 self.gallery,
                 deciding.rules,
-                None if asked.consent is None else asked.consent.given,
-                asked.renewal,
             )
             self._note([(*one, outcome) for one, outcome in zip(good, outcomes, strict=True)])
             rows = [row for one in batch for row in one.report()]
@@ -304,7 +302,7 @@ class Part:
         for _ in batch:
             self.window.popleft()
 
-    def _note(self, outcomes: Sequence[tuple[Pending, list[Good], list[Template] | GalleryError]]) -> None:
+    def _note(self, outcomes: Sequence[tuple[Pending, list[Good], Outcome]]) -> None:
         imported = []
         for pending, good, outcome in outcomes:
             if isinstance(outcome, GalleryError):
@@ -312,12 +310,12 @@ class Part:
                 continue
             self.progress.subjects += 1
             self.progress.enrolled += len(good)
-            for one, template in zip(good, outcome, strict=True):
+            for one, template in zip(good, outcome.templates, strict=True):
                 pending.enrolled(one.file)
                 imported.append(ImportedPicture(subject_id=template.subject_id, template=template, sha256=one.sha256))
         ImportedPicture.objects.bulk_create(imported)
 
 
-def _enrolment(person: Person, good: Sequence[Good]) -> Enrolment:
-    samples = [one.sample for one in good]
-    return Enrolment(person.subject_id, samples, person.display_name, person.metadata)
+def _enrolment(person: Person, good: Sequence[Good], asked: BulkEnroll) -> Enrolment:
+    samples, consent = [one.sample for one in good], None if asked.consent is None else asked.consent.given
+    return Enrolment(person.subject_id, samples, person.display_name, person.metadata, consent, asked.renewal)
