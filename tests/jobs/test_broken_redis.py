@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from jobs.broker import state
+from database import redis_access
 from jobs.models import DeadLetter, Job
 from jobs.submitting import NewJob, submit, submit_many
 from testkit.browsers.link import Link
@@ -76,14 +76,14 @@ def test_jobs_outlive_a_redis_that_has_lost_everything(own_redis: str, transacti
 
 
 def test_a_silent_redis_is_not_asked_for_each_job(link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "PAUSE_S", 3_600.0)
+    monkeypatch.setattr(redis_access, "PAUSE_S", 3_600.0)
     link.silence()
     jobs = [submit(None, NewJob(JobType.NOOP))]
     asked = link.own_ports()
     jobs += [submit(None, NewJob(JobType.NOOP)) for _ in range(3)]
     assert link.own_ports() == asked
     link.resume()
-    monkeypatch.setattr(state, "PAUSE_S", 0.0)
+    monkeypatch.setattr(redis_access, "PAUSE_S", 0.0)
     sent = submit(None, NewJob(JobType.NOOP))
     assert Job.across_tenants.get(published_at__isnull=False) == sent
     with job_process(tmp_path, REDIS_URL=f"redis://127.0.0.1:{link.port}/0"):

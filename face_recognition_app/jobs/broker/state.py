@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.job_settings import job_settings
 from config.service import service_settings
+from database.redis_access import BoundedPool, Connection
 from jobs.broker.queues import KEY_PREFIX, queue_of
 from vocabulary.jobs import JobType, Priority
 
 PATIENCE_S = 1.0
 """How long whoever asks for a job waits for Redis: it is accepted without it, too."""
-PAUSE_S = 5.0
-"""How long a Redis that did not answer is not asked again: each question to a silent one would hold a thread."""
-
-
-@dataclass(slots=True)
-class Connection:
-    """The connections of this process. `failed_at`: when Redis did not answer last; None while it does."""
-
-    client: redis.Redis
-    failed_at: float | None = None
-
-    @contextmanager
-    def asked(self) -> Iterator[redis.Redis]:
-        """A block in which Redis is asked. Raises redis.ConnectionError at once during the pause."""
-        now = time.monotonic()
-        if self.failed_at is not None:
-            if now - self.failed_at < PAUSE_S:
-                raise redis.ConnectionError("Redis did not answer a moment ago")
-            self.failed_at = now  # This thread tries; the others go on without Redis.
-        failed_at = None
-        try:
-            yield self.client
-        except (redis.ConnectionError, redis.TimeoutError):
-            failed_at = time.monotonic()
-            raise
-        finally:
-            self.failed_at = failed_at
 
 
 @cache
-def connection() -> Connection:
-    """Whoever finds all its connections in use waits for one as long as for an answer."""
-    pool = redis.BlockingConnectionPool.from_url(
-        job_settings().redis_url,
-        max_connections=service_settings().redis_max_connections,
-        timeout=PATIENCE_S,
-        socket_timeout=PATIENCE_S,
-        socket_connect_timeout=PATIENCE_S,
-        # A connection that Redis has closed is made anew; silence is waited for once.
-        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+def connection() -> Connection[redis.Redis]:
+    pool = BoundedPool.from_url(
+        job_settings().redis_url, max_connections=service_settings().redis_max_connections, patience_s=PATIENCE_S
     )
     return Connection(redis.Redis.from_pool(pool))
 

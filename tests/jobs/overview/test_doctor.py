@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from config.job_settings import JobSettings
 from database import clock
+from database.redis_access import Connection
 from jobs.broker import state
 from jobs.models import Job
 from jobs.overview import checks
@@ -44,7 +45,7 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Re
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         client.config_set("appendonly", "yes")
         client.config_set("maxmemory-policy", "noeviction")
-        connection = state.Connection(client)
+        connection = Connection(client)
         monkeypatch.setattr(state, "connection", lambda: connection)
         yield client
 
@@ -138,7 +139,7 @@ def cannot_ask(_: object) -> list[WorkerState]:
 def test_a_redis_that_is_away_is_told_and_the_rest_is_still_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     take_seat("here:1")
     with redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as away:
-        connection = state.Connection(away)
+        connection = Connection(away)
         monkeypatch.setattr(state, "connection", lambda: connection)
         monkeypatch.setattr(checks, "workers", cannot_ask)
         assert failing(POOLED).keys() == {"redis", "workers", "clocks"}
