@@ -99,7 +99,12 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
         description="Connections to Redis of each pool of a process: of queues, and of the cache.",
     )
     redis_url: str = Field(
-        "", alias="REDIS_URL", description="redis://... for the channel layer and the cache; unset: neither is needed."
+        "", alias="REDIS_URL", description="redis://... for jobs and the cache; unset: jobs go through the database."
+    )
+    redis_cache_enabled: bool = Field(
+        False,
+        alias="REDIS_CACHE_ENABLED",
+        description="Keep answers that cannot change any more in REDIS_URL; operations/databases.md says which.",
     )
     data_dir: Directory = Field(
         REPOSITORY / "var", alias="FACE_DATA_DIR", description="Database and keys; made if missing."
@@ -367,6 +372,12 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
                 "FACE_GALLERY_STORE=pgvector needs PostgreSQL: set DATABASE_URL to postgresql://..., or choose another "
                 "store"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _cache_has_its_redis(self) -> Settings:
+        if self.redis_cache_enabled and not self.redis_url:
+            raise ValueError("REDIS_CACHE_ENABLED needs REDIS_URL=redis://...")
         return self
 
     @model_validator(mode="after")

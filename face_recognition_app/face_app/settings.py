@@ -87,6 +87,20 @@ def _database(url: str) -> dict[str, Any]:
     return found
 
 
+def redis_cache(url: str, connections: int) -> dict[str, Any]:
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": "face:cache",
+        "OPTIONS": {
+            "pool_class": "database.redis_access.BoundedPool",
+            "serializer": "database.redis_access.Text",
+            "max_connections": connections,
+            "patience_s": 0.2,
+        },
+    }
+
+
 if FACE.database_url:
     DATABASES = {"default": _database(FACE.database_url)}
     if FACE.database_replica_url:
@@ -109,15 +123,8 @@ else:
         }
     }
 
-if FACE.redis_url:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": FACE.redis_url}}
-    # redis-py's default socket timeout equals the layer's blocking pop and would drop idle sockets.
-    CHANNEL_LAYERS = {
-        "default": {
-            "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [{"address": FACE.redis_url, "socket_timeout": None}]},
-        }
-    }
+if FACE.redis_cache_enabled:
+    CACHES = {"default": redis_cache(FACE.redis_url, FACE.redis_max_connections)}
 
 JOB_KINDS = "recognition.background.catalogue.KINDS"
 

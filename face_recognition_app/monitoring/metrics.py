@@ -34,6 +34,7 @@ request_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
 )
 refused_requests = Counter("face_http_refused", "Requests refused before the application saw them.", ["status"])
+cache_reads = Counter("face_cache_reads", "Answers looked for in the cache, by outcome.", ["outcome"])
 connections = Gauge("face_connections", "Open sockets.", multiprocess_mode="livesum")
 closed = Counter("face_sockets_closed", "Sockets that the service closed, by close code.", ["code"])
 database_connections = Gauge(

@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     NO_USABLE_FACE = "no_usable_face"
     NOT_FOUND = "not_found"
     NOT_REPLAYABLE = "not_replayable"
+    OUTCOMES_NOT_FOUND = "outcomes_not_found"
     OVERLOADED = "overloaded"
     POLICY_TOO_WEAK = "policy_too_weak"
     REFUSED = "refused"
@@ -111,6 +112,9 @@ HTTP: dict[ErrorCode, OverHttp] = {
     _C.JOB_NOT_FOUND: OverHttp(404, "The tenant has no job with this id, or it is deleted after its time."),
     _C.DELIVERY_NOT_FOUND: OverHttp(404, "The tenant's webhook has no delivery with this id, or it is kept no longer."),
     _C.KEY_NOT_FOUND: OverHttp(404, "The tenant has no API key with this id, or it is revoked."),
+    _C.OUTCOMES_NOT_FOUND: OverHttp(
+        404, "The tenant has no numbers of this day: it is not over, not counted yet, or they are kept no longer."
+    ),
     _C.SESSION_NOT_FOUND: OverHttp(404, "The tenant has no session with this id."),
     _C.SUBJECT_NOT_FOUND: OverHttp(404, "The tenant has no subject with this id."),
     _C.TEMPLATE_NOT_FOUND: OverHttp(404, "The subject has no template with this id."),

@@ -53,6 +53,7 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
     ("DATABASE_REPLICA_URL", "postgresql://replica/face", "database_replica_url", "postgresql://replica/face"),
     ("DB_POOL_SIZE", "40", "db_pool_size", 40),
     ("DB_MAX_OVERFLOW", "80", "db_max_overflow", 80),
+    ("REDIS_CACHE_ENABLED", "true", "redis_cache_enabled", True),
     ("REDIS_MAX_CONNECTIONS", "50", "redis_max_connections", 50),
     ("FACE_BACKUP_KEY", "a-key", "backup_key", "a-key"),
     ("FACE_BACKUP_KEY_FILE", "/run/secrets/backup", "backup_key_file", Path("/run/secrets/backup")),
@@ -114,10 +115,8 @@ EVERY_VARIABLE: list[tuple[str, str, str, object]] = [
 
 @pytest.mark.parametrize(("variable", "value", "name", "expected"), EVERY_VARIABLE, ids=lambda value: str(value)[:30])
 def test_a_variable_sets_its_setting(variable: str, value: str, name: str, expected: object) -> None:
-    assert (
-        getattr(load({"FACE_SECRET_KEY": STRONG, "DATABASE_URL": "postgresql://db/face", variable: value}), name)
-        == expected
-    )
+    needed = {"FACE_SECRET_KEY": STRONG, "DATABASE_URL": "postgresql://db/face", "REDIS_URL": "redis://queues/0"}
+    assert getattr(load({**needed, variable: value}), name) == expected
 
 
 def test_every_variable_is_tested() -> None:
@@ -229,6 +228,11 @@ def test_the_level_of_the_web_service_is_the_common_one_unless_it_has_its_own(
     variables: dict[str, str], level: str
 ) -> None:
     assert load(variables).log_level == level
+
+
+def test_a_cache_without_redis_is_refused() -> None:
+    with pytest.raises(SettingsError, match="REDIS_CACHE_ENABLED needs REDIS_URL"):
+        load({"REDIS_CACHE_ENABLED": "true"})
 
 
 def test_every_problem_is_reported_at_once() -> None:

@@ -13,12 +13,13 @@ from django.db import connection
 
 from tests.processes import APPLICATION, run
 
+SERVERS = ("DATABASE_URL", "REDIS_URL", "REDIS_CACHE_ENABLED")
 STRONG = "Zk3-unguessable-and-long-enough-9Qx7"
 
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("FACE_") or name in ("DATABASE_URL", "REDIS_URL")]:
+    for name in [name for name in os.environ if name.startswith("FACE_") or name in SERVERS]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("FACE_DATA_DIR", str(tmp_path))
 
@@ -33,7 +34,7 @@ def test_with_nothing_set_everything_is_in_the_data_directory(monkeypatch: pytes
     found = django_settings(monkeypatch)
     assert found["DATABASES"]["default"]["NAME"] == str(tmp_path / "face.sqlite3")
     assert found["SECRET_KEY"] == (tmp_path / "keys" / "secret-key").read_text()
-    assert "CHANNEL_LAYERS" not in found
+    assert "CACHES" not in found
     assert found["DEBUG"] is False
     assert found["ALLOWED_HOSTS"] == ["*"]
 
@@ -60,11 +61,10 @@ def test_the_address_of_the_database_has_the_last_word(monkeypatch: pytest.Monke
     assert (options["connect_timeout"], options["sslmode"]) == (10, "require")
 
 
-def test_one_variable_turns_on_redis_and_idle_sockets_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = django_settings(monkeypatch, REDIS_URL="redis://cache:6379/1")
-    assert found["CACHES"]["default"]["LOCATION"] == "redis://cache:6379/1"
-    [host] = found["CHANNEL_LAYERS"]["default"]["CONFIG"]["hosts"]
-    assert host == {"address": "redis://cache:6379/1", "socket_timeout": None}
+def test_redis_is_a_cache_where_it_is_wanted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "CACHES" not in django_settings(monkeypatch, REDIS_URL="redis://cache:6379/1")
+    found = django_settings(monkeypatch, REDIS_CACHE_ENABLED="true", REDIS_MAX_CONNECTIONS="7")["CACHES"]["default"]
+    assert (found["LOCATION"], found["OPTIONS"]["max_connections"]) == ("redis://cache:6379/1", 7)
 
 
 def test_in_production_only_named_hosts_are_served(monkeypatch: pytest.MonkeyPatch) -> None:

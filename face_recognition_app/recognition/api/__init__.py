@@ -10,7 +10,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from config.public_url import PublicUrl
 from logs.tracebacks import let_go
-from recognition.api import audit, auth, faces, keys, sessions
+from recognition.api import audit, auth, faces, keys, outcomes, sessions
 from recognition.api.errors import ApiError, as_service_error, error_response
 from recognition.api.jobs import jobs, reports
 from recognition.api.openapi.document import FaceApi, LocalSwagger
@@ -43,6 +43,7 @@ def make_api(public_url: PublicUrl | None = None) -> FaceApi:
     api.add_router("/v1/jobs/", reports.router)
     api.add_router("/v1/keys/", keys.router)
     api.add_router("/v1/audit/", audit.router)
+    api.add_router("/v1/outcomes/", outcomes.router)
     api.add_router("/v1/webhooks/", endpoints.router)
     api.add_router("/v1/webhooks/", deliveries.router)
     api.exception_handler(ValidationError)(_invalid)

@@ -39,7 +39,7 @@ from testkit.hostile_pictures import encoded
 from tests.enrolling import enroll
 from tests.recognition.api.test_api import error_of
 from tests.recognition.failing import fail
-from tests.recognition.isolation.theirs import webhook_with_a_delivery
+from tests.recognition.isolation.theirs import COUNTED, webhook_with_a_delivery
 from tests.recognition.support import ALICE, Backend, Faces, http_client
 from vocabulary.faces import Action
 from vocabulary.jobs import JobStatus, JobType
@@ -131,6 +131,7 @@ async def world(worker: Worker, backend: Backend, faces: Faces, astronaut_embedd
             "job_id": str(submit(backend.tenant, NewJob(JobType.NOOP)).public_id),
             "webhook_id": webhook_id,
             "delivery_id": delivery_id,
+            "day": str(COUNTED),
         }
 
     things = await worker.database.run(make)
@@ -230,7 +231,7 @@ async def provoke_what_is_not_there(world: World, operation: Documented) -> None
     for name in re.findall(r"{(\w+)}", operation.path):
         if name != "subject_id":
             await world.ask(operation, values={name: "x"}, **usual(operation, world.faces.astronaut))
-            missing = str(uuid.UUID(int=0))
+            missing = "2000-01-01" if name == "day" else str(uuid.UUID(int=0))
         elif operation.name == "add_templates":
             missing = "a b"
         else:

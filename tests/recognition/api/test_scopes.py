@@ -52,6 +52,8 @@ READ_ONLY = {
     "GET /api/v1/jobs/{job_id}/report/",
     "GET /api/v1/jobs/",
     "GET /api/v1/jobs/{job_id}/",
+    "GET /api/v1/outcomes/",
+    "GET /api/v1/outcomes/{day}/",
     "GET /api/v1/sessions/{session_id}/",
     "GET /api/v1/subjects/",
     "GET /api/v1/subjects/{subject_id}/",

@@ -78,6 +78,8 @@ CASES: dict[str, Ask] = {
     "read_locks": nothing,
     "export_subject": nothing,
     "read_audit": lambda theirs, _: {"params": {"cursor": theirs.cursor, "subject_id": theirs.subject_id}},
+    "list_outcomes": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
+    "read_outcomes": nothing,
     "list_templates": lambda theirs, _: {"params": {"cursor": theirs.cursor}},
     "add_templates": images("images"),
     "delete_template": nothing,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from jobs.submitting import NewJob, submit
 from jobs.workers.execution import execute
 from recognition.api.pages import cursor_for
 from recognition.models import FailedAttempts
+from recognition.outcomes import summaries
 from recognition.sessions import lifecycle
 from recognition.worker import Worker
 from tenants.keys import issue_key
@@ -39,6 +41,8 @@ from webhooks.models import Delivery
 OTHER_IDS = {("retry_job", "job_id"): "ended_job_id", ("read_report", "job_id"): "report_job_id"}
 """Where an operation needs another thing than the rest."""
 WHO, DEVICE, IDEMPOTENCY_KEY = "grace", "phone", "order-7"
+COUNTED = date(2026, 1, 31)
+"""A day of which there are numbers."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Theirs:
     report_job_id: str
     webhook_id: str
     delivery_id: str
+    day: str
     device_id: str
     idempotency_key: str
     cursor: str
@@ -87,6 +92,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
         cursor = cursor_for(tenant, 1)
         once = NewJob(JobType.NOOP, idempotency_key=IDEMPOTENCY_KEY)
         assert cursor is not None
+        summaries.summarise(tenant, COUNTED)
         job = submit(tenant, NewJob(JobType.EXPORT_SUBJECT, {"subject_id": WHO}))
         execute(job.pk)
         return Theirs(
@@ -103,6 +109,7 @@ async def make_theirs(worker: Worker, backend: Backend, embedding: Embedding) ->
             ended_job_id=str(changing.cancel(submit(tenant, NewJob(JobType.NOOP))).public_id),
             webhook_id=webhook_id,
             delivery_id=delivery_id,
+            day=str(COUNTED),
             device_id=DEVICE,
             idempotency_key=IDEMPOTENCY_KEY,
             cursor=cursor,

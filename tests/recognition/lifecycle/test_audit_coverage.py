@@ -54,6 +54,7 @@ Recorded = tuple[str, ...]
 
 NOTHING_KEPT = Unrecorded("it reads nothing that is stored, and decides about nobody")
 NO_PERSON = Unrecorded("it tells of keys or webhooks, not of people, and changes none")
+NUMBERS = Unrecorded("it tells numbers of sessions, and names nobody")
 BEGINS_ONLY = Unrecorded("it reads nothing and decides nothing: what comes of it is recorded, with who began it")
 
 
@@ -97,6 +98,8 @@ ROUTES: dict[str, tuple[Ask, Recorded | Unrecorded]] = {
     "read_locks": (nothing, ("locks_read",)),
     "export_subject": (nothing, ("subject_exported",)),
     "read_audit": (nothing, ("audit_read",)),
+    "list_outcomes": (nothing, NUMBERS),
+    "read_outcomes": (nothing, NUMBERS),
     "list_templates": (nothing, ("templates_read",)),
     "add_templates": (picture("images"), ("enrolled",)),
     "delete_template": (nothing, ("template_erased",)),
@@ -239,7 +242,7 @@ COMMANDS: dict[str, list[tuple[list[str], Recorded | Unrecorded]]] = {
         (["--tenant", "acme", "--dry-run"], ("gallery_compared",)),
         (["--tenant", "acme", "--forget"], ("policy_changed",)),
     ],
-    "outcomes": [(["--tenant", "acme"], Unrecorded("it tells numbers of sessions, and names nobody"))],
+    "outcomes": [(["--tenant", "acme"], NUMBERS)],
     "find_duplicates": [(["--tenant", "acme"], ("gallery_compared", "duplicate_found"))],
     "reembed": [(["--tenant", "acme"], Unrecorded("the gallery is of the embedder in use: nothing is moved"))],
     "retention": [([], ("retention",))],
