@@ -14,16 +14,16 @@ from wire.codes import GUIDANCE_MESSAGES
 
 
 @pytest.fixture
-def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Copies of the pages that may be written to."""
     paths = []
-    for name in ("CONFIGURATION", "ERRORS"):
+    for name in ("CONFIGURATION", "ERRORS", "EXAMPLE"):
         original: Path = getattr(configuration_docs, name)
         copy = tmp_path / original.name
         copy.write_text(original.read_text())
         monkeypatch.setattr(configuration_docs, name, copy)
         paths.append(copy)
-    return paths[0], paths[1]
+    return paths
 
 
 def test_the_pages_are_current() -> None:
@@ -38,10 +38,11 @@ def test_the_pages_are_current() -> None:
         (1, "| 413 |", "| 414 |"),
         (1, "| 4409 | no |", "| 4409 | yes |"),
         (1, "| 4401 | The token", "| 4402 | The token"),
+        (2, "#JOB_TIMEOUT=300s", "#JOB_TIMEOUT=30s"),
     ],
 )
 def test_a_page_that_is_not_current_is_detected_and_rewritten(
-    copies: tuple[Path, Path], page: int, was: str, became: str
+    copies: list[Path], page: int, was: str, became: str
 ) -> None:
     before = copies[page].read_text()
     assert was in before
@@ -52,19 +53,19 @@ def test_a_page_that_is_not_current_is_detected_and_rewritten(
     assert copies[page].read_text() == before
 
 
-def test_a_missing_page_is_detected(copies: tuple[Path, Path]) -> None:
+def test_a_missing_page_is_detected(copies: list[Path]) -> None:
     copies[0].unlink()
     with pytest.raises(CommandError, match=r"configuration\.md is not current"):
         call_command("configuration_docs", "--check")
 
 
-def test_text_around_the_tables_stays(copies: tuple[Path, Path]) -> None:
+def test_text_around_the_tables_stays(copies: list[Path]) -> None:
     copies[1].write_text(copies[1].read_text() + "\nBy hand.\n")
     call_command("configuration_docs")
     assert copies[1].read_text().endswith("\nBy hand.\n")
 
 
-def test_a_page_that_lost_the_place_of_its_table_is_not_overwritten(copies: tuple[Path, Path]) -> None:
+def test_a_page_that_lost_the_place_of_its_table_is_not_overwritten(copies: list[Path]) -> None:
     copies[1].write_text("# Errors\n")
     with pytest.raises(CommandError, match="http: generated"):
         call_command("configuration_docs")

@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from pydantic.fields import FieldInfo
 
+from config.example import example
 from config.settings import MAX_CONNECTIONS, REPOSITORY, Settings
 from vocabulary.errors import CLOSE_CODES, HTTP, SOCKET, ErrorCode, OnSocket
 from vocabulary.sessions import REASONS
@@ -19,6 +20,7 @@ from wire.codes import GUIDANCE_MESSAGES
 
 CONFIGURATION = REPOSITORY / "docs" / "configuration.md"
 ERRORS = REPOSITORY / "docs" / "errors.md"
+EXAMPLE = REPOSITORY / ".env.example"
 
 INTRODUCTION = """\
 # Configuration
@@ -53,19 +55,23 @@ BOUNDS = {Ge: ("at least", "ge"), Gt: ("more than", "gt"), Le: ("at most", "le")
 
 
 class Command(BaseCommand):
-    help = "Writes docs/configuration.md from the settings, and the tables of codes into docs/errors.md."
+    help = "Writes docs/configuration.md and .env.example from the settings, and tables of codes into docs/errors.md."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is not current")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = {CONFIGURATION: configuration_page(), ERRORS: errors_page(ERRORS.read_text())}
+        current = {
+            CONFIGURATION: configuration_page(),
+            ERRORS: errors_page(ERRORS.read_text()),
+            EXAMPLE: example(),
+        }
         for page, text in current.items():
             if not options["check"]:
                 page.write_text(text)
             elif not page.is_file() or page.read_text() != text:
-                raise CommandError(f"docs/{page.name} is not current: run manage.py configuration_docs")
+                raise CommandError(f"{page.name} is not current: run manage.py configuration_docs")
 
 
 def configuration_page() -> str:
