@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from functools import cache
-from typing import TypeVar
 
 import redis
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
@@ -19,19 +18,19 @@ from logs.advice import warn_once
 from monitoring import metrics
 
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer", bound=BaseModel)
 
 
 def is_enabled() -> bool:
     return service_settings().redis_cache_enabled
 
 
-def find(key: str, kind: type[Answer]) -> Answer | None:
-    """The answer that is kept as `key`; None without one, and while Redis does not answer."""
+def find(key: str, kind: type[BaseModel]) -> str | None:
+    """The answer, as JSON, that is kept as `key`; None without one, and while Redis does not answer."""
     try:
         with _connection().asked() as kept:
-            found = kept.get(key, version=_form_of(kind))
-        answer = None if found is None else kind.model_validate_json(found)
+            answer: str | None = kept.get(key, version=_form_of(kind))
+        if answer is not None:
+            kind.model_validate_json(answer)
     except redis.RedisError:
         warn_once(logger, "the cache in REDIS_URL cannot be used: answers are made anew")
         metrics.cache_reads.labels("unavailable").inc()
@@ -42,11 +41,11 @@ def find(key: str, kind: type[Answer]) -> Answer | None:
     return answer
 
 
-def keep(key: str, answer: BaseModel, seconds: float) -> None:
+def keep(key: str, kind: type[BaseModel], answer: str, seconds: float) -> None:
     """Keep the answer for so many seconds, if Redis takes it."""
     try:
         with _connection().asked() as kept:
-            kept.set(key, answer.model_dump_json(), timeout=int(seconds), version=_form_of(type(answer)))
+            kept.set(key, answer, timeout=int(seconds), version=_form_of(kind))
     except redis.RedisError:
         warn_once(logger, "the cache in REDIS_URL takes nothing: answers are made anew")
 
