@@ -204,7 +204,7 @@ def test_threads_and_memory_of_each_worker_are_told(scrapes: Scrapes) -> None:
 
 def test_a_killed_worker_is_counted_as_unexpected(scrapes: Scrapes) -> None:
     ended = {one.labels["reason"]: one.value for one in scrapes.seen[-1]["face_workers_ended"].samples}
-    assert ended == {"asked": 0, "memory": 0, "stuck": 0, "failed_start": 0, "unexpected": 1}
+    assert ended == {"asked": 0, "memory": 0, "requests": 0, "stuck": 0, "failed_start": 0, "unexpected": 1}
 
 
 def test_labels_have_nothing_that_a_client_chose(scrapes: Scrapes) -> None:
