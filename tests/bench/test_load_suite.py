@@ -15,15 +15,16 @@ from dataclasses import replace
 import pytest
 
 from bench.load.live import Tally
+from bench.load.process import LoadProcess
 from bench.load.streams import Outcome
 from bench.load.suite import __main__ as suite
 from bench.load.suite import loads
 from bench.load.suite.__main__ import Plan, Report, Row
 from bench.load.suite.backends import LOCUSTFILE, read_locust
-from bench.load.suite.loads import LOADS, Line, frames_of
+from bench.load.suite.loads import LOADS, Line, Site, frames_of
 from bench.load.suite.sample import Sample
 from bench.load.suite.terminals import run_terminals
-from bench.load.suite.tools import read_ab, read_hey, run_tool
+from bench.load.suite.tools import read_ab, read_hey
 from testkit.delay import delayed
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port
@@ -86,13 +87,23 @@ def test_what_locust_prints_is_summed_over_its_kinds_of_requests() -> None:
             keys | {"start_time": 101.0, "last_request_timestamp": 105.0, "response_times": {"100": 10}},
         ]
     )
-    assert read_locust(text) == Sample(96, {"fetch the keys": 4}, 20.0, 19.0, 100.0)
+    errors = """
+# occurrences      Error
+------------------|-----------------------
+3                  GET fetch the keys: HTTPError('503 Server Error: Service Unavailable')
+1                  GET fetch the keys: timed out
+"""
+    failures = {"HTTPError('503 Server Error: Service Unavailable')": 3, "timed out": 1}
+    assert read_locust(text, errors) == Sample(96, failures, 19.2, 19.0, 100.0)
 
 
-def test_a_tool_that_fails_leaves_a_row_without_success() -> None:
-    failed = run_tool([sys.executable, "-c", "import sys; sys.exit('the port is closed')"], 1.0, read_ab)
-    assert failed.success_percent == 0
-    assert "the port is closed" in "".join(failed.failures)
+@needs_tools
+def test_a_tool_that_fails_leaves_a_row_without_success(live_service: LiveService) -> None:
+    nowhere = replace(live_service, base_url=f"http://127.0.0.1:{free_port()}")
+    with LoadProcess() as streaming:
+        (seen,) = Line("M16", "ab -n 1000 -c 100 $URL/api/health/").run(Site(nowhere, streaming, 1.0, 1, 5.0))
+    assert seen.sample.success_percent == 0
+    assert "Connection refused" in "".join(seen.sample.failures)
 
 
 def test_a_socket_without_an_answer_is_a_failure() -> None:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bench.load.suite.sample import Sample, nothing
+from bench.load.suite.sample import Sample
 
 GRACE_S = 60.0
 """Time that a tool has beside the seconds that it was told to run; ab has it for all its requests."""
 _SAID = 300
 
-Read = Callable[[str], Sample]
+
+class ToolFailed(Exception):
+    """The tool did not do what it was told; the message says what came of it."""
 
 
 def run_tool(
-    command: Sequence[str], seconds: float, read: Read, environment: Mapping[str, str] | None = None
-) -> Sample:
-    """Run a tool for `seconds`; one that fails, or does not end, leaves a sample without an answer."""
+    command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool for `seconds`. Raises ToolFailed, also when it does not end."""
     name = command[0].rpartition("/")[2]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_S, env=environment)
     except subprocess.TimeoutExpired:
-        return nothing(f"{name} did not end within {seconds + GRACE_S:g} s")
+        raise ToolFailed(f"{name} did not end within {seconds + GRACE_S:g} s") from None
     if done.returncode:
-        return nothing(f"{name} ended with {done.returncode}: {done.stderr.strip()[-_SAID:]}")
-    return read(done.stdout)
+        raise ToolFailed(f"{name} ended with {done.returncode}: {done.stderr.strip()[-_SAID:]}")
+    return done
 
 
 def read_ab(text: str) -> Sample:
