@@ -9,9 +9,10 @@ cd "$root"
 # Servers and browsers that some tests start; without one of them its tests are skipped.
 check_test_programs() {
     local missing=() name
-    for name in redis-server chromium firefox-esr nginx git logrotate; do
+    for name in redis-server chromium firefox-esr nginx git logrotate hey; do
         command -v "$name" >/dev/null || missing+=("$name")
     done
+    command -v ab >/dev/null || missing+=(apache2-utils)
     if ((${#missing[@]})) && ! apt_install "${missing[@]}"; then
         echo "      not installed: ${missing[*]}; tests that need them are skipped" \
             "('sudo apt-get install ${missing[*]}' brings them)."

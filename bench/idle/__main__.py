@@ -22,10 +22,9 @@ from bench.load.figures import Latency, latency
 from bench.load.process import LoadProcess, end_on_sigterm, raise_file_limit
 from bench.load.server_usage import MIB, Usage, cores_between, usage
 from bench.load.tables import number, table
-from config.settings import Settings
+from config.settings import MAX_CONNECTIONS
 from testkit.service import temporary_service
 
-DEFAULT_LIMIT_PER_WORKER: int = Settings.model_fields["max_connections"].default
 UNEVEN = 1.2
 """Allowed excess of one worker over its even share: the kernel distributes connections at random."""
 SPARE_FILES = 500
@@ -60,7 +59,7 @@ class Report:
 def environment(sockets: int, workers: int) -> dict[str, str]:
     """Settings that allow each worker enough sockets, where the default does not."""
     needed = math.ceil(sockets / workers * UNEVEN)
-    return {"FACE_MAX_CONNECTIONS": str(needed)} if needed > DEFAULT_LIMIT_PER_WORKER else {}
+    return {"FACE_MAX_CONNECTIONS": str(needed)} if needed > MAX_CONNECTIONS else {}
 
 
 def too_many(sockets: int, workers: int, file_limit: int) -> str | None:

@@ -37,7 +37,7 @@ ACROSS_TENANTS = {
     "recognition/background/parts.py": 1,
     "recognition/background/reports/files.py": 2,
     "recognition/retention/rules.py": 10,
-    "recognition/sessions/lifecycle.py": 2,
+    "recognition/sessions/lifecycle.py": 3,
     "tenants/keys.py": 1,
     "tenants/usage.py": 2,
     "webhooks/deliveries.py": 1,

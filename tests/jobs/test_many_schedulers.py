@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,18 @@ def leader(schedulers: list[JobProcess]) -> JobProcess | None:
     return next((one for one in schedulers if one.pid in pids and one.process.poll() is None), None)
 
 
+def leading_one(schedulers: list[JobProcess]) -> JobProcess:
+    """Wait for one: on a busy machine a seat may lapse before its holder gets to hold it longer."""
+    found: list[JobProcess] = []
+
+    def leads() -> bool:
+        found[:] = [one for one in (leader(schedulers),) if one is not None]
+        return bool(found)
+
+    until(leads)
+    return found[0]
+
+
 def made() -> int:
     return Job.across_tenants.filter(type=JobType.NOOP).count()
 
@@ -38,14 +51,12 @@ def test_each_time_makes_one_job_whoever_dies(way: Way, tmp_path: Path) -> None:
         schedulers = [stack.enter_context(job_process(tmp_path, **variables)) for _ in range(2)]
         for at in (TICKS // 3, 2 * TICKS // 3):
             until(lambda at=at: made() >= at)  # type: ignore[misc]
-            leading = leader(schedulers)
-            assert leading is not None
-            leading.kill()
+            leading_one(schedulers).kill()
             schedulers.append(stack.enter_context(job_process(tmp_path, **variables)))
         until(lambda: made() >= TICKS)
         for one in schedulers:
             if one.process.poll() is None:
-                assert one.stop() == 0
+                assert one.stop() in (0, -signal.SIGTERM)  # The last one may not even have begun.
     row.refresh_from_db()
     times = (row.next_due - first) / timedelta(seconds=EVERY_S)
     keys = set(Job.across_tenants.filter(type=JobType.NOOP).values_list("idempotency_key", flat=True))
@@ -60,9 +71,7 @@ def test_a_scheduler_that_ends_leaves_its_seat_at_once(way: Way, tmp_path: Path)
         job_process(tmp_path, "scheduler", REDIS_URL=way.redis_url) as one,
         job_process(tmp_path, "scheduler", REDIS_URL=way.redis_url) as other,
     ):
-        until(lambda: leader([one, other]) is not None)
-        leading = leader([one, other])
-        assert leading is not None
+        leading = leading_one([one, other])
         standby = other if leading is one else one
         assert leading.stop() == 0
         until(lambda: leader([one, other]) is standby)
