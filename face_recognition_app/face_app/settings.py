@@ -123,6 +123,15 @@ else:
         }
     }
 
+if FACE.redis_url:
+    # No part of the service needs the layer; it is there for what is served beside it. redis-py's default socket timeout
+    # equals the layer's blocking pop and would drop idle sockets.
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [{"address": FACE.redis_url, "socket_timeout": None}]},
+        }
+    }
 if FACE.redis_cache_enabled:
     CACHES = {"default": redis_cache(FACE.redis_url, FACE.redis_max_connections)}
 
