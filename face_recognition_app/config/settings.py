@@ -99,7 +99,7 @@ class Settings(WebhookSettings, RetentionSettings, SessionSettings, ServerSettin
         description="Connections to Redis of each pool of a process: of queues, and of the cache.",
     )
     redis_url: str = Field(
-        "", alias="REDIS_URL", description="redis://... for jobs, channel layer and cache; unset: jobs go through the database."
+        "", alias="REDIS_URL", description="redis://... for jobs, cache and channel layer; unset: jobs use a table."
     )
     redis_cache_enabled: bool = Field(
         False,

@@ -124,7 +124,7 @@ else:
     }
 
 if FACE.redis_url:
-    # No part of the service needs the layer; it is there for what is served beside it. redis-py's default socket timeout
+    # No part of the service needs the layer: it is for what is served beside it. redis-py's default socket timeout
     # equals the layer's blocking pop and would drop idle sockets.
     CHANNEL_LAYERS = {
         "default": {
