@@ -18,7 +18,18 @@ MEGABYTE = 1_000_000
 WEB = "web"
 OUR_LOGGERS = (
     *("audit", "backup", "config", "core", "database", "demo", "face_app", "gallery", "jobs", "logs", "monitoring"),
-    *("recognition", "scheduling", "server", "supervision", "tenants", "vocabulary", "weights", "web", "webhooks", "wire"),
+    *(
+        "recognition",
+        "scheduling",
+        "server",
+        "supervision",
+        "tenants",
+        "vocabulary",
+        "weights",
+        "web",
+        "webhooks",
+        "wire",
+    ),
 )
 """Rooms of this repository. Libraries tell at `debug` what they handle: messages of sockets with frames and decisions,
 statements with their values, requests with their headers. So their lines begin at `info`, whatever is asked for."""
