@@ -19,7 +19,7 @@ from testkit.service import LiveService
 Mode = Literal["changes", "kills"]
 
 KILL = "kill -9"
-_SETTLES_WITHIN_S = 120
+_SETTLES_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,14 @@ def _oldest_killed(service: LiveService) -> str:
 
 async def _until_settled(service: LiveService, workers: int) -> None:
     """Wait until as many workers as wanted are ready and no other is left."""
-    for _ in range(_SETTLES_WITHIN_S):
-        async with loopback.client(base_url=service.base_url, timeout=30) as client:
-            ready = (await client.get("/api/pool/status/")).json()["workers"]
-        if len(ready) == len(psutil.Process(service.pid).children()) == workers:
+    until = time.monotonic() + _SETTLES_WITHIN_S
+    while True:
+        async with loopback.client(base_url=service.base_url, timeout=_SETTLES_WITHIN_S) as client:
+            ready = {worker["pid"] for worker in (await client.get("/api/pool/status/")).json()["workers"]}
+        alive = {worker.pid for worker in psutil.Process(service.pid).children()}
+        if ready == alive and len(alive) == workers:
             return
+        if time.monotonic() > until:
+            told = "".join(service.log.read_text().splitlines(keepends=True)[-40:])
+            raise RuntimeError(f"the workers did not come to rest: {ready} of {alive} are ready\n{told}")
         await asyncio.sleep(1)
-    raise RuntimeError("the workers did not come to rest")

@@ -10,7 +10,8 @@ import httpx
 
 from testkit import loopback
 
-HEALTH, DATABASE = "/api/health/", "/api/v1/subjects/?limit=10"
+HEALTH, DATABASE = "/api/health/", "/api/v1/jobs/?limit=10"
+"""The second asks the database, and records nothing: a read of people would be a write."""
 _PAUSE_S = 0.1
 _TIMEOUT_S = 60.0
 

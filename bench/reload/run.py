@@ -21,6 +21,8 @@ from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 LONGEST_WAIT_S = 4.0
 """No start of a worker is as quick with the default warm-up: who waits longer has waited for one."""
+DRAIN_S = "5"
+"""Shorter than most sessions, so that they go on in another worker."""
 _IN_FLIGHT_S = 1.0
 """A request that broke off within this time of a kill may have been in the killed worker."""
 
@@ -49,6 +51,7 @@ class Report:
     failed: list[Failure]
     decided: dict[str, int]
     resumed: int
+    untold: int
     reconnects: dict[int, int]
     lost: list[Failure]
     mistakes: list[str]
@@ -67,6 +70,7 @@ def run(plan: Plan) -> Report:
         environment = {
             **ENVIRONMENT,
             "BENCH_WARM_UP_S": str(plan.warm_up),
+            "FACE_DRAIN_S": DRAIN_S,
             "FACE_MESH_POOL_SIZE": str(plan.pool_size),
             "PYTHONPATH": str(REPOSITORY),
         }
@@ -135,6 +139,7 @@ def _report(plan: Plan, requests: RequestTally, sessions: SessionTally, events: 
         failed=[one for one in failures if one not in in_killed],
         decided=dict(sessions.decided),
         resumed=sessions.resumed,
+        untold=sessions.untold,
         reconnects=dict(sessions.reconnects),
         lost=sessions.lost,
         mistakes=sessions.mistakes,

@@ -18,13 +18,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from bench.reload.ledger import Ledger
 from bench.reload.people import Person
 from bench.reload.requests import Failure
-from testkit.stream_client import CreatedSession, Message, ServiceClient, ServiceError
+from testkit.stream_client import CreatedSession, ServiceClient, ServiceError
 
 _RECONNECT_S = 0.2
-_SESSION_TIMEOUT_S = 120.0
-"""Time limit of one session in the bench, twice the service's own."""
-_FINAL = (4401, 4409, 1000)
-"""Close codes after which a client does not come back."""
+_SESSION_TIMEOUT_S = 240.0
+"""Time limit of one session in the bench, twice what the service gives an enrolment and remembers its token for."""
+_UNKNOWN_TOKEN = 4401
+_FINAL = (4409, 1000)
+"""Close codes after which a client does not come back, and which it gets only with a result."""
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class SessionTally:
     """Reconnects by the close code before."""
     resumed: int = 0
     """Sessions that were decided on a later connection than their first."""
+    untold: int = 0
+    """Sessions whose client came back too late to be told: it was cut off for longer than the service remembers."""
     ids: set[str] = field(default_factory=set)
     enrolled: list[str] = field(default_factory=list)
     """Subjects whose enrolment has succeeded."""
@@ -69,21 +72,21 @@ class Visitor:
     async def _come(self) -> None:
         created = await self._ask(lambda: self.person.begin(self.client))
         ledger = Ledger()
-        cuts = await self._until_decided(created, ledger)
-        assert ledger.decision is not None
+        cuts = await self._until_told(created, ledger)
         kept = await self._ask(lambda: self.client.session(created.id))
-        if kept["decision_token"] != ledger.decision["decision_token"]:
+        if (decision := kept["decision"]) is None:
+            raise _NoDecision(f"it is {kept['status']}, and its client was told {ledger.last_error}")
+        if ledger.decision is None:
+            self.tally.untold += 1
+        elif kept["decision_token"] != ledger.decision["decision_token"]:
             ledger.mistakes.append("the session has another decision than its client was told")
-        self._note(created.id, ledger.decision, cuts)
-        self.tally.mistakes += [f"session {created.id}: {mistake}" for mistake in ledger.mistakes]
-
-    def _note(self, session_id: str, decision: Message, cuts: int) -> None:
-        self.tally.ids.add(session_id)
+        outcome = "success" if kept["status"] == "succeeded" else ", ".join(decision["reasons"])
+        self.tally.ids.add(created.id)
         self.tally.resumed += cuts > 0
-        kind = str(decision["type"]).removesuffix("_complete")
-        self.tally.decided[f"{kind}: {decision['reason'] or 'success'}"] += 1
-        if decision["success"] and kind == "enrollment":
-            self.tally.enrolled.append(decision["subject_id"])
+        self.tally.decided[f"{kept['kind']}: {outcome}"] += 1
+        if outcome == "success" and kept["kind"] == "enrollment":
+            self.tally.enrolled.append(kept["subject_id"])
+        self.tally.mistakes += [f"session {created.id}: {mistake}" for mistake in ledger.mistakes]
 
     async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
         """Ask until there is an answer, as a client does whose worker was killed, or who is told so by a proxy."""
@@ -99,8 +102,10 @@ class Visitor:
                 self.tally.repeated.append(Failure.of(began, error))
             await asyncio.sleep(_RECONNECT_S)
 
-    async def _until_decided(self, created: CreatedSession, ledger: Ledger) -> int:
-        """Stream, on as many connections as it takes; returns how many were cut."""
+    async def _until_told(self, created: CreatedSession, ledger: Ledger) -> int:
+        """Stream, on as many connections as it takes, until the result is told or the token is refused, as it is a
+        minute after the session's end; returns how many connections were cut.
+        """
         pictures = self.person.frames()
         for cuts in range(1_000):
             watcher = _Watcher(self.person, ledger)
@@ -110,7 +115,7 @@ class Visitor:
                     created.websocket_url, compression=None, proxy=None, open_timeout=_SESSION_TIMEOUT_S
                 ) as socket:
                     await self._stream(socket, watcher, pictures)
-            if ledger.decision:
+            if ledger.decision or watcher.close_code == _UNKNOWN_TOKEN:
                 return cuts
             if watcher.close_code in _FINAL:
                 raise _NoDecision(f"closed with {watcher.close_code}: {ledger.last_error}")

@@ -46,7 +46,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
         "BENCH_WARM_UP_S": f"{WARM_UP_S}",
         "FACE_ATTEMPTS_LIMIT": "1000",
         "FACE_MESH_POOL_SIZE": "1",
-        "FACE_DRAIN_S": "3",
+        "FACE_DRAIN_S": "1",
+        "FACE_DUPLICATE_CHECK": "false",
         "PYTHONPATH": str(REPOSITORY),
     }
     with running_command(
