@@ -73,7 +73,7 @@ def run(site: ScriptSite, command: str) -> subprocess.CompletedProcess[str]:
     }
     text = re.sub(r"^manage\.py ", f"{sys.executable} {MANAGE} ", command)
     return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", text],
+        ["bash", "-c", text],
         env={**clean, **site.variables, **variables},
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
