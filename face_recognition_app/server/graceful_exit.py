@@ -1,7 +1,8 @@
 """How a worker ends: one way for a reload, fewer workers, too much memory, a signal, and the end of the master.
 
-A worker that is asked to leave serves until as many others are ready as the master wants; if none is starting, it asks
-the master for one. Then it drains: it accepts no new connections, and open ones have `drain_s` to finish.
+A worker that is asked to leave serves until as many others are ready as the master wants, or as many younger ones wait
+for that, too; if none is starting, it asks the master for one. Then it drains: it accepts no new connections, and open
+ones have `drain_s` to finish.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class GracefulExit:
             self._slot.stage = Stage.LEAVING
             logger.info("this worker ends when it is replaced: %s", self._reason or "the service ends")
         if self.stage is Stage.LEAVING:
-            if self._is_service_ending or self._slot.roster.has_enough_ready:
+            if self._is_service_ending or self._slot.is_dispensable:
                 self._slot.stage = Stage.DRAINING
                 self._draining_since = time.monotonic()
             else:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _HEADER = 16
-_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS, _ENDED = range(7)
+_WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS, _ENTERED, _ENDED = range(8)
 """`_ENDED`: the first of as many cells as there are reasons."""
-_SLOT = 4
-_STAGE, _SOCKETS, _REQUEST, _REASON = range(4)
+_SLOT = 5
+_STAGE, _SOCKETS, _REQUEST, _REASON, _SERIAL = range(5)
 _SLOTS = 20_000
 """More than two generations of the largest `--workers`. The system allots a page when it is first used."""
 
@@ -71,6 +71,8 @@ class Roster:
         self._cells[_USED] = max(self._cells[_USED], number + 1)
         slot = Slot(self, number)
         slot.clear()
+        self._cells[_ENTERED] += 1
+        slot.serial = self._cells[_ENTERED]
         slot.stage = Stage.STARTING
         return slot
 
@@ -175,6 +177,15 @@ class Slot:
         self._set(_STAGE, stage)
 
     @property
+    def serial(self) -> int:
+        """Number of the worker among all that the master has started, from 1."""
+        return self._get(_SERIAL)
+
+    @serial.setter
+    def serial(self, number: int) -> None:
+        self._set(_SERIAL, number)
+
+    @property
     def sockets(self) -> int:
         """Open WebSockets, and connections that may become some."""
         return self._get(_SOCKETS)
@@ -199,6 +210,16 @@ class Slot:
     @reason.setter
     def reason(self, reason: EndReason) -> None:
         self._set(_REASON, reason)
+
+    @property
+    def is_dispensable(self) -> bool:
+        """Whether enough others serve without this leaving worker: ready ones, or younger ones that leave, too.
+
+        The second bounds the workers of reloads that come faster than workers start.
+        """
+        younger = (slot for slot in self.roster.slots() if slot.serial > self.serial)
+        leaving = sum(slot.stage is Stage.LEAVING for slot in younger)
+        return self.roster.has_enough_ready or leaving >= self.roster.lasting
 
     @property
     def fewest_elsewhere(self) -> int | None:

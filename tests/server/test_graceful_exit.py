@@ -79,12 +79,33 @@ def test_workers_go_on_serving_through_a_second_reload_during_the_first(crew: Cr
     for slot in second:  # Asked to leave before they had started.
         crew.make_ready(slot)
     crew.tick()
-    assert [slot.stage for slot in old + second] == [Stage.LEAVING] * 4
+    assert [slot.stage for slot in old + second] == [Stage.DRAINING] * 2 + [Stage.LEAVING] * 2, "as many as are wanted"
     for slot in third:
         crew.make_ready(slot)
     crew.tick()
     assert [slot.stage for slot in old + second] == [Stage.DRAINING] * 4
     assert not requests, "new workers were on their way all the time"
+
+
+def test_reloads_that_come_faster_than_workers_start_leave_no_more_serving_than_are_wanted(
+    crew: Crew, requests: list[int]
+) -> None:
+    """Slots are used again, so that a younger worker may have a lower number."""
+    generations = [[crew.fork(), crew.fork()]]
+    for _ in range(6):
+        crew.ask_to_leave(*generations[-1])
+        generations.append([crew.fork(ready=False), crew.fork(ready=False)])
+        if len(generations) > 2:
+            for slot in generations[-2]:
+                crew.make_ready(slot)
+        crew.tick()
+        stages = crew.stages()
+        assert stages.count(Stage.LEAVING) == WORKERS
+        for slot in [slot for slot in crew.roster.slots() if slot.stage is Stage.DRAINING]:
+            del crew.exits[slot.number]
+            crew.roster.leave(slot)
+    assert [slot.stage for slot in generations[-2]] == [Stage.LEAVING] * 2, "the latest that can serve"
+    assert not requests
 
 
 def test_a_worker_too_many_drains_at_once(crew: Crew) -> None:

@@ -17,7 +17,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from bench.reload.clients import RequestTally, SessionTally, ask_again_and_again, stream_again_and_again
+from bench.reload import kept
+from bench.reload.disturbances import Mode, disturb
+from bench.reload.people import Filmed, Performing, Person, rehearsed
+from bench.reload.requests import RequestTally, ask_again_and_again
+from bench.reload.sessions import SessionTally, Visitor
 from testkit import loopback
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port, running_command, running_service
@@ -42,7 +46,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
         "BENCH_WARM_UP_S": f"{WARM_UP_S}",
         "FACE_ATTEMPTS_LIMIT": "1000",
         "FACE_MESH_POOL_SIZE": "1",
-        "FACE_DRAIN_S": "3",
+        "FACE_DRAIN_S": "1",
+        "FACE_DUPLICATE_CHECK": "false",
         "PYTHONPATH": str(REPOSITORY),
     }
     with running_command(
@@ -65,35 +70,47 @@ def cramped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
         yield service
 
 
-@needs_shared_data
-async def test_reloads_and_a_death_cost_nobody_an_answer_or_a_decision(service: LiveService) -> None:
+async def disturbed(service: LiveService, mode: Mode, rounds: int, pause_s: float) -> tuple[RequestTally, SessionTally]:
+    """Two people authenticate, two enrol and four clients ask while it is done."""
     frames = jpegs(clip("pwij3p"))
     await enroll(service, "regular", frames[5])
+    performer = await asyncio.to_thread(rehearsed)
+    regular = Filmed("regular", frames[::2])
+    people: list[Person] = [Performing(f"{mode}-{number}", performer) for number in range(2)] + [regular] * 2
     requests, sessions, over = RequestTally(), SessionTally(), asyncio.Event()
     async with service.client() as client:
         clients = [
-            asyncio.create_task(ask_again_and_again(service.base_url, "/api/health/", over, requests)) for _ in range(4)
-        ] + [
-            asyncio.create_task(stream_again_and_again(client, "regular", frames[::2], 4, over, sessions))
-            for _ in range(3)
-        ]
-        before = await settled(service)
-        os.kill(service.pid, signal.SIGHUP)
-        await asyncio.sleep(1)
-        os.kill(service.pid, signal.SIGHUP)  # While the first is under way.
-        await until(lambda: not workers(service) & before)
-        after = await settled(service)
-        before_the_kill = len(requests.failures)
-        os.kill(min(after), signal.SIGKILL)
-        await until(lambda: len(requests.waits) > 0 and min(after) not in workers(service))
-        await settled(service)
+            asyncio.create_task(ask_again_and_again(service.base_url, service.api_key, number, over, requests))
+            for number in range(4)
+        ] + [asyncio.create_task(Visitor(client, person, 4, sessions).come_again_and_again(over)) for person in people]
+        await disturb(service, mode, rounds, pause_s, WORKERS)
         over.set()
         await asyncio.gather(*clients)
-    assert before_the_kill == 0, requests.failures
-    assert len(requests.failures) <= len(clients), "only what was in flight in the killed worker"
+    assert sessions.lost == []
+    assert sessions.mistakes == []
+    assert sum(sessions.decided.values()) >= len(people)
+    assert set(sessions.reconnects), "nobody streamed to what was replaced"
+    assert await asyncio.to_thread(kept.mistakes, service, sessions.ids, sessions.enrolled) == []
+    return requests, sessions
+
+
+@needs_shared_data
+async def test_reloads_and_workers_more_and_fewer_cost_nobody_an_answer_or_a_decision(service: LiveService) -> None:
+    before = await settled(service)
+    within_the_warm_up = WARM_UP_S / 2
+    requests, sessions = await disturbed(service, "changes", 1, within_the_warm_up)
+    assert not before & workers(service)
+    assert requests.failures + sessions.repeated == []
     assert max(wait for _, wait in requests.waits) < WARM_UP_S, "somebody waited for a worker to warm up"
-    assert sessions.undecided == []
-    assert sum(sessions.decided.values()) > 0
+
+
+@needs_shared_data
+async def test_killed_workers_cost_nobody_a_decision(service: LiveService) -> None:
+    await settled(service)
+    requests, sessions = await disturbed(service, "kills", 3, WARM_UP_S)
+    failed = requests.failures + sessions.repeated
+    assert all(failure.broken_off for failure in failed), failed
+    assert len(failed) <= 3 * 8, "only what was in flight in a killed worker"
 
 
 async def test_who_stays_too_long_is_told_to_connect_again(service: LiveService) -> None:

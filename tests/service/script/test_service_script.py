@@ -18,6 +18,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from bench.service_script import left_behind
 from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.job_site import MANAGE, wait_for
@@ -164,8 +165,7 @@ async def test_a_stop_gives_sessions_their_time_and_leaves_nothing(site: ScriptS
     assert "the service has ended" in await stopping
     assert time.monotonic() - began >= DRAIN_S
     assert "server_draining" in told_by_socket
-    assert site.processes() == []
-    assert not {"service.pid", "gunicorn.ctl"} & {path.name for path in (site.data_dir / "run").iterdir()}
+    assert left_behind(site) == []
 
 
 def test_what_a_dead_master_left_is_told_and_cleaned_up(site: ScriptSite) -> None:
@@ -183,8 +183,7 @@ def test_what_a_dead_master_left_is_told_and_cleaned_up(site: ScriptSite) -> Non
     for pid in (*site.status()["master"]["workers"], site.pid()):
         os.kill(pid, signal.SIGSTOP)
     assert "they are killed" in site.must("stop")
-    assert site.processes() == []
-    assert not {"service.pid", "gunicorn.ctl"} & {path.name for path in (site.data_dir / "run").iterdir()}
+    assert left_behind(site) == []
 
 
 def test_background_jobs_run_by_themselves(site: ScriptSite) -> None:

@@ -7,17 +7,10 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
 
-import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
 
-from core.face_mesh import FaceMesh
-from core.types import RgbImage
-from testkit.attacks.stage.camera import Camera
-from testkit.clips import encode_jpeg
-from testkit.faces.expressions import ACTIONS, Action
-from testkit.faces.portrait import Portrait, framed, perform
+from testkit.faces.expressions import Action
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService
 from testkit.stream_client import Message
@@ -26,41 +19,6 @@ AT_ONCE = 3
 
 Script = Callable[[Sequence[Action]], Iterable[bytes]]
 """What is sent, once it is known what is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Performer:
-    """What one portrait can show: `takes` of each action, from rest to rest, and one of `rest` alone."""
-
-    takes: dict[Action, list[RgbImage]]
-    rest: list[RgbImage]
-
-    @classmethod
-    def rehearse(cls, rgb: RgbImage, mesh: FaceMesh, fps: float) -> Performer:
-        """All in one performance, so that a portrait that smiles is relaxed in every take alike."""
-        performance = perform(Portrait(framed(rgb, mesh), mesh), [act for act in ACTIONS if act != "rest"], fps)
-        parts = [
-            (action, [frame for frame, _ in part])
-            for action, part in groupby(performance, lambda shown: shown[1].action)
-        ]
-        rests = [frames for _, frames in parts[::2]]
-        half = len(rests[0]) // 2
-        takes = {
-            action: before[half:] + _quick(action, frames) + after[:half]
-            for (before, after), (action, frames) in zip(pairwise(rests), parts[1::2], strict=True)
-        }
-        return cls(takes, rests[0])
-
-
-def _quick(action: Action, frames: list[RgbImage]) -> list[RgbImage]:
-    """A blink must be over within a second, even where a slow machine takes three frames in it."""
-    return frames[::2] if action == "blink" else frames
-
-
-def filmed(frames: Iterable[RgbImage]) -> Iterator[bytes]:
-    """As a camera sends them: a sensor's noise is new in every frame."""
-    camera, sensor = Camera(), np.random.default_rng()
-    return (encode_jpeg(camera.capture(frame, sensor)) for frame in frames)
 
 
 @dataclass(frozen=True, slots=True)

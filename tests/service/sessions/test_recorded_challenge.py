@@ -12,8 +12,9 @@ from config.settings import REPOSITORY
 from core.face_mesh.mediapipe_mesh import MediaPipeFaceMesh
 from core.types import RgbImage
 from testkit.faces.expressions import Action
+from testkit.faces.performer import Performer, filmed
 from testkit.service import LiveService, running_service
-from tests.service.sessions.performers import Attempt, Performer, attempts, filmed
+from tests.service.sessions.performers import Attempt, attempts
 from tests.service.sessions.streams import run_to_the_end
 
 SUBJECT = "astronaut"
