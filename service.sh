@@ -13,7 +13,7 @@ usage: ./service.sh VERB [ARGUMENT...]
   start_workers [FLAG...]     requests alone
   start_background [FLAG...]  jobs alone; FLAGs are those of ./run_workers.sh
   stop                        end both, when open sessions had their time (FACE_DRAIN_S)
-  restart [FLAG...]           stop, then start, with the same flags unless others are given
+  restart [FLAG...]           stop, then start what ran, with the same flags unless others are given
   reload                      replace every worker by a new one, which loads the code anew
   scale N                     keep N workers, until the service is stopped
   status [--json]             workers, CPU, memory, threads, pools and queues

@@ -25,8 +25,8 @@ OK, FAILED, STOPPED, NOT_RUNNING = 0, 1, 3, 7
 """Exit codes of init scripts, by the Linux Standard Base; 2 is wrong usage."""
 MOST_WORKERS = 256
 SETTLES_WITHIN_S = 120.0
-OF_FLAGS = ("GUNICORN_WORKERS", "FACE_MESH_POOL_SIZE", "GUNICORN_BIND")
-"""Variables that run_gunicorn.sh sets by its flags: they stay when the service is started anew."""
+KEPT = ("GUNICORN_WORKERS", "FACE_MESH_POOL_SIZE", "GUNICORN_BIND", "ENABLE_BACKGROUND_TASKS")
+"""Variables that run_gunicorn.sh sets by its flags, and start_workers: they stay when the service is started anew."""
 
 
 def say(text: str) -> None:
@@ -47,8 +47,15 @@ def start_background(places: Places, arguments: list[str]) -> int:
 
 
 def restart(places: Places, arguments: list[str]) -> int:
-    variables = {**_of_the_former(places.service), **_with_jobs()}
-    return stop(places, []) or _start_gunicorn(places, arguments, variables)
+    """Start anew what runs; both if nothing does."""
+    variables = {**_with_jobs(), **_of_the_former(places.service)}
+    service, background = places.service.runs, places.background.runs
+    if code := stop(places, []):
+        return code
+    if background and not service:
+        return start_background(places, arguments)
+    code = _start_gunicorn(places, arguments, variables)
+    return code or (start_background(places, []) if background else OK)
 
 
 def rollback(places: Places, arguments: list[str]) -> int:
@@ -67,7 +74,7 @@ def _of_the_former(daemon: Daemon) -> dict[str, str]:
         given = environment_of(daemon.leader) if daemon.leader else {}
     except Gone:
         return {}
-    return {name: given[name] for name in OF_FLAGS if name in given and not os.environ.get(name)}
+    return {name: given[name] for name in KEPT if name in given and not os.environ.get(name)}
 
 
 def _start_gunicorn(places: Places, arguments: list[str], variables: Mapping[str, str]) -> int:

@@ -41,9 +41,12 @@ def _end(daemon: Daemon, pid: int, say: Say) -> None:
     limit_s = stop_timeout_s(_drain_s(session(pid)))
     _signal(signal.SIGTERM, [daemon.leader] if daemon.leader else session(pid))
     began = told = time.monotonic()
-    while left := session(pid):
+    # A process is called dead when its first thread is, and keeps its files until the last one is.
+    while (left := session(pid)) or daemon.runs:
         now = time.monotonic()
         if now - began > limit_s:
+            if not left:
+                return
             say(f"{len(left)} processes have not ended in {limit_s} s: they are killed")
             _signal(signal.SIGKILL, left)
             limit_s += limit_s

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from bench.service_script import left_behind
+from supervision.processes import environment_of
 from testkit import loopback
 from testkit.clips import astronaut, encode_jpeg
 from testkit.job_site import MANAGE, wait_for
@@ -189,6 +190,7 @@ def test_what_a_dead_master_left_is_told_and_cleaned_up(site: ScriptSite) -> Non
 def test_background_jobs_run_by_themselves(site: ScriptSite) -> None:
     assert "the job worker is ready" in site.must("start_background", "--concurrency", "1")
     assert "already running" in site.must("start_background")
+    site.must("restart")
     told = site.status()
     assert (told["service"], told["background"], told["workers"]) == ("stopped", "running", 0)
     assert "the job worker has ended" in site.must("stop")
@@ -223,3 +225,4 @@ async def test_a_rollback_serves_with_one_process_at_the_same_place(site: Script
         assert (refused.returncode, "rolled back" in refused.stdout) == (1, True)
     assert f"Gunicorn on 127.0.0.1:{site.port}" in site.must("restart", GUNICORN_BIND="")
     assert site.status()["service"] == "running"
+    assert environment_of(site.status()["master"]["pid"])["ENABLE_BACKGROUND_TASKS"] == "false"
