@@ -116,7 +116,7 @@ class Connection {
   end(code) {
     clearInterval(this.#watch);
     this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket.close(...(this.decision ? [1000] : [])); // With 1000 the service takes the result as heard.
+    this.#socket.close(this.decision ? 1000 : 4000); // 1000: it was heard.
     this.#end(code);
     this.#wake();
   }
