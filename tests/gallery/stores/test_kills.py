@@ -127,7 +127,8 @@ def test_a_compaction_that_is_killed_at_any_moment_leaves_the_truth(
             give_up = time.monotonic() + PATIENCE_S
             while not compacting.exists() and row_file.summary(rows)[1].removed and time.monotonic() < give_up:
                 pass
-            time.sleep(choose.random() * 0.02)
+            if turn % 2:  # In all others at once: a busy machine may let the whole of it pass in that time.
+                time.sleep(choose.random() * 0.02)
         cut_off += compacting.exists()
         fresh = gallery_of(tmp_path, store_name)
         for number in range(0, 3 * PEOPLE, 5):

@@ -528,6 +528,8 @@ async def test_the_openapi_document_names_every_route_of_the_contract(api: httpx
         ("post", "/api/v1/faces/verify/"),
         ("post", "/api/v1/faces/search/"),
         ("get", "/api/v1/jobs/{job_id}/report/"),
+        ("get", "/api/v1/outcomes/"),
+        ("get", "/api/v1/outcomes/{day}/"),
         ("get", "/api/v1/jobs/"),
         ("post", "/api/v1/jobs/"),
         ("get", "/api/v1/jobs/{job_id}/"),
