@@ -62,12 +62,13 @@ def set_up_logs(settings: LogSettings, process: ProcessName, file: Path | None) 
     root.setLevel(max(logging.INFO, level))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level if level < logging.INFO else logging.NOTSET)
+    # Lists of their own: a worker of Gunicorn has given Uvicorn's loggers its own list of handlers.
     uvicorn = logging.getLogger("uvicorn.error")
-    uvicorn.handlers[:], uvicorn.propagate = [], True
+    uvicorn.handlers, uvicorn.propagate = [], True
     uvicorn.setLevel(logging.NOTSET)
     # Access lines are off by default; without a handler Uvicorn does not even format them.
     access = logging.getLogger("uvicorn.access")
-    access.handlers[:], access.propagate = [], settings.log_level == "debug"
+    access.handlers, access.propagate = [], settings.log_level == "debug"
     logging.getLogger("django.request").filters[:] = [_Not503()]
 
 
