@@ -36,7 +36,8 @@ class LiveService:
         return ServiceClient(self.base_url, self.api_key, timeout_s=PATIENCE_S)
 
     def get(self, path: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.api_key}"}
+        # What else is installed would decide which forms httpx accepts.
+        headers = {"Authorization": f"Bearer {self.api_key}", "Accept-Encoding": "gzip"}
         return loopback.get(self.base_url + path, headers=headers, timeout=PATIENCE_S)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from config.durations import parse_duration
 from testkit.service import REPOSITORY
 from tests.deploy.containers.programs import output_of, run
 from tests.deploy.containers.shapes import SHAPES, SLOT_MB, Group, assert_shape, longest_end_s, settings_of
+
+pytestmark = pytest.mark.skipif(sys.version_info >= (3, 13), reason="Compose has no wheel for this Python")
 
 FOLDER = REPOSITORY / "deploy" / "compose"
 EXAMPLE = FOLDER / "env.example"
