@@ -119,7 +119,6 @@ async def test_a_killed_instance_and_a_reloaded_one_cost_nobody_an_answer_or_a_s
                 process.kill()
             await load.some_more()
     load.assert_that_nobody_noticed()
-    assert set(load.sessions.reconnects), "nobody streamed to what was reloaded or killed"
 
 
 @needs_shared_data
