@@ -20,7 +20,7 @@ from testkit.clips import GRID_CLIPS
 from testkit.service import REPOSITORY, LiveService, free_port, running_command
 
 LONGEST_WAIT_S = 4.0
-"""No start of a worker is as quick with the default warm-up: who waits longer has waited for one."""
+"""Longest wait that is not the start of a worker, which takes longer with the default warm-up."""
 DRAIN_S = "5"
 """Shorter than most sessions, so that they go on in another worker."""
 _IN_FLIGHT_S = 1.0

@@ -89,7 +89,7 @@ class Visitor:
         self.tally.mistakes += [f"session {created.id}: {mistake}" for mistake in ledger.mistakes]
 
     async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer, as a client does whose worker was killed, or who is told so by a proxy."""
+        """Ask again until the service answers, after a killed worker or a proxy's refusal."""
         while True:
             began = time.monotonic()
             try:

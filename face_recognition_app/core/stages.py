@@ -1,4 +1,4 @@
-"""How long the stages of one frame take. Costs nothing where nobody asked."""
+"""Times of the stages of one frame. They cost nothing unless somebody asks for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class StageTimes:
 
 
 current: ContextVar[StageTimes | None] = ContextVar("stages", default=None)
-"""Set by whoever wants the times of a frame. Threads that compute it run in a copy of the context, and share them."""
+"""The times of the current frame, if they are wanted. Its compute threads share them by a copied context."""
 
 
 @contextmanager

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from monitoring import metrics
+from web.middleware import AsyncMiddleware
 from web.probes import HEALTH, PATHS
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -56,15 +55,8 @@ class RequestMetrics:
             metrics.request_seconds.labels(route).observe(time.monotonic() - began)
 
 
-class RouteNote:
+class RouteNote(AsyncMiddleware):
     """Middleware that tells RequestMetrics which route Django has found."""
-
-    async_capable = True
-    sync_capable = False
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
-        self._get_response = get_response
-        markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = await self._get_response(request)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from web.middleware import AsyncMiddleware
 
 _HEADERS = {
     # 'self' covers the socket, too: CSP 3 lets a source of http or https match ws or wss of the same host and port.
@@ -22,14 +21,7 @@ _HEADERS = {
 }
 
 
-class SecurityHeaders:
-    async_capable = True
-    sync_capable = False
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
-        self._get_response = get_response
-        markcoroutinefunction(self)
-
+class SecurityHeaders(AsyncMiddleware):
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = await self._get_response(request)
         for name, value in _HEADERS.items():

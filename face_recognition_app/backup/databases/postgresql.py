@@ -73,7 +73,7 @@ class PostgreSQL:
 
     @contextmanager
     def snapshot(self, data_dir: Path) -> Iterator[Snapshot]:
-        """All in one transaction, which sees the database as it was at its beginning, and keeps nobody waiting."""
+        """Read everything in one transaction: it sees the database as of its beginning, and blocks nobody."""
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

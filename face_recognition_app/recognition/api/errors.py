@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.http.multipartparser import MultiPartParserError
@@ -17,6 +15,7 @@ from logs import request_id
 from tenants.models import Tenant
 from vocabulary.errors import HTTP, ErrorCode, ServiceError
 from web.envelope import envelope, waiting_headers
+from web.middleware import AsyncMiddleware
 from wire.errors import UnknownToken
 
 logger = logging.getLogger(__name__)
@@ -78,15 +77,8 @@ def error_response(error: ServiceError, status: int | None = None) -> JsonRespon
     return JsonResponse(content, status=error.status if status is None else status, headers=waiting_headers(error))
 
 
-class UniformErrors:
+class UniformErrors(AsyncMiddleware):
     """Middleware that puts Django's own error answers (404, 405, a bad host) into the error envelope."""
-
-    async_capable = True
-    sync_capable = False
-
-    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
-        self._get_response = get_response
-        markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = await self._get_response(request)
