@@ -62,10 +62,12 @@ def set_up_logs(settings: LogSettings, process: ProcessName, file: Path | None) 
     root.setLevel(max(logging.INFO, level))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level if level < logging.INFO else logging.NOTSET)
-    # Lists of their own: a worker of Gunicorn has given Uvicorn's loggers its own list of handlers.
-    uvicorn = logging.getLogger("uvicorn.error")
-    uvicorn.handlers, uvicorn.propagate = [], True
-    uvicorn.setLevel(logging.NOTSET)
+    # Also those that the command `uvicorn` sets up, whose lines have the tokens of sockets. Lists of their own: a worker
+    # of Gunicorn has given Uvicorn's loggers its own list of handlers.
+    for name in ("uvicorn", "uvicorn.error"):
+        uvicorn = logging.getLogger(name)
+        uvicorn.handlers, uvicorn.propagate = [], True
+        uvicorn.setLevel(logging.NOTSET)
     # Access lines are off by default; without a handler Uvicorn does not even format them.
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], settings.log_level == "debug"

@@ -180,8 +180,10 @@ async def versions(site: Site) -> set[str]:
 async def every_file_of_the_page_is_there(site: Site) -> None:
     """Also those of the other version's page, whichever instance is asked for them."""
     async with loopback.client(base_url=site.public_url, timeout=PATIENCE_S) as client:
-        pages = {(await client.get("/")).text for _ in range(12)}
-        assert len(pages) == 2
+        pages: set[str] = set()
+        async with asyncio.timeout(PATIENCE_S):
+            while len(pages) < 2:
+                pages.add((await client.get("/")).text)
         for link in {link for page in pages for link in re.findall(r'(?:href|src)="(static/[^"]+)"', page)}:
             for _ in range(3):
                 assert (await client.get(f"/{link}")).status_code == 200, link
