@@ -62,8 +62,8 @@ def set_up_logs(settings: LogSettings, process: ProcessName, file: Path | None) 
     root.setLevel(max(logging.INFO, level))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level if level < logging.INFO else logging.NOTSET)
-    # Also those that the command `uvicorn` sets up, whose lines have the tokens of sockets. Lists of their own: a worker
-    # of Gunicorn has given Uvicorn's loggers its own list of handlers.
+    # Also those of the command `uvicorn`, whose lines would have the tokens of sockets. Lists of their own: a worker of
+    # Gunicorn has given Uvicorn's loggers its own list of handlers.
     for name in ("uvicorn", "uvicorn.error"):
         uvicorn = logging.getLogger(name)
         uvicorn.handlers, uvicorn.propagate = [], True
