@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -18,24 +17,13 @@ from typing import Any, TypeVar
 
 import psutil
 
+from testkit.environment import clean_environment
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY
 
 T = TypeVar("T")
 
 MANAGE = str(REPOSITORY / "face_recognition_app" / "manage.py")
-FOREIGN = (
-    "FACE_",
-    "GUNICORN_",
-    "WORKER_",
-    "LOG_",
-    "JOB_",
-    "ENABLE_",
-    "APP_ENV",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "DJANGO_",
-)
 
 SUBMIT = """
 import json, sys
@@ -79,9 +67,8 @@ class JobSite:
         self.manage("migrate", "--verbosity=0")
 
     def environment(self, **variables: str) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         own = {"FACE_DATA_DIR": str(self.data_dir), "REDIS_URL": self._redis_url}
-        return {**clean, **own, "PYTHONPATH": str(REPOSITORY / "face_recognition_app"), **variables}
+        return {**clean_environment(), **own, "PYTHONPATH": str(REPOSITORY / "face_recognition_app"), **variables}
 
     def manage(self, *arguments: str, text: str = "", **variables: str) -> str:
         return subprocess.run(

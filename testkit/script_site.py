@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from testkit.job_site import FOREIGN
+from testkit.environment import clean_environment
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY, LiveService, free_port
 
@@ -28,7 +28,6 @@ class ScriptSite:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Call the script, with its output in one text."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         own = {
             "FACE_DATA_DIR": str(self.data_dir),
             "FACE_MODEL_DIR": os.environ.get("FACE_MODEL_DIR", str(REPOSITORY / "var" / "models")),
@@ -36,7 +35,7 @@ class ScriptSite:
         }
         return subprocess.run(
             [SCRIPT, *arguments],
-            env={**clean, **own, **self.variables, **variables},
+            env={**clean_environment(), **own, **self.variables, **variables},
             cwd="/",
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from testkit.environment import clean_environment
 from testkit.service import REPOSITORY
 
 APPLICATION = REPOSITORY / "face_recognition_app"
@@ -16,10 +16,7 @@ APPLICATION = REPOSITORY / "face_recognition_app"
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without its own settings, and with `variables`."""
-    of_server = ("FACE_", "GUNICORN_", "APP_ENV", "API_WORKERS", "WORKER_", "PRELOAD_APP")
-    foreign = (*of_server, "DATABASE_URL", "REDIS_URL", "PROMETHEUS_", "DJANGO_SETTINGS_MODULE")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**clean, "PYTHONPATH": str(APPLICATION), **variables}
+    return {**clean_environment(), "PYTHONPATH": str(APPLICATION), **variables}
 
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -26,7 +26,7 @@ from config.job_settings import JobSettings
 from config.settings import Settings
 from server.graceful_exit import stop_timeout_s
 from testkit import loopback
-from testkit.job_site import FOREIGN
+from testkit.environment import clean_environment
 from testkit.patience import PATIENCE_S
 from testkit.servers import redis_server
 from testkit.service import REPOSITORY, free_port
@@ -145,7 +145,8 @@ def started(unit: Path, directory: Path, **variables: str) -> Iterator[Unit]:
     for name in ("data", "run"):  # As StateDirectory and RuntimeDirectory do.
         (directory / name).mkdir()
     of_unit = dict(line.split("=", 1) for line in lines(unit, "Environment"))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith((*FOREIGN, "PYTHONPATH"))}
+    clean = clean_environment()
+    clean.pop("PYTHONPATH", None)
     (python,) = {shlex.split(command)[0] for command in lines(unit, "ExecStart(?:Pre)?")}
     assert python == f"{PLACE}/.venv/bin/python"
 

@@ -1,4 +1,4 @@
-"""Runs what scripts/setup.sh defines, with only the programs that every system has."""
+"""Runs the scripts of the repository's root, and what scripts/setup.sh defines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testkit.environment import clean_environment
 from testkit.service import REPOSITORY
 
-# coreutils and bash
+# Of coreutils and bash, which every system has.
 PROGRAMS = ("bash", "basename", "dirname", "env", "id", "readlink", "rm", "sha256sum", "sleep", "touch")
 
 
@@ -47,3 +48,16 @@ def run_setup(root: Path, commands: str, **variables: str) -> subprocess.Complet
     process = start_setup(root, commands, **variables)
     stdout, stderr = process.communicate(timeout=120)
     return subprocess.CompletedProcess(commands, process.returncode, stdout, stderr)
+
+
+def run_script(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Call a script of the root, from elsewhere, with `variables` for settings."""
+    return subprocess.run(
+        [REPOSITORY / name, *arguments],
+        env={**clean_environment(), **variables},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from testkit.service import REPOSITORY
-from tests.processes import environment
+from tests.scripts.shell import run_script
 
 SCRIPT = str(REPOSITORY / "run_gunicorn.sh")
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SCRIPT, *arguments],
-        env=environment(**variables),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+run = partial(run_script, "run_gunicorn.sh")
 
 
 def test_help_tells_every_flag_and_its_variable() -> None:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from testkit.job_site import FOREIGN, wait_for
+from testkit.environment import clean_environment
+from testkit.job_site import wait_for
 from testkit.service import REPOSITORY
+from tests.scripts.shell import run_script
 
 SCRIPT = str(REPOSITORY / "run_workers.sh")
 
 
-def environment(**variables: str) -> dict[str, str]:
-    return {**{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}, **variables}
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SCRIPT, *arguments],
-        env=environment(**variables),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+run = partial(run_script, "run_workers.sh")
 
 
 def test_help_tells_every_flag_and_its_variable() -> None:
@@ -91,7 +80,11 @@ def test_it_sets_up_what_is_missing_and_ends_when_it_is_told_to(tmp_path: Path) 
     with log.open("wb") as output:
         process = subprocess.Popen(
             [SCRIPT, "--concurrency", "1"],
-            env=environment(FACE_DATA_DIR=str(tmp_path / "var"), FACE_MODEL_DIR=str(REPOSITORY / "var" / "models")),
+            env={
+                **clean_environment(),
+                "FACE_DATA_DIR": str(tmp_path / "var"),
+                "FACE_MODEL_DIR": str(REPOSITORY / "var" / "models"),
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )

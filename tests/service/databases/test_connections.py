@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -18,7 +17,8 @@ import psycopg
 import redis
 
 from testkit import loopback
-from testkit.job_site import FOREIGN, MANAGE, wait_for
+from testkit.environment import clean_environment
+from testkit.job_site import MANAGE, wait_for
 from testkit.patience import PATIENCE_S
 from testkit.servers import PostgreSQL, postgresql, redis_server
 from testkit.service import REPOSITORY, LiveService, running_service
@@ -56,9 +56,10 @@ def _to(process: psutil.Process, port: int) -> int:
 
 @contextmanager
 def job_worker(variables: dict[str, str]) -> Iterator[psutil.Process]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     paths = {"PYTHONPATH": str(REPOSITORY / "face_recognition_app")}
-    process = subprocess.Popen([sys.executable, MANAGE, "jobs", "worker"], env={**clean, **paths, **variables})
+    process = subprocess.Popen(
+        [sys.executable, MANAGE, "jobs", "worker"], env={**clean_environment(), **paths, **variables}
+    )
     try:
         yield psutil.Process(process.pid)
     finally:

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from testkit.job_site import FOREIGN, MANAGE, wait_for
+from testkit.environment import clean_environment
+from testkit.job_site import MANAGE, wait_for
 from testkit.service import REPOSITORY, LiveService, running_service
 
 UNSET = {"ENABLE_BACKGROUND_TASKS": "", "REDIS_URL": "", "WORKER_CONCURRENCY": "1", "SCHEDULER_INTERVAL": "100ms"}
@@ -26,10 +27,11 @@ def job_workers(service: LiveService) -> list[psutil.Process]:
 
 
 def manage(service: LiveService, *arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     variables = {"FACE_DATA_DIR": str(service.data_dir), "PYTHONPATH": str(REPOSITORY / "face_recognition_app")}
     command = [sys.executable, MANAGE, *arguments]
-    return subprocess.run(command, env={**clean, **variables}, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, env={**clean_environment(), **variables}, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def metric(service: LiveService, name: str, **labels: str) -> float:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from testkit.job_site import FOREIGN, MANAGE, wait_for
+from testkit.environment import clean_environment
+from testkit.job_site import MANAGE, wait_for
 from testkit.patience import PATIENCE_S
 from testkit.script_site import ScriptSite, script_site
 from testkit.servers import postgresql, redis_server
@@ -60,7 +61,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptSite]:
 
 
 def run(site: ScriptSite, command: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     variables = {
         "FACE_DATA_DIR": str(site.data_dir),
         "FACE_MODEL_DIR": os.environ.get("FACE_MODEL_DIR", str(REPOSITORY / "var" / "models")),
@@ -74,7 +74,7 @@ def run(site: ScriptSite, command: str) -> subprocess.CompletedProcess[str]:
     text = re.sub(r"^manage\.py ", f"{sys.executable} {MANAGE} ", command)
     return subprocess.run(
         ["bash", "-c", text],
-        env={**clean, **site.variables, **variables},
+        env={**clean_environment(), **site.variables, **variables},
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
         capture_output=True,
