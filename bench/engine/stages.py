@@ -138,7 +138,7 @@ class StageBench:
             Embedder.load(files["fr_feature"]),
             SpoofDetector.load(files["fr_liveness"], files.get("minifasnet")),
         )
-        self._engine.detector.warm_up()
+        self._engine.warm_up()
         self._worker = replace(worker, engine=self._engine)
 
     def __enter__(self) -> Self:

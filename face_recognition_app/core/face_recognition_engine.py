@@ -12,6 +12,7 @@ import numpy as np
 from core.errors import EngineError, MeshFailed
 from core.face_mesh import IN_SESSION, MAX_FACES, UNTRACKED, FaceMesh, MeshModels, Search, Tracking, mesh_factory
 from core.features.appearance import appearance
+from core.features.cover.measures import measures
 from core.features.embedder.network import Embedder
 from core.features.embedder.profile import PINNED
 from core.features.frame_samples import sample_frame
@@ -20,7 +21,7 @@ from core.features.quality import MAX_ROLL_RECOGNISED_DEG, MIN_FACE_WIDTH_PX, as
 from core.features.spoof import SpoofDetector
 from core.features.values import NOBODY, Appearance, FrameSamples, Quality
 from core.features.which_face import is_ambiguous
-from core.imaging.alignment import AlignedFace, align
+from core.imaging.alignment import ALIGNED_SIZE, AlignedFace, align
 from core.imaging.crop_file import to_png
 from core.imaging.frames import Header, ImageLimits, Picture, decode_image, read_header
 from core.imaging.scale import closer_looks_at_still, reduction_for_still, reduction_for_tracked
@@ -184,8 +185,13 @@ class FaceRecognitionEngine:
             refuse_bystanders=config.refuse_bystanders,
             by_model=by_model,
         )
-        engine.detector.warm_up()
+        engine.warm_up()
         return engine
+
+    def warm_up(self) -> None:
+        """Do what takes longer the first time, as OpenCV's tables of colours do: 70 ms."""
+        self.detector.warm_up()
+        measures(np.zeros((ALIGNED_SIZE, ALIGNED_SIZE, 3), np.uint8))
 
     def analyse(
         self,

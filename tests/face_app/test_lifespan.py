@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 
 from config.settings import Settings, load
+from face_app import asgi
 from face_app.lifespan import Lifespan
 from recognition.worker import STATE_KEY, Worker
 from server import open_sockets
@@ -145,3 +146,14 @@ async def test_a_worker_that_starts_without_its_database_starts_and_makes_no_new
         answers = await answers_to("lifespan.startup", "lifespan.shutdown", start=lambda _: IdleWorker([]))
     assert answers == [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
     assert not gone.exists()
+
+
+def test_the_first_request_waits_for_nothing_that_a_start_can_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building the document takes 70 ms, for which the event loop would stand still under everybody's streams."""
+    asgi._allowances.cache_clear()
+    monkeypatch.setattr(Worker, "start", lambda settings: "a worker")
+    assert asgi._start_worker(settings) == "a worker"
+    monkeypatch.delattr(asgi, "make_api")
+    assert asgi._allowance("POST", "/api/v1/faces/search/") != asgi._allowance("POST", "/api/v1/sessions/")
