@@ -1,9 +1,9 @@
-"""Accepts connections from the listener that all workers share, so that each worker holds about as many sockets.
+"""Accepts connections from the listener that all workers share, so that each worker holds about as many.
 
 The kernel has one queue of connections for all workers of a master, so a worker that is busy or dead holds none back.
-But the worker that wakes first would take most of a burst. So a worker with more sockets than another yields until that
-one has caught up, or has accepted nothing for a while. New connections count as sockets: a burst is accepted before any
-of its requests has come.
+But the worker that wakes first would take most of a burst. So a worker with more sockets than another, or with as many
+and more plain connections, yields until that one has caught up, or has accepted nothing for a while. New connections
+count as sockets: a burst is accepted before any of its requests has come.
 """
 
 from __future__ import annotations
@@ -15,42 +15,51 @@ import socket
 from collections.abc import Callable
 from ssl import SSLContext
 
-from server.roster import Slot, Stage
+from server.roster import NOTHING, Load, Slot, Stage
 
 logger = logging.getLogger(__name__)
 
 YIELD_S = 0.001
 """Pause before the counts are compared again. Short: two workers that take turns accept about one connection in it."""
 MAX_YIELDS = 200
-"""Yields in a row during which the worker with the fewest sockets accepts nothing; after them this worker does not
-yield for NO_YIELD_S. Yields are counted and not time: a worker that did not run itself has not yielded."""
+"""Yields in a row during which the worker with the least accepts nothing; after them this worker does not yield for
+NO_YIELD_S. Yields are counted and not time: a worker that did not run itself has not yielded."""
+MAX_YIELDS_OF_EQUALS = 10
+"""Likewise where the other has as many sockets, and only fewer plain connections."""
 NO_YIELD_S = 1.0
 MAX_ACCEPTED_AT_ONCE = 64
 """Connections accepted in one turn of the event loop."""
 ACCEPT_RETRY_S = 0.5
 """Pause after the system had no descriptor or memory for another connection."""
 _TOLERANCE = 16
-"""Tolerated imbalance: 1/16 of this worker's sockets."""
+"""Tolerated imbalance: 1/16 of what this worker has."""
 
 
-class SocketCount:
-    """Publishes this worker's sockets to the other workers: the open ones, and new connections that may become some."""
+class ConnectionCount:
+    """Publishes what this worker holds to the other workers."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self.open = 0
         self._new = 0
+        self._sockets = 0
+        self._plain = 0
 
     @property
     def is_draining(self) -> bool:
         return self._slot.stage is Stage.DRAINING
 
     @property
-    def fewest_if_ahead(self) -> int | None:
-        """The sockets of the worker with the fewest, if this worker has more; else None."""
-        fewest = self._slot.fewest_elsewhere
-        mine = self.open + self._new
-        return fewest if fewest is not None and mine - mine // _TOLERANCE > fewest else None
+    def least_if_ahead(self) -> Load | None:
+        """The load of the worker with the least, if this worker has more; else None."""
+        least, mine = self._slot.least_elsewhere, self._slot.load
+        if least is None:
+            return None
+        more_sockets = _exceeds(mine.sockets, least.sockets)
+        more_plain = mine.sockets >= least.sockets and _exceeds(mine.plain, least.plain)
+        return least if more_sockets or more_plain else None
+
+    def is_ahead_in_sockets(self, least: Load) -> bool:
+        return _exceeds(self._slot.load.sockets, least.sockets)
 
     def add_new(self) -> None:
         """Count a new connection, which may become a socket."""
@@ -62,16 +71,29 @@ class SocketCount:
         self._new -= 1
         self._publish()
 
+    def add_plain(self) -> None:
+        """Count a connection that sent a plain request, and may send more."""
+        self._plain += 1
+        self._publish()
+
+    def remove_plain(self) -> None:
+        self._plain -= 1
+        self._publish()
+
     def opened(self) -> None:
-        self.open += 1
+        self._sockets += 1
         self._publish()
 
     def closed(self) -> None:
-        self.open -= 1
+        self._sockets -= 1
         self._publish()
 
     def _publish(self) -> None:
-        self._slot.sockets = self.open + self._new
+        self._slot.load = Load(self._sockets + self._new, self._plain)
+
+
+def _exceeds(mine: int, other: int) -> bool:
+    return mine - mine // _TOLERANCE > other
 
 
 class Acceptor:
@@ -80,19 +102,19 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        sockets: SocketCount,
+        count: ConnectionCount,
         new_protocol: Callable[[], asyncio.Protocol],
         ssl: SSLContext | None = None,
     ) -> None:
         self._listener = listener
-        self._sockets = sockets
+        self._count = count
         self._new_protocol = new_protocol
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         self._yields = 0
-        self._yields_to = -1
-        """Sockets of the worker with the fewest, at the last yield."""
+        self._yields_to = NOTHING
+        """Load of the worker with the least, at the last yield."""
         self._no_yield_until = 0.0
         self._connecting: set[asyncio.Task[None]] = set()
         self._listening = True
@@ -116,21 +138,22 @@ class Acceptor:
             self._listener.close()
 
     def _on_readable(self) -> None:
-        fewest = self._sockets.fewest_if_ahead
-        if fewest is None or self._has_yielded_enough(fewest):
+        least = self._count.least_if_ahead
+        if least is None or self._has_yielded_enough(least):
             self._yields = 0
             self._accept_some()
         else:
             self._yields += 1
             self._pause_for(YIELD_S, self._compare_again)
 
-    def _has_yielded_enough(self, fewest: int) -> bool:
+    def _has_yielded_enough(self, least: Load) -> bool:
         now = self._loop.time()
-        if fewest > self._yields_to:  # That worker accepts connections.
+        enough = MAX_YIELDS if self._count.is_ahead_in_sockets(least) else MAX_YIELDS_OF_EQUALS
+        if least > self._yields_to:  # That worker accepts connections.
             self._yields = 0
-        elif self._yields >= MAX_YIELDS:
+        elif self._yields >= enough:
             self._no_yield_until = now + NO_YIELD_S
-        self._yields_to = fewest
+        self._yields_to = least
         return now < self._no_yield_until
 
     def _compare_again(self) -> None:
@@ -141,7 +164,7 @@ class Acceptor:
     def _accept_some(self) -> None:
         """Accept until this worker is ahead: the others wait for a slow one once, and not for each connection."""
         for _ in range(MAX_ACCEPTED_AT_ONCE):
-            if not self._accept_one() or self._sockets.fewest_if_ahead is not None:
+            if not self._accept_one() or self._count.least_if_ahead is not None:
                 return
 
     def _accept_one(self) -> bool:
@@ -154,7 +177,7 @@ class Acceptor:
             logger.error("no connection can be accepted: %s", error)
             self._pause_for(ACCEPT_RETRY_S, self._resume)
             return False
-        self._sockets.add_new()
+        self._count.add_new()
         task = self._loop.create_task(self._connect(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -164,7 +187,7 @@ class Acceptor:
         try:
             await self._loop.connect_accepted_socket(self._new_protocol, connection, ssl=self._ssl)
         except OSError:  # The client is gone, or does not speak TLS.
-            self._sockets.remove_new()
+            self._count.remove_new()
             connection.close()
 
     def _pause_for(self, seconds: float, then: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from logs import request_id
-from server.acceptor import SocketCount
+from server.acceptor import ConnectionCount
 from server.bounded_http import BoundedHttp, HttpLimits
 from server.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
@@ -67,10 +67,10 @@ class Handshake(ServerProtocol):
 class BoundedWebSockets(WebSocketsSansIOProtocol):
     """Uvicorn's WebSockets, bounded so that none can delay the others or make the worker grow."""
 
-    def __init__(self, sockets: SocketCount, max_messages_per_s: int, **uvicorn_arguments: Any) -> None:
+    def __init__(self, count: ConnectionCount, max_messages_per_s: int, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
-        self._sockets = sockets
+        self._count = count
         self._unseen_rate = RateLimit(max_messages_per_s)
         """Limit of what the application does not see: pings, pongs, small fragments, messages after the close."""
         self._flooded = False
@@ -79,11 +79,11 @@ class BoundedWebSockets(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self._sockets.opened()
+        self._count.opened()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._sockets.closed()
+        self._count.closed()
 
     async def send(self, message: Any) -> None:
         # A client that is gone is no error: the application learns of it from `receive`.
@@ -177,21 +177,23 @@ class BoundedWebSockets(WebSocketsSansIOProtocol):
 
 
 class CountedHttp(BoundedHttp):
-    """BoundedHttp that tells SocketCount when a new connection has sent a plain request, or has become a socket."""
+    """BoundedHttp that tells ConnectionCount what has become of a new connection."""
 
     def __init__(
-        self, sockets: SocketCount, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorn_arguments: Any
+        self, count: ConnectionCount, connection_limit: ConnectionLimit, limits: HttpLimits, **uvicorn_arguments: Any
     ) -> None:
         super().__init__(connection_limit, limits, **uvicorn_arguments)
-        self._sockets = sockets
-        self._is_new = True
+        self._count = count
+        self._is_new, self._is_plain = True, False
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if self._sockets.is_draining:
+        if self._count.is_draining:
             self.close_after_answer()
-        if not self.parser.should_upgrade():
-            self._remove_new()
+        if self._is_new and not self.parser.should_upgrade():
+            self._forget()
+            self._is_plain = True
+            self._count.add_plain()
 
     def close_after_answer(self) -> None:
         """Close after the answer to the request in work, if any, so that the next one goes to another worker."""
@@ -200,14 +202,17 @@ class CountedHttp(BoundedHttp):
 
     def handle_websocket_upgrade(self) -> None:
         # Before it is counted as a socket: counted twice for a moment, it would draw a connection to another worker.
-        self._remove_new()
+        self._forget()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._remove_new()
+        self._forget()
 
-    def _remove_new(self) -> None:
+    def _forget(self) -> None:
+        """Count the connection no longer as what it was."""
         if self._is_new:
-            self._is_new = False
-            self._sockets.remove_new()
+            self._count.remove_new()
+        if self._is_plain:
+            self._count.remove_plain()
+        self._is_new = self._is_plain = False

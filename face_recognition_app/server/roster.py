@@ -15,8 +15,8 @@ from enum import IntEnum
 _HEADER = 16
 _WANTED, _STOPPING, _HAS_SERVED, _FAILED_STARTS, _USED, _RECYCLED_AT_MS, _ENTERED, _ENDED = range(8)
 """`_ENDED`: the first of as many cells as there are reasons."""
-_SLOT = 5
-_STAGE, _SOCKETS, _REQUEST, _REASON, _SERIAL = range(5)
+_SLOT = 6
+_STAGE, _SOCKETS, _PLAIN, _REQUEST, _REASON, _SERIAL = range(6)
 _SLOTS = 20_000
 """More than two generations of the largest `--workers`. The system allots a page when it is first used."""
 
@@ -29,6 +29,19 @@ class Stage(IntEnum):
     """Asked to end, and serving until it is replaced."""
     DRAINING = 4
     """Accepts no new connections."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Load:
+    """What a worker holds. A socket streams frames, so one of them outweighs any number of plain connections."""
+
+    sockets: int
+    """Open WebSockets, and connections that may become some."""
+    plain: int = 0
+    """Connections that sent plain requests, and may send more."""
+
+
+NOTHING = Load(0)
 
 
 class Request(IntEnum):
@@ -186,13 +199,13 @@ class Slot:
         self._set(_SERIAL, number)
 
     @property
-    def sockets(self) -> int:
-        """Open WebSockets, and connections that may become some."""
-        return self._get(_SOCKETS)
+    def load(self) -> Load:
+        return Load(self._get(_SOCKETS), self._get(_PLAIN))
 
-    @sockets.setter
-    def sockets(self, number: int) -> None:
-        self._set(_SOCKETS, number)
+    @load.setter
+    def load(self, load: Load) -> None:
+        self._set(_SOCKETS, load.sockets)
+        self._set(_PLAIN, load.plain)
 
     @property
     def request(self) -> Request:
@@ -222,10 +235,10 @@ class Slot:
         return self.roster.has_enough_ready or leaving >= self.roster.lasting
 
     @property
-    def fewest_elsewhere(self) -> int | None:
-        """Lowest number of sockets among the other workers that accept connections; None when there are none."""
+    def least_elsewhere(self) -> Load | None:
+        """The lowest load among the other workers that accept connections; None when there are none."""
         others = (slot for slot in self.roster.slots() if slot.number != self.number)
-        return min((slot.sockets for slot in others if slot.stage in (Stage.READY, Stage.LEAVING)), default=None)
+        return min((slot.load for slot in others if slot.stage in (Stage.READY, Stage.LEAVING)), default=None)
 
     def clear(self) -> None:
         for cell in range(_SLOT):

@@ -21,7 +21,7 @@ from uvicorn_worker import UvicornWorker
 
 from config.settings import Settings, load
 from logs.destinations import WEB, log_file, set_up_logs
-from server.acceptor import Acceptor, SocketCount
+from server.acceptor import Acceptor, ConnectionCount
 from server.bounded_http import HttpLimits
 from server.connection_limit import ConnectionLimit
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
@@ -52,14 +52,14 @@ class FaceServer(Server):
     def __init__(
         self,
         config: Config,
-        sockets: SocketCount,
+        count: ConnectionCount,
         new_http: partial[CountedHttp],
         graceful_exit: GracefulExit,
         recycler: MemoryRecycler,
         request_limit: RequestLimit,
     ) -> None:
         super().__init__(config)
-        self._sockets = sockets
+        self._count = count
         self._new_http = new_http
         self._exit = graceful_exit
         self._recycler = recycler
@@ -77,7 +77,7 @@ class FaceServer(Server):
                 server_state=self.server_state,
                 app_state=self.lifespan.state,
             )
-            self._acceptors = [Acceptor(one, self._sockets, new, self.config.ssl) for one in sockets or ()]
+            self._acceptors = [Acceptor(one, self._count, new, self.config.ssl) for one in sockets or ()]
             self._exit.started()
 
     @property
@@ -185,17 +185,15 @@ class FaceWorker(UvicornWorker):  # type: ignore[misc]  # the package is not typ
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def _server(self, settings: Settings) -> FaceServer:
-        sockets = SocketCount(self.slot)
-        self.config.ws = partial(BoundedWebSockets, sockets, settings.max_messages_per_s)
+        count = ConnectionCount(self.slot)
+        self.config.ws = partial(BoundedWebSockets, count, settings.max_messages_per_s)
         self.config.callback_notify = None
         self.config.limit_max_requests = None
         graceful_exit = GracefulExit(self.slot, self.ppid, settings.drain_s)
         recycler = MemoryRecycler(self.slot, settings.worker_max_memory_bytes, graceful_exit)
-        new_http = partial(
-            CountedHttp, sockets, ConnectionLimit(settings.max_http_connections), HttpLimits.of(settings)
-        )
+        new_http = partial(CountedHttp, count, ConnectionLimit(settings.max_http_connections), HttpLimits.of(settings))
         request_limit = RequestLimit(self.slot, self.max_requests, graceful_exit)
-        return FaceServer(self.config, sockets, new_http, graceful_exit, recycler, request_limit)
+        return FaceServer(self.config, count, new_http, graceful_exit, recycler, request_limit)
 
     async def _send_heartbeats(self) -> None:
         """Tell the master that the event loop runs, also during the warm-up and the shutdown."""

@@ -1,4 +1,4 @@
-"""Acceptor: sockets go to the worker that has the fewest, and none is lost."""
+"""Acceptor: connections go to the worker that has the fewest, and none is lost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import errno
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.acceptor import Acceptor, SocketCount
-from server.roster import Roster, Slot, Stage
+from server.acceptor import Acceptor, ConnectionCount
+from server.roster import Load, Roster, Slot, Stage
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 
@@ -105,6 +106,30 @@ async def bursts_are_shared_out(service: LiveService, count: int) -> None:
         assert shares[-1] - shares[0] <= 1, shares
 
 
+async def test_connections_that_are_kept_are_shared_out_evenly(tmp_path: Path) -> None:
+    """Else one worker would have most requests of clients that keep their connections, for as long as they do."""
+    with running_service(tmp_path, workers=2, pool_size=1) as service:
+        for _ in range(3):
+            await until_idle(service)
+            with ExitStack() as stack:
+                for _ in range(8):
+                    assert status_of_health(stack.enter_context(closing(kept_connection(service)))) == 200
+                shares = shares_of(service)
+            assert sum(shares) == 8
+            assert shares[-1] - shares[0] <= 1, shares
+
+
+def kept_connection(service: LiveService) -> HTTPConnection:
+    return HTTPConnection(service.base_url.partition("//")[2], timeout=PATIENCE_S)
+
+
+def status_of_health(client: HTTPConnection) -> int:
+    client.request("GET", "/api/health/")
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
+
+
 async def test_sockets_of_other_workers_outlive_a_dead_one(service: LiveService) -> None:
     async with open_sockets(service, 3 * WORKERS) as sockets:
         victim = workers(service)[0]
@@ -132,7 +157,7 @@ def slots() -> tuple[Slot, Slot]:
 
 
 @asynccontextmanager
-async def accepting(sockets: SocketCount) -> AsyncIterator[tuple[list[Accepted], Callable[[], socket.socket]]]:
+async def accepting(sockets: ConnectionCount) -> AsyncIterator[tuple[list[Accepted], Callable[[], socket.socket]]]:
     """The protocols of accepted connections, and a way to connect."""
     accepted: list[Accepted] = []
     with ExitStack() as stack:
@@ -153,45 +178,47 @@ async def became(condition: Callable[[], bool]) -> None:
 
 async def test_a_worker_ahead_accepts_what_no_other_accepts(slots: tuple[Slot, Slot]) -> None:
     mine, _ = slots
-    sockets = SocketCount(mine)
+    sockets = ConnectionCount(mine)
     sockets.opened()
     async with accepting(sockets) as (accepted, connect_to_it):
         for _ in range(40):
             connect_to_it()
         await became(lambda: len(accepted) == 40)
-    assert mine.sockets == 1 + 40
+    assert mine.load.sockets == 1 + 40
 
 
 async def test_a_worker_behind_accepts_its_share_at_once(slots: tuple[Slot, Slot]) -> None:
     """Else a busy worker, whose event loop turns slowly, would slow down those that wait for it."""
     mine, other = slots
-    other.sockets = 40
-    async with accepting(SocketCount(mine)) as (_, connect_to_it):
+    other.load = Load(40)
+    async with accepting(ConnectionCount(mine)) as (_, connect_to_it):
         for _ in range(40):
             connect_to_it()
         for _ in range(3):
             await asyncio.sleep(0)
-        assert mine.sockets == 40
+        assert mine.load.sockets == 40
 
 
 async def test_a_worker_that_only_loses_sockets_is_not_waited_for(slots: tuple[Slot, Slot]) -> None:
     mine, other = slots
-    other.sockets = 100_000
-    sockets = SocketCount(mine)
-    sockets.open = 200_000
+    other.load = Load(100_000)
+    sockets = ConnectionCount(mine)
+    mine.load = Load(200_000)
     async with accepting(sockets) as (accepted, connect_to_it):
         connect_to_it()
         async with asyncio.timeout(PATIENCE_S):
             while not accepted:
-                other.sockets -= 1
+                other.load = Load(other.load.sockets - 1)
                 await asyncio.sleep(0)
-        assert other.sockets > 0
+        assert other.load.sockets > 0
 
 
-@pytest.mark.parametrize("count", [SocketCount.opened, SocketCount.add_new])
-async def test_a_worker_ahead_yields_to_another(slots: tuple[Slot, Slot], count: Callable[[SocketCount], None]) -> None:
+@pytest.mark.parametrize("count", [ConnectionCount.opened, ConnectionCount.add_new, ConnectionCount.add_plain])
+async def test_a_worker_ahead_yields_to_another(
+    slots: tuple[Slot, Slot], count: Callable[[ConnectionCount], None]
+) -> None:
     mine, other = slots
-    ahead, behind = SocketCount(mine), SocketCount(other)
+    ahead, behind = ConnectionCount(mine), ConnectionCount(other)
     count(ahead)
     accepted: dict[str, list[Accepted]] = {"ahead": [], "behind": []}
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -204,22 +231,47 @@ async def test_a_worker_ahead_yields_to_another(slots: tuple[Slot, Slot], count:
     assert (len(accepted["ahead"]), len(accepted["behind"])) == (0, 1)
 
 
+async def test_sockets_outweigh_plain_connections(slots: tuple[Slot, Slot]) -> None:
+    """A worker with the fewest sockets accepts at once, however many plain connections it has."""
+    mine, other = slots
+    other.load = Load(2, 0)
+    count = ConnectionCount(mine)
+    for _ in range(50):
+        count.add_plain()
+    async with accepting(count) as (_, connect_to_it):
+        connect_to_it()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert mine.load == Load(1, 50)
+
+
+async def test_a_worker_waits_less_for_one_that_has_only_fewer_plain_connections(
+    slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.acceptor.MAX_YIELDS", 10**9)
+    count = ConnectionCount(slots[0])
+    count.add_plain()
+    async with accepting(count) as (accepted, connect_to_it):
+        connect_to_it()
+        await became(lambda: len(accepted) == 1)
+
+
 async def test_a_new_connection_counts_until_it_becomes_a_socket(slots: tuple[Slot, Slot]) -> None:
-    sockets = SocketCount(slots[0])
+    sockets = ConnectionCount(slots[0])
     sockets.add_new()
-    assert slots[0].sockets == 1
+    assert slots[0].load.sockets == 1
     sockets.opened()
     sockets.remove_new()
-    assert slots[0].sockets == 1
+    assert slots[0].load.sockets == 1
     sockets.closed()
-    assert slots[0].sockets == 0
+    assert slots[0].load.sockets == 0
 
 
 async def test_a_closed_acceptor_leaves_waiting_connections_to_the_others(slots: tuple[Slot, Slot]) -> None:
     accepted: list[Accepted] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
-        acceptor = Acceptor(listener.dup(), SocketCount(slots[0]), lambda: Accepted(accepted))
+        acceptor = Acceptor(listener.dup(), ConnectionCount(slots[0]), lambda: Accepted(accepted))
         acceptor.close()
         with socket.create_connection(address):
             listener.settimeout(10)
@@ -234,7 +286,7 @@ async def test_a_worker_out_of_descriptors_accepts_later(
     monkeypatch.setattr("server.acceptor.ACCEPT_RETRY_S", 0.01)
     accepted: list[Accepted] = []
     with Exhausted(socket.create_server(("127.0.0.1", 0))) as listener:
-        acceptor = Acceptor(listener, SocketCount(slots[0]), lambda: Accepted(accepted))
+        acceptor = Acceptor(listener, ConnectionCount(slots[0]), lambda: Accepted(accepted))
         with socket.create_connection(listener.getsockname()):
             await became(lambda: len(accepted) == 1)
         acceptor.close()

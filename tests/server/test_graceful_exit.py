@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from server.graceful_exit import GracefulExit
-from server.roster import Request, Roster, Slot, Stage
+from server.roster import Load, Request, Roster, Slot, Stage
 
 WORKERS = 2
 
@@ -175,17 +175,17 @@ def test_old_workers_stay_when_the_new_ones_cannot_start(crew: Crew, requests: l
 
 def test_a_slot_that_is_used_again_is_empty(crew: Crew) -> None:
     first = crew.fork()
-    first.sockets = 7
+    first.load = Load(7, 2)
     crew.fork()
     crew.roster.leave(first)
     again = crew.roster.enter()
-    assert (again.number, again.sockets, again.stage) == (first.number, 0, Stage.STARTING)
+    assert (again.number, again.load, again.stage) == (first.number, Load(0), Stage.STARTING)
 
 
 def test_the_fewest_sockets_elsewhere_are_those_of_workers_that_accept_connections(crew: Crew) -> None:
     mine, other = crew.fork(), crew.fork()
     starting = crew.fork(ready=False)
-    mine.sockets, other.sockets, starting.sockets = 5, 3, 0
-    assert mine.fewest_elsewhere == 3
+    mine.load, other.load, starting.load = Load(5), Load(3, 8), Load(0)
+    assert mine.least_elsewhere == Load(3, 8)
     other.stage = Stage.DRAINING
-    assert mine.fewest_elsewhere is None
+    assert mine.least_elsewhere is None
