@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from testkit import loopback
 from testkit.patience import PATIENCE_S
@@ -39,6 +40,12 @@ class LiveService:
         # What else is installed would decide which forms httpx accepts.
         headers = {"Authorization": f"Bearer {self.api_key}", "Accept-Encoding": "gzip"}
         return loopback.get(self.base_url + path, headers=headers, timeout=PATIENCE_S)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have the labels, by all workers together."""
+        families = text_string_to_metric_families(self.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if sample.labels.items() >= labels.items())
 
 
 def free_port() -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
 from testkit import loopback
@@ -72,12 +71,12 @@ def test_a_full_run_directory_costs_only_what_workers_tell_each_other(tmp_path: 
         assert enrol(service, "while-full").status_code == 201
         assert matches(service) == ["while-full"]
         assert service.get("/api/pool/status/").status_code == 200
-        assert frames_told(service) == 0
+        assert service.metric("face_frames_total") == 0
         filler.unlink()
         assert until_components(service, data_dir="ok", run_dir="ok") == 200
         until(lambda: named(service) == workers(service), "the status names every worker")
         with connect(f"{service.base_url.replace('http', 'ws')}/ws/auth/process-image/test_1/") as socket:
-            until(lambda: frame(socket) and frames_told(service) > 0, "frames are told again")
+            until(lambda: frame(socket) and service.metric("face_frames_total") > 0, "frames are told again")
         assert "SIGBUS" not in service.log.read_text()
 
 
@@ -156,12 +155,6 @@ def frame(socket: ClientConnection) -> bool:
     while json.loads(socket.recv(PATIENCE_S))["type"] != "frame_processed":
         pass
     return True
-
-
-def frames_told(service: LiveService) -> float:
-    """By the metrics of all workers together."""
-    families = text_string_to_metric_families(service.get("/metrics").text)
-    return sum(sample.value for family in families if family.name == "face_frames" for sample in family.samples)
 
 
 def until_components(service: LiveService, **expected: str) -> int:

@@ -32,6 +32,8 @@ from tests.service.sessions.streams import clip, jpegs
 
 ASKING = 10
 STREAMING = 4
+ABNORMAL_CLOSE = 1006
+"""What a client sees of a connection that ends without a close frame."""
 
 pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 
@@ -115,10 +117,12 @@ async def test_a_killed_instance_and_a_reloaded_one_cost_nobody_an_answer_or_a_s
             os.kill(first.pid, signal.SIGHUP)
             await until(lambda: not before & workers(first))
             await load.some_more()
+            await until(lambda: second.metric("face_connections") >= 2)
             for process in [psutil.Process(second.pid), *psutil.Process(second.pid).children(recursive=True)]:
                 process.kill()
             await load.some_more()
     load.assert_that_nobody_noticed()
+    assert ABNORMAL_CLOSE in load.sessions.reconnects, "nobody streamed to what was killed"
 
 
 @needs_shared_data

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from testkit.environment import clean_environment
 from testkit.job_site import MANAGE, wait_for
@@ -34,12 +33,6 @@ def manage(service: LiveService, *arguments: str) -> subprocess.CompletedProcess
     )
 
 
-def metric(service: LiveService, name: str, **labels: str) -> float:
-    families = text_string_to_metric_families(service.get("/metrics").text)
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in samples if sample.labels.items() >= labels.items())
-
-
 def test_it_does_jobs_is_started_again_and_ends_with_its_master(tmp_path: Path) -> None:
     with running_service(tmp_path, workers=1, pool_size=1, environment=UNSET) as service:
         (first,) = wait_for(lambda: job_workers(service), "a job worker")
@@ -47,10 +40,10 @@ def test_it_does_jobs_is_started_again_and_ends_with_its_master(tmp_path: Path) 
         assert service.log.read_text().index("the job worker") > ready
         assert manage(service, "shell", "--no-imports", "-c", SUBMIT).returncode == 0
         done = {"type": "noop", "outcome": "succeeded"}
-        wait_for(lambda: metric(service, "face_jobs_runs_total", **done) == 5, "five jobs are done")
-        assert metric(service, "face_workers") == 1
-        assert metric(service, "face_jobs_slots") == 1
-        wait_for(lambda: metric(service, "face_jobs_scheduler_leads") == 1, "a scheduler that leads")
+        wait_for(lambda: service.metric("face_jobs_runs_total", **done) == 5, "five jobs are done")
+        assert service.metric("face_workers") == 1
+        assert service.metric("face_jobs_slots") == 1
+        wait_for(lambda: service.metric("face_jobs_scheduler_leads") == 1, "a scheduler that leads")
 
         os.kill(first.pid, signal.SIGKILL)
         (second,) = wait_for(lambda: [one for one in job_workers(service) if one.pid != first.pid], "another one")
@@ -60,8 +53,8 @@ def test_it_does_jobs_is_started_again_and_ends_with_its_master(tmp_path: Path) 
         assert refused.returncode == 1
         assert f"a job worker (process {second.pid}) runs for" in refused.stderr
         # What was counted is kept; slots of the dead one are not.
-        assert metric(service, "face_jobs_runs_total", **done) == 5
-        wait_for(lambda: metric(service, "face_jobs_slots") == 1, "the slots of one worker")
+        assert service.metric("face_jobs_runs_total", **done) == 5
+        wait_for(lambda: service.metric("face_jobs_slots") == 1, "the slots of one worker")
         family = second.children(recursive=True)
     assert not second.is_running()
     assert not psutil.wait_procs(family, 10)[1]
