@@ -43,6 +43,8 @@ class ConnectionCount:
         self._new = 0
         self._sockets = 0
         self._plain = 0
+        self.on_fewer: list[Callable[[], None]] = []
+        """Called when there is less to count."""
 
     @property
     def is_draining(self) -> bool:
@@ -69,7 +71,7 @@ class ConnectionCount:
     def remove_new(self) -> None:
         """Count one new connection less: it sent a plain request, became a socket (see `opened`) or ended."""
         self._new -= 1
-        self._publish()
+        self._publish_fewer()
 
     def add_plain(self) -> None:
         """Count a connection that sent a plain request, and may send more."""
@@ -78,7 +80,7 @@ class ConnectionCount:
 
     def remove_plain(self) -> None:
         self._plain -= 1
-        self._publish()
+        self._publish_fewer()
 
     def opened(self) -> None:
         self._sockets += 1
@@ -86,7 +88,12 @@ class ConnectionCount:
 
     def closed(self) -> None:
         self._sockets -= 1
+        self._publish_fewer()
+
+    def _publish_fewer(self) -> None:
         self._publish()
+        for call in self.on_fewer:
+            call()
 
     def _publish(self) -> None:
         self._slot.load = Load(self._sockets + self._new, self._plain)
@@ -112,6 +119,7 @@ class Acceptor:
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
+        self._is_yielding = False
         self._yields = 0
         self._yields_to = NOTHING
         """Load of the worker with the least, at the last yield."""
@@ -122,6 +130,7 @@ class Acceptor:
         self._queue = select.poll()
         self._queue.register(listener, select.POLLIN)
         self._loop.add_reader(listener, self._on_readable)
+        count.on_fewer.append(self._stop_yielding)
 
     @property
     def is_connecting(self) -> bool:
@@ -144,7 +153,15 @@ class Acceptor:
             self._accept_some()
         else:
             self._yields += 1
+            self._is_yielding = True
             self._pause_for(YIELD_S, self._compare_again)
+
+    def _stop_yielding(self) -> None:
+        """Go on when this worker is no longer ahead: a connection that asks once is gone in less than a pause."""
+        if self._is_yielding and self._count.least_if_ahead is None and self._pause is not None:
+            self._pause.cancel()
+            self._yields = 0
+            self._resume()
 
     def _has_yielded_enough(self, least: Load) -> bool:
         now = self._loop.time()
@@ -196,5 +213,6 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._pause = None
+        self._is_yielding = False
         if self._listening:
             self._loop.add_reader(self._listener, self._on_readable)

@@ -256,6 +256,21 @@ async def test_a_worker_waits_less_for_one_that_has_only_fewer_plain_connections
         await became(lambda: len(accepted) == 1)
 
 
+async def test_a_worker_that_is_no_longer_ahead_accepts_at_once(
+    slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else connections that ask once, and are gone within a millisecond, would be accepted one in a pause."""
+    monkeypatch.setattr("server.acceptor.YIELD_S", 3600.0)
+    count = ConnectionCount(slots[0])
+    count.add_new()
+    async with accepting(count) as (accepted, connect_to_it):
+        connect_to_it()
+        await asyncio.sleep(0.05)
+        assert not accepted
+        count.remove_new()
+        await became(lambda: len(accepted) == 1)
+
+
 async def test_a_new_connection_counts_until_it_becomes_a_socket(slots: tuple[Slot, Slot]) -> None:
     sockets = ConnectionCount(slots[0])
     sockets.add_new()
