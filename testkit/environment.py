@@ -6,7 +6,7 @@ import os
 
 _SETTINGS = (
     *("API_WORKERS", "APP_ENV", "DATABASE_", "DB_", "DJANGO_", "ENABLE_", "FACE_", "GUNICORN_", "JOB_", "LOG_"),
-    *("PRELOAD_APP", "PROMETHEUS_", "REDIS_", "WORKER_"),
+    *("MAX_RETRIES", "PRELOAD_APP", "PROMETHEUS_", "REDIS_", "SCHEDULER_", "WORKER_"),
 )
 """Beginnings of their names."""
 

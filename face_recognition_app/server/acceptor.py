@@ -119,8 +119,8 @@ class Acceptor:
         self._ssl = ssl
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._is_yielding = False
         self._yields = 0
+        """In a row, until now; also tells this pause from the one of ACCEPT_RETRY_S, before which it is 0."""
         self._yields_to = NOTHING
         """Load of the worker with the least, at the last yield."""
         self._no_yield_until = 0.0
@@ -153,12 +153,11 @@ class Acceptor:
             self._accept_some()
         else:
             self._yields += 1
-            self._is_yielding = True
             self._pause_for(YIELD_S, self._compare_again)
 
     def _stop_yielding(self) -> None:
         """Go on when this worker is no longer ahead: a connection that asks once is gone in less than a pause."""
-        if self._is_yielding and self._count.least_if_ahead is None and self._pause is not None:
+        if self._pause is not None and self._yields and self._count.least_if_ahead is None:
             self._pause.cancel()
             self._yields = 0
             self._resume()
@@ -213,6 +212,5 @@ class Acceptor:
 
     def _resume(self) -> None:
         self._pause = None
-        self._is_yielding = False
         if self._listening:
             self._loop.add_reader(self._listener, self._on_readable)

@@ -137,6 +137,14 @@ def test_a_closed_detector_says_so() -> None:
     assert detect.pool_status().pool_size == 0
 
 
+def test_a_warm_engine_has_measured_a_crop(engine: FaceRecognitionEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV makes its tables of colours when it first needs them: the first face would wait for 70 ms."""
+    measured: list[tuple[int, ...]] = []
+    monkeypatch.setattr("core.face_recognition_engine.measures", lambda crop: measured.append(crop.shape))
+    engine.warm_up()
+    assert measured == [(112, 112, 3)]
+
+
 def test_there_is_no_way_to_a_mesh_around_the_pool() -> None:
     detect = detector(MeshFactory())
     assert [name for name in vars(detect) if "pool" in name] == ["_LivenessDetector__pool"]

@@ -73,7 +73,7 @@ class PostgreSQL:
 
     @contextmanager
     def snapshot(self, data_dir: Path) -> Iterator[Snapshot]:
-        """Read everything in one transaction: it sees the database as of its beginning, and blocks nobody."""
+        """Yield the database as of now: one transaction reads all of it, and blocks nobody."""
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from monitoring.pool_load import sum_loads
 from monitoring.worker_stats import read_live_workers
+
+logger = logging.getLogger(__name__)
 
 LOOKS_EVERY_S = 0.2
 LASTS_S = 1.0
@@ -27,16 +30,20 @@ class LiveWork:
         self._goes_on_until = 0.0
 
     def goes_on(self) -> bool:
-        """Whether a web worker has computed a picture within the last second."""
+        """Whether a web worker has computed a picture within the last second, or nobody can tell."""
         with self._lock:
             now = self._clock()
             if now >= self._looks_at:
                 self._looks_at = now + LOOKS_EVERY_S
                 computed = self._computed_now()
-                if computed != self._computed:
+                if computed is None or computed != self._computed:
                     self._computed, self._goes_on_until = computed, now + LASTS_S
             return now < self._goes_on_until
 
-    def _computed_now(self) -> int:
-        """Pictures that the workers have computed, or begun with. Falls when a worker ends."""
-        return sum(sum_loads(worker.load for worker in read_live_workers(self._run_dir)).wait_counts)
+    def _computed_now(self) -> int | None:
+        """Pictures that the workers have begun with; falls when a worker ends. None if it cannot be read."""
+        try:
+            return sum(sum_loads(worker.load for worker in read_live_workers(self._run_dir)).wait_counts)
+        except OSError as error:
+            logger.debug("what web workers do cannot be read: %s", error)
+            return None

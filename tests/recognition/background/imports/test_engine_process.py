@@ -100,6 +100,15 @@ def test_live_work_is_noticed_and_forgotten(tmp_path: Path, web_worker: WebWorke
     assert live.goes_on()
 
 
+def test_who_cannot_tell_makes_way(tmp_path: Path) -> None:
+    """An error would leave a picture without its answer, and the import waiting for it."""
+    (tmp_path / "workers" / "1").mkdir(parents=True)
+    now = 100.0
+    live = LiveWork(tmp_path, lambda: now)
+    now += LOOKS_EVERY_S
+    assert live.goes_on()
+
+
 @pytest.mark.parametrize(("is_live", "at_once"), [(True, 1), (False, 3)])
 def test_beside_live_work_it_computes_one_picture_at_a_time(
     worker: Worker,
