@@ -47,6 +47,7 @@ def running_front(directory: Path, port: int, instances: Sequence[int], *, limit
     among those that face/limits.conf leaves out."""
     shutil.copytree(CONFIGURATION / "face", directory / "face")
     (directory / "face-tls").mkdir()
+    (directory / "cache").mkdir()
     made = make_certificate(HOST, directory)
     shutil.copy(made.certificate, directory / "face-tls" / "fullchain.pem")
     shutil.copy(made.key, directory / "face-tls" / "privkey.pem")
@@ -61,7 +62,8 @@ def running_front(directory: Path, port: int, instances: Sequence[int], *, limit
         ("listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;"),
         ("listen 127.0.0.1:8080;", f"listen 127.0.0.1:{status};"),
         ("/var/log/nginx", str(directory)),
-        ("/var/cache/nginx", str(directory)),
+        # Of its own: nginx deletes what it finds there and did not write.
+        ("/var/cache/nginx", str(directory / "cache")),
     ):
         text = _replaced(text, was, becomes)
     with nginx(text, port, directory) as running:
