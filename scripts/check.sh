@@ -66,6 +66,14 @@ wait_for_one() {
     cat "$said/$lane"
 }
 
+# A failed lane's output is far up, among that of the others: what failed is told once more at the end.
+show_failures() {
+    for lane in "${failed[@]}"; do
+        echo "check.sh: failed: $lane"
+        [[ ! -e $said/$lane ]] || grep -E "^(FAILED|ERROR) " "$said/$lane"
+    done >&2
+}
+
 stop() {
     trap '' INT TERM
     for lane in "${!running[@]}"; do
@@ -99,13 +107,11 @@ while ((${#running[@]})); do
     wait_for_one
 done
 trap - INT TERM
-rm -r "$said"
 ((${#tracer[@]} == 0)) || {
     echo "== coverage"
     "$python" -m coverage combine --quiet && "$python" -m coverage report || failed+=("coverage")
 }
-((${#failed[@]} == 0)) || {
-    printf 'check.sh: failed: %s\n' "${failed[@]}" >&2
-    exit 1
-}
+show_failures
+rm -r "$said"
+((${#failed[@]} == 0)) || exit 1
 echo "check.sh: every check passed in $SECONDS s"

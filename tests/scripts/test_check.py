@@ -20,7 +20,10 @@ FAKE_PYTHON = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 echo "lane: $*"
 case $* in
-*"$FAULTY"*) exit "$STATUS" ;;
+*"$FAULTY"*)
+    echo "FAILED tests/test_it.py::test_it - assert 1 == 2"
+    exit "$STATUS"
+    ;;
 esac
 """
 
@@ -150,7 +153,8 @@ def folders(call: str) -> Folders:
 def test_what_fails_is_told(tmp_path: Path, faulty: str, told: str, status: int) -> None:
     project = make_project(tmp_path, FAKE_PYTHON)
     done = run_check(project, faulty=faulty, status=status)
-    assert (done.returncode, done.stderr) == (1, f"check.sh: failed: {told}\n")
+    assert done.returncode == 1
+    assert done.stderr == f"check.sh: failed: {told}\nFAILED tests/test_it.py::test_it - assert 1 == 2\n"
     assert len(calls(project)) == STATIC_CHECKS + PYTEST_LANES
 
 
