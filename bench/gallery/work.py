@@ -146,15 +146,10 @@ def _enrol_all(tenant: Tenant, names: Sequence[str], vectors: npt.NDArray[np.flo
     rows = [Subject(tenant=tenant, subject_id=name) for name in dict.fromkeys(names)]
     subjects = {one.subject_id: one for one in Subject.objects.bulk_create(rows, batch_size=BATCH)}
     for begin in range(0, len(names), BATCH):
+        protected = protection.protect(vectors[begin : begin + BATCH], tenant)
         Template.objects.bulk_create(
-            Template(
-                tenant=tenant,
-                subject=subjects[name],
-                model_id=model_id,
-                vector=protection.protect(vector, tenant),
-                quality=1.0,
-            )
-            for name, vector in zip(names[begin : begin + BATCH], vectors[begin : begin + BATCH], strict=True)
+            Template(tenant=tenant, subject=subjects[name], model_id=model_id, vector=vector, quality=1.0)
+            for name, vector in zip(names[begin : begin + BATCH], protected, strict=True)
         )
 
 

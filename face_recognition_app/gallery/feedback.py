@@ -109,11 +109,12 @@ def reject(
 ) -> int:
     """Keep a picture as not showing the subject. Returns how many are kept of it. The caller has locked the subject."""
     with transaction.atomic():
+        (vector,) = protection.protect([probe], tenant)
         Feedback.objects.create(
             tenant=tenant,
             subject=subject,
             model_id=model_id,
-            vector=protection.protect(probe, tenant),
+            vector=vector,
             session=source.session,
             key=source.key,
             created_at=clock.in_query(),

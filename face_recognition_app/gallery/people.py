@@ -284,16 +284,17 @@ def store_templates(
     tenant: Tenant, subject: Subject, samples: Sequence[Sample], gallery: Gallery, origin: TemplateOrigin
 ) -> list[Template]:
     """Store templates in the caller's transaction, without any check."""
+    vectors = gallery.protection.protect([sample.embedding for sample in samples], tenant)
     templates = Template.objects.bulk_create(
         Template(
             tenant=tenant,
             subject=subject,
             model_id=gallery.model_id,
-            vector=gallery.protection.protect(sample.embedding, tenant),
+            vector=vector,
             quality=sample.quality,
             origin=origin,
         )
-        for sample in samples
+        for sample, vector in zip(samples, vectors, strict=True)
     )
     shown = [(template, sample.picture) for template, sample in zip(templates, samples, strict=True)]
     pictures.keep(tenant, shown, gallery.protection)

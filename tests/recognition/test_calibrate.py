@@ -32,17 +32,17 @@ def acme(worker: Worker, transactional_db: None) -> Tenant:
 def crowd(acme: Tenant, worker: Worker) -> Tenant:
     """People who resemble each other far less than faces do."""
     subjects = Subject.objects.bulk_create(Subject(tenant=acme, subject_id=f"p{n}") for n in range(PEOPLE))
-    vectors = [(subjects[n], face(n)) for n in range(PEOPLE)]
-    vectors += [(subjects[n], picture(face(n), 0.6, n)) for n in range(TWICE)]
+    faces = [*map(face, range(PEOPLE)), *(picture(face(n), 0.6, n) for n in range(TWICE))]
+    vectors = worker.deciding.gallery.protection.protect(faces, acme)
     Template.objects.bulk_create(
         Template(
             tenant=acme,
             subject=subject,
             model_id=worker.deciding.gallery.model_id,
-            vector=worker.deciding.gallery.protection.protect(vector, acme),
+            vector=vector,
             quality=1.0,
         )
-        for subject, vector in vectors
+        for subject, vector in zip([*subjects, *subjects[:TWICE]], vectors, strict=True)
     )
     return acme
 

@@ -173,10 +173,10 @@ async def test_a_defect_at_one_person_is_nothing_to_the_others(door: Door, monke
     bad = people[3].samples[0].embedding
     protect = door.gallery.protection.protect
 
-    def faulty(embedding: Embedding, tenant: Tenant) -> Any:
-        if embedding is bad:
+    def faulty(embeddings: Sequence[Embedding], tenant: Tenant) -> Any:
+        if any(one is bad for one in embeddings):
             raise ZeroDivisionError("a defect")
-        return protect(embedding, tenant)
+        return protect(embeddings, tenant)
 
     monkeypatch.setattr(door.gallery.protection, "protect", faulty)
     async with asyncio.timeout(PATIENCE_S):

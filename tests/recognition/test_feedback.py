@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -167,9 +168,9 @@ def test_a_probe_that_is_stored_while_a_rotation_ends_can_be_read_without_the_ol
     protection = worker.deciding.gallery.protection
     protect, rotations = protection.protect, list[Future[Rotated]]()
 
-    def protect_and_let_rotate(embedding: Embedding, tenant: Tenant) -> Protected:
+    def protect_and_let_rotate(embeddings: Sequence[Embedding], tenant: Tenant) -> list[Protected]:
         """Protect with the old secret; a rotation may end before what it returns is stored."""
-        protected = protect(embedding, tenant)
+        protected = protect(embeddings, tenant)
         secrets = secrets_of(worker.deciding.gallery)
         rotations.append(threads.submit(with_connection, rotate, tenant, secrets, lambda *_: None))
         with suppress(TimeoutError):

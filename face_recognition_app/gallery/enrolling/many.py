@@ -138,16 +138,17 @@ def _store(batch: _Batch, people: Sequence[Enrolment], known: Mapping[str, Subje
     rows = {one.subject_id: _described(known.get(one.subject_id), tenant, one) for one in people}
     Subject.objects.bulk_create(row for row in rows.values() if row.pk is None)
     samples = [(one, sample) for one in people for sample in one.samples]
+    vectors = gallery.protection.protect([sample.embedding for _, sample in samples], tenant)
     templates = Template.objects.bulk_create(
         Template(
             tenant=tenant,
             subject=rows[one.subject_id],
             model_id=gallery.model_id,
-            vector=gallery.protection.protect(sample.embedding, tenant),
+            vector=vector,
             quality=sample.quality,
             origin=ORIGINS[one.renewal],
         )
-        for one, sample in samples
+        for (one, sample), vector in zip(samples, vectors, strict=True)
     )
     shown = [(template, sample.picture) for template, (_, sample) in zip(templates, samples, strict=True)]
     pictures.keep(tenant, shown, gallery.protection)

@@ -37,8 +37,9 @@ class TemplateProtection(Protocol):
         """Drop secrets from memory that are no longer in the database."""
         ...
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
-        """Return the stored form, to be stored in the same transaction, which no rotation of secrets overtakes."""
+    def protect(self, embeddings: Sequence[Embedding] | Embeddings, tenant: Tenant) -> list[Protected]:
+        """Return the stored form of each, to be stored in the same transaction, which no rotation of secrets
+        overtakes."""
         ...
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:

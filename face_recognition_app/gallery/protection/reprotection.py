@@ -188,8 +188,8 @@ def _protect_anew(row: Any, tenant: Tenant, secrets: TenantSecrets) -> None:
 
 def _vector_anew(row: ProtectedRow, tenant: Tenant, secrets: TenantSecrets) -> dict[str, bytes]:
     protection = SealedProtection(row.model_id, secrets)
-    (embedding,) = protection.restore([Protected(bytes(row.vector))], tenant)
-    return {"vector": protection.protect(embedding, tenant)}
+    (vector,) = protection.protect(protection.restore([Protected(bytes(row.vector))], tenant), tenant)
+    return {"vector": vector}
 
 
 def _picture_anew(row: Picture, tenant: Tenant, secrets: TenantSecrets) -> dict[str, bytes]:

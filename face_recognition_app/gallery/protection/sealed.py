@@ -52,10 +52,12 @@ class SealedProtection:
     def forget_deleted(self) -> None:
         self.secrets.forget_deleted()
 
-    def protect(self, embedding: Embedding, tenant: Tenant) -> Protected:
-        secret = self.secrets.hold_newest(tenant)
-        turned = secret.rotation.turn(embedding[np.newaxis]).astype(_NUMBERS[_FORM]).tobytes()
-        return Protected(_encrypt(secret.templates, secret.epoch, turned, self._bound_to(tenant)))
+    def protect(self, embeddings: Sequence[Embedding] | Embeddings, tenant: Tenant) -> list[Protected]:
+        if not len(embeddings):
+            return []
+        secret, bound_to = self.secrets.hold_newest(tenant), self._bound_to(tenant)
+        turned = secret.rotation.turn(np.asarray(embeddings, np.float32)).astype(_NUMBERS[_FORM])
+        return [Protected(_encrypt(secret.templates, secret.epoch, one.tobytes(), bound_to)) for one in turned]
 
     def restore(self, stored: Sequence[Protected], tenant: Tenant) -> Embeddings:
         found = np.empty((len(stored), EMBEDDING_LENGTH), np.float32)

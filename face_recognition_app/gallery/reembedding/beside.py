@@ -121,13 +121,10 @@ def _keep(tenant: Tenant, target: Gallery, page: Sequence[Template], made: Mappi
         subjects = Subject.objects.filter(tenant=tenant, pk__in={template.subject_id for template in page})
         held = list(subjects.order_by("pk").select_for_update(no_key=True, skip_locked=True))
         tenant.lock()  # So that no rotation of secrets ends between protecting and storing.
-        still = Template.objects.filter(tenant=tenant, pk__in=list(made), subject__in=held, reembedded__isnull=True)
+        rows = Template.objects.filter(tenant=tenant, pk__in=list(made), subject__in=held, reembedded__isnull=True)
+        still = list(rows)
+        vectors = target.protection.protect([made[template.pk] for template in still], tenant)
         Reembedded.objects.bulk_create(
-            Reembedded(
-                tenant=tenant,
-                template=template,
-                model_id=target.model_id,
-                vector=target.protection.protect(made[template.pk], tenant),
-            )
-            for template in still
+            Reembedded(tenant=tenant, template=template, model_id=target.model_id, vector=vector)
+            for template, vector in zip(still, vectors, strict=True)
         )

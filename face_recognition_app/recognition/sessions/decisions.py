@@ -146,11 +146,12 @@ def _after_match(deciding: Deciding, session: Session, flow: Flow, match: Match)
     """Keep the probe for feedback, and by the tenant's policy as a template. The session was a success."""
     probe, gallery = flow.matched_embedding, deciding.gallery_with(flow.model_id)
     if deciding.settings.retain_probes_hours:
+        (vector,) = gallery.protection.protect([probe], session.tenant)
         SessionProbe.objects.create(
             session=session,
             tenant=session.tenant,
             model_id=gallery.model_id,
-            vector=gallery.protection.protect(probe, session.tenant),
+            vector=vector,
             kept_at=clock.in_query(),
         )
     if flow.liveness.verdict is Verdict.PASSED and not flow.covered_faces:

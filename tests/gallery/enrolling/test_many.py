@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditEntry
 from audit.verification import verify
@@ -133,6 +134,17 @@ def test_nothing_is_left_when_the_transaction_fails(tenant: Tenant, gallery: Gal
     assert search(gallery, tenant, face(1), 1) == []
 
 
+def test_more_people_ask_the_database_no_more_often(tenant: Tenant, gallery: Gallery) -> None:
+    """The tenant's lock is held meanwhile, and each round trip may wait for a core."""
+    numbers = []
+    together(tenant, [of("first", 90), of("second", 91)], gallery)
+    for crowd in ([of("a", 1), of("b", 2)], [of(f"p{n}", 10 + n, 50 + n) for n in range(20)]):
+        with CaptureQueriesContext(connection) as queries:
+            assert len(set(together(tenant, crowd, gallery))) == 1
+        numbers.append(len(queries))
+    assert numbers[0] == numbers[1]
+
+
 def test_feedback_tells_doubles_apart(tenant: Tenant, gallery: Gallery) -> None:
     """As in `enroll`: the other's picture was said not to show the person."""
     enrol(tenant, "anna", face(1), gallery=gallery)
@@ -141,7 +153,7 @@ def test_feedback_tells_doubles_apart(tenant: Tenant, gallery: Gallery) -> None:
         tenant=tenant,
         subject=twin,
         model_id=gallery.model_id,
-        vector=gallery.protection.protect(face(1), tenant),
+        vector=gallery.protection.protect([face(1)], tenant)[0],
         created_at=twin.created_at,
     )
     crowd = [Enrolment("twin", samples(picture(face(1), ALIKE))), of("stranger", 1)]

@@ -41,7 +41,7 @@ def test_similarities_of_real_faces_are_what_they_were(
     tenant: Tenant, protection: TemplateProtection, pairs: tuple[Embeddings, Embeddings]
 ) -> None:
     left, right = pairs
-    restored = protection.restore([protection.protect(one, tenant) for one in left], tenant)
+    restored = protection.restore(protection.protect(left, tenant), tenant)
     assert restored @ right.T == pytest.approx(left @ right.T, abs=1e-6)
     epoch = protection.epoch(tenant)
     turned = protection.turn(left, tenant, epoch) @ protection.turn(right, tenant, epoch).T

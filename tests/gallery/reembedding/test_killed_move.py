@@ -53,7 +53,7 @@ binding.bind(tenant, service.former.model)
 protect = service.former.protection.protect
 for person in range(PEOPLE):
     subject = Subject.objects.create(tenant=tenant, subject_id=f"p{{person}}")
-    vector = protect(embedded(person, FORMER), tenant)
+    (vector,) = protect([embedded(person, FORMER)], tenant)
     template = Template.objects.create(
         tenant=tenant, subject=subject, model_id=FORMER, vector=vector, quality=0.5
     )

@@ -111,7 +111,7 @@ def test_each_of_a_thousand_tenants_in_one_store_finds_its_own_people(
             tenant_id=subject.tenant_id,
             subject=subject,
             model_id=MODEL,
-            vector=gallery.protection.protect(people[number % OF_EACH], subject.tenant),
+            vector=gallery.protection.protect([people[number % OF_EACH]], subject.tenant)[0],
             quality=1.0,
         )
         for number, subject in enumerate(subjects)

@@ -51,10 +51,11 @@ def _enrol(tenant: Tenant) -> None:
         create_subject(tenant, "q7", {})
     Subject.objects.bulk_create(Subject(tenant=tenant, subject_id=f"p{n}") for n in range(PEOPLE))
     rows = {row.subject_id: row for row in Subject.objects.filter(tenant=tenant)}
-    vectors = [(rows[f"p{n}"], face(n)) for n in range(PEOPLE)] + [(rows["q7"], picture(face(7), 0.7))]
+    people = [*(rows[f"p{n}"] for n in range(PEOPLE)), rows["q7"]]
+    vectors = own.protection.protect([*map(face, range(PEOPLE)), picture(face(7), 0.7)], tenant)
     Template.objects.bulk_create(
-        Template(tenant=tenant, subject=row, model_id=own.model_id, vector=own.protection.protect(vector, tenant))
-        for row, vector in vectors
+        Template(tenant=tenant, subject=row, model_id=own.model_id, vector=vector)
+        for row, vector in zip(people, vectors, strict=True)
     )
 
 

@@ -152,11 +152,11 @@ def test_a_search_that_was_cancelled_and_is_tried_again_finds_everything(tenant:
 def many(tenant: Tenant) -> None:
     own = gallery()
     subjects = Subject.objects.bulk_create(Subject(tenant=tenant, subject_id=f"p{n}") for n in range(PEOPLE))
-    vectors = [(subjects[n], face(n)) for n in range(PEOPLE)]
-    vectors += [(subjects[n], picture(face(n), 0.6, n)) for n in range(40)]
+    faces = [*map(face, range(PEOPLE)), *(picture(face(n), 0.6, n) for n in range(40))]
+    vectors = own.protection.protect(faces, tenant)
     Template.objects.bulk_create(
-        Template(tenant=tenant, subject=subject, model_id=own.model_id, vector=own.protection.protect(vector, tenant))
-        for subject, vector in vectors
+        Template(tenant=tenant, subject=subject, model_id=own.model_id, vector=vector)
+        for subject, vector in zip([*subjects, *subjects[:40]], vectors, strict=True)
     )
 
 

@@ -37,8 +37,8 @@ subject = Subject.objects.create(tenant=tenant, subject_id="crowd")
 faces = np.random.default_rng(1).standard_normal(({TEMPLATES}, 512), np.float32)
 faces /= np.linalg.norm(faces, axis=1, keepdims=True)
 made = Template.objects.bulk_create((
-    Template(tenant=tenant, subject=subject, model_id=gallery.model_id, quality=1.0,
-             vector=gallery.protection.protect(face, tenant)) for face in faces), batch_size=2000)
+    Template(tenant=tenant, subject=subject, model_id=gallery.model_id, quality=1.0, vector=vector)
+    for vector in gallery.protection.protect(faces, tenant)), batch_size=2000)
 changes.log(tenant.pk, [template.pk for template in made], added=True)
 """
 

@@ -138,7 +138,7 @@ def templates_of_the_same_people(gallery: Gallery, tenant: Tenant) -> None:
             tenant=tenant,
             subject=subject,
             model_id=gallery.model_id,
-            vector=gallery.protection.protect(face(50 + number), tenant),
+            vector=gallery.protection.protect([face(50 + number)], tenant)[0],
             quality=1.0,
         )
         for number, subject in enumerate(Subject.objects.filter(tenant=tenant))
