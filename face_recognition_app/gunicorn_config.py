@@ -13,8 +13,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from config.job_settings import load_job_settings
-from config.locks import job_worker_lock
-from config.processes import publish_worker_count
+from config.processes.locks import job_worker_lock
+from config.processes.number import publish_worker_count
 from config.settings import SettingsError, load
 from database import clock  # noqa: F401 - read before the fork, so that every worker inherits the reading
 from logs.destinations import BadLogFile

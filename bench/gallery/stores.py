@@ -243,6 +243,6 @@ def _beside(call: Callable[[], object]) -> Iterator[list[tuple[float, float]]]:
 
 
 def _private_mb() -> int:
-    from config.memory import private_bytes
+    from config.processes.memory import private_bytes
 
     return private_bytes(os.getpid()) >> 20

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from bench.cli import has_clips, report_parser, show
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from core.types import RgbImage
 from testkit.clips import GRID_CLIPS, read_clip
 

@@ -13,7 +13,7 @@ from backup import databases, files
 from backup.archive import Archive, Manifest, opened
 from backup.errors import NotRestored
 from backup.taking import Contents, OnBytes, check, opened_file, record_for_all, secret_key_id
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from config.settings import Settings
 from vocabulary.audit import AuditKind
 

@@ -40,13 +40,13 @@ from recognition.tokens.key_age import SigningKeyCollector  # noqa: E402
 from recognition.worker import NoWorker, Worker, in_scope  # noqa: E402
 from server.roster import shared_roster  # noqa: E402
 from server.worker_metrics import RosterCollector  # noqa: E402
-from web.body_limit import Allowance, BodyLimit  # noqa: E402
-from web.hosts import HOST_ADVICE, AllowedHosts  # noqa: E402
+from web.access.body_limit import Allowance, BodyLimit  # noqa: E402
+from web.access.hosts import HOST_ADVICE, AllowedHosts  # noqa: E402
+from web.access.status_access import StatusAccess  # noqa: E402
 from web.probes import Probes  # noqa: E402
 from web.public_prefix import PublicPrefix  # noqa: E402
 from web.request_metrics import RequestMetrics  # noqa: E402
 from web.static_files import make_static_files  # noqa: E402
-from web.status_access import StatusAccess  # noqa: E402
 from web.strict_transport import StrictTransport  # noqa: E402
 from wire.errors import Refused, Unavailable, UnknownToken, WireError  # noqa: E402
 

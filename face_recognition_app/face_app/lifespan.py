@@ -11,7 +11,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 
-from config.memory import give_freed_memory_back
+from config.processes.memory import give_freed_memory_back
 from config.service import service_settings
 from config.settings import Settings
 from database.connections import good_connection
@@ -21,7 +21,7 @@ from recognition.retention.rounds import run_periodic_work
 from recognition.watching import run_watchdog
 from recognition.worker import STATE_KEY, Worker
 from scheduling.threads import StartedThreads
-from server import open_sockets
+from server.connections import open_sockets
 from tenants.demo import key_file
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,14 @@ from typing import Any
 import dj_database_url
 from django.conf import global_settings
 
-from config import processes, secret, settings
+from config import secret, settings
+from config.processes import number
 from logs.destinations import set_up_logs, this_process
 
 # No other user may read the files with faces and keys; every process that writes them imports this module first.
 os.umask(0o077)
 
-FACE = processes.with_actual_workers(settings.load())
+FACE = number.with_actual_workers(settings.load())
 
 SECRET_KEY = secret.secret_key(FACE)
 DEBUG = False

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from config import process_usage
+from config.processes import usage
 from monitoring.pool_load import PoolLoad, sum_loads
 from monitoring.watchdog import WorkState
 from monitoring.worker_stats import read_live_workers
@@ -31,7 +31,7 @@ def pool_status(run_dir: Path, backend: str) -> dict[str, Any]:
 def thread_count(pid: int) -> int:
     """0 if the process has ended."""
     try:
-        return process_usage.threads(pid)
+        return usage.threads(pid)
     except OSError:
         return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.management import call_command
 from django.db import connection
 
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from config.settings import Settings
 from gallery.stores.pgvector.schema import prepare_database
 from recognition.deciding import Deciding

@@ -27,7 +27,7 @@ from monitoring.worker_stats import WorkerStatsFile
 from recognition.deciding import Deciding
 from recognition.enrolment import EnrolmentLines
 from scheduling.executor import Executor
-from server.open_sockets import OpenSockets
+from server.connections.open_sockets import OpenSockets
 from tenants.models import Tenant
 from weights.catalogue import ensure_models
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from config.locks import is_free
+from config.processes.locks import is_free
 
 logger = logging.getLogger("gunicorn.error")  # The master's.
 

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 
-from config.memory import private_bytes
+from config.processes.memory import private_bytes
 from server.graceful_exit import GracefulExit
 from server.roster import EndReason, Slot, Stage
 

@@ -21,14 +21,14 @@ from uvicorn_worker import UvicornWorker
 
 from config.settings import Settings, load
 from logs.destinations import WEB, log_file, set_up_logs
-from server.acceptor import Acceptor, ConnectionCount
-from server.bounded_http import HttpLimits
-from server.connection_limit import ConnectionLimit
+from server.connections.acceptor import Acceptor, ConnectionCount
+from server.connections.bounded_http import HttpLimits
+from server.connections.connection_limit import ConnectionLimit
+from server.connections.open_sockets import STATE_KEY, OpenSockets
+from server.connections.protocols import BoundedWebSockets, CountedHttp
 from server.graceful_exit import SHUTDOWN_S, GracefulExit
 from server.gunicorn_log import web_process
 from server.memory_recycler import MemoryRecycler
-from server.open_sockets import STATE_KEY, OpenSockets
-from server.protocols import BoundedWebSockets, CountedHttp
 from server.request_limit import RequestLimit
 from server.roster import EndReason, Slot, Stage
 from web import served as served_requests

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.locks import is_free
+from config.processes.locks import is_free
 from supervision.processes import is_alive
 
 _INHERITED_FROM = 20

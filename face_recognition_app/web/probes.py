@@ -18,9 +18,9 @@ from monitoring.exposition import CONTENT_TYPE, exposition
 from monitoring.pool_status import pool_status
 from monitoring.readiness import ONE_NETWORK
 from vocabulary.errors import ErrorCode
+from web.access.status_access import StatusAccess
 from web.refusal import HttpRefusal
 from web.served import STATE_KEY, ServedRequests
-from web.status_access import StatusAccess
 
 HEALTH = "/api/health/"
 PATHS = frozenset({HEALTH, "/api/ready/", "/api/pool/status/", "/metrics"})

@@ -13,7 +13,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from config.service import service_settings
 
 logger = logging.getLogger(__name__)

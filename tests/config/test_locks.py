@@ -3,13 +3,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from tests.processes import living
 
 HOLDER = """
 import sys
 from pathlib import Path
-from config.locks import exclusive
+from config.processes.locks import exclusive
 
 with exclusive(Path(sys.argv[1])):
     print("ready", flush=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.processes import with_actual_workers
+from config.processes.number import with_actual_workers
 from config.settings import Settings, load
 
 GUNICORN_CONFIG = Path(__file__).resolve().parents[2] / "face_recognition_app" / "gunicorn_config.py"

@@ -13,8 +13,8 @@ from config.settings import Settings, load
 from face_app import asgi
 from face_app.lifespan import Lifespan
 from recognition.worker import STATE_KEY, Worker
-from server import open_sockets
-from server.open_sockets import OpenSockets
+from server.connections import open_sockets
+from server.connections.open_sockets import OpenSockets
 from tests.processes import run
 from weights.catalogue import MODELS
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.acceptor import Acceptor, ConnectionCount
+from server.connections.acceptor import Acceptor, ConnectionCount
 from server.roster import Load, Roster, Slot, Stage
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
@@ -248,7 +248,7 @@ async def test_sockets_outweigh_plain_connections(slots: tuple[Slot, Slot]) -> N
 async def test_a_worker_waits_less_for_one_that_has_only_fewer_plain_connections(
     slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.acceptor.MAX_YIELDS", 10**9)
+    monkeypatch.setattr("server.connections.acceptor.MAX_YIELDS", 10**9)
     count = ConnectionCount(slots[0])
     count.add_plain()
     async with accepting(count) as (accepted, connect_to_it):
@@ -260,7 +260,7 @@ async def test_a_worker_that_is_no_longer_ahead_accepts_at_once(
     slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else connections that ask once, and are gone within a millisecond, would be accepted one in a pause."""
-    monkeypatch.setattr("server.acceptor.YIELD_S", 3600.0)
+    monkeypatch.setattr("server.connections.acceptor.YIELD_S", 3600.0)
     count = ConnectionCount(slots[0])
     count.add_new()
     async with accepting(count) as (accepted, connect_to_it):
@@ -298,7 +298,7 @@ async def test_a_closed_acceptor_leaves_waiting_connections_to_the_others(slots:
 async def test_a_worker_out_of_descriptors_accepts_later(
     slots: tuple[Slot, Slot], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.acceptor.ACCEPT_RETRY_S", 0.01)
+    monkeypatch.setattr("server.connections.acceptor.ACCEPT_RETRY_S", 0.01)
     accepted: list[Accepted] = []
     with Exhausted(socket.create_server(("127.0.0.1", 0))) as listener:
         acceptor = Acceptor(listener, ConnectionCount(slots[0]), lambda: Accepted(accepted))

@@ -9,7 +9,7 @@ import pytest
 
 from testkit import loopback
 from testkit.service import LiveService, free_port, running_service
-from web.status_access import GUARDED
+from web.access.status_access import GUARDED
 
 FORGED = {"Host": "127.0.0.1:{port}", "X-Forwarded-Host": "127.0.0.1:{port}", "X-Forwarded-Port": "{port}"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config.locks import Taken, alone, is_free
+from config.processes.locks import Taken, alone, is_free
 from server import job_worker
 from server.job_worker import JobWorker
 from testkit.job_site import wait_for

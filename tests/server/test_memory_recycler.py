@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.memory import memory_bytes, private_bytes
+from config.processes.memory import memory_bytes, private_bytes
 from server.graceful_exit import GracefulExit
 from server.memory_recycler import RECYCLE_INTERVAL_MS, MemoryRecycler
 from server.roster import Roster, Slot, Stage

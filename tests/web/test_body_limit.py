@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from web.body_limit import SMALL_BYTES, Allowance, BodyLimit
+from web.access.body_limit import SMALL_BYTES, Allowance, BodyLimit
 
 PICTURES = Allowance(100_000, ("multipart/form-data", "image/*"), needs_credentials=True)
 JSON = Allowance(media=("application/json",), needs_credentials=True)

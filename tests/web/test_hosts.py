@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from logs.advice import warn_once
-from web.hosts import HOST_ADVICE, AllowedHosts
+from web.access.hosts import HOST_ADVICE, AllowedHosts
 
 ALLOWED = ["face.example", ".sub.example", "[::1]"]
 
@@ -39,7 +39,7 @@ async def test_another_host_is_refused_with_one_line_in_the_log(host: str, caplo
         answer = await ask(host)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
     assert answer.headers["connection"] == "close"
-    ours = [record for record in caplog.records if record.name == "web.hosts" and record.levelno == logging.INFO]
+    ours = [record for record in caplog.records if record.name == "web.access.hosts" and record.levelno == logging.INFO]
     assert len(ours) == 1
     assert ours[0].exc_info is None
 

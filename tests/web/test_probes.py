@@ -11,9 +11,9 @@ import pytest
 
 from config.settings import load
 from logs import request_id
+from web.access.status_access import StatusAccess
 from web.probes import Probes
 from web.served import STATE_KEY, ServedRequests
-from web.status_access import StatusAccess
 
 SEEN_BY_THE_APPLICATION = 299
 

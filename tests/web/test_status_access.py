@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from config.settings import load
+from web.access.status_access import GUARDED, StatusAccess
 from web.refusal import HttpRefusal
-from web.status_access import GUARDED, StatusAccess
 
 PRODUCTION = {"APP_ENV": "production", "FACE_SECRET_KEY": "Zk3-unguessable-and-long-enough-9Qx7"}
 ADMIN = {"FACE_ADMIN_BIND": "127.0.0.1:9100"}

@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from config.job_settings import JobSettings
-from config.locks import Taken, alone, job_worker_lock
+from config.processes.locks import Taken, alone, job_worker_lock
 from config.service import service_settings
 from database.calls import with_connection
 from jobs.models import Job

@@ -8,8 +8,8 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from config import process_usage
-from config.memory import memory_bytes, private_bytes, proportional_bytes
+from config.processes import usage
+from config.processes.memory import memory_bytes, private_bytes, proportional_bytes
 from config.sizing.machine import this_machine
 from monitoring.worker_stats import read_live_workers
 
@@ -18,8 +18,8 @@ GAUGES: tuple[tuple[str, str, Measure], ...] = (
     ("face_worker_memory_bytes", "In memory, shared pages included.", memory_bytes),
     ("face_worker_private_bytes", "In memory and shared with nobody; mapped files are not in it.", private_bytes),
     ("face_worker_proportional_bytes", "In memory, each shared page divided among its users.", proportional_bytes),
-    ("face_worker_threads", "Threads.", process_usage.threads),
-    ("face_worker_open_files", "Open files and sockets.", process_usage.open_files),
+    ("face_worker_threads", "Threads.", usage.threads),
+    ("face_worker_open_files", "Open files and sockets.", usage.open_files),
 )
 
 
@@ -37,7 +37,7 @@ class ProcessCollector(Collector):
                 gauge.add_metric([f"{pid}"], value)
             yield gauge
         cpu = CounterMetricFamily("face_worker_cpu_seconds", "CPU time.", labels=["pid"])
-        for pid, value in _measured(pids, process_usage.cpu_seconds):
+        for pid, value in _measured(pids, usage.cpu_seconds):
             cpu.add_metric([f"{pid}"], value)
         yield cpu
         machine = this_machine()

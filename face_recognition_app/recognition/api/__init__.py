@@ -18,7 +18,7 @@ from recognition.api.people import feedback, locks, subjects
 from recognition.api.webhooks import deliveries, endpoints
 from vocabulary.errors import ErrorCode
 from vocabulary.version import VERSION
-from web.credentials import SEND_CREDENTIALS
+from web.access.credentials import SEND_CREDENTIALS
 
 
 def make_api(public_url: PublicUrl | None = None) -> FaceApi:

@@ -15,7 +15,7 @@ from recognition.api.openapi.allowances import MAX_IMAGES
 from recognition.api.schemas import NewConsent
 from vocabulary.errors import ErrorCode
 from vocabulary.faces import FaceChoice
-from web.body_limit import SMALL_BYTES
+from web.access.body_limit import SMALL_BYTES
 
 MAX_IMAGES_AT_A_TIME = 10
 

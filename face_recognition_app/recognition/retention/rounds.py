@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from config.memory import give_freed_memory_back
+from config.processes.memory import give_freed_memory_back
 from database.connections import close_moved_files
 from recognition.deciding import Deciding
 from recognition.retention.rules import enforce_in_turn

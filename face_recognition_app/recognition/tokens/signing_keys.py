@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from config.locks import exclusive
+from config.processes.locks import exclusive
 from config.secret import read_or_make, replace
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import pytest
 
 from recognition.api import make_api
 from recognition.api.openapi.allowances import SPARE_IMAGES, Allowances
-from web.body_limit import SMALL_BYTES, Allowance
+from web.access.body_limit import SMALL_BYTES, Allowance
 
 IMAGE_BYTES = 1_000_000
 SESSION = f"/api/v1/sessions/{uuid.UUID(int=1)}/"

@@ -19,7 +19,7 @@ from tenants.keys import issue_key
 from tenants.scopes import Scope
 from tests.recognition.api.test_api import JSON, error_of
 from tests.recognition.support import Backend, Faces, Message, connect, http_client, until_complete
-from web.body_limit import SMALL_BYTES
+from web.access.body_limit import SMALL_BYTES
 
 SUBJECTS = "/api/v1/subjects/"
 LONG = bytes(SMALL_BYTES)

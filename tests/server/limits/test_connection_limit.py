@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from server.connection_limit import ConnectionLimit
+from server.connections.connection_limit import ConnectionLimit
 
 
 class FakeConnection:

@@ -15,11 +15,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.frames import Close
 
-from server.bounded_http import LINGERING_CLOSE_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
+from server.connections.bounded_http import LINGERING_CLOSE_BYTES, MAX_HEAD_BYTES, MAX_HEADER_LINES
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
 from tests.server.limits.raw_sockets import PING, client_frame, upgrade_request
-from web.body_limit import SMALL_BYTES
+from web.access.body_limit import SMALL_BYTES
 
 TIMEOUT_S = 2.0
 """The service's time-out for heads and bodies."""

@@ -1,6 +1,6 @@
-"""The members of Uvicorn and websockets that server.bounded_http and server.protocols rely on, as they were read.
+"""The members of Uvicorn and websockets that server.connections relies on, as they were read.
 
-Whoever upgrades reads the changed ones again, sees that both modules still hold, and puts the new digest here.
+Whoever upgrades reads the changed ones again, sees that its modules still hold, and puts the new digest here.
 """
 
 from __future__ import annotations

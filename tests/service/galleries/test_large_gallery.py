@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from config.memory import private_bytes
+from config.processes.memory import private_bytes
 from testkit import loopback
 from testkit.clips import encode_jpeg, grace_hopper
 from testkit.patience import PATIENCE_S

@@ -17,7 +17,7 @@ import numpy as np
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.job_settings import job_settings
-from config.memory import memory_bytes
+from config.processes.memory import memory_bytes
 from config.service import service_settings
 from config.settings import Settings
 from config.sizing.guides import for_users, step_up

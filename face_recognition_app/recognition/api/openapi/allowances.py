@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import Resolver404, resolve
 
-from web.body_limit import SMALL_BYTES, Allowance
+from web.access.body_limit import SMALL_BYTES, Allowance
 
 READING = ("GET", "HEAD")
 SPARE_IMAGES = 2

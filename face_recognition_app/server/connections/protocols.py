@@ -15,9 +15,9 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from logs import request_id
-from server.acceptor import ConnectionCount
-from server.bounded_http import BoundedHttp, HttpLimits
-from server.connection_limit import ConnectionLimit
+from server.connections.acceptor import ConnectionCount
+from server.connections.bounded_http import BoundedHttp, HttpLimits
+from server.connections.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 from wire.errors import TooFast

@@ -6,7 +6,7 @@ from asgiref.typing import HTTPScope
 
 from config.settings import Settings
 from vocabulary.errors import ErrorCode
-from web.credentials import Authenticate, check_credentials
+from web.access.credentials import Authenticate, check_credentials
 from web.refusal import HttpRefusal
 
 GUARDED = frozenset({"/metrics", "/api/pool/status/", "/api/docs"})

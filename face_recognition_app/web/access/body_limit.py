@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 
 from vocabulary.errors import ErrorCode
-from web.credentials import Authenticate, check_credentials
+from web.access.credentials import Authenticate, check_credentials
 from web.refusal import HttpRefusal
 
 SMALL_BYTES = 64 * 1024

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from config.settings import Settings
 from logs import request_id
-from server.connection_limit import ConnectionLimit
+from server.connections.connection_limit import ConnectionLimit
 from vocabulary.errors import ErrorCode
 from web.refusal import HttpRefusal
 
