@@ -19,7 +19,7 @@ def test_a_process_that_is_killed_is_replaced_and_its_job_done(redis_site: JobSi
     with redis_site.worker() as worker:
         wait_for(lambda: len(worker.children()) >= 3, "two processes and the scheduler")
         before = len(worker.children())
-        redis_site.submit(Wanted("sleep", {"seconds": 3}))
+        redis_site.submit(Wanted("sleep", {"seconds": 6}))
         row = wait_for(lambda: running(redis_site), "the job runs")
         os.kill(row.process, signal.SIGKILL)
         wait_for(lambda: redis_site.statuses() == {"succeeded": 1}, "the job succeeds elsewhere")
@@ -31,9 +31,9 @@ def test_a_process_that_is_killed_is_replaced_and_its_job_done(redis_site: JobSi
 
 
 def test_a_process_that_stands_still_is_killed_at_the_time_limit(redis_site: JobSite) -> None:
-    with redis_site.worker(JOB_TIMEOUT="3s") as worker:
+    with redis_site.worker(JOB_TIMEOUT="8s") as worker:
         wait_for(lambda: len(worker.children()) >= 3, "two processes and the scheduler")
-        redis_site.submit(Wanted("sleep", {"seconds": 1.5}))
+        redis_site.submit(Wanted("sleep", {"seconds": 5}))
         row = wait_for(lambda: running(redis_site), "the job runs")
         os.kill(row.process, signal.SIGSTOP)
         wait_for(lambda: not psutil.pid_exists(row.process), "the process is killed")
