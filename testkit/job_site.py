@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import psutil
 
 from testkit.environment import clean_environment
+from testkit.families import family, kill_family
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY
 
@@ -128,15 +129,15 @@ class Worker:
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Tell it to end; after a while end it and all that it has started by force."""
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    members = family(process.pid)
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for child in psutil.wait_procs(family, 5)[1]:
-        child.kill()
+    for left in psutil.wait_procs(members, 5)[1]:
+        kill_family(left.pid)
 
 
 def wait_for(found: Callable[[], T | None], what: str) -> T:

@@ -20,6 +20,7 @@ from django.db import connection
 from config.job_settings import job_settings
 from jobs.broker import application, state
 from jobs.models import Job
+from testkit.families import family, kill_family
 from testkit.patience import PATIENCE_S
 from testkit.service import REPOSITORY
 from vocabulary.jobs import UNFINISHED
@@ -39,21 +40,22 @@ class JobProcess:
         return self.process.pid
 
     def family(self) -> list[psutil.Process]:
-        """The process, and those that descend from it."""
-        try:
-            own = psutil.Process(self.pid)
-            return [own, *own.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+        return family(self.pid)
 
     def kill(self) -> None:
-        """End all of it, as a machine does that loses its power."""
-        family = self.family()
-        for one in family:
-            one.suspend()
-        for one in family:
-            one.kill()
+        kill_family(self.pid)
         self.process.wait(PATIENCE_S)
+
+    def kill_child(self, choose: Callable[[list[psutil.Process]], psutil.Process]) -> bool:
+        """Kill the one that is chosen of those that it has started; false if there was none, or it had ended."""
+        children = self.family()[1:]
+        if not children:
+            return False
+        try:
+            choose(children).kill()
+        except psutil.NoSuchProcess:
+            return False
+        return True
 
     def stop(self) -> int:
         """Tell it to end; returns its exit status."""

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import redis
 
+from testkit.families import family
 from testkit.patience import PATIENCE_S
 from testkit.service import free_port
 
@@ -37,8 +38,7 @@ class PostgreSQL:
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Freeze every process of the server: it accepts data and answers nothing."""
-        master = psutil.Process(self._server.get_pid())
-        stopped = [master, *master.children(recursive=True)]
+        stopped = family(self._server.get_pid())
         for process in stopped:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()

@@ -135,6 +135,5 @@ class _Deaths:
             self._workers.remove(victim)
             victim.kill()
             self.number += 1
-        elif children := victim.family()[1:]:
-            self._dice.choice(children).kill()
-            self.number += 1
+        else:
+            self.number += victim.kill_child(self._dice.choice)

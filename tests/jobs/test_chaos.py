@@ -49,7 +49,7 @@ def test_every_job_ends_once_whoever_dies(way: Way, tmp_path: Path) -> None:
             if dice.random() < 0.5:
                 victim.kill()
             else:
-                victim.family()[-1].kill()
+                victim.kill_child(lambda children: children[-1])
                 workers.append(victim)
         until(lambda: not left.exists(), 300)
     statuses = {job.pk: Job.across_tenants.get(pk=job.pk) for job in jobs}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import redis
 
+from testkit.families import kill_family
 from testkit.servers import redis_server
 from testkit.service import REPOSITORY
 
@@ -70,12 +69,8 @@ class Site:
         try:
             yield
         finally:
-            family = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGKILL)
+            kill_family(process.pid)
             process.wait()
-            for child in family:
-                if child.is_running():
-                    child.kill()
 
 
 @pytest.fixture

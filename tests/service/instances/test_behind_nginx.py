@@ -23,6 +23,7 @@ from bench.reload.requests import Failure, RequestTally, ask_again_and_again
 from bench.reload.sessions import SessionTally, Visitor
 from testkit import loopback
 from testkit.clips import encode_jpeg
+from testkit.families import kill_family
 from testkit.front import Front, running_front
 from testkit.instances import NEXT_VERSION, Site, next_version
 from testkit.patience import PATIENCE_S
@@ -172,8 +173,7 @@ async def test_a_killed_instance_and_a_reloaded_one_cost_nobody_an_answer_or_a_s
             async with load.everybody_undecided():
                 front.send_to([port_of(first.base_url), port_of(second.base_url)])
                 await load.more_requests()
-                for process in [psutil.Process(second.pid), *psutil.Process(second.pid).children(recursive=True)]:
-                    process.kill()
+                kill_family(second.pid)
             await load.some_more()
     load.assert_that_nobody_noticed()
     assert load.sessions.reconnects[ABNORMAL_CLOSE] >= STREAMING, "not everybody streamed to what was killed"

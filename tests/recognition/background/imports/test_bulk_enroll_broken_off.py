@@ -31,6 +31,7 @@ from recognition.background.imports.report import Report
 from recognition.worker import Worker
 from tenants.models import Tenant
 from testkit.clips import SHARED_DATA
+from testkit.families import commands
 from testkit.job_workers import ended, job_process, until
 from testkit.patience import PATIENCE_S
 from testkit.servers import redis_server
@@ -285,8 +286,7 @@ def test_the_engine_is_for_the_worker_whose_job_needs_it(
     end_engines()
     with job_process(tmp_path) as worker:
         ended([asked(tenant, "people")])
-        commands = [process.cmdline() for process in worker.family()]
-        [engine] = [command for command in commands if "recognition.background.engine.process" in command]
+        [engine] = [command for command in commands(worker.pid) if "recognition.background.engine.process" in command]
         assert engine[-1] == str(worker.pid)
 
 
