@@ -143,6 +143,8 @@ def _rotate(part: Part[RotateState], secrets: TenantSecrets, tenant: Tenant, *, 
         reprotection.go_on(tenant, secrets, begun.epoch, on_page)
     except UnreadableTemplate as error:
         raise Refused(str(error)) from error
+    # A run that was killed behind the last page may have told nothing of it.
+    part.run.done = part.run.total = before + begun.left
     with part.step():
         if finish:
             state.deleted += reprotection.delete_retired(tenant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from gallery.protection.sealed import header
 from gallery.stores import source
 from gallery.stores.pgvector import projections
 from jobs.models import Job
+from jobs.workers.execution import execute
 from recognition.background import upkeep
 from tenants.models import Tenant
 from tests.gallery.faces import face, search, secrets_of
@@ -140,6 +142,23 @@ def test_a_secret_is_rotated_once_however_often_the_job_is_killed(
     assert (job.done, job.total) == (PEOPLE, PEOPLE)
     assert [entry.details for entry in entries(tenant, "template_key_rotated")] == [{"epoch": 2}]
     assert finds(tenant, 3)
+
+
+def test_a_rotation_that_is_killed_behind_its_last_page_tells_how_much_it_has_done(tenant: Tenant) -> None:
+    crowd(tenant)
+    job, go_on = asked(tenant, JobType.ROTATE_KEYS), reprotection.go_on
+
+    def killed(*arguments: Any) -> None:
+        go_on(*arguments)
+        raise doing.Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reprotection, "go_on", killed)
+        with pytest.raises(doing.Killed):
+            execute(job.pk)
+    doing.give_back(job)
+    job = finished(job)
+    assert (job.status, job.done, job.total) == (JobStatus.SUCCEEDED, PEOPLE, PEOPLE)
 
 
 @pytest.mark.usefixtures("small_pages")
