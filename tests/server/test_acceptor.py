@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from http.client import HTTPConnection
@@ -15,7 +16,7 @@ import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from server.connections.acceptor import Acceptor, ConnectionCount
+from server.connections.acceptor import MOVE_EVERY_S, Acceptor, ConnectionCount
 from server.roster import Load, Roster, Slot, Stage
 from testkit.patience import PATIENCE_S
 from testkit.service import LiveService, running_service
@@ -117,6 +118,27 @@ async def test_connections_that_are_kept_are_shared_out_evenly(tmp_path: Path) -
                 shares = shares_of(service)
             assert sum(shares) == 8
             assert shares[-1] - shares[0] <= 1, shares
+
+
+async def test_kept_connections_move_to_a_worker_that_could_not_accept_them(tmp_path: Path) -> None:
+    """As to one that was busy, or has just started: their clients keep them for hours."""
+    with running_service(tmp_path, workers=2, pool_size=1) as service:
+        await until_idle(service)
+        standing, _ = workers(service)
+        standing.suspend()
+        with ExitStack() as stack:
+            clients = [stack.enter_context(closing(kept_connection(service))) for _ in range(8)]
+            assert [status_of_health(one) for one in clients] == [200] * 8
+            assert shares_of(service) == [0, 8]
+            standing.resume()
+            deadline = time.monotonic() + PATIENCE_S
+            while (shares := shares_of(service)) != [4, 4]:
+                assert time.monotonic() < deadline, shares
+                assert [status_of_health(one) for one in clients] == [200] * 8
+            stays = [one.sock for one in clients]
+            for _ in range(20):
+                assert [status_of_health(one) for one in clients] == [200] * 8
+            assert [one.sock for one in clients] == stays
 
 
 def kept_connection(service: LiveService) -> HTTPConnection:
@@ -229,6 +251,28 @@ async def test_a_worker_ahead_yields_to_another(
         first.close()
         second.close()
     assert (len(accepted["ahead"]), len(accepted["behind"])) == (0, 1)
+
+
+async def test_plain_connections_move_one_by_one_until_the_other_has_as_many(slots: tuple[Slot, Slot]) -> None:
+    mine, other = slots
+    count = ConnectionCount(mine)
+    for _ in range(5):
+        count.add_plain()
+    assert count.claim_move(10.0)
+    assert not count.claim_move(10.0 + MOVE_EVERY_S / 2)
+    assert count.claim_move(11.0)
+    assert not count.claim_move(12.0), "three and two, when these have moved"
+    for number in (1, 2):
+        count.remove_plain(was_moved=True)
+        other.load = Load(0, number)
+    assert not count.claim_move(13.0)
+    count.opened()
+    other.load = Load(2, 0)
+    assert not count.claim_move(14.0), "it has fewer sockets"
+    other.load = Load(1, 0)
+    assert count.claim_move(15.0)
+    other.stage = Stage.STARTING
+    assert not count.claim_move(16.0)
 
 
 async def test_sockets_outweigh_plain_connections(slots: tuple[Slot, Slot]) -> None:

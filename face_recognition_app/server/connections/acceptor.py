@@ -4,6 +4,9 @@ The kernel has one queue of connections for all workers of a master, so a worker
 But the worker that wakes first would take most of a burst. So a worker with more sockets than another, or with as many
 and more plain connections, yields until that one has caught up, or has accepted nothing for a while. New connections
 count as sockets: a burst is accepted before any of its requests has come.
+
+A worker that was busy or has just started may get none of a burst whose connections are kept for hours. So the worker
+with more plain connections closes some behind an answer, one by one; their clients connect anew.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ MAX_ACCEPTED_AT_ONCE = 64
 """Connections accepted in one turn of the event loop."""
 ACCEPT_RETRY_S = 0.5
 """Pause after the system had no descriptor or memory for another connection."""
+MOVE_EVERY_S = 0.1
+"""Pause between plain connections that are moved. To a worker that accepts none of them they come back."""
 _TOLERANCE = 16
 """Tolerated imbalance: 1/16 of what this worker has."""
 
@@ -43,6 +48,9 @@ class ConnectionCount:
         self._new = 0
         self._sockets = 0
         self._plain = 0
+        self._moving = 0
+        """Those of the plain connections that are closed behind their answer."""
+        self._next_move_at = 0.0
         self.on_fewer: list[Callable[[], None]] = []
         """Called when there is less to count."""
 
@@ -78,9 +86,23 @@ class ConnectionCount:
         self._plain += 1
         self._publish()
 
-    def remove_plain(self) -> None:
+    def remove_plain(self, *, was_moved: bool) -> None:
         self._plain -= 1
+        self._moving -= was_moved
         self._publish_fewer()
+
+    def claim_move(self, now: float) -> bool:
+        """Have a plain connection closed behind its answer, if another worker has fewer and the last one was so long
+        ago. Returns whether it is to be closed."""
+        if now < self._next_move_at:
+            return False
+        self._next_move_at = now + MOVE_EVERY_S
+        least, mine = self._slot.least_elsewhere, self._slot.load
+        if least is None or mine.sockets < least.sockets:
+            return False
+        moves = _is_uneven(mine.plain - self._moving, least.plain + self._moving)
+        self._moving += moves
+        return moves
 
     def opened(self) -> None:
         self._sockets += 1
@@ -101,6 +123,11 @@ class ConnectionCount:
 
 def _exceeds(mine: int, other: int) -> bool:
     return mine - mine // _TOLERANCE > other
+
+
+def _is_uneven(mine: int, other: int) -> bool:
+    """Whether one more of mine would have to go to the other; if they differ by one, that would change nothing."""
+    return _exceeds(mine - 1, other)
 
 
 class Acceptor:

@@ -184,7 +184,7 @@ class CountedHttp(BoundedHttp):
     ) -> None:
         super().__init__(connection_limit, limits, **uvicorn_arguments)
         self._count = count
-        self._is_new, self._is_plain = True, False
+        self._is_new, self._is_plain, self._is_moving = True, False, False
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -194,6 +194,14 @@ class CountedHttp(BoundedHttp):
             self._forget()
             self._is_plain = True
             self._count.add_plain()
+        if self._is_kept and not self._is_moving and self._count.claim_move(self.loop.time()):
+            self._is_moving = True
+            self.close_after_answer()
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether it is a plain connection that stays open behind the answer to the request in work."""
+        return self._is_plain and self.cycle is not None and self.cycle.keep_alive
 
     def close_after_answer(self) -> None:
         """Close after the answer to the request in work, if any, so that the next one goes to another worker."""
@@ -214,5 +222,5 @@ class CountedHttp(BoundedHttp):
         if self._is_new:
             self._count.remove_new()
         if self._is_plain:
-            self._count.remove_plain()
-        self._is_new = self._is_plain = False
+            self._count.remove_plain(was_moved=self._is_moving)
+        self._is_new = self._is_plain = self._is_moving = False
