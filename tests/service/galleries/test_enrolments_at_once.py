@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 
@@ -27,6 +27,8 @@ SPARE = 8
 """People whose picture may be refused."""
 BEFORE_THE_FAULT = 4
 """Answers that have come when something breaks, while as many requests as there are clients are in work."""
+ANSWERS_ARRIVE_S = 0.5
+"""Time in which a client reads an answer that was sent, and closes."""
 pytestmark = pytest.mark.skipif(not PICTURES.is_dir(), reason="the shared pictures are not here")
 
 Pictures = Mapping[str, bytes]
@@ -88,12 +90,14 @@ def test_one_face_under_many_names_is_enrolled_once_among_others(place: Place, c
 
 def test_a_killed_worker_loses_nothing_answered_and_leaves_nothing_half_done(place: Place, crowd: Pictures) -> None:
     service = place.service
-    victim = psutil.Process(service.pid).children()[0].pid
+    victim = psutil.Process(service.pid).children()[0]
     with ThreadPoolExecutor(CLIENTS) as clients:
         asked = {clients.submit(try_to_enrol, service, name, picture): name for name, picture in crowd.items()}
-        for number, _ in enumerate(as_completed(asked), 1):
-            if number == BEFORE_THE_FAULT:
-                os.kill(victim, signal.SIGKILL)
+        done = as_completed(asked)
+        for _ in range(BEFORE_THE_FAULT):
+            next(done)
+        stop_while_serving([victim], service)
+        victim.kill()
     answers: Answers = {name: one.result() for one, name in asked.items()}
     assert None in answers.values(), "the worker was serving somebody"
     assert {code_of(answer) for answer in answers.values() if answer is not None} == {"201"}
@@ -107,12 +111,37 @@ def test_a_database_that_goes_away_is_told_to_those_who_wait(place: Place, crowd
         done = as_completed(asked)
         for _ in range(BEFORE_THE_FAULT):
             next(done)
+        workers = psutil.Process(service.pid).children()
+        stop_while_serving(workers, service)
         with place.without_database():
+            for worker in workers:
+                worker.resume()
             for _ in done:
                 pass
     answers: Answers = {name: one.result() for one, name in asked.items()}
     assert {code_of(answer) for answer in answers.values()} == {"201", "unavailable"}
     what_was_answered_is_there(place, answers)
+
+
+def stop_while_serving(workers: Sequence[psutil.Process], service: LiveService) -> None:
+    """Stop these workers at a moment at which somebody waits for the answer of one."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for worker in workers:
+            worker.suspend()
+        time.sleep(ANSWERS_ARRIVE_S)
+        if any(serves(worker, service) for worker in workers):
+            return
+        for worker in workers:
+            worker.resume()
+        time.sleep(0.01)
+    raise AssertionError("the workers served nobody")
+
+
+def serves(worker: psutil.Process, service: LiveService) -> bool:
+    port = int(service.base_url.rpartition(":")[2])
+    connections = worker.net_connections("tcp")
+    return any(one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in connections)
 
 
 def what_was_answered_is_there(place: Place, answers: Answers) -> None:
