@@ -35,8 +35,10 @@ class Door:
         self._of_thread = threading.local()
 
     def enrol(self, subject: str, picture: bytes) -> None:
-        """Whoever is like somebody may be refused: the threshold for doubles rises with the gallery, so that it depends
-        on who came before."""
+        """Enrol one person, and accept the refusal of a double. Raises RuntimeError for any other answer.
+
+        The threshold for doubles rises with the gallery, so the same people in another order may have one.
+        """
         answer = self.ask_to_enrol(subject, picture)
         if answer.status != 201 and '"duplicate_face"' not in answer.text:
             raise RuntimeError(f"an enrolment was answered with {answer.status}: {answer.text}")

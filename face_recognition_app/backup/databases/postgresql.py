@@ -73,7 +73,7 @@ class PostgreSQL:
 
     @contextmanager
     def snapshot(self, data_dir: Path) -> Iterator[Snapshot]:
-        """Yield the database as of now: one transaction reads all of it, and blocks nobody."""
+        """Yield a snapshot of the database, read in one transaction that blocks nobody."""
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

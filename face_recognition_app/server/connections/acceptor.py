@@ -92,8 +92,8 @@ class ConnectionCount:
         self._publish_fewer()
 
     def claim_move(self, now: float) -> bool:
-        """Have a plain connection closed behind its answer, if another worker has fewer and the last one was so long
-        ago. Returns whether it is to be closed."""
+        """Claim the move of one plain connection to a worker with fewer. Return whether the caller is to close its
+        connection behind the answer: never for two within MOVE_EVERY_S, nor where it would even nothing out."""
         if now < self._next_move_at:
             return False
         self._next_move_at = now + MOVE_EVERY_S

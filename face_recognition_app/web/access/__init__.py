@@ -1,1 +1,1 @@
-"""Who may ask, where, and with how long a body: refused before Django sees the request."""
+"""Refusals before Django: by host, credentials, address of the status, and length of the body."""

@@ -30,7 +30,7 @@ class LiveWork:
         self._goes_on_until = 0.0
 
     def goes_on(self) -> bool:
-        """Whether a web worker has computed a picture within the last second, or nobody can tell."""
+        """Return true when a web worker has computed a picture within LASTS_S, or the workers' files are unreadable."""
         with self._lock:
             now = self._clock()
             if now >= self._looks_at:
